@@ -1,0 +1,1 @@
+"""Runs pipelines: manifest in; events, trees and images out. Knows nothing of blueprints."""

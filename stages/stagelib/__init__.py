@@ -1,0 +1,1 @@
+"""What the stages and assemblers share. Standard library only: it runs under the build root's Python."""
