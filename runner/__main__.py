@@ -1,0 +1,137 @@
+"""The runner's command line: `python3 -m runner PIPELINE`."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from runner.errors import Kind, RunnerError, input_error
+from runner.events import Broadcast, Listener, Monitor, Printer
+from runner.manifest import v1
+from runner.session import Session, Settings
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's definition."""
+    parse = argparse.ArgumentParser(prog="python3 -m runner", description="Build operating system images")
+    parse.add_argument("pipeline", metavar="PIPELINE", help="JSON file with the pipeline to build, or - for stdin")
+    parse.add_argument("--build-env", metavar="ENV", help="JSON file that describes the build environment")
+    parse.add_argument(
+        "--store", metavar="DIRECTORY", default=".osbuild", help="where trees and images are kept (default: .osbuild)"
+    )
+    parse.add_argument(
+        "-l",
+        "--libdir",
+        metavar="DIRECTORY",
+        action="append",
+        default=[],
+        help="directory with stages and assemblers, before the built-in ones (repeatable)",
+    )
+    parse.add_argument("--json", action="store_true", help="print the result as one JSON document")
+    parse.add_argument("--output-directory", metavar="DIRECTORY", help="put what the assembler makes there")
+    parse.add_argument(
+        "--inspect", action="store_true", help="print the pipeline with the ids of its parts, run nothing"
+    )
+    parse.add_argument("--plan", action="store_true", help="print what would be done and why, as JSON; run nothing")
+    parse.add_argument(
+        "--monitor-fd", metavar="FD", type=int, help="file descriptor for events, one JSON object a line"
+    )
+    parse.add_argument(
+        "--scratch", metavar="DIRECTORY", help="where trees are worked on (default: tmpfs if it has room)"
+    )
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line; exits 0 done, 1 build failed, 2 the input or the machine is wrong, 130 interrupted."""
+    args = parser().parse_args(argv)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    os.umask(0o022)
+    tell = _listener(args)
+    started = time.monotonic()
+    session = Session(tell)
+    error = None
+    try:
+        _main(args, session)
+    except RunnerError as raised:
+        error = raised
+    except KeyboardInterrupt:
+        error = RunnerError(Kind.INTERRUPTED, "interrupted", hint="what had finished is kept in the store")
+    except OSError as raised:
+        where = f"{raised.filename}: " if raised.filename else ""
+        error = RunnerError(Kind.BUILD, f"{where}{raised.strerror or raised}")
+    _report(args, session, error, time.monotonic() - started)
+    sys.stdout.flush()
+    sys.exit(error.exit_code if error else 0)
+
+
+def _main(args: argparse.Namespace, session: Session) -> None:
+    document = v1.decode(_read(args.pipeline), args.pipeline)
+    build_env = v1.decode(_read(args.build_env), args.build_env) if args.build_env else None
+    manifest = v1.load(document, build_env)
+    if args.inspect:
+        print(json.dumps(v1.describe(manifest.pipeline), indent=2, sort_keys=True))
+        return
+    settings = Settings(
+        store=Path(args.store).absolute(),
+        libdirs=tuple(Path(path) for path in args.libdir),
+        output_directory=Path(args.output_directory).absolute() if args.output_directory else None,
+        scratch=Path(args.scratch).absolute() if args.scratch else None,
+    )
+    if args.plan:
+        print(json.dumps({"actions": [action.fields() for action in session.plan(manifest, settings)]}, indent=2))
+        return
+    session.build(manifest, settings)
+
+
+def _read(path: str) -> bytes:
+    if path == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise input_error(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _listener(args: argparse.Namespace) -> Listener:
+    listeners: list[Listener] = []
+    if args.monitor_fd is not None:
+        listeners.append(Monitor(args.monitor_fd))
+    if not (args.json or args.plan or args.monitor_fd is not None):
+        listeners.append(Printer(sys.stdout))
+    return Broadcast(listeners)
+
+
+def _report(args: argparse.Namespace, session: Session, error: RunnerError | None, seconds: float) -> None:
+    """Tell how it ended: as events, and as JSON or text on stdout and stderr."""
+    if error:
+        session.tell("error", **error.fields())
+    result = session.result(seconds, success=error is None)
+    if not (args.inspect or args.plan):
+        session.tell("result", **result)
+    if args.json:
+        steps = {"stages": session.steps(), "error": error.fields() if error else None}
+        print(json.dumps({**result, **steps}, sort_keys=True))
+    elif args.monitor_fd is None:
+        if error:
+            error.print(sys.stderr)
+        elif not (args.inspect or args.plan):
+            print(f"tree id: {result['tree_id']}\noutput id: {result['output_id']}")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Any of the signals that ask us to stop; a second one is not needed and must not disturb the clean-up."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

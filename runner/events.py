@@ -1,0 +1,88 @@
+"""What the runner tells while it works: one JSON object a line, or plain text for a person.
+
+Events (key "event"): plan, note, start, log, progress, end, error, result. docs/reference/events.md describes them.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Sequence
+from typing import Any, Protocol, TextIO
+
+
+class Listener(Protocol):
+    """Takes events as they happen; called from any thread."""
+
+    def __call__(self, event: str, **fields: Any) -> None:
+        """Take one event."""
+
+
+class Monitor:
+    """Writes each event as a line of JSON to a file descriptor."""
+
+    def __init__(self, fd: int) -> None:
+        """fd is written to and stays open."""
+        self._fd = fd
+        self._lock = threading.Lock()
+        self._broken = False
+
+    def __call__(self, event: str, **fields: Any) -> None:
+        """Write the event; a reader that has gone away is no reason to stop building."""
+        line = json.dumps({"event": event, **fields}, sort_keys=True) + "\n"
+        data = line.encode()
+        with self._lock:
+            while data and not self._broken:
+                try:
+                    data = data[os.write(self._fd, data) :]
+                except OSError:
+                    self._broken = True
+
+
+class Printer:
+    """Writes events for a person reading a terminal or a log."""
+
+    def __init__(self, out: TextIO) -> None:
+        """out gets plain lines, with bold step names if it is a terminal and NO_COLOR is not set."""
+        self._out = out
+        self._lock = threading.Lock()
+        self._color = out.isatty() and not os.environ.get("NO_COLOR")
+
+    def __call__(self, event: str, **fields: Any) -> None:
+        """Write the event, if it is one that a person wants to see."""
+        text = self._text(event, fields)
+        if text is not None:
+            with self._lock:
+                print(text, file=self._out, flush=True)
+
+    def _text(self, event: str, fields: dict[str, Any]) -> str | None:  # noqa: PLR0911
+        match event:
+            case "start":
+                return self._bold(f"{fields['name']}: {fields['id']}")
+            case "log":
+                return f"  {fields['line']}"
+            case "note":
+                return f"note: {fields['message']}"
+            case "end" if fields["state"] == "cached":
+                return f"{fields['name']}: cached"
+            case "end" if fields["state"] == "done":
+                return f"  done in {fields['seconds']:.2f} s"
+            case "end" if fields["state"] == "failed":
+                return self._bold(f"{fields['name']} {fields['why']}")
+            case _:
+                return None
+
+    def _bold(self, text: str) -> str:
+        return f"\033[1m{text}\033[0m" if self._color else text
+
+
+class Broadcast:
+    """Passes each event on to several listeners."""
+
+    def __init__(self, listeners: Sequence[Listener]) -> None:
+        """listeners are called in order."""
+        self._listeners = listeners
+
+    def __call__(self, event: str, **fields: Any) -> None:
+        """Pass the event on."""
+        for listener in self._listeners:
+            listener(event, **fields)

@@ -1,0 +1,304 @@
+"""Doing what the plan says: the only part that touches the system."""
+
+import contextlib
+import os
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.errors import Kind, RunnerError
+from runner.events import Listener
+from runner.libdir import Library
+from runner.manifest.model import What
+from runner.plan import Act, Action, Line, Step
+from runner.sandbox import bwrap, overlay, process
+from runner.sandbox.buildroot import BuildRoot, prepare
+from runner.store import files
+from runner.store.layer import CorruptLayerError, survey
+from runner.store.scratch import Scratch
+from runner.store.store import Store
+
+TAIL = 20  # lines of a failed stage's log that are shown again at the end
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one step; returncode and output only of those that ran."""
+
+    step: Step
+    act: Act
+    success: bool
+    seconds: float = 0.0
+    output: str = ""
+    returncode: int = 0
+
+
+class Executor:
+    """Carries out the actions of a plan against one store."""
+
+    def __init__(self, store: Store, scratch: Scratch, library: Library, tell: Listener, *, user: bool) -> None:
+        """user says that this process is root only of a user namespace."""
+        self._store = store
+        self._scratch = scratch
+        self._library = library
+        self._tell = tell
+        self._user = user
+        self._archiver = _Archiver()
+        self.results: list[Result] = []
+
+    def run(self, lines: Sequence[Line], actions: Sequence[Action]) -> None:
+        """Carry out the actions. Raises RunnerError for what fails; what succeeded before that is in the store."""
+        by_id = {action.step.stage.id: action for action in actions}
+        os.chdir(self._scratch.root)
+        try:
+            with contextlib.ExitStack() as stack:
+                root = self._prepare_root(stack, Path("/"))
+                for line in lines:
+                    if any(by_id[step.stage.id].act is not Act.SKIP for step in line.steps):
+                        self._run_line(line, by_id, root)
+                    if line is not lines[-1]:
+                        root = self._enter_tree(stack, line, by_id, root)
+        finally:
+            self._archiver.finish()
+        self._archiver.check()
+
+    def _enter_tree(
+        self, stack: contextlib.ExitStack, line: Line, by_id: Mapping[str, Action], before: BuildRoot
+    ) -> BuildRoot:
+        """The finished tree of a build pipeline as a build root, if anything runs in it."""
+        if all(by_id[step.stage.id].act is Act.SKIP for step in line.steps):
+            return before
+        work = stack.enter_context(self._workplace())
+        tree = stack.enter_context(overlay.mounted(self._lowers(line.stack), work / "tree", user=self._user))
+        return self._prepare_root(stack, tree)
+
+    def _prepare_root(self, stack: contextlib.ExitStack, root: Path) -> BuildRoot:
+        return prepare(root, stack.enter_context(self._workplace()))
+
+    def _run_line(self, line: Line, by_id: Mapping[str, Action], root: BuildRoot) -> None:
+        stack = list(line.base)
+        for step in line.steps:
+            action = by_id[step.stage.id]
+            if action.act is Act.SKIP:
+                continue
+            if action.act is Act.CACHED:
+                self._tell("end", id=step.stage.id, name=step.stage.name, state="cached", seconds=0.0)
+                self.results.append(Result(step, Act.CACHED, True))
+            else:
+                self._repair(line, stack, root)
+                self._run_step(step, tuple(stack), root)
+            if step.stage.what is What.STAGE:
+                stack.append(step.key)
+
+    def _repair(self, line: Line, stack: Sequence[str], root: BuildRoot) -> None:
+        """Have all layers below unpacked; one whose archive was damaged is made again."""
+        for position, key in enumerate(stack):
+            try:
+                self._scratch.provide(key, overlay.opaque_xattr(user=self._user))
+            except CorruptLayerError:
+                damaged = [step for step in line.stages if step.key == key]
+                self._store.drop_layer(key)
+                if not damaged:
+                    raise RunnerError(
+                        Kind.BUILD,
+                        f"a layer of the base tree was damaged in the store ({key[:16]})",
+                        hint="build the pipeline that makes the base tree again",
+                    ) from None
+                self._tell("note", message=f"the layer of {damaged[0].stage.name} was damaged; it is made again")
+                self._run_step(damaged[0], tuple(stack[:position]), root)
+
+    def _run_step(self, step: Step, stack: tuple[str, ...], root: BuildRoot) -> None:
+        with contextlib.ExitStack() as held:
+            self._wait_for(held, step)
+            if self._made_meanwhile(step):
+                self._tell("end", id=step.stage.id, name=step.stage.name, state="cached", seconds=0.0)
+                self.results.append(Result(step, Act.CACHED, True))
+                return
+            self._tell("start", id=step.stage.id, name=step.stage.name)
+            if step.stage.what is What.STAGE:
+                self._run_stage(held, step, stack, root)
+            else:
+                self._run_assembler(step, stack, root)
+
+    def _wait_for(self, held: contextlib.ExitStack, step: Step) -> None:
+        """Become the only process that makes this step's key."""
+        lock = self._store.try_building(step.key)
+        if lock is None:
+            self._tell("note", message=f"waiting for another build of {step.stage.name}")
+            lock = self._store.building(step.key)
+        held.callback(os.close, lock)
+
+    def _made_meanwhile(self, step: Step) -> bool:
+        """Whether another process made it between the plan and now."""
+        if step.stage.what is What.ASSEMBLER:
+            return self._store.output_is_whole(step.key)
+        if self._store.layer(step.key) is None:
+            return False
+        self._scratch.provide(step.key, overlay.opaque_xattr(user=self._user))
+        return True
+
+    def _run_stage(self, held: contextlib.ExitStack, step: Step, stack: tuple[str, ...], root: BuildRoot) -> None:
+        with self._workplace() as work:
+            upper = work / "upper"
+            upper.mkdir(mode=0o755)
+            started_ns = time.time_ns()
+            started = time.monotonic()
+            with self._tree(stack, work, upper) as tree:
+                self._execute(step, root, self._view(step, work, tree), {"tree": bwrap.TREE})
+            seconds = time.monotonic() - started
+            contents = survey(upper, started_ns, step.ingredients.source_date_epoch)
+            self._scratch.keep(upper, step.key, contents.size)
+        self._tell("end", id=step.stage.id, name=step.stage.name, state="done", seconds=seconds, size=contents.size)
+        lock = held.pop_all()
+
+        def archive() -> None:
+            with lock:
+                self._store.add_layer(step, self._scratch.path(step.key), contents, seconds)
+
+        self._archiver.submit(archive)
+
+    @contextlib.contextmanager
+    def _tree(self, stack: tuple[str, ...], work: Path, upper: Path) -> Iterator[Path]:
+        """The tree for a stage: the layers below with `upper` on top; `upper` itself if nothing is below."""
+        if not stack:
+            yield upper
+            return
+        (work / "work").mkdir()
+        lowers = self._lowers(stack)
+        # What the root directory is like comes from the topmost layer that a mount shows.
+        shutil.copystat(lowers[-1], upper)
+        with overlay.mounted(lowers, work / "tree", upper=upper, work=work / "work", user=self._user) as tree:
+            yield tree
+
+    def _run_assembler(self, step: Step, stack: tuple[str, ...], root: BuildRoot) -> None:
+        made = self._store.scratch()
+        try:
+            output = made / "output"
+            output.mkdir()
+            started = time.monotonic()
+            with self._workplace() as work:
+                lowers = self._lowers(stack)
+                if not lowers:
+                    (work / "empty").mkdir(mode=0o755)
+                    lowers = [work / "empty"]
+                with overlay.mounted(lowers, work / "tree", user=self._user) as tree:
+                    view = self._view(step, work, tree, output)
+                    self._execute(step, root, view, {"tree": bwrap.TREE, "output_dir": bwrap.OUTPUT})
+            self._store.add_output(step, output)
+            seconds = time.monotonic() - started
+            self._tell("end", id=step.stage.id, name=step.stage.name, state="done", seconds=seconds)
+        finally:
+            files.remove_tree(made)
+
+    def _view(self, step: Step, work: Path, tree: Path, output: Path | None = None) -> bwrap.View:
+        var = work / "var"
+        for directory, mode in ((var, 0o755), (var / "tmp", 0o1777), (var / "lib", 0o755), (var / "cache", 0o755)):
+            directory.mkdir()
+            directory.chmod(mode)
+        return bwrap.View(tree, var, output, self._store.downloads if step.program.network else None)
+
+    def _execute(self, step: Step, root: BuildRoot, view: bwrap.View, arguments: Mapping[str, Any]) -> None:
+        """Run the step's program in its sandbox. Raises RunnerError when it fails, with the end of its log."""
+        stage = step.stage
+
+        def argv(arguments_fd: int, progress_fd: int) -> list[str]:
+            return bwrap.command(
+                step.program,
+                root,
+                view,
+                stagelib=self._library.stagelib,
+                env=step.ingredients.environment,
+                arguments_fd=arguments_fd,
+                progress_fd=progress_fd,
+            )
+
+        started = time.monotonic()
+        ended = process.run(
+            argv,
+            {**arguments, "options": dict(stage.options)},
+            lambda line: self._tell("log", id=stage.id, name=stage.name, line=line),
+            lambda report: self._tell("progress", id=stage.id, name=stage.name, **report),
+        )
+        seconds = time.monotonic() - started
+        success = ended.returncode == 0
+        self.results.append(Result(step, Act.RUN, success, seconds, ended.output, ended.returncode))
+        if success:
+            return
+        tail = ended.output.splitlines()[-TAIL:]
+        why = _how_it_ended(ended.returncode)
+        self._tell(
+            "end",
+            id=stage.id,
+            name=stage.name,
+            state="failed",
+            seconds=seconds,
+            output=tail,
+            returncode=ended.returncode,
+            why=why,
+        )
+        raise stage_failure(step, why, tail)
+
+    def _lowers(self, stack: Sequence[str]) -> list[Path]:
+        return [self._scratch.provide(key, overlay.opaque_xattr(user=self._user)) for key in stack]
+
+    @contextlib.contextmanager
+    def _workplace(self) -> Iterator[Path]:
+        work = self._scratch.workplace()
+        try:
+            yield work
+        finally:
+            files.remove_tree(work)
+
+
+def stage_failure(step: Step, why: str, tail: Sequence[str]) -> RunnerError:
+    """The error for a step that failed: what the stage itself said was wrong comes first, where it said so."""
+    said = [line.removeprefix("error: ") for line in tail if line.startswith("error: ")]
+    hints = [line.removeprefix("hint: ") for line in tail if line.startswith("hint: ")]
+    message = f"{step.stage.name} {why}" + (f": {said[-1]}" if said else "")
+    details = list(tail) if not said else [line for line in tail if not line.startswith(("error: ", "hint: "))]
+    return RunnerError(Kind.BUILD, message, details, hints[-1] if hints else "", stage=step.stage.name)
+
+
+def _how_it_ended(returncode: int) -> str:
+    return f"was killed by signal {-returncode}" if returncode < 0 else f"failed with exit code {returncode}"
+
+
+class _Archiver:
+    """Archives finished layers one after the other, beside the stages that follow."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Have a job done after those before it. Raises what an earlier job raised."""
+        self.check()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="archiver")
+            self._thread.start()
+        self._jobs.put(job)
+
+    def finish(self) -> None:
+        """Wait for all jobs."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def check(self) -> None:
+        """Raise what a job raised."""
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        while job := self._jobs.get():
+            try:
+                job()
+            except BaseException as error:
+                self._error = self._error or error

@@ -1,0 +1,78 @@
+"""From a manifest to lines of steps with cache keys: everything that planning needs, read once."""
+
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+from runner.libdir import Library
+from runner.manifest.identity import Ingredients
+from runner.manifest.model import Manifest, Pipeline, Stage
+from runner.plan import Line, Step
+from runner.sandbox.bwrap import environment
+
+# Used where nobody says otherwise: a fixed time, since two builds of the same input must give the same bytes.
+DEFAULT_EPOCH = 1735689600  # 2025-01-01 00:00 UTC
+
+
+def source_date_epoch(environ: Mapping[str, str] = os.environ) -> int:
+    """Seconds since 1970 that stand for "now" in a build: SOURCE_DATE_EPOCH of the environment, or a constant."""
+    value = environ.get("SOURCE_DATE_EPOCH", "")
+    return int(value) if value.isdigit() else DEFAULT_EPOCH
+
+
+def host_description(os_release: Path = Path("/usr/lib/os-release")) -> str:
+    """What stands for the host's /usr in a cache key: the distribution and its version."""
+    try:
+        lines = os_release.read_text().splitlines()
+    except OSError:
+        lines = []
+    fields = dict(line.split("=", 1) for line in lines if "=" in line)
+    return "host " + " ".join(fields.get(name, "").strip('"') for name in ("ID", "VERSION_ID"))
+
+
+def lay_out(manifest: Manifest, library: Library, bases: Mapping[str, tuple[str, ...]], epoch: int) -> list[Line]:
+    """The manifest's pipelines as lines, build pipelines first.
+
+    bases maps the ids of base trees to their layers' keys. Raises RunnerError (input) for an unknown program.
+    """
+
+    def make(stage: Stage, pipeline: str, build: str, parent: str | None) -> Step:
+        program = library.find(stage.what, stage.name)
+        ingredients = Ingredients(
+            kind=stage.what.value,
+            name=stage.name,
+            options=stage.options,
+            program=program.digest,
+            build=build,
+            parent=parent,
+            sources={},
+            architecture=platform.machine(),
+            source_date_epoch=epoch,
+            network=program.network,
+            environment=environment(epoch),
+        )
+        return Step(pipeline, stage, program, ingredients, ingredients.key())
+
+    lines: list[Line] = []
+    build = host_description()
+    for number, pipeline in enumerate(manifest.pipelines()):
+        main = pipeline is manifest.pipeline
+        name = _name(pipeline, main=main, number=number)
+        base = bases.get(pipeline.base, ()) if pipeline.base else ()
+        parent = base[-1] if base else None
+        steps: list[Step] = []
+        for stage in pipeline.stages:
+            step = make(stage, name, build, parent)
+            steps.append(step)
+            parent = step.key
+        # A build pipeline's own assembler is not run: only its tree is used, as in osbuild 10.
+        last = pipeline.assembler if main else None
+        assembler = make(last, name, build, parent) if last else None
+        lines.append(Line(pipeline, name, base, tuple(steps), assembler))
+        build = f"tree {parent}"
+    return lines
+
+
+def _name(pipeline: Pipeline, *, main: bool, number: int) -> str:
+    return pipeline.name or ("tree" if main else f"build {number}")

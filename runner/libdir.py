@@ -1,0 +1,161 @@
+"""Finding stage and assembler programs, what their meta.json says, and the digest of their code."""
+
+import ast
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from runner.errors import environment_error, input_error
+from runner.manifest.model import What
+
+LIBRARY = "stagelib"
+DIRECTORIES = {What.STAGE: "stages", What.ASSEMBLER: "assemblers"}
+# Keys that a meta.json may have; those of osbuild's newer format are accepted and not used.
+META_KEYS = ("summary", "description", "capabilities", "network", "schema", "schema_2")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A stage's or an assembler's program.
+
+    capabilities are those beyond what every stage has; network is whether it may reach the network; digest covers the
+    program, its meta.json and the modules of the stage library that it imports, directly or not.
+    """
+
+    what: What
+    name: str
+    path: Path
+    capabilities: tuple[str, ...]
+    network: bool
+    schema: Mapping[str, Any]
+    digest: str
+
+
+def builtin() -> Path:
+    """The libdir that comes with the runner: beside it in a checkout, inside it when installed from a wheel."""
+    package = Path(__file__).resolve().parent
+    installed = package / "data"
+    return installed if (installed / "stages").is_dir() else package.parent
+
+
+class Library:
+    """Programs looked up in several libdirs, the first one that has a name wins."""
+
+    def __init__(self, libdirs: Sequence[Path]) -> None:
+        """libdirs are searched in order, the built-in one last. Raises RunnerError (input) for one without stages."""
+        for libdir in libdirs:
+            if not any((libdir / name).is_dir() for name in DIRECTORIES.values()):
+                raise input_error(
+                    f"{libdir}: not a libdir: it has neither stages/ nor assemblers/",
+                    hint="--libdir takes the directory that holds `stages`, not `stages` itself",
+                )
+        self._libdirs = [*(path.resolve() for path in libdirs), builtin()]
+        self._programs: dict[tuple[What, str], Program] = {}
+
+    @property
+    def stagelib(self) -> Path:
+        """The directory of the stage library, to be importable as `stagelib`."""
+        return builtin() / "stages" / LIBRARY
+
+    def names(self, what: What) -> list[str]:
+        """The names of all programs of one kind."""
+        found: set[str] = set()
+        for libdir in self._libdirs:
+            directory = libdir / DIRECTORIES[what]
+            if directory.is_dir():
+                found.update(entry.name.removesuffix(".meta.json") for entry in directory.glob("*.meta.json"))
+        return sorted(found)
+
+    def find(self, what: What, name: str) -> Program:
+        """The program of that name. Raises RunnerError (input) when there is none, naming the nearest."""
+        known = self._programs.get((what, name))
+        if known:
+            return known
+        for libdir in self._libdirs:
+            path = libdir / DIRECTORIES[what] / name
+            if path.is_file():
+                program = _read(what, name, path, self.stagelib)
+                self._programs[what, name] = program
+                return program
+        near = get_close_matches(name, self.names(what), 1)
+        hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(self.names(what))}"
+        raise input_error(f"there is no {what} {name!r}", hint)
+
+
+def _read(what: What, name: str, path: Path, stagelib: Path) -> Program:
+    if not os.access(path, os.X_OK):
+        raise environment_error(f"{path} is not executable", hint=f"chmod +x {path}")
+    meta_path = path.with_name(f"{name}.meta.json")
+    try:
+        meta_bytes = meta_path.read_bytes()
+        meta = json.loads(meta_bytes)
+    except FileNotFoundError:
+        raise environment_error(f"{name} has no {meta_path.name} beside it, with the schema of its options") from None
+    except ValueError as error:
+        raise environment_error(f"{meta_path}: not JSON: {error}") from None
+    unknown = [key for key in meta if key not in META_KEYS]
+    if unknown:
+        raise environment_error(f"{meta_path}: unknown key {unknown[0]!r}", hint=f"known: {', '.join(META_KEYS)}")
+    code = path.read_bytes()
+    digest = hashlib.sha256()
+    for part in (code, meta_bytes, *_library_code(code, stagelib)):
+        digest.update(hashlib.sha256(part).digest())
+    return Program(
+        what=what,
+        name=name,
+        path=path,
+        capabilities=tuple(meta.get("capabilities", ())),
+        network=bool(meta.get("network", False)),
+        schema=meta.get("schema") or meta.get("schema_2") or {},
+        digest=digest.hexdigest(),
+    )
+
+
+def _library_code(code: bytes, stagelib: Path) -> list[bytes]:
+    """The code of each library module that `code` imports, and that those import, in a fixed order."""
+    found: dict[Path, bytes] = {}
+    todo = _imports(code, LIBRARY)
+    while todo:
+        module = todo.pop()
+        file = _module_file(module, stagelib)
+        if file is None or file in found:
+            continue
+        found[file] = file.read_bytes()
+        package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+        todo |= _imports(found[file], package)
+    return [found[file] for file in sorted(found)]
+
+
+@cache
+def _module_file(module: str, stagelib: Path) -> Path | None:
+    path = stagelib.joinpath(*module.split(".")[1:])
+    for candidate in (path / "__init__.py", path.with_name(path.name + ".py")):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _imports(code: bytes, package: str) -> set[str]:
+    """The library modules named in the import statements of `code`, which belongs to `package`."""
+    try:
+        nodes = list(ast.walk(ast.parse(code)))
+    except (SyntaxError, ValueError):
+        return set()  # not Python: it can't import the library
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parents, *([base] if base else [])])
+            names.add(base)
+            names.update(f"{base}.{alias.name}" for alias in node.names)
+    return {name for name in names if name.split(".")[0] == LIBRARY}

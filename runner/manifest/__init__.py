@@ -1,0 +1,1 @@
+"""The pipeline document: its model, its JSON forms and the identity of its parts."""

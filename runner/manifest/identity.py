@@ -1,0 +1,56 @@
+"""The two names of a step: osbuild's id, and our cache key.
+
+osbuild's id is computed from the manifest alone, so it is the same everywhere and forever. It leaves out too much to be
+trusted as a cache key (the program, the build root's kind, the machine), so the cache has its own.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+# Raised when the executor changes what a stage sees or what a layer holds, so that older layers are not reused.
+EXECUTOR_ABI = 1
+
+
+def osbuild_id(name: str, build: str | None, base: str | None, options: Mapping[str, Any]) -> str:
+    """The id of a stage or an assembler as osbuild 2 to 10 and today's compute it, in hexadecimal.
+
+    build is the id of the build pipeline's tree and base that of the tree before this step; None where there is none.
+    """
+    digest = hashlib.sha256()
+    for part in (name, build, base, options):
+        digest.update(json.dumps(part, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """Everything that can change what a step makes. Each field changes the key.
+
+    program is the digest of the program, its meta.json and the library that it imports; build and parent are the
+    cache keys of the build root's tree and of the tree before this step (build: a description of the host where the
+    host's /usr is the build root); sources maps each source the step may read to its digest; source_date_epoch is in
+    seconds since 1970.
+    """
+
+    kind: str
+    name: str
+    options: Mapping[str, Any]
+    program: str
+    build: str
+    parent: str | None
+    sources: Mapping[str, str]
+    architecture: str
+    source_date_epoch: int
+    network: bool
+    environment: Mapping[str, str]
+
+    def canonical(self) -> str:
+        """The one canonical JSON text that the key is the digest of."""
+        return json.dumps({"abi": EXECUTOR_ABI, **asdict(self)}, sort_keys=True, separators=(",", ":"))
+
+    def key(self) -> str:
+        """The cache key: sha256 in hexadecimal."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()

@@ -1,0 +1,64 @@
+"""Checking a step's options against the schema in its program's meta.json, before anything runs."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from runner.errors import RunnerError, environment_error, input_error
+from runner.libdir import Library
+from runner.manifest.model import Manifest
+
+MAX_TOLD = 20
+
+
+def check(manifest: Manifest, library: Library, ids: Iterable[str]) -> None:
+    """Check the options of the steps with these ids. Raises RunnerError (input) that tells all mistakes at once."""
+    wanted = set(ids)
+    problems: list[str] = []
+    for pipeline in manifest.pipelines():
+        for step in pipeline.steps():
+            if step.id not in wanted:
+                continue
+            program = library.find(step.what, step.name)
+            problems += [f"{step.name}: {problem}" for problem in _problems(program.schema, dict(step.options))]
+    if problems:
+        raise input_error(
+            problems[0] if len(problems) == 1 else f"{len(problems)} mistakes in the options of stages",
+            details=[] if len(problems) == 1 else problems[:MAX_TOLD],
+            hint=f"`compose stages show {problems[0].split(':')[0]}` lists the options",
+        )
+
+
+def _problems(schema: Any, options: dict[str, Any]) -> list[str]:
+    validator = _validator(schema)
+    return [_explain(error) for error in sorted(validator.iter_errors(options), key=lambda e: list(map(str, e.path)))]
+
+
+def _validator(schema: Any) -> Any:
+    try:
+        import jsonschema  # noqa: PLC0415 - slow to import, and not needed when everything is cached
+    except ImportError:
+        raise _missing_jsonschema() from None
+    return jsonschema.validators.validator_for(schema, default=jsonschema.Draft7Validator)(schema)
+
+
+def _missing_jsonschema() -> RunnerError:
+    return environment_error(
+        "this Python has no jsonschema, which checks the options of stages",
+        hint="run `.venv/bin/python -m runner`, or install python3-jsonschema",
+    )
+
+
+def _explain(error: Any) -> str:
+    """One line for one mistake: the option's path, what is wrong, and the nearest valid key."""
+    path = "options" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = list(error.schema.get("properties", {}))
+        unknown = [key for key in error.instance if key not in known]
+        near = get_close_matches(unknown[0], known, 1) if unknown else []
+        return f"{path}: unknown key {unknown[0]!r}" + (f" (did you mean `{near[0]}`?)" if near else "")
+    if error.validator in ("oneOf", "anyOf") and error.context:
+        deepest = max(error.context, key=lambda sub: len(sub.absolute_path))
+        return _explain(deepest)
+    message = error.message if len(error.message) <= 200 else error.message[:200] + " ..."
+    return f"{path}: {message}"

@@ -1,0 +1,103 @@
+"""The bubblewrap command line for one stage (DESIGN section 6)."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.errors import environment_error
+from runner.libdir import DIRECTORIES, LIBRARY, Program
+from runner.sandbox.buildroot import BuildRoot
+
+API = "/run/osbuild"
+TREE = f"{API}/tree"
+OUTPUT = f"{API}/output"
+ARGUMENTS = f"{API}/api/arguments"
+DOWNLOADS = f"{API}/downloads"
+SOURCES = f"{API}/sources"
+
+# What writing a system's files takes. Not here: mounting, devices, network administration, tracing, modules.
+CAPABILITIES = (
+    "CAP_AUDIT_WRITE",
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
+)
+ENVIRONMENT = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONPATH": f"{API}/python",
+    "PYTHONUNBUFFERED": "1",
+    "container": "osbuild-compose",
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """What one step sees: its tree (writable for a stage), its own /var, and where an assembler writes."""
+
+    tree: Path
+    var: Path
+    output: Path | None = None
+    downloads: Path | None = None
+
+
+def environment(epoch: int) -> dict[str, str]:
+    """All of a step's environment; epoch is in seconds since 1970."""
+    return {**ENVIRONMENT, "SOURCE_DATE_EPOCH": str(epoch)}
+
+
+def command(
+    program: Program,
+    build_root: BuildRoot,
+    view: View,
+    *,
+    stagelib: Path,
+    env: Mapping[str, str],
+    arguments_fd: int,
+    progress_fd: int,
+) -> list[str]:
+    """The argument list that runs a program; its arguments are read from `arguments_fd` for the file in the API."""
+    argv = ["bwrap", "--die-with-parent", "--new-session", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    argv += ["--unshare-cgroup-try", "--hostname", "build", "--chdir", "/"]
+    if not program.network:
+        argv += ["--unshare-net"]
+    argv += build_root.arguments(network=program.network)
+    argv += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 - the sandbox's own
+    argv += ["--dir", "/root", "--bind", str(view.var), "/var"]
+    argv += ["--ro-bind", str(program.path.parent), f"{API}/lib/{DIRECTORIES[program.what]}"]
+    argv += ["--ro-bind", str(stagelib), f"{API}/python/{LIBRARY}"]
+    argv += ["--bind" if view.output is None else "--ro-bind", str(view.tree), TREE]
+    if view.output is not None:
+        argv += ["--bind", str(view.output), OUTPUT]
+    if view.downloads is not None:
+        argv += ["--bind", str(view.downloads), DOWNLOADS]
+    argv += ["--ro-bind-data", str(arguments_fd), ARGUMENTS]
+    argv += ["--cap-drop", "ALL"]
+    for capability in (*CAPABILITIES, *program.capabilities):
+        argv += ["--cap-add", capability]
+    argv += ["--clearenv"]
+    for name, value in {**env, "COMPOSE_PROGRESS_FD": str(progress_fd)}.items():
+        argv += ["--setenv", name, value]
+    return [*argv, "--", f"{API}/lib/{DIRECTORIES[program.what]}/{program.name}"]
+
+
+def check_tools() -> None:
+    """Raises RunnerError (environment) that names the packages of all missing tools."""
+    needed = {"bwrap": "bubblewrap", "tar": "tar", "zstd": "zstd"}
+    missing = {tool: package for tool, package in needed.items() if shutil.which(tool) is None}
+    if missing:
+        raise environment_error(
+            f"missing on this machine: {', '.join(missing)}",
+            hint=f"apt install {' '.join(missing.values())} (or dnf install, the names are the same)",
+        )

@@ -1,0 +1,119 @@
+"""Running one sandboxed program: arguments in, log lines and progress out, nothing of it left afterwards."""
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+CHUNK = 1 << 16
+MAX_LINE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended: its exit status, or the negative number of the signal that killed it; and all it printed."""
+
+    returncode: int
+    output: str
+
+
+def run(
+    make_argv: Callable[[int, int], list[str]],
+    arguments: Mapping[str, Any],
+    on_line: Callable[[str], None],
+    on_progress: Callable[[Mapping[str, Any]], None],
+) -> Ended:
+    """Run a sandbox to its end.
+
+    make_argv gets two descriptors: `arguments` can be read from the first, as JSON, and progress written to the
+    second. on_line gets each line as it is printed; on_progress each progress object. When this is left by an exception the sandbox is killed first, and all
+    that ran in it is gone.
+    """
+    data = json.dumps(arguments).encode()
+    with contextlib.ExitStack() as stack:
+        stdin_fd, file_fd = (_memory_file(stack, data) for _ in range(2))
+        progress_out, progress_in = os.pipe()
+        stack.callback(os.close, progress_out)
+        process = subprocess.Popen(
+            make_argv(file_fd, progress_in),
+            stdin=stdin_fd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=(file_fd, progress_in),
+            start_new_session=True,
+        )
+        os.close(progress_in)
+        try:
+            output = _follow(process, progress_out, on_line, on_progress)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            assert process.stdout
+            # The pipe ends when the last process of the sandbox has gone: only then is the tree at rest.
+            while process.stdout.read(CHUNK):
+                pass
+            process.stdout.close()
+            process.wait()
+        return Ended(_status(process.returncode), output)
+
+
+def _status(returncode: int) -> int:
+    """bubblewrap reports a program's death by signal as 128 + its number, as shells do."""
+    if 128 < returncode <= 128 + signal.NSIG:
+        return 128 - returncode
+    return returncode
+
+
+def _memory_file(stack: contextlib.ExitStack, data: bytes) -> int:
+    fd = os.memfd_create("arguments")
+    stack.callback(os.close, fd)
+    os.write(fd, data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def _follow(
+    process: subprocess.Popen[bytes],
+    progress: int,
+    on_line: Callable[[str], None],
+    on_progress: Callable[[Mapping[str, Any]], None],
+) -> str:
+    assert process.stdout
+    log: list[str] = []
+
+    def told(line: bytes) -> None:
+        text = line.decode(errors="replace").rstrip("\r")
+        log.append(text)
+        on_line(text)
+
+    def reported(line: bytes) -> None:
+        with contextlib.suppress(ValueError):
+            report = json.loads(line)
+            if isinstance(report, dict):
+                on_progress({key: report[key] for key in ("done", "total", "unit") if key in report})
+
+    takers = {process.stdout.fileno(): told, progress: reported}
+    pending = dict.fromkeys(takers, b"")
+    with selectors.DefaultSelector() as selector:
+        for fd in takers:
+            selector.register(fd, selectors.EVENT_READ)
+        # A program that closes its progress pipe early goes on; the log's end is the sandbox's end.
+        while process.stdout.fileno() in selector.get_map():
+            for ready, _ in selector.select():
+                fd = ready.fd
+                chunk = os.read(fd, CHUNK)
+                if not chunk:
+                    selector.unregister(fd)
+                *lines, rest = (pending[fd] + chunk).split(b"\n")
+                if rest and (not chunk or len(rest) > MAX_LINE):
+                    lines, rest = [*lines, rest], b""
+                pending[fd] = rest
+                for line in lines:
+                    takers[fd](line)
+    return "\n".join(log)

@@ -1,0 +1,88 @@
+"""Small file operations that the store's safety rests on."""
+
+import fcntl
+import os
+import tempfile
+from pathlib import Path
+
+from runner.errors import build_error
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Put `data` at `path` so that after a crash or a power cut there is the old file or the new one."""
+    fd, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(fd, 0o644)
+            os.fsync(fd)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames in the directory survive a power cut."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory with all that is in it, never going through a symlink or into another file system.
+
+    A mount inside it is an error (RunnerError), and nothing below that mount is touched. Nothing at `path` is fine.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        path.unlink()
+        return
+    try:
+        _empty(fd, os.fstat(fd).st_dev, str(path))
+    finally:
+        os.close(fd)
+    path.rmdir()
+
+
+def _empty(fd: int, device: int, shown: str) -> None:
+    os.fchmod(fd, 0o700)
+    with os.scandir(fd) as entries:
+        names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_dir in names:
+        if not is_dir:
+            os.unlink(name, dir_fd=fd)
+            continue
+        child = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+        try:
+            if os.fstat(child).st_dev != device:
+                raise build_error(
+                    f"{shown}/{name} is a mount; it and what holds it were left alone",
+                    hint=f"umount {shown}/{name}",
+                )
+            _empty(child, device, f"{shown}/{name}")
+        finally:
+            os.close(child)
+        os.rmdir(name, dir_fd=fd)
+
+
+def open_lock(path: Path) -> int:
+    """Open a lock file, made when it is missing; returns its descriptor."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+
+def try_lock(fd: int, *, shared: bool = False) -> bool:
+    """Take the lock if that needs no waiting; returns whether it was taken."""
+    try:
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

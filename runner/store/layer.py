@@ -1,0 +1,237 @@
+"""One stage's changes as one file: an OCI layer, zstd-compressed (OCI image-spec, layer.md).
+
+A layer at work is an overlayfs upper directory: deleted entries are character devices 0:0, and directories that hide
+what is below carry an `overlay.opaque` attribute. In the archive they are the `.wh.` files of the OCI specification, so
+an archive means the same to every reader, and to root and ordinary users (whose overlays use other attributes).
+"""
+
+import hashlib
+import os
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.errors import build_error
+from runner.store.files import remove_tree
+
+CHUNK = 1 << 20
+WHITEOUT = ".wh."
+OPAQUE = ".wh..wh..opq"
+# Attributes that overlayfs keeps its own notes in: "trusted" where root mounts, "user" in a user namespace.
+OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What an upper directory holds: paths relative to it, each list sorted by bytes; size in bytes of file content."""
+
+    entries: tuple[bytes, ...]
+    whiteouts: tuple[bytes, ...]
+    opaques: tuple[bytes, ...]
+    size: int
+
+    @property
+    def empty(self) -> bool:
+        """Whether the stage changed nothing but perhaps the root directory itself."""
+        return not self.entries and not self.whiteouts and not self.opaques
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A layer archive: the sha256 of its bytes in hexadecimal and its size in bytes."""
+
+    digest: str
+    size: int
+
+
+def survey(upper: Path, started_ns: int, epoch: int) -> Survey:
+    """List what an upper directory holds, and set every time that the clock wrote since `started_ns` to `epoch`.
+
+    started_ns is in nanoseconds and epoch in seconds since 1970. Times that came with packages are older than the
+    stage's start and stay; what is left of the clock would make two builds differ.
+    """
+    entries: list[bytes] = []
+    whiteouts: list[bytes] = []
+    opaques: list[bytes] = []
+    size = 0
+    top = os.fsencode(upper)
+    for path, info in _walk(top):
+        relative = path[len(top) + 1 :]
+        if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
+            whiteouts.append(relative)
+            continue
+        if stat.S_ISDIR(info.st_mode) and _is_opaque(path):
+            opaques.append(relative)
+        if info.st_mtime_ns >= started_ns:
+            os.utime(path, (epoch, epoch), follow_symlinks=False)
+        if relative:
+            entries.append(relative)
+            size += info.st_size if stat.S_ISREG(info.st_mode) else 0
+    return Survey(tuple(entries), tuple(whiteouts), tuple(opaques), size)
+
+
+def _walk(top: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
+    """Every entry with its lstat, a directory before what is in it, names in byte order; `top` comes first."""
+    yield top, os.lstat(top)
+    todo = [top]
+    while todo:
+        directory = todo.pop()
+        with os.scandir(directory) as scan:
+            found = sorted(scan, key=lambda entry: entry.name)
+        below = []
+        for entry in found:
+            info = entry.stat(follow_symlinks=False)
+            yield entry.path, info
+            if stat.S_ISDIR(info.st_mode):
+                below.append(entry.path)
+        todo.extend(reversed(below))
+
+
+def _is_opaque(path: bytes) -> bool:
+    for prefix in OVERLAY_XATTRS:
+        try:
+            if os.getxattr(path, f"{prefix}opaque", follow_symlinks=False) == b"y":
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def pack(upper: Path, contents: Survey, target: Path) -> Archive:
+    """Write the layer archive of an upper directory to `target`, synced to disk.
+
+    Raises RunnerError (build) when tar or zstd fails, for instance since the disk is full.
+    """
+    # The root itself goes in as well: a stage may change its mode.
+    names = b"".join(name + b"\0" for name in (b".", *contents.entries))
+    marks = [_mark(path, WHITEOUT) for path in contents.whiteouts]
+    marks += [os.path.join(path, OPAQUE.encode()) for path in contents.opaques]
+    with tempfile.TemporaryDirectory(prefix="layer-", dir=upper.parent) as work:
+        (Path(work) / "names").write_bytes(names)
+        (Path(work) / "marks").write_bytes(b"".join(mark + b"\0" for mark in sorted(marks)))
+        for mark in marks:
+            place = os.path.join(os.fsencode(work), b"tree", mark)
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            with open(place, "wb"):  # noqa: PTH123 - a bytes path
+                os.utime(place, (0, 0))
+        argv = ["tar", "--create", "--format=posix", "--numeric-owner", "--no-recursion", "--null"]
+        argv += ["--verbatim-files-from", "--xattrs", "--xattrs-include=*", "--acls", "--sparse"]
+        argv += [f"--xattrs-exclude={prefix}*" for prefix in OVERLAY_XATTRS]
+        argv += ["--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime"]
+        argv += [f"--directory={upper}", f"--files-from={work}/names"]
+        if marks:
+            argv += [f"--directory={work}/tree", f"--files-from={work}/marks"]
+        return _compress(argv, target)
+
+
+def _mark(path: bytes, prefix: str) -> bytes:
+    return os.path.join(os.path.dirname(path), prefix.encode() + os.path.basename(path))
+
+
+def _compress(tar: list[str], target: Path) -> Archive:
+    """Run tar into zstd into `target`, taking the digest on the way."""
+    digest = hashlib.sha256()
+    size = 0
+    with (
+        target.open("wb") as out,
+        subprocess.Popen(tar, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as archiver,
+        subprocess.Popen(
+            ["zstd", "-1", "-T0", "-q", "-c"], stdin=archiver.stdout, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as compressor,
+    ):
+        assert archiver.stdout
+        assert compressor.stdout
+        archiver.stdout.close()
+        while data := compressor.stdout.read(CHUNK):
+            digest.update(data)
+            out.write(data)
+            size += len(data)
+        _finish(("zstd", compressor), ("tar", archiver))
+        out.flush()
+        os.fsync(out.fileno())
+    return Archive(digest.hexdigest(), size)
+
+
+def unpack(
+    archive: Path,
+    expected: Archive,
+    target: Path,
+    *,
+    whiteouts: tuple[bytes, ...],
+    opaques: tuple[bytes, ...],
+    opaque_xattr: str,
+) -> None:
+    """Unpack a layer into the new directory `target`, as an overlay lower directory.
+
+    opaque_xattr is the attribute that the overlay to come looks at. Raises CorruptLayerError when the archive's bytes are
+    not those that were written; then `target` is removed again.
+    """
+    target.mkdir(mode=0o755)
+    try:
+        _extract(archive, expected, target)
+        top = os.fsencode(target)
+        for path in whiteouts:
+            os.mknod(os.path.join(top, path), stat.S_IFCHR | 0o600, os.makedev(0, 0))
+        for path in opaques:
+            os.setxattr(os.path.join(top, path), opaque_xattr, b"y", follow_symlinks=False)
+    except BaseException:
+        remove_tree(target)
+        raise
+
+
+class CorruptLayerError(Exception):
+    """An archive in the store does not have the bytes that were put there."""
+
+
+def _extract(archive: Path, expected: Archive, target: Path) -> None:
+    argv = ["tar", "--extract", "--preserve-permissions", "--same-owner", "--numeric-owner", "--xattrs"]
+    argv += ["--xattrs-include=*", "--acls", "--delay-directory-restore", f"--exclude={WHITEOUT}*"]
+    argv += [f"--directory={target}", "--file=-"]
+    digest = hashlib.sha256()
+    with (
+        archive.open("rb") as source,
+        subprocess.Popen(
+            ["zstd", "-d", "-q", "-c"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as expander,
+        subprocess.Popen(argv, stdin=expander.stdout, stderr=subprocess.PIPE) as extractor,
+    ):
+        assert expander.stdin
+        assert expander.stdout
+        expander.stdout.close()
+        try:
+            while data := source.read(CHUNK):
+                digest.update(data)
+                expander.stdin.write(data)
+            expander.stdin.close()
+        except BrokenPipeError:
+            pass  # one of the two failed and says why below; or the data are not what was written
+        if digest.hexdigest() != expected.digest:
+            while data := source.read(CHUNK):
+                digest.update(data)
+        if digest.hexdigest() != expected.digest:
+            expander.kill()
+            extractor.kill()
+            raise CorruptLayerError(str(archive))
+        _finish(("tar", extractor), ("zstd", expander))
+
+
+def _finish(*processes: tuple[str, subprocess.Popen[bytes]]) -> None:
+    """Wait for processes whose stderr is a pipe. Raises RunnerError (build) with the words of the one that failed."""
+    told: list[str] = []
+    failed = False
+    for name, process in processes:
+        assert process.stderr
+        text = process.stderr.read().decode(errors="replace").strip()
+        failed |= process.wait() != 0
+        if text:
+            told += [f"{name}: {line}" for line in text.splitlines()]
+    if failed:
+        full = any("No space left" in line for line in told)
+        raise build_error(
+            "no space left for the store" if full else "a layer could not be archived or unpacked",
+            details=told[:10],
+            hint="`compose cache prune` makes room; --store puts the store elsewhere" if full else "",
+        )

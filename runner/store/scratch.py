@@ -1,0 +1,131 @@
+"""Room for trees at work: layers unpacked as overlay directories, kept between builds, disposable at any time.
+
+    <scratch>/<short key>/          a layer's files, complete once the name is there
+    <scratch>/tmp-*/                a stage at work: upper, work, tree, var, output
+
+It lies on tmpfs when there is memory for it: making 12,500 files takes 0.4 s there and up to 10 s on an aged disk.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from runner.errors import environment_error
+from runner.store import files
+from runner.store.layer import CorruptLayerError, unpack
+from runner.store.store import Store
+
+SHM = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
+GIB = 1 << 30
+# A server tree is half a GiB, and its image's file system is written there once more.
+MEMORY_FOR_TMPFS = 4 * GIB
+KEPT_BYTES = 4 * GIB
+SHORT = 16  # digits of a key in a directory's name: overlay mount options are limited to a page
+
+
+class Scratch:
+    """The scratch room of one store for one user."""
+
+    def __init__(self, root: Path, store: Store) -> None:
+        """Open `root`, made when missing, and sweep what killed builds left there."""
+        self.root = root
+        self._store = store
+        try:
+            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if root.is_symlink() or root.stat().st_uid != os.geteuid():
+                raise environment_error(f"{root} belongs to somebody else", hint="--scratch takes another directory")
+            root.chmod(0o700)
+            self._use = files.open_lock(root / "lock")
+        except OSError as error:
+            raise environment_error(f"the scratch directory {root} cannot be used: {error.strerror}") from None
+        if files.try_lock(self._use):
+            self._sweep()
+        fcntl.flock(self._use, fcntl.LOCK_SH)
+
+    def close(self) -> None:
+        """Let go of the room."""
+        os.close(self._use)
+
+    def workplace(self) -> Path:
+        """A new empty directory for a stage at work; the caller removes it."""
+        return Path(tempfile.mkdtemp(prefix="tmp-", dir=self.root))
+
+    def path(self, key: str) -> Path:
+        """Where the layer is, or would be, unpacked."""
+        return self.root / key[:SHORT]
+
+    def provide(self, key: str, opaque_xattr: str) -> Path:
+        """The layer `key` of the store, unpacked. Raises CorruptLayerError when its archive was damaged."""
+        target = self.path(key)
+        if target.is_dir():
+            os.utime(self._mark(key))
+            return target
+        info = self._store.layer(key)
+        if info is None:
+            raise CorruptLayerError(key)
+        work = self.workplace()
+        try:
+            if info.archive is None:
+                (work / "layer").mkdir(mode=0o755)
+            else:
+                archive = self._store.archive_path(key)
+                unpack(
+                    archive,
+                    info.archive,
+                    work / "layer",
+                    whiteouts=info.whiteouts,
+                    opaques=info.opaques,
+                    opaque_xattr=opaque_xattr,
+                )
+            self.keep(work / "layer", key, info.tree_size)
+        except FileNotFoundError:
+            raise CorruptLayerError(key) from None
+        finally:
+            files.remove_tree(work)
+        return target
+
+    def keep(self, directory: Path, key: str, size: int) -> None:
+        """Move a complete unpacked layer of `size` bytes to its place; if another process was first, use its copy."""
+        self._mark(key).write_text(str(size))
+        try:
+            directory.rename(self.path(key))
+        except OSError:
+            if not self.path(key).is_dir():
+                raise
+            files.remove_tree(directory)
+
+    def _mark(self, key: str) -> Path:
+        """A file beside the layer that holds its size; its time says when the layer was last used."""
+        return self.root / f"{key[:SHORT]}.used"
+
+    def _sweep(self) -> None:
+        """Remove what killed builds left, and the least recently used layers above the bound. Nobody else is here."""
+        for leftover in self.root.glob("tmp-*"):
+            files.remove_tree(leftover)
+        marks = sorted(self.root.glob("*.used"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        room = KEPT_BYTES
+        for mark in marks:
+            room -= int(mark.read_text() or 0)
+            if room < 0:
+                files.remove_tree(self.root / mark.stem)
+                mark.unlink()
+
+
+def default_root(store: Path, uid: int) -> Path:
+    """Where scratch goes unless the user says otherwise: tmpfs if there is memory for it, else beside the store.
+
+    uid is the user's real one, outside of any user namespace.
+    """
+    meminfo = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    available = int(meminfo["MemAvailable"].split()[0]) << 10
+    try:
+        free = shutil.disk_usage(SHM).free
+    except OSError:
+        free = 0
+    if min(available, free) < MEMORY_FOR_TMPFS:
+        return store / "scratch"
+    name = hashlib.sha256(os.fsencode(store)).hexdigest()[:8]
+    return SHM / f"osbuild-compose-{uid}-{name}"

@@ -1,0 +1,314 @@
+"""The store on disk: layers and outputs by cache key, osbuild's ids as references to them, and past builds.
+
+    layers/<key>.tar.zst, layers/<key>.json     one stage's changes, and what is known of them
+    outputs/<key>/, outputs/<key>.json          what an assembler made
+    refs/<tree_id|output_id>                    the key, as text
+    builds/<digest>.json                        what a build was made of, for the reasons that a plan gives
+    downloads/                                  fetched files, shared by all builds
+    tmp/                                        work in progress; swept when nobody uses the store
+
+The metadata file is written last, so what has one is whole.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.errors import build_error, environment_error
+from runner.manifest.model import Pipeline
+from runner.plan import PastStep, Step, StoreState
+from runner.store import files
+from runner.store.layer import Archive, Survey, pack
+
+KEPT_BUILDS = 64
+BUSY_HINT = "choose a directory of your own with --store"
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """What is known of a layer: the archive, the tree below it, and what its overlay directory needs besides.
+
+    tree_size is in bytes of file content, seconds is what making it took.
+    """
+
+    key: str
+    id: str
+    name: str
+    parent: str | None
+    archive: Archive | None
+    whiteouts: tuple[bytes, ...]
+    opaques: tuple[bytes, ...]
+    tree_size: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form; paths that are not UTF-8 survive by surrogate escapes."""
+        shown = asdict(self)
+        for name in ("whiteouts", "opaques"):
+            shown[name] = [os.fsdecode(path) for path in getattr(self, name)]
+        return shown
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> "LayerInfo":
+        """Read back what to_json made."""
+        fields = dict(data)
+        fields["archive"] = Archive(**data["archive"]) if data["archive"] else None
+        for name in ("whiteouts", "opaques"):
+            fields[name] = tuple(os.fsencode(path) for path in data[name])
+        return LayerInfo(**fields)
+
+
+class Store:
+    """A store opened for building. Many processes may have it open at once."""
+
+    def __init__(self, root: Path) -> None:
+        """Open the store at `root`, made when missing. Raises RunnerError (environment) when that can't be."""
+        self.root = root
+        self.layers = root / "layers"
+        self.outputs = root / "outputs"
+        self.refs = root / "refs"
+        self.builds = root / "builds"
+        self.downloads = root / "downloads"
+        self.tmp = root / "tmp"
+        self._locks = root / "locks"
+        try:
+            for directory in (self.layers, self.outputs, self.refs, self.builds, self.downloads, self.tmp, self._locks):
+                directory.mkdir(parents=True, exist_ok=True)
+            self._use = files.open_lock(self._locks / "store")
+        except OSError as error:
+            raise environment_error(f"the store {root} cannot be used: {error.strerror}", BUSY_HINT) from None
+        if files.try_lock(self._use):  # nobody else is here: what lies in tmp was left by a killed build
+            for leftover in self.tmp.iterdir():
+                files.remove_tree(leftover)
+        fcntl.flock(self._use, fcntl.LOCK_SH)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        os.close(self._use)
+
+    def building(self, key: str) -> int:
+        """Become the only one who makes this key, waiting for who is; returns the lock's descriptor, to be closed."""
+        fd = files.open_lock(self._locks / key)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return fd
+
+    def try_building(self, key: str) -> int | None:
+        """As building, but None instead of waiting."""
+        fd = files.open_lock(self._locks / key)
+        if files.try_lock(fd):
+            return fd
+        os.close(fd)
+        return None
+
+    def scratch(self) -> Path:
+        """A new directory in the store's tmp; the caller removes it."""
+        return Path(tempfile.mkdtemp(dir=self.tmp))
+
+    def state(self) -> StoreState:
+        """A snapshot of the store for planning."""
+        layers = _complete(self.layers)
+        return StoreState(layers, _complete(self.outputs), self._trees(), self._history())
+
+    def layer(self, key: str) -> LayerInfo | None:
+        """What is known of a layer; None when it is not in the store."""
+        try:
+            return LayerInfo.from_json(json.loads((self.layers / f"{key}.json").read_bytes()))
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def archive_path(self, key: str) -> Path:
+        """Where the layer's archive is."""
+        return self.layers / f"{key}.tar.zst"
+
+    def add_layer(self, step: Step, upper: Path, contents: Survey, seconds: float) -> LayerInfo:
+        """Archive an upper directory as the step's layer. Raises RunnerError (build), for instance on a full disk."""
+        work = self.scratch()
+        try:
+            archive = None
+            if not contents.empty:
+                archive = pack(upper, contents, work / "layer")
+                (work / "layer").replace(self.archive_path(step.key))
+            info = LayerInfo(
+                key=step.key,
+                id=step.stage.id,
+                name=step.stage.name,
+                parent=step.ingredients.parent,
+                archive=archive,
+                whiteouts=contents.whiteouts,
+                opaques=contents.opaques,
+                tree_size=contents.size,
+                seconds=seconds,
+            )
+            files.write_atomic(self.layers / f"{step.key}.json", json.dumps(info.to_json(), sort_keys=True).encode())
+            files.write_atomic(self.refs / step.stage.id, step.key.encode())
+        except OSError as error:
+            raise build_error(f"the store {self.root} could not be written: {error.strerror}") from None
+        finally:
+            files.remove_tree(work)
+        return info
+
+    def drop_layer(self, key: str) -> None:
+        """Forget a layer, its metadata first."""
+        (self.layers / f"{key}.json").unlink(missing_ok=True)
+        self.archive_path(key).unlink(missing_ok=True)
+
+    def add_output(self, step: Step, made: Path) -> None:
+        """Take what an assembler made in the directory `made` (on the store's file system) into the store."""
+        target = self.outputs / step.key
+        files.remove_tree(target)
+        for file in made.iterdir():
+            _sync(file)
+        made.replace(target)
+        files.sync_directory(self.outputs)
+        known = {"id": step.stage.id, "name": step.stage.name, "files": _fingerprints(target)}
+        files.write_atomic(self.outputs / f"{step.key}.json", json.dumps(known, sort_keys=True).encode())
+        files.write_atomic(self.refs / step.stage.id, step.key.encode())
+
+    def output_is_whole(self, key: str) -> bool:
+        """Whether the output's files are as the assembler left them.
+
+        They are handed out as hard links, so booting an exported image writes to them as well; size and time of the
+        last change tell. An output that changed is forgotten (the exported file stays as it is).
+        """
+        try:
+            known = json.loads((self.outputs / f"{key}.json").read_bytes())["files"]
+            same = bool(known == _fingerprints(self.outputs / key))
+        except (OSError, ValueError, KeyError, TypeError):
+            same = False
+        if not same:
+            (self.outputs / f"{key}.json").unlink(missing_ok=True)
+            files.remove_tree(self.outputs / key)
+        return same
+
+    def export(self, key: str, directory: Path) -> list[Path]:
+        """Hand an output's files over to `directory`, each at once and whole; returns where they are.
+
+        Raises RunnerError (build) when the directory can't be written.
+        """
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            return [_hand_over(file, directory) for file in sorted((self.outputs / key).iterdir())]
+        except OSError as error:
+            raise build_error(f"{directory} could not be written: {error.strerror or error}") from None
+
+    def remember(self, pipeline: Pipeline, steps: tuple[Step, ...]) -> None:
+        """Keep what this build was made of, so that the next plan can say what changed."""
+        record = [
+            {"name": step.stage.name, "key": step.key, "ingredients": json.loads(step.ingredients.canonical())}
+            for step in steps
+        ]
+        data = json.dumps({"name": pipeline.name, "steps": record}, sort_keys=True).encode()
+        path = self.builds / f"{hashlib.sha256(data).hexdigest()}.json"
+        if path.exists():
+            os.utime(path)
+            return
+        files.write_atomic(path, data)
+        for old in _newest_first(self.builds)[KEPT_BUILDS:]:
+            old.unlink(missing_ok=True)
+
+    def _history(self) -> list[tuple[PastStep, ...]]:
+        history = []
+        for path in _newest_first(self.builds):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                history.append(tuple(PastStep(**step) for step in json.loads(path.read_bytes())["steps"]))
+        return history
+
+    def _trees(self) -> "Trees":
+        return Trees(self)
+
+
+class Trees(Mapping[str, tuple[str, ...]]):
+    """The layers of each tree in the store, by the tree's id; looked up when asked for."""
+
+    def __init__(self, store: Store) -> None:
+        """store is the one whose trees these are."""
+        self._store = store
+
+    def __getitem__(self, tree_id: str) -> tuple[str, ...]:
+        """The keys of the tree's layers, lowest first. Raises KeyError when one is missing."""
+        try:
+            key: str | None = (self._store.refs / tree_id).read_text()
+        except OSError:
+            raise KeyError(tree_id) from None
+        keys: list[str] = []
+        while key is not None:
+            info = self._store.layer(key)
+            if info is None:
+                raise KeyError(tree_id)
+            keys.append(key)
+            key = info.parent
+        return tuple(reversed(keys))
+
+    def __iter__(self) -> Iterator[str]:
+        """The ids of everything that has one, outputs as well."""
+        return (entry.name for entry in self._store.refs.iterdir())
+
+    def __len__(self) -> int:
+        """How many ids there are."""
+        return sum(1 for _ in self)
+
+
+def _complete(directory: Path) -> frozenset[str]:
+    return frozenset(name.removesuffix(".json") for name in os.listdir(directory) if name.endswith(".json"))
+
+
+def _newest_first(directory: Path) -> list[Path]:
+    def age(path: Path) -> int:
+        try:
+            return path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    return sorted(directory.glob("*.json"), key=age, reverse=True)
+
+
+def _fingerprints(directory: Path) -> dict[str, list[int]]:
+    found = {}
+    for file in sorted(directory.iterdir()):
+        info = file.stat()
+        found[file.name] = [info.st_size, info.st_mtime_ns]
+    return found
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _hand_over(file: Path, directory: Path) -> Path:
+    """Put `file` into `directory` as a hard link, or as a sparse copy where that can't be; never half of it."""
+    target = directory / file.name
+    if target.exists() and target.samefile(file):
+        return target
+    with tempfile.TemporaryDirectory(prefix=f".{file.name}-", dir=directory) as work:
+        fresh = Path(work) / file.name
+        try:
+            fresh.hardlink_to(file)
+        except OSError:
+            _copy(file, fresh)
+        fresh.replace(target)
+    return target
+
+
+def _copy(source: Path, target: Path) -> None:
+    argv = ["cp", "--reflink=auto", "--sparse=always", "--preserve=mode,timestamps", "--", str(source), str(target)]
+    done = subprocess.run(argv, check=False, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        free = shutil.disk_usage(target.parent).free
+        raise build_error(
+            f"{source.name} could not be copied to {target.parent.parent}",
+            details=[done.stderr.strip()],
+            hint=f"{free >> 20} MiB are free there; a directory on the store's file system needs no copy",
+        )
