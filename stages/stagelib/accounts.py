@@ -1,0 +1,68 @@
+"""The tree's users and groups, read from its own etc/passwd and etc/group."""
+
+from dataclasses import dataclass
+
+from stagelib import intree, lookup, near
+from stagelib.stage import StageError
+
+PASSWD_FIELDS = 7
+GROUP_FIELDS = 4
+
+
+@dataclass(frozen=True)
+class User:
+    """One line of etc/passwd."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+
+
+def users(tree: str) -> dict[str, User]:
+    """The tree's users by name; {} when there is no etc/passwd. Lines that make no sense are left out."""
+    found = {}
+    for fields in _lines(tree, "etc/passwd"):
+        if len(fields) == PASSWD_FIELDS and fields[2].isdecimal() and fields[3].isdecimal():
+            found[fields[0]] = User(fields[0], int(fields[2]), int(fields[3]), fields[5])
+    return found
+
+
+def groups(tree: str) -> dict[str, int]:
+    """The tree's groups: name to gid; {} when there is no etc/group."""
+    return {
+        fields[0]: int(fields[2])
+        for fields in _lines(tree, "etc/group")
+        if len(fields) == GROUP_FIELDS and fields[2].isdecimal()
+    }
+
+
+def uid_of(tree: str, owner: int | str) -> int:
+    """The uid for a number or a name. Raises StageError naming a user that the tree does not have."""
+    if isinstance(owner, int):
+        return owner
+    known = users(tree)
+    if owner not in known:
+        raise StageError(f"the tree has no user {owner!r}", near.hint(owner, known))
+    return known[owner].uid
+
+
+def gid_of(tree: str, group: int | str) -> int:
+    """The gid for a number or a name. Raises StageError naming a group that the tree does not have."""
+    if isinstance(group, int):
+        return group
+    known = groups(tree)
+    if group not in known:
+        raise StageError(f"the tree has no group {group!r}", near.hint(group, known))
+    return known[group]
+
+
+def remove_leftovers(tree: str) -> None:
+    """Remove the backups and the lock that the account tools leave behind, which are no part of the system."""
+    intree.remove(tree, "etc/.pwd.lock")
+    for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid"):
+        intree.remove(tree, f"etc/{name}-")
+
+
+def _lines(tree: str, path: str) -> list[list[str]]:
+    return [line.split(":") for line in (lookup.text(tree, path) or "").splitlines()]

@@ -1,0 +1,32 @@
+"""What kind of system the tree is, for the few files that differ between families."""
+
+import shlex
+
+from stagelib import lookup
+
+
+def os_release(tree: str) -> dict[str, str]:
+    """The fields of the tree's os-release(5); {} when it has none. Lines that are not KEY=value are left out."""
+    for path in ("etc/os-release", "usr/lib/os-release"):
+        if (text := lookup.text(tree, path)) is not None:
+            return _parse(text)
+    return {}
+
+
+def is_debian(tree: str) -> bool:
+    """Whether the tree is Debian or made from it (Ubuntu and others)."""
+    fields = os_release(tree)
+    return "debian" in (fields.get("ID"), *fields.get("ID_LIKE", "").split())
+
+
+def _parse(text: str) -> dict[str, str]:
+    fields = {}
+    for line in text.splitlines():
+        key, equals, value = line.partition("=")
+        if not equals or line.startswith("#"):
+            continue
+        try:
+            fields[key.strip()] = "".join(shlex.split(value))
+        except ValueError:  # a quote without its partner
+            continue
+    return fields
