@@ -1,0 +1,66 @@
+# Two commands do everything on a fresh machine: `make image` and `make test`.
+
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+VENV := .venv
+COMPOSE := $(VENV)/bin/compose
+BLUEPRINT ?= blueprints/debian-web-server.yaml
+
+SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
+SCRIPTS := $(filter-out %.json,$(wildcard stages/org.* assemblers/org.*))
+
+# What building needs, and what the tests need besides. Fedora's names follow Debian's.
+APT_BUILD := apt bubblewrap dpkg e2fsprogs fdisk gpgv grub-common grub-pc-bin python3-venv qemu-utils tar uidmap xz-utils zstd
+APT_TEST := acl attr libcap2-bin lzip lzop mmdebstrap openssh-client ovmf passwd python3-jsonschema qemu-system-x86 qemu-utils xfsprogs
+DNF_BUILD := apt bubblewrap dpkg e2fsprogs grub2-pc-modules grub2-tools gnupg2 qemu-img shadow-utils tar util-linux xz zstd
+DNF_TEST := acl attr edk2-ovmf libcap lzip lzop mmdebstrap openssh-clients python3-jsonschema qemu-system-x86 xfsprogs
+
+.PHONY: image test lint types unit integration boot bench system-build system-test clean
+
+image: system-build $(VENV)/.build  ## build the Debian web server into build/
+	$(COMPOSE) build $(BLUEPRINT) -o build
+
+test: system-test $(VENV)/.dev lint types  ## linters, type checks and every test, booting included
+	$(VENV)/bin/pytest
+
+lint: $(VENV)/.dev
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+
+types: $(VENV)/.dev
+	$(VENV)/bin/mypy osbuild_compose runner stages/stagelib $(SCRIPTS)
+
+unit integration boot: $(VENV)/.dev
+	$(VENV)/bin/pytest tests/$@
+
+system-build:
+	@$(call install,$(APT_BUILD),$(DNF_BUILD))
+
+system-test:
+	@$(call install,$(APT_BUILD) $(APT_TEST),$(DNF_BUILD) $(DNF_TEST))
+
+# Asks the package manager only when something is missing, so that an installed machine needs no root.
+define install
+if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null && test -e /etc/debian_version; then \
+  missing=$$(for p in $(1); do dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null | grep -q '^installed' || echo $$p; done); \
+  test -z "$$missing" || { echo "installing:" $$missing; \
+    $(SUDO) apt-get -q update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qy --no-install-recommends install $$missing; }; \
+elif command -v dnf >/dev/null; then \
+  rpm -q $(2) >/dev/null 2>&1 || $(SUDO) dnf -y install $(2); \
+else \
+  echo "neither apt nor dnf here; needed: $(1)"; \
+fi
+endef
+
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.build: pyproject.toml | $(VENV)/bin/pip
+	$(VENV)/bin/pip -q install --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/pip
+	$(VENV)/bin/pip -q install --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/.build
+
+clean:
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache

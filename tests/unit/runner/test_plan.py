@@ -1,0 +1,141 @@
+"""Planning is a pure function: no privileges, no store on disk."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.errors import RunnerError
+from runner.layout import lay_out
+from runner.libdir import Library
+from runner.manifest import v1
+from runner.plan import Act, Line, PastStep, StoreState, base_layers, plan
+
+NAME = "org.osbuild.noop"
+
+
+def lines_of(document: dict[str, Any], bases: dict[str, tuple[str, ...]] | None = None) -> list[Line]:
+    return lay_out(v1.load(document), Library([]), bases or {}, epoch=0)
+
+
+def document(*options: Any, assembler: bool = True, **more: Any) -> dict[str, Any]:
+    stages = [{"name": NAME, "options": {"value": value}} for value in options]
+    return {**more, "stages": stages, **({"assembler": {"name": NAME}} if assembler else {})}
+
+
+def past(lines: list[Line]) -> tuple[PastStep, ...]:
+    return tuple(
+        PastStep(step.stage.name, step.key, json.loads(step.ingredients.canonical())) for step in lines[-1].steps
+    )
+
+
+def acts(lines: list[Line], state: StoreState) -> list[Act]:
+    return [action.act for action in plan(lines, state)]
+
+
+def test_everything_runs_with_an_empty_store() -> None:
+    lines = lines_of(document(1, 2))
+    actions = plan(lines, StoreState())
+    assert [action.act for action in actions] == [Act.RUN] * 3
+    assert actions[0].reason == "not built before"
+
+
+def test_a_finished_image_needs_nothing() -> None:
+    lines = lines_of(document(1, 2))
+    state = StoreState(outputs=frozenset([lines[0].steps[-1].key]))
+    assert acts(lines, state) == [Act.SKIP, Act.SKIP, Act.CACHED]
+
+
+def test_what_is_in_the_store_is_not_run_again() -> None:
+    lines = lines_of(document(1, 2))
+    state = StoreState(layers=frozenset([lines[0].stages[0].key]))
+    assert acts(lines, state) == [Act.CACHED, Act.RUN, Act.RUN]
+
+
+def test_a_missing_layer_in_the_middle_is_made_again_and_those_above_are_kept() -> None:
+    lines = lines_of(document(1, 2, 3))
+    state = StoreState(layers=frozenset([lines[0].stages[0].key, lines[0].stages[2].key]))
+    assert acts(lines, state) == [Act.CACHED, Act.RUN, Act.CACHED, Act.RUN]
+
+
+def test_a_change_runs_its_stage_and_all_after_it_with_the_reason() -> None:
+    before, now = lines_of(document(["a"], "x", 3)), lines_of(document(["a"], "y", 3))
+    keys = [step.key for step in before[0].stages]
+    state = StoreState(frozenset(keys), frozenset(), history=[past(before)])
+    actions = plan(now, state)
+    assert [action.act for action in actions] == [Act.CACHED, Act.RUN, Act.RUN, Act.RUN]
+    assert [action.reason for action in actions][1:] == [
+        "options.value changed",
+        f"{NAME} before it changed",
+        f"{NAME} before it changed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (["a"], ["a", "nginx"], "options.value changed: + nginx"),
+        (["a", "b"], ["c", "b"], "options.value changed: + c, - a"),
+        (["a", "b"], ["b", "a"], "options.value changed: order"),
+        ({"x": 1}, {"x": 2}, "options.value.x changed"),
+        ({"x": 1}, {"y": 1}, "options.value.x removed; options.value.y added"),
+        ([{"path": "/a", "v": 1}], [{"path": "/a", "v": 2}], "options.value changed: /a"),
+    ],
+)
+def test_reasons_say_what_changed(old: Any, new: Any, reason: str) -> None:
+    state = StoreState(history=[past(lines_of(document(old)))])
+    assert plan(lines_of(document(new)), state)[0].reason == reason
+
+
+def test_an_evicted_layer_is_told_as_such() -> None:
+    lines = lines_of(document(1))
+    assert plan(lines, StoreState(history=[past(lines)]))[0].reason == "its result is no longer in the store"
+
+
+def test_the_nearest_of_several_builds_is_compared_with() -> None:
+    far, near, now = lines_of(document(1, 2)), lines_of(document(5, ["a"])), lines_of(document(5, ["a", "b"]))
+    state = StoreState(history=[past(far), past(near)])
+    assert plan(now, state)[1].reason == "options.value changed: + b"
+
+
+def test_a_build_root_is_made_only_when_something_runs_in_it() -> None:
+    build = {"stages": [{"name": NAME, "options": {"root": 1}}]}
+    lines = lines_of(document(1, build=build))
+    assert acts(lines, StoreState()) == [Act.RUN, Act.RUN, Act.RUN]
+    done = StoreState(outputs=frozenset([lines[1].steps[-1].key]))
+    assert acts(lines, done) == [Act.SKIP, Act.SKIP, Act.CACHED]
+
+
+def test_the_build_roots_content_enters_the_keys() -> None:
+    one = lines_of(document(1, build={"stages": [{"name": NAME, "options": {"root": 1}}]}))
+    two = lines_of(document(1, build={"stages": [{"name": NAME, "options": {"root": 2}}]}))
+    assert one[1].stages[0].key != two[1].stages[0].key
+
+
+def test_an_unknown_base_is_an_input_error() -> None:
+    manifest = v1.load({"base": "a" * 64, "stages": []})
+    with pytest.raises(RunnerError, match="is not in the store"):
+        base_layers(manifest, {})
+
+
+def test_a_base_lies_below_the_first_stage() -> None:
+    lines = lines_of(document(1, base="a" * 64), {"a" * 64: ("k1", "k2")})
+    assert lines[0].stack[:2] == ("k1", "k2")
+    assert lines[0].stages[0].ingredients.parent == "k2"
+
+
+def test_a_programs_code_and_its_library_enter_the_key(tmp_path: Path) -> None:
+    def key(code: str, summary: str = "s") -> str:
+        stages = tmp_path / "stages"
+        stages.mkdir(exist_ok=True)
+        (stages / "x").write_text(code)
+        (stages / "x").chmod(0o755)
+        (stages / "x.meta.json").write_text(json.dumps({"summary": summary, "schema": {}}))
+        return lay_out(v1.load({"stages": [{"name": "x"}]}), Library([tmp_path]), {}, 0)[0].stages[0].key
+
+    plain = key("print(1)")
+    assert key("print(2)") != plain
+    assert key("print(1)", "t") != plain
+    assert key("from stagelib import api") != key("from stagelib import api, intree")
+    assert key("print(1)") == plain
