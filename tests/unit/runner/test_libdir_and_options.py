@@ -69,7 +69,7 @@ def test_all_mistakes_are_told_at_once(libdir: Path) -> None:
 
 
 def test_an_unknown_stage_names_the_nearest() -> None:
-    with pytest.raises(RunnerError, match="there is no stage 'org.osbuild.nop'") as caught:
+    with pytest.raises(RunnerError, match=r"there is no stage 'org\.osbuild\.nop'") as caught:
         Library([]).find(What.STAGE, "org.osbuild.nop")
     assert caught.value.hint == "did you mean `org.osbuild.noop`?"
 

@@ -1,0 +1,138 @@
+"""What all tests share: the accounts that the product is tried as, and an installation that any account can read."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPO = Path(__file__).resolve().parent.parent
+USER = "compose-test"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who runs a command: root, or an ordinary user with a range of subordinate ids."""
+
+    name: str
+    python: Path
+    home: Path
+
+    @property
+    def is_root(self) -> bool:
+        return self.name == "root"
+
+    def argv(self, argv: Sequence[str | Path]) -> list[str]:
+        """The argument list that runs `argv` as this account."""
+        texts = [str(part) for part in argv]
+        if os.geteuid() != 0 or self.is_root:
+            return texts
+        return ["setpriv", f"--reuid={self.name}", f"--regid={self.name}", "--init-groups", "--", *texts]
+
+    def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """A user's plain environment."""
+        keep = {key: os.environ[key] for key in ("PATH", "LANG", "CI") if key in os.environ}
+        return {**keep, "HOME": str(self.home), **(extra or {})}
+
+    def run(
+        self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, **kwargs: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command, its output captured as text."""
+        kwargs = {"capture_output": True, "text": True, "timeout": 900, "cwd": self.home, **kwargs}
+        return subprocess.run(self.argv(argv), check=False, env=self.environment(env), **kwargs)
+
+    def runner(self, *args: str | Path, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+        """Run `python3 -m runner`."""
+        return self.run([self.python, "-m", "runner", *args], **kwargs)
+
+    def compose(self, *args: str | Path, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+        """Run `compose`."""
+        return self.run([self.python.parent / "compose", *args], **kwargs)
+
+
+@pytest.fixture(scope="session")
+def scratch_room() -> Iterator[Path]:
+    """A directory on disk that every account can reach; removed at the end, with all that accounts left in it."""
+    path = Path(subprocess.check_output(["mktemp", "-d", "/var/tmp/osbuild-compose-tests-XXXXXX"], text=True).strip())
+    path.chmod(0o755)
+    yield path
+    remove(path)
+
+
+@pytest.fixture(scope="session")
+def installed(scratch_room: Path) -> Path:
+    """The Python of a virtual environment with the wheel installed: what a user has, away from the checkout."""
+    python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
+    venv = scratch_room / "venv"
+    wheels = scratch_room / "wheels"
+    quiet = ["-q", "--disable-pip-version-check"]
+    subprocess.run([python, "-m", "venv", venv], check=True)
+    pip = [venv / "bin" / "python", "-m", "pip"]
+    subprocess.run([*pip, "wheel", *quiet, "--no-deps", "-w", wheels, REPO], check=True)
+    subprocess.run([*pip, "install", *quiet, *wheels.glob("*.whl")], check=True)
+    return venv / "bin" / "python"
+
+
+def ordinary_user() -> str:
+    """The name of a user with subordinate ids, made if this is root and there is none yet."""
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    try:
+        pwd.getpwnam(USER)
+    except KeyError:
+        subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", USER], check=True)
+    for table, option in (("/etc/subuid", "--add-subuids"), ("/etc/subgid", "--add-subgids")):
+        text = Path(table).read_text() if Path(table).exists() else ""
+        if not any(line.startswith(f"{USER}:") for line in text.splitlines()):
+            subprocess.run(["usermod", option, "1000000-1065535", USER], check=True)
+    return USER
+
+
+def make_account(kind: str, scratch_room: Path, installed: Path) -> Account:
+    """The account `root` or `user`, with a fresh home of its own. Skips where this machine can't give it."""
+    if kind == "root":
+        if os.geteuid() != 0:
+            pytest.skip("these tests are not run by root")
+        name = "root"
+    else:
+        name = ordinary_user()
+    home = scratch_room / f"home-{kind}"
+    home.mkdir(exist_ok=True)
+    if os.geteuid() == 0:
+        shutil.chown(home, name)
+    return Account(name, installed, home)
+
+
+@pytest.fixture(params=["root", "user"])
+def account(request: pytest.FixtureRequest, scratch_room: Path, installed: Path) -> Account:
+    """Each of the accounts in turn."""
+    return make_account(request.param, scratch_room, installed)
+
+
+@pytest.fixture
+def user(scratch_room: Path, installed: Path) -> Account:
+    """The ordinary user."""
+    return make_account("user", scratch_room, installed)
+
+
+@pytest.fixture
+def place(account: Account) -> Iterator[Path]:
+    """A new directory of the account's, removed afterwards."""
+    path = Path(subprocess.check_output(["mktemp", "-d", account.home / "test-XXXXXX"], text=True).strip())
+    path.chmod(0o755)
+    if os.geteuid() == 0:
+        shutil.chown(path, account.name)
+    yield path
+    remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a directory, in it perhaps files of an ordinary user's subordinate ids."""
+    enter = [] if os.geteuid() == 0 else ["unshare", "--user", "--map-auto", "--map-root-user"]
+    subprocess.run([*enter, "rm", "-rf", "--one-file-system", path], check=True)
