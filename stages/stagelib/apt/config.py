@@ -1,0 +1,108 @@
+"""A private apt: nothing of the host's configuration, sources, keys or state is read or changed."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stagelib.apt import keys
+from stagelib.apt.options import Options, Repository
+
+
+@dataclass(frozen=True)
+class Apt:
+    """The host's apt programs under a configuration of our own in the directory `home`."""
+
+    home: str
+    lists: str
+
+    def run(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run an apt program to its end, output captured; never raises on a failing one."""
+        return subprocess.run(argv, env=self.environment(), capture_output=True, text=True, check=False)
+
+    def environment(self) -> dict[str, str]:
+        """The environment in which the host's apt programs read this configuration only."""
+        return {**os.environ, "APT_CONFIG": f"{self.home}/apt.conf", "TMPDIR": f"{self.home}/temporary"}
+
+
+def make(home: str, lists: str, status: str, options: Options, *, extra: Sequence[str] = ()) -> Apt:
+    """Write an apt configuration into the empty directory `home`.
+
+    lists: where the repositories' indexes are kept; status: the dpkg status file to resolve against;
+    extra: more lines for apt.conf. Raises StageError for a key that is none.
+    """
+    for name in ("etc/preferences.d", "state", "cache/archives/partial", "temporary"):
+        os.makedirs(f"{home}/{name}")
+    os.makedirs(f"{lists}/partial", exist_ok=True)
+    stanzas = []
+    for number, repository in enumerate(options.repositories):
+        ring = f"{home}/etc/keyring-{number}.gpg"
+        _write(ring, keys.keyring(repository.keys))
+        stanzas.append(source(repository, options.architecture, ring))
+    _write(f"{home}/etc/repositories.sources", "\n".join(stanzas).encode())
+    _write(f"{home}/etc/preferences", preferences(options.exclude).encode())
+    _write(f"{home}/apt.conf", "\n".join([*_settings(home, lists, status, options), *extra, ""]).encode())
+    return Apt(home, lists)
+
+
+def with_lists(apt: Apt, lists: str) -> Apt:
+    """The same apt reading the indexes in the directory `lists` from now on."""
+    with open(f"{apt.home}/apt.conf", "a", encoding="utf-8") as file:  # noqa: PTH123
+        file.write(f'Dir::State::lists "{lists}";\n')
+    return Apt(apt.home, lists)
+
+
+def source(repository: Repository, architecture: str, ring: str) -> str:
+    """The deb822 source of a repository, trusted only through the keyring at `ring`."""
+    lines = [
+        "Types: deb",
+        f"URIs: {repository.url}",
+        f"Suites: {' '.join(repository.suites)}",
+        f"Components: {' '.join(repository.components)}",
+        f"Architectures: {architecture}",
+        f"Signed-By: {ring}",
+        f"Check-Valid-Until: {'yes' if repository.check_valid_until else 'no'}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def preferences(exclude: Sequence[str]) -> str:
+    """apt preferences under which no version of the excluded packages is a candidate."""
+    return "".join(f"Package: {name}\nPin: release *\nPin-Priority: -1\n\n" for name in exclude)
+
+
+def _settings(home: str, lists: str, status: str, options: Options) -> list[str]:
+    return [
+        'Dir::Etc::parts "/dev/null";',
+        'Dir::Etc::main "/dev/null";',
+        f'Dir::Etc::sourcelist "{home}/etc/repositories.sources";',
+        'Dir::Etc::sourceparts "/dev/null";',
+        f'Dir::Etc::preferences "{home}/etc/preferences";',
+        f'Dir::Etc::preferencesparts "{home}/etc/preferences.d";',
+        'Dir::Etc::trusted "/dev/null";',
+        'Dir::Etc::trustedparts "/dev/null";',
+        'Dir::Etc::netrc "/dev/null";',
+        'Dir::Etc::netrcparts "/dev/null";',
+        f'Dir::State "{home}/state";',
+        f'Dir::State::lists "{lists}";',
+        f'Dir::State::status "{status}";',
+        f'Dir::Cache "{home}/cache";',
+        f'Dir::Log "{home}/temporary";',
+        f'APT::Architecture "{options.architecture}";',
+        f'APT::Architectures {{ "{options.architecture}"; }};',
+        f'APT::Install-Recommends "{"true" if options.recommends else "false"}";',
+        'APT::Install-Suggests "false";',
+        'APT::Get::Assume-Yes "true";',
+        'APT::Cmd::Pattern-Only "true";',  # a name is a name: no regular expressions, no task^
+        'APT::Sandbox::User "root";',
+        'APT::Update::Error-Mode "any";',
+        'Acquire::Languages "none";',
+        'Acquire::Retries "3";',
+        'Acquire::ForceHash "SHA256";',  # what --print-uris prints
+        'Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";',
+    ]
+
+
+def _write(path: str, data: bytes) -> None:
+    with open(path, "wb") as file:  # noqa: PTH123
+        file.write(data)

@@ -1,0 +1,133 @@
+"""dpkg's database for packages that were unpacked without dpkg, as dpkg itself would have left it.
+
+Written once, into an empty directory, before any dpkg runs in the tree; paths need no care there.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+
+from stagelib.apt.extract import Unpacked
+from stagelib.apt.package import Package
+
+ADMIN = "var/lib/dpkg"
+
+
+def create(tree: str, unpacked: Mapping[Package, Unpacked]) -> None:
+    """Write status, info and triggers for these packages, all in the state "unpacked"."""
+    admin = os.path.join(tree, ADMIN)
+    for name in ("info", "triggers", "updates", "parts", "alternatives"):
+        os.makedirs(f"{admin}/{name}", exist_ok=True)
+    _write(f"{admin}/info/format", "1\n")
+    for package, files in unpacked.items():
+        _write_info(f"{admin}/info/{package.info_name}", package, files)
+    _write(f"{admin}/status", "\n".join(stanza(package, files.conffiles) for package, files in unpacked.items()))
+    _write_interests(f"{admin}/triggers", unpacked)
+
+
+def stanza(package: Package, conffiles: Mapping[str, str]) -> str:
+    """The package's entry in the status file.
+
+    A conffile carries the digest of what lies in the tree and not dpkg's "newconffile": there is no .dpkg-new to
+    decide about, in which case dpkg leaves the entry as it is (deferred_configure_conffile).
+    """
+    lines = [package.text("control").strip("\n"), "Status: install ok unpacked"]
+    if package.conffiles:
+        lines += ["Conffiles:", *(f" {path} {conffiles[path]}" for path in package.conffiles)]
+    return "\n".join(lines) + "\n"
+
+
+def activations(directly: Mapping[Package, Unpacked], interested: Iterable[Package]) -> str:
+    """What unpacking these packages by dpkg would have activated, in the format of dpkg's triggers/Unincorp.
+
+    A package that is not configured yet does not hear its triggers: its configuration does the work anyway. So only
+    packages that were configured before (`interested`) matter.
+    """
+    names: dict[str, None] = {}
+    watched = tuple(name for package in interested for _, name in _interests(package) if name.startswith("/"))
+    for package, files in directly.items():
+        for word, name in _directives(package):
+            if word.startswith("activate"):
+                names[name] = None
+        for watch in watched:
+            if any(path == watch or path.startswith(watch + "/") for path in files.paths):
+                names[watch] = None
+    return "".join(f"{name} -\n" for name in names)
+
+
+def _write_info(prefix: str, package: Package, files: Unpacked) -> None:
+    _write(f"{prefix}.list", "".join(f"{path}\n" for path in files.paths))
+    for name, file in package.files.items():
+        if name == "control":
+            continue
+        with open(f"{prefix}.{name}", "wb") as out:  # noqa: PTH123
+            out.write(file.data)
+            os.fchmod(out.fileno(), file.mode)
+        os.utime(f"{prefix}.{name}", (file.mtime, file.mtime))
+
+
+def _write_interests(directory: str, packages: Iterable[Package]) -> None:
+    """triggers/File holds who watches which path, triggers/NAME who listens to an explicit trigger."""
+    of_files = []
+    of_names: dict[str, list[str]] = {}
+    for package in packages:
+        for word, name in _interests(package):
+            who = package.info_name + ("/noawait" if word == "interest-noawait" else "")
+            if name.startswith("/"):
+                of_files.append(f"{name} {who}\n")
+            else:
+                of_names.setdefault(name, []).append(f"{who}\n")
+    _write(f"{directory}/File", "".join(of_files))
+    for name, lines in of_names.items():
+        _write(f"{directory}/{name}", "".join(lines))
+
+
+def _interests(package: Package) -> list[tuple[str, str]]:
+    return [(word, name) for word, name in _directives(package) if word.startswith("interest")]
+
+
+def _directives(package: Package) -> list[tuple[str, str]]:
+    lines = (line.partition("#")[0].split() for line in package.text("triggers").splitlines())
+    return [(line[0], line[1]) for line in lines if len(line) == 2]
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+        file.write(text)
+
+
+def overlapping(unpacked: Mapping[Package, Unpacked]) -> set[Package]:
+    """The packages that ship a file which another one ships too: only dpkg knows whose it is (Replaces)."""
+    owners: dict[str, Package] = {}
+    both: set[Package] = set()
+    for package, files in unpacked.items():
+        for path in files.files:
+            other = owners.setdefault(_merged(path), package)
+            if other is not package:
+                both |= {package, other}
+    for package, files in unpacked.items():
+        for path, _, _, _ in files.directories:
+            owner = owners.get(_merged(path))
+            if owner and path not in MERGED:
+                both |= {package, owner}
+    return both
+
+
+MERGED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/libo32")
+
+
+def _merged(path: str) -> str:
+    """The path where a merged /usr has it."""
+    top = "/" + path.split("/", 2)[1]
+    return f"/usr{path}" if top in MERGED and path != top else path
+
+
+def first_directories(unpacked: Iterable[Unpacked]) -> list[tuple[str, int, int, int]]:
+    """The directories that several packages ship with different modes or owners: the first package's word counts."""
+    first: dict[str, tuple[str, int, int, int]] = {}
+    differing: set[str] = set()
+    for files in unpacked:
+        for directory in files.directories:
+            path = _merged(directory[0])
+            if first.setdefault(path, directory)[1:] != directory[1:]:
+                differing.add(path)
+    return [first[path] for path in sorted(differing)]

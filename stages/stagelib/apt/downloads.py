@@ -1,0 +1,95 @@
+"""Package archives by content: <downloads>/sha256/<hex>, shared between builds, verified on every use."""
+
+import hashlib
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from stagelib import api
+from stagelib.apt import scratch
+from stagelib.apt.config import Apt
+from stagelib.apt.resolve import Archive
+from stagelib.stage import StageError
+
+BATCH = 500  # archives per apt-helper: an argument list may have 2 MiB
+POLL = 0.2  # seconds between two looks at how much has arrived
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """Archives that lie, each verified, in the directory `cache` under their sha256, in apt's order."""
+
+    cache: str
+    archives: Sequence[Archive]
+
+
+def fetch(apt: Apt, archives: Sequence[Archive], downloads: str) -> Downloaded:
+    """Have every archive in the shared cache, each one's sha256 verified now.
+
+    Other builds may do the same at the same time: files come by rename only. Raises StageError when an archive
+    cannot be had or is not what the signed index says.
+    """
+    cache = f"{downloads}/sha256"
+    os.makedirs(cache, exist_ok=True)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        good = list(pool.map(lambda one: _verified(cache, one), archives))
+    missing = [archive for archive, ok in zip(archives, good, strict=True) if not ok]
+    for start in range(0, len(missing), BATCH):
+        _download(apt, missing[start : start + BATCH], cache)
+    total = sum(one.size for one in archives)
+    arrived = sum(one.size for one in missing)
+    print(f"{len(archives)} packages, {total / 1e6:.1f} MB, of which {arrived / 1e6:.1f} MB downloaded", flush=True)
+    return Downloaded(cache, archives)
+
+
+def _verified(cache: str, archive: Archive) -> bool:
+    path = f"{cache}/{archive.sha256}"
+    try:
+        good = sha256(path) == archive.sha256
+    except FileNotFoundError:
+        return False
+    if not good:
+        print(f"{archive} in the cache is damaged, downloading it again", flush=True)
+    return good
+
+
+def _download(apt: Apt, archives: Sequence[Archive], cache: str) -> None:
+    total = sum(one.size for one in archives)
+    with scratch.directory(os.path.dirname(cache)) as new:
+        argv = ["/usr/lib/apt/apt-helper", "-q", "download-file"]
+        for one in archives:
+            argv += [one.uri, f"{new}/{one.sha256}", f"SHA256:{one.sha256}"]
+        with tempfile.TemporaryFile("w+") as log:
+            helper = subprocess.Popen(argv, env=apt.environment(), stdout=log, stderr=subprocess.STDOUT)
+            while helper.poll() is None:
+                time.sleep(POLL)
+                api.progress(min(total, sum(entry.stat().st_size for entry in os.scandir(new))), total)
+            log.seek(0)
+            output = log.read()
+        if helper.returncode != 0:
+            raise _failure(output, archives)
+        for one in archives:
+            if sha256(f"{new}/{one.sha256}") != one.sha256:
+                raise StageError(f"{one} is not what the signed index says", "try again later, or another mirror")
+            os.replace(f"{new}/{one.sha256}", f"{cache}/{one.sha256}")
+
+
+def _failure(output: str, archives: Sequence[Archive]) -> StageError:
+    print(output, end="", flush=True)
+    errors = [line[3:] for line in output.splitlines() if line.startswith("E: ")]
+    hint = "the mirror may be changing or out of reach: try again"
+    if "Hash Sum mismatch" in output or "unexpected size" in output:
+        hint = "the mirror's packages are not those of its signed index: try again later, or another mirror"
+    if "No space left" in output:
+        hint = "free some disk space"
+    return StageError(f"cannot download {len(archives)} packages: {'; '.join(errors)}", hint)
+
+
+def sha256(path: str) -> str:
+    """The digest of a file, in hexadecimal. Raises FileNotFoundError."""
+    with open(path, "rb") as file:  # noqa: PTH123
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,100 @@
+"""Running the tree's dpkg in the nested sandbox, and saying which package it failed on."""
+
+import re
+import subprocess
+from collections.abc import Sequence
+
+from stagelib import api, chroot
+from stagelib.apt import standins
+from stagelib.stage import StageError
+
+ENVIRONMENT = {
+    "DEBIAN_FRONTEND": "noninteractive",
+    "DEBCONF_NONINTERACTIVE_SEEN": "true",
+    "DEBCONF_NOWARNINGS": "yes",
+}
+# Nobody is there to answer: a configuration file that was changed in the tree stays. A build needs no fsync.
+OPTIONS = ("--force-unsafe-io", "--force-confdef", "--force-confold")
+TAIL = 15  # lines of a failing script's output in the error
+
+
+def binds(tree: str, work: str, *, configuring: bool) -> list[chroot.Bind]:
+    """What a dpkg in the tree sees of the stage: its working directory, and the stand-ins while it configures.
+
+    Not while it unpacks: it could not replace a program under a mount.
+    """
+    shared = chroot.Bind(work, standins.SHARED, writable=True)
+    return [shared, *(standins.binds(tree, work) if configuring else ())]
+
+
+def unpack(tree: str, work: str, files: Sequence[str], *options: str) -> None:
+    """Unpack the archives, named as they are in the working directory. Raises StageError."""
+    paths = [f"{standins.SHARED}/{name}" for name in files]
+    run(
+        chroot.command(
+            tree,
+            ["dpkg", *OPTIONS, *options, "--unpack", *paths],
+            env=ENVIRONMENT,
+            binds=binds(tree, work, configuring=False),
+        )
+    )
+
+
+def configure(tree: str, work: str, packages: Sequence[str], *options: str) -> None:
+    """Configure these packages; "-a" is all that are unpacked, and all pending triggers. Raises StageError."""
+    argv = ["dpkg", *OPTIONS, *options, "--configure", *packages]
+    run(chroot.command(tree, argv, env=ENVIRONMENT, binds=binds(tree, work, configuring=True)))
+
+
+def program(tree: str, argv: Sequence[str]) -> None:
+    """Run another program of the tree. Raises StageError when it fails."""
+    run(chroot.command(tree, argv, env=ENVIRONMENT))
+
+
+def run(command: Sequence[str], *, env: dict[str, str] | None = None, packages: int = 0) -> None:
+    """Run a command that may be or call dpkg, its output going to the log; raises StageError when it fails.
+
+    packages: how many will be configured, for the progress reports; 0 makes none.
+    """
+    lines: list[str] = []
+    configured = 0
+    with subprocess.Popen(
+        command,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            lines.append(line.rstrip("\n"))
+            if packages and line.startswith("Setting up "):
+                configured += 1
+                api.progress(min(configured, packages), packages, "packages")
+    if process.returncode != 0:
+        raise failure(lines, process.returncode)
+
+
+def failure(lines: Sequence[str], status: int) -> StageError:
+    """What went wrong, from the output of a failed dpkg."""
+    text = "\n".join(lines)
+    if "No space left on device" in text:
+        return StageError("no space left while installing packages", "free some space where the trees are built")
+    pattern = r"^dpkg: error processing (?:package|archive) (\S+) \(--\w+\):\n\s*(?!dependency problems)(.*)$"
+    if not (match := re.search(pattern, text, re.MULTILINE)):
+        tail = "\n  ".join(lines[-TAIL:])
+        return StageError(f"installing packages failed with status {status}:\n  {tail}", "the log above tells more")
+    package = re.sub(r"^.*/|_.*$", "", match[1])
+    before = text[: match.start()].splitlines()
+    starts = [
+        n
+        for n, line in enumerate(before)
+        if line.startswith((f"Setting up {package} ", f"Unpacking {package} ", f"Processing triggers for {package} "))
+    ]
+    tail = "\n  ".join(before[starts[-1] + 1 :][-TAIL:]) if starts else ""
+    return StageError(
+        f"package {package}: {match[2]}" + (f"\n  {tail}" if tail else ""),
+        f"it is the package's own script that failed; leave {package} away, or look in the log above for its reason",
+    )

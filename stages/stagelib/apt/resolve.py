@@ -1,0 +1,77 @@
+"""What has to be installed: decided by apt, as a list of archives."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from stagelib.apt.config import Apt
+from stagelib.stage import StageError
+
+URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})$")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A .deb that apt chose: its address, apt's name for the file, size in bytes and sha256 from the signed index."""
+
+    uri: str
+    file: str
+    size: int
+    sha256: str
+
+    @property
+    def package(self) -> str:
+        """The name of the package in it."""
+        return self.file.partition("_")[0]
+
+    def __str__(self) -> str:
+        return unquote(self.file)
+
+
+def archives(apt: Apt, packages: Sequence[str]) -> list[Archive]:
+    """The archives to install so that `packages` (apt's notation) are, in apt's order; empty when they are already.
+
+    Raises StageError with the reason: unknown names all at once, conflicts in apt's words.
+    """
+    done = apt.run(["apt-get", "install", "-qq", "--print-uris", "--", *packages])
+    if done.returncode != 0:
+        raise _explain(apt, packages, done.stdout, done.stderr)
+    found = []
+    for line in done.stdout.splitlines():
+        if match := URI_LINE.match(line):
+            found.append(Archive(match["uri"], match["file"], int(match["size"]), match["sha256"]))
+        elif line.startswith("'"):
+            raise StageError(f"the repository gives no sha256 for {line}", "use a repository made with SHA256 sums")
+    return found
+
+
+def _explain(apt: Apt, packages: Sequence[str], stdout: str, stderr: str) -> StageError:
+    missing = re.findall(r"^E: Unable to locate package (\S+)$", stderr, re.MULTILINE)
+    missing += re.findall(r"^E: Package '(\S+)' has no installation candidate$", stderr, re.MULTILINE)
+    if missing:
+        known = set(apt.run(["apt-cache", "pkgnames"]).stdout.split())
+        near = [
+            (name, difflib.get_close_matches(name, known, n=1, cutoff=0.7)) for name in missing if name not in known
+        ]
+        hints = [f"did you mean {match[0]} instead of {name}?" for name, match in near if match]
+        what = "package" if len(missing) == 1 else "packages"
+        return StageError(
+            f"the repositories have no {what} {', '.join(missing)}",
+            " ".join(hints) or "check the names, the suites and components, and `exclude`",
+        )
+    versions = re.findall(
+        r"^E: (Version '\S+' for '\S+' was not found|Release '\S+' for '\S+' was not found)$", stderr, re.M
+    )
+    if versions:
+        return StageError("; ".join(versions), "leave the version away, or ask for one that the repositories have")
+    broken = stdout[stdout.find("The following packages have unmet dependencies:") :]
+    if broken.startswith("The following"):
+        lines = [line.strip() for line in broken.splitlines()[1:] if line.strip()]
+        return StageError(
+            "these packages cannot be installed together:\n  " + "\n  ".join(lines),
+            "remove one of them, or what they need from `exclude`, or add the repository that has it",
+        )
+    errors = [line[3:] for line in stderr.splitlines() if line.startswith("E: ")]
+    return StageError(f"apt cannot resolve {' '.join(packages)}: {'; '.join(errors) or stderr.strip()}")

@@ -1,0 +1,69 @@
+"""Programs that many packages call and that need to run only once, when all packages are configured.
+
+While packages are configured a stand-in lies over each of them (a bind mount in the nested sandbox: the tree itself
+does not change) and notes its arguments. Afterwards the real program runs, if it was called at all.
+"""
+
+import os
+from collections.abc import Sequence
+
+from stagelib import chroot, intree
+
+SHARED = "/run/osbuild-compose"  # where the stage's working directory appears in the tree
+INITRAMFS = "/usr/sbin/update-initramfs"
+CERTIFICATES = "/usr/sbin/update-ca-certificates"
+
+SCRIPT = """#!/bin/sh
+echo "$*" >> {calls}
+echo "{name} $*: noted, and done once when all packages are configured"
+"""
+
+
+def binds(tree: str, work: str) -> list[chroot.Bind]:
+    """What lies over the tree's programs while packages are configured; work is the stage's working directory.
+
+    Only programs that the tree has at this moment: a mount point must not be made in it.
+    """
+    found = []
+    for program in (INITRAMFS, CERTIFICATES):
+        if not os.path.isfile(real := os.path.join(tree, program[1:])) or intree.resolve(tree, program) != real:
+            continue
+        name = os.path.basename(program)
+        os.makedirs(f"{work}/calls", exist_ok=True)
+        with open(f"{work}/{name}", "w", encoding="utf-8") as script:  # noqa: PTH123
+            script.write(SCRIPT.format(calls=f"{SHARED}/calls/{name}", name=name))
+            os.fchmod(script.fileno(), 0o755)
+        found.append(chroot.Bind(f"{work}/{name}", program))
+    return found
+
+
+def calls(work: str, program: str) -> list[str]:
+    """The argument lines with which the program was called, in order."""
+    try:
+        with open(f"{work}/calls/{os.path.basename(program)}", encoding="utf-8") as file:  # noqa: PTH123
+            return file.read().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def initramfs(lines: Sequence[str]) -> list[list[str]]:
+    """The commands that have the effect of all these calls of update-initramfs.
+
+    Deleting one, or making it somewhere else than in /boot, is done as it was called.
+    """
+    special, making = [], set()
+    for line in lines:
+        words = line.replace("-b /boot", "").split()
+        if "-d" in words or "-b" in words:
+            special.append([INITRAMFS, *words])
+        else:
+            making.update({"-c", "-u"}.intersection(words))
+    if making:
+        special.append([INITRAMFS, "-c" if "-c" in making else "-u", "-k", "all"])
+    return special
+
+
+def certificates(lines: Sequence[str]) -> list[list[str]]:
+    """The commands that have the effect of all these calls of update-ca-certificates."""
+    fresh = any("--fresh" in line.split() for line in lines)
+    return [[CERTIFICATES, *(["--fresh"] if fresh else [])]] if lines else []
