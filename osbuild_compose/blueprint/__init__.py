@@ -1,0 +1,1 @@
+"""Reading blueprints: YAML in, a Blueprint or errors with places out."""

@@ -1,0 +1,45 @@
+"""From a file to a blueprint, with all that is wrong told at once."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from osbuild_compose.blueprint.convert import convert
+from osbuild_compose.blueprint.model import Blueprint
+from osbuild_compose.document import read, schema
+from osbuild_compose.document.read import Document
+from osbuild_compose.document.suggest import did_you_mean
+from osbuild_compose.errors import InputError, InputErrors
+
+
+def load(path: Path, distros: Collection[str]) -> Blueprint:
+    """The blueprint in the YAML file at `path`; `distros` are the names its `distro` may have.
+
+    Raises InputErrors (or InputError when the file cannot be read) with the place of each error.
+    """
+    return check(read.read(path), distros)
+
+
+def check(source: Document, distros: Collection[str]) -> Blueprint:
+    """The blueprint in a document that was read. Raises InputErrors with all that is wrong."""
+    if not isinstance(source.data, dict):
+        raise InputError(
+            "a blueprint is a mapping: lines of the form key: value",
+            hint="begin with: name: my-image",
+            location=source.at_value(()),
+        )
+    problems = schema.problems(source, "blueprint")
+    distro = source.data.get("distro")
+    if isinstance(distro, str) and distro not in distros:
+        problems.append(
+            InputError(
+                f"unknown distro {distro}; known are: {', '.join(sorted(distros))}",
+                hint=hint if (hint := did_you_mean(distro, distros)).startswith("did") else "",
+                location=source.at_value(["distro"]),
+            )
+        )
+    if problems:
+        raise InputErrors(problems)
+    blueprint, problems = convert(source)
+    if problems:
+        raise InputErrors(problems)
+    return blueprint

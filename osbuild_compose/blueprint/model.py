@@ -1,0 +1,167 @@
+"""A blueprint once it is known to be right: what the image is to be, without a trace of YAML."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from osbuild_compose.document.read import Document
+
+
+class Format(StrEnum):
+    """What a finished image is: a disk in one of QEMU's formats, or an archive of the files."""
+
+    QCOW2 = "qcow2"
+    RAW = "raw"
+    RAW_XZ = "raw.xz"
+    VDI = "vdi"
+    VMDK = "vmdk"
+    VPC = "vpc"
+    VHDX = "vhdx"
+    TAR = "tar"
+    TAR_GZ = "tar.gz"
+    TAR_XZ = "tar.xz"
+    TAR_ZST = "tar.zst"
+
+    @property
+    def extension(self) -> str:
+        """The end of the image's file name, with its dot."""
+        return ".vhd" if self is Format.VPC else f".{self.value}"
+
+    @property
+    def is_disk(self) -> bool:
+        """Whether the image is a disk that boots."""
+        return not self.value.startswith("tar")
+
+    @property
+    def compression(self) -> str | None:
+        """The program that compresses an archive; None for what is not compressed, and for disks."""
+        return {Format.TAR_GZ: "gzip", Format.TAR_XZ: "xz", Format.TAR_ZST: "zstd"}.get(self)
+
+
+Account = str | int  # a user or group, by name or number
+
+
+@dataclass(frozen=True)
+class User:
+    """A user account; None leaves a thing to the distribution's default."""
+
+    name: str
+    description: str | None = None
+    uid: int | None = None
+    gid: int | None = None
+    groups: tuple[str, ...] = ()
+    home: str | None = None
+    shell: str | None = None
+    password: str | None = None  # a hash of crypt(5), or ! or *
+    ssh_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group; gid None takes the next free number."""
+
+    name: str
+    gid: int | None = None
+
+
+@dataclass(frozen=True)
+class Services:
+    """Units by what becomes of them at boot."""
+
+    enabled: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
+    default_target: str | None = None
+
+
+@dataclass(frozen=True)
+class File:
+    """A file with its content: text, or base64 of bytes that are no text. Exactly one of the two is set."""
+
+    path: str
+    content: str | None = None
+    base64: str | None = None
+    mode: str = "0644"
+    owner: Account = "root"
+    group: Account = "root"
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory."""
+
+    path: str
+    mode: str = "0755"
+    owner: Account = "root"
+    group: Account = "root"
+
+
+@dataclass(frozen=True)
+class Symlink:
+    """A symbolic link at `path`."""
+
+    path: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A package repository of the Debian kind. keys are armoured texts; empty means the distribution's own."""
+
+    url: str
+    suites: tuple[str, ...]
+    components: tuple[str, ...] = ("main",)
+    keys: tuple[str, ...] = ()
+    check_valid_until: bool = True
+
+
+@dataclass(frozen=True)
+class Repositories:
+    """Where packages come from. `default`: the distribution's archive; `own`: those the blueprint names."""
+
+    default: bool = True
+    own: tuple[Repository, ...] = ()
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The kernel package, None for the distribution's usual one, and what to add to its command line."""
+
+    package: str | None = None
+    append: str = ""
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The disk. size is in bytes, None for as large as the content needs."""
+
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """One image. Its fields are the blueprint's keys; docs/reference/blueprint.md describes them."""
+
+    name: str
+    distro: str
+    description: str | None = None
+    version: str | None = None
+    arch: str = "x86_64"
+    packages: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    repositories: Repositories = Repositories()
+    hostname: str | None = None
+    timezone: str | None = None
+    timeservers: tuple[str, ...] = ()
+    locale: str | None = None
+    keyboard: str | None = None
+    users: tuple[User, ...] = ()
+    groups: tuple[Group, ...] = ()
+    services: Services = Services()
+    directories: tuple[Directory, ...] = ()
+    files: tuple[File, ...] = ()
+    symlinks: tuple[Symlink, ...] = ()
+    scripts: tuple[str, ...] = ()
+    kernel: Kernel = Kernel()
+    disk: Disk = Disk()
+    formats: tuple[Format, ...] = (Format.QCOW2,)
+    document: Document | None = field(default=None, repr=False, compare=False)  # to point at places in later errors

@@ -1,0 +1,41 @@
+"""Disk sizes as people write them."""
+
+import re
+
+SECTOR = 512
+
+_UNITS = {
+    "B": 1,
+    **{f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGT", 1)},
+    **{f"{prefix}B": 1000**power for power, prefix in enumerate("kMGT", 1)},
+    "KB": 1000,
+}
+
+
+def parse(size: int | str) -> int:
+    """The size in bytes: a number is bytes already, a text is a number and a unit ("4 GiB", "1.5 TB").
+
+    Raises ValueError whose text says what is wrong, and what to write instead.
+    """
+    if isinstance(size, str):
+        match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,6})?)\s*([A-Za-z]*)\s*", size, re.ASCII)
+        if match is None:
+            raise ValueError(f'"{size}" is not a size; write a number and a unit, such as 4 GiB')
+        number, unit = match.groups()
+        if unit and unit not in _UNITS:
+            letter = unit[0].upper()
+            better = f"; did you mean {number} {letter}iB?" if letter in "KMGT" else ""
+            raise ValueError(f'"{unit}" is not a unit (KiB, MiB, GiB, TiB; kB, MB, GB, TB){better}')
+        if not unit:
+            raise ValueError(f'"{size}" lacks its unit; write for example {number} GiB, or bytes without quotes')
+        bytes_ = float(number) * _UNITS[unit] if "." in number else int(number) * _UNITS[unit]
+        if bytes_ != int(bytes_):
+            raise ValueError(f'"{size}" is not a whole number of bytes')
+        size = int(bytes_)
+    if not 1024**2 <= size <= 64 * 1024**4:
+        raise ValueError(f"{size} bytes is not a disk's size; it is between 1 MiB and 64 TiB")
+    if size % SECTOR:
+        raise ValueError(
+            f"{size} bytes is not a multiple of {SECTOR}; the next one is {size // SECTOR * SECTOR + SECTOR}"
+        )
+    return size

@@ -1,0 +1,158 @@
+"""The commands and their options. Each does its work in a module of its own, imported when it runs."""
+# Imports inside functions are this module's purpose: `compose --help` must not wait for libraries it does not use.
+# ruff: noqa: PLC0415
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="One YAML blueprint to a bootable, reproducible disk image.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+ImageFormat = StrEnum(  # the members of blueprint.model.Format, which is slow to import; a test keeps them the same
+    "ImageFormat",
+    ["qcow2", "raw", "raw.xz", "vdi", "vmdk", "vpc", "vhdx", "tar", "tar.gz", "tar.xz", "tar.zst"],
+)
+
+Blueprints = Annotated[list[Path], typer.Argument(metavar="BLUEPRINT...", help="Blueprint files.", show_default=False)]
+OneBlueprint = Annotated[Path, typer.Argument(metavar="BLUEPRINT", help="A blueprint file.", show_default=False)]
+OutputDirectory = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the images go.")]
+Formats = Annotated[
+    list[ImageFormat] | None,
+    typer.Option("-f", "--format", metavar="FORMAT", help="Make this instead of the blueprint's formats; repeatable."),
+]
+OneFormat = Annotated[
+    ImageFormat | None,
+    typer.Option("-f", "--format", metavar="FORMAT", help="Instead of the blueprint's first format."),
+]
+Templates = Annotated[
+    list[Path] | None,
+    typer.Option("--templates", metavar="DIR", help="Templates of your own, before the built-in ones; repeatable."),
+]
+Mirror = Annotated[
+    str | None, typer.Option("--mirror", metavar="URL", help="Where packages are read from; or COMPOSE_MIRROR.")
+]
+SecurityMirror = Annotated[
+    str | None,
+    typer.Option("--security-mirror", metavar="URL", help="The same for security updates; or COMPOSE_SECURITY_MIRROR."),
+]
+Store = Annotated[
+    Path | None,
+    typer.Option("--store", metavar="DIR", help="Where layers are kept; ~/.cache/osbuild-compose if left out."),
+]
+Libdirs = Annotated[
+    list[Path] | None,
+    typer.Option("--libdir", metavar="DIR", help="Stages of your own, before the built-in ones; repeatable."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show what stages print.")]
+
+
+@app.command()
+def build(
+    blueprints: Blueprints,
+    output: OutputDirectory = Path(),
+    formats: Formats = None,
+    store: Store = None,
+    mirror: Mirror = None,
+    security_mirror: SecurityMirror = None,
+    templates: Templates = None,
+    libdir: Libdirs = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make images; their paths go to standard output."""
+    from osbuild_compose.cli import build as command
+    from osbuild_compose.cli.prepare import Workshop
+
+    workshop = Workshop(templates or (), mirror, security_mirror)
+    command.build(
+        workshop, blueprints, [str(item) for item in formats or ()], output, _settings(store, libdir), json, verbose
+    )
+
+
+@app.command()
+def render(
+    blueprint: OneBlueprint,
+    image_format: OneFormat = None,
+    mirror: Mirror = None,
+    security_mirror: SecurityMirror = None,
+    templates: Templates = None,
+) -> None:
+    """Print the pipeline JSON that a blueprint stands for."""
+    from osbuild_compose.cli import inspect as command
+    from osbuild_compose.cli.prepare import Workshop
+
+    command.render(Workshop(templates or (), mirror, security_mirror), blueprint, image_format)
+
+
+@app.command()
+def check(blueprints: Blueprints, templates: Templates = None) -> None:
+    """Tell whether blueprints are right, without building anything."""
+    from osbuild_compose.cli import inspect as command
+    from osbuild_compose.cli.prepare import Workshop
+
+    command.check(Workshop(templates or ()), blueprints)
+
+
+@app.command()
+def plan(
+    blueprint: OneBlueprint,
+    image_format: OneFormat = None,
+    store: Store = None,
+    mirror: Mirror = None,
+    security_mirror: SecurityMirror = None,
+    templates: Templates = None,
+    libdir: Libdirs = None,
+    json: Json = False,
+) -> None:
+    """Tell what a build would run, what it would take from the store, and why."""
+    from osbuild_compose.cli import inspect as command
+    from osbuild_compose.cli.prepare import Workshop
+
+    workshop = Workshop(templates or (), mirror, security_mirror)
+    command.plan(workshop, blueprint, image_format, _settings(store, libdir), json)
+
+
+@app.command()
+def run(
+    pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="Pipeline JSON, or - for standard input.")],
+    output: OutputDirectory = Path(),
+    store: Store = None,
+    libdir: Libdirs = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run a pipeline that is JSON already."""
+    from osbuild_compose.cli import build as command
+
+    command.run(pipeline, output, _settings(store, libdir), json, verbose)
+
+
+@app.command()
+def distros(templates: Templates = None, json: Json = False) -> None:
+    """List the distributions a blueprint can name."""
+    from osbuild_compose.cli import inspect as command
+    from osbuild_compose.cli.prepare import Workshop
+
+    command.distros(Workshop(templates or ()), json)
+
+
+def _settings(store: Path | None, libdirs: list[Path] | None):  # type: ignore[no-untyped-def]
+    from osbuild_compose.cli.runner import Settings
+
+    return Settings((store or _default_store()).absolute(), tuple(libdirs or ()))
+
+
+def _default_store() -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (cache if cache.is_absolute() else Path.home() / ".cache") / "osbuild-compose"

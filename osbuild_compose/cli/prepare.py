@@ -1,0 +1,89 @@
+"""What most commands begin with: blueprints from files, pipelines from blueprints."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from osbuild_compose.blueprint import load
+from osbuild_compose.blueprint.model import Blueprint, Format
+from osbuild_compose.compile import pipeline
+from osbuild_compose.distro import catalog, mirrors
+from osbuild_compose.distro.catalog import Catalog
+from osbuild_compose.distro.mirrors import Mirrors
+from osbuild_compose.errors import InputError, InputErrors
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image to make: its pipeline, as JSON."""
+
+    blueprint: Blueprint
+    format: Format
+    pipeline: bytes
+
+    @property
+    def filename(self) -> str:
+        """What its file is called."""
+        return f"{self.blueprint.name}{self.format.extension}"
+
+
+@dataclass
+class Workshop:
+    """The distributions and mirrors that the command line chose."""
+
+    templates: Sequence[Path] = ()
+    mirror: str | None = None
+    security_mirror: str | None = None
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The distributions."""
+        return catalog.find(self.templates)
+
+    @cached_property
+    def _mirrors(self) -> Mirrors:
+        return mirrors.asked_for(self.mirror, self.security_mirror, os.environ)
+
+    def blueprints(self, paths: Sequence[Path]) -> list[Blueprint]:
+        """The blueprints in these files. Raises InputErrors with all that is wrong in all of them."""
+        loaded: list[Blueprint] = []
+        problems: list[InputError] = []
+        for path in paths:
+            try:
+                loaded.append(load.load(path, self.catalog.releases))
+            except InputErrors as error:
+                problems += error.errors
+            except InputError as error:
+                problems.append(error)
+        if len(problems) == 1:
+            raise problems[0]
+        if problems:
+            raise InputErrors(problems)
+        return loaded
+
+    def image(self, blueprint: Blueprint, image_format: Format) -> Image:
+        """The blueprint's image in one format."""
+        release = self.catalog.releases[blueprint.distro]
+        repositories = mirrors.resolve(release, self._mirrors)
+        compiled = pipeline.compile_blueprint(blueprint, image_format, self.catalog, repositories)
+        return Image(blueprint, image_format, pipeline.to_json(compiled).encode())
+
+    def images(self, paths: Sequence[Path], formats: Sequence[Format]) -> list[Image]:
+        """All images of the blueprints in these files, in `formats` or else in those each blueprint names.
+
+        Raises InputError when two of them would have the same file name.
+        """
+        images = [
+            self.image(blueprint, image_format)
+            for blueprint in self.blueprints(paths)
+            for image_format in (formats or blueprint.formats)
+        ]
+        seen: dict[str, Image] = {}
+        for image in images:
+            if image.filename in seen:
+                where = image.blueprint.document.at_value(["name"]) if image.blueprint.document else None
+                raise InputError(f"two blueprints make {image.filename}; give them different names", location=where)
+            seen[image.filename] = image
+        return images

@@ -1,0 +1,1 @@
+"""From a blueprint to a pipeline: pure functions, the same input gives the same bytes."""

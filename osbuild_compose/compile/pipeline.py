@@ -1,0 +1,112 @@
+"""Pipeline JSON, format v1: {"name", "stages": [{"name", "options"}], "assembler": {"name", "options"}}."""
+
+import json
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from osbuild_compose.blueprint.model import Blueprint, Format
+from osbuild_compose.blueprint.model import Repository as OwnRepository
+from osbuild_compose.compile import identity, templates
+from osbuild_compose.distro.catalog import Catalog, built_in
+from osbuild_compose.distro.model import Release, Repository, Role
+from osbuild_compose.errors import InputError, TemplateError
+
+Pipeline = dict[str, Any]
+
+
+def compile_blueprint(
+    blueprint: Blueprint, image_format: Format, catalog: Catalog, mirrors: tuple[Repository, ...]
+) -> Pipeline:
+    """The pipeline that makes the blueprint's image in one format.
+
+    mirrors are the release's repositories with the addresses to read from while building; what ends up in the image
+    is always the official address, or the blueprint's own. Raises InputError when the release cannot do what the
+    blueprint asks, TemplateError when the template is wrong.
+    """
+    release = catalog.releases[blueprint.distro]
+    context = _context(blueprint, image_format, release, mirrors)
+    text = templates.render(release.template, catalog.directories, built_in(), context)
+    return _parse(text, release.template)
+
+
+def to_json(pipeline: Pipeline) -> str:
+    """The canonical text of a pipeline: sorted keys, two spaces, one newline at the end."""
+    return json.dumps(pipeline, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _context(
+    blueprint: Blueprint, image_format: Format, release: Release, mirrors: tuple[Repository, ...]
+) -> dict[str, Any]:
+    """What templates see; docs/reference/templates.md describes it."""
+    architecture = release.architectures.get(blueprint.arch)
+    if architecture is None:
+        location = blueprint.document.at_value(["arch"]) if blueprint.document else None
+        known = ", ".join(sorted(release.architectures))
+        raise InputError(f"{release.name} cannot be built for {blueprint.arch}, only for {known}", location=location)
+    own = tuple(_own(repository, release) for repository in blueprint.repositories.own)
+    default = blueprint.repositories.default
+    return {
+        "blueprint": blueprint,
+        "release": release,
+        "architecture": architecture,
+        # The base system is the same for all blueprints that do not replace the archive, whatever they add to it.
+        "base_repositories": mirrors if default else own,
+        "repositories": (*mirrors, *own) if default else own,
+        "image_repositories": (*release.repositories, *own) if default else own,
+        "services": _services(blueprint, release),
+        "image": {
+            "format": image_format,
+            "filename": f"{blueprint.name}{image_format.extension}",
+            "is_disk": image_format.is_disk,
+            "compression": image_format.compression,
+            "root_fs_uuid": identity.uuid_for(blueprint.name, "root file system"),
+            "ptuuid": identity.disk_id_for(blueprint.name),
+        },
+    }
+
+
+def _own(repository: OwnRepository, release: Release) -> Repository:
+    main_keys = tuple(dict.fromkeys(key for item in release.repositories for key in item.keys))
+    return Repository(
+        role=Role.OTHER,
+        url=repository.url.rstrip("/"),
+        suites=repository.suites,
+        components=repository.components,
+        keys=repository.keys or main_keys,
+        check_valid_until=repository.check_valid_until,
+    )
+
+
+def _services(blueprint: Blueprint, release: Release) -> dict[str, Any]:
+    """The blueprint's services by the release's names, and what every image of the release starts."""
+
+    def named(units: tuple[str, ...]) -> list[str]:
+        return list(dict.fromkeys(release.services.get(unit, unit) for unit in units))
+
+    asked = blueprint.services
+    against = {*named(asked.disabled), *named(asked.masked)}
+    enabled = [unit for unit in release.enabled_services if unit not in against] + named(asked.enabled)
+    return {
+        "enabled": list(dict.fromkeys(enabled)),
+        "disabled": named(asked.disabled),
+        "masked": named(asked.masked),
+        "default_target": asked.default_target,
+    }
+
+
+def _parse(text: str, template: str) -> Pipeline:
+    try:
+        pipeline = YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, ValueError) as error:
+        problem = str(getattr(error, "problem", "") or error)
+        mark = getattr(error, "problem_mark", None)
+        lines = text.split("\n")
+        details = (
+            [f"line {mark.line + 1} of its output: {lines[mark.line][:200]}"] if mark and mark.line < len(lines) else []
+        )
+        raise TemplateError(f"template {template} does not make valid YAML: {problem}", details=details) from None
+    if not isinstance(pipeline, dict) or not isinstance(pipeline.get("stages"), list):
+        raise TemplateError(f"template {template} makes no pipeline: a mapping with `name`, `stages` and `assembler`")
+    return pipeline

@@ -1,0 +1,1 @@
+"""YAML files as data with places, checked against the published schemas. Shared by blueprints and distributions."""

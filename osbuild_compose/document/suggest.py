@@ -1,0 +1,49 @@
+"""The nearest valid word to one that is not."""
+
+import difflib
+from collections.abc import Iterable
+
+# What other tools call the same thing.
+_KNOWN_AS = {
+    "architecture": "arch",
+    "distribution": "distro",
+    "release": "distro",
+    "modules": "packages",
+    "keymap": "keyboard",
+    "lang": "locale",
+    "language": "locale",
+    "ntpservers": "timeservers",
+    "ntp": "timeservers",
+    "repos": "repositories",
+    "links": "symlinks",
+    "output": "formats",
+    "key": "ssh_keys",
+    "sshkey": "ssh_keys",
+    "authorized_keys": "ssh_keys",
+    "data": "content",
+    "contents": "content",
+    "user": "owner",
+    "permissions": "mode",
+    "cmdline": "append",
+    "baseurl": "url",
+    "gpgkey": "keys",
+    "target": "default_target",
+}
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice most like `word`, or the one other tools call so; None when nothing comes close."""
+    known = list(choices)
+    if (other := _KNOWN_AS.get(word.lower())) in known:
+        return other
+    normal = {choice.lower().replace("-", "_"): choice for choice in known}
+    found = difflib.get_close_matches(word.lower().replace("-", "_"), list(normal), n=1, cutoff=0.6)
+    return normal[found[0]] if found else None
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """A hint that names the nearest choice, or all of them when none is near and they are few."""
+    known = sorted(choices)
+    if near := nearest(word, known):
+        return f"did you mean `{near}`?"
+    return f"known here: {', '.join(known)}" if known else ""

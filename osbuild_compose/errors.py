@@ -1,0 +1,101 @@
+"""What can go wrong in a way a person can act on.
+
+Everything below the command line raises one of these and never prints or exits; the command line shows them all the
+same way (report/errors.py) and ends with `exit_code`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How a program of this project ends."""
+
+    DONE = 0
+    BUILD_FAILED = 1
+    INPUT_WRONG = 2
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place in a text file. line and column count from 1; 0 means the file as a whole.
+
+    `text` is the line itself, without its end, and `length` how many columns of it are meant.
+    """
+
+    file: str
+    line: int = 0
+    column: int = 0
+    text: str = ""
+    length: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+class ComposeError(Exception):
+    """An error to show to a person: what is wrong, where, and what to do about it.
+
+    brief is one sentence without a full stop; details are lines to show below it, as they are; hint says what to do;
+    location is where it is, if it is in a file.
+    """
+
+    exit_code = ExitCode.INPUT_WRONG
+
+    def __init__(
+        self, brief: str, *, details: Sequence[str] = (), hint: str = "", location: Location | None = None
+    ) -> None:
+        super().__init__(brief)
+        self.brief = brief
+        self.details = tuple(details)
+        self.hint = hint
+        self.location = location
+
+    def __str__(self) -> str:
+        return f"{self.location}: {self.brief}" if self.location else self.brief
+
+    def each(self) -> tuple["ComposeError", ...]:
+        """The errors this one stands for: itself, or all those of a file."""
+        return (self,)
+
+
+class InputError(ComposeError):
+    """Something the user wrote is wrong: a blueprint, an option, a pipeline."""
+
+
+class InputErrors(InputError):
+    """All errors of one file at once, in the order of the file. `errors` is not empty."""
+
+    def __init__(self, errors: Sequence[InputError]) -> None:
+        ordered = sorted(
+            errors, key=lambda error: (error.location.line, error.location.column) if error.location else (0, 0)
+        )
+        first = ordered[0]
+        super().__init__(first.brief, details=first.details, hint=first.hint, location=first.location)
+        self.errors = tuple(ordered)
+
+    def each(self) -> tuple[ComposeError, ...]:
+        """All errors of the file."""
+        return self.errors
+
+
+class TemplateError(ComposeError):
+    """A distribution's template or data file is wrong: not the blueprint's fault."""
+
+
+class EnvironmentFault(ComposeError):
+    """This machine lacks something that is needed, or does not let us do it."""
+
+
+class BuildError(ComposeError):
+    """The build was started and failed."""
+
+    exit_code = ExitCode.BUILD_FAILED
+
+
+class Interrupted(ComposeError):  # noqa: N818 - it is an event, not an error
+    """The user stopped it."""
+
+    exit_code = ExitCode.INTERRUPTED

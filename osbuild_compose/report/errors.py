@@ -1,0 +1,45 @@
+"""An error as text for a person."""
+
+from typing import TextIO
+
+from osbuild_compose.errors import ComposeError, Location
+from osbuild_compose.report.style import Style
+
+MAX_TEXT = 160  # columns of a source line that are shown
+
+
+def show(error: ComposeError, out: TextIO) -> None:
+    """Write the error, or all those it stands for, to `out`."""
+    style = Style.of(out)
+    each = error.each()
+    out.write("\n".join(text(one, style) for one in each))
+    if len(each) > 1:
+        out.write(f"\n{len(each)} errors\n")
+    out.flush()
+
+
+def text(error: ComposeError, style: Style) -> str:
+    """The error in lines: place and message, the line it is in with a caret below, details, hint."""
+    place = f"{error.location}: " if error.location else ""
+    lines = [f"{style.bold(place)}{style.red('error:')} {_printable(error.brief)}"]
+    if error.location and error.location.text.strip():
+        lines += _source(error.location, style)
+    lines += [f"    {_printable(line)}" for line in error.details]
+    if error.hint:
+        lines.append(f"  {style.cyan('hint:')} {_printable(error.hint)}")
+    return "\n".join(lines) + "\n"
+
+
+def _source(location: Location, style: Style) -> list[str]:
+    # A place far to the right of a long line is shown with what stands around it.
+    start = max(0, location.column - MAX_TEXT // 2) if location.column > MAX_TEXT else 0
+    shown = location.text[start : start + MAX_TEXT]
+    before = location.column - 1 - start
+    indent = "".join("\t" if character == "\t" else " " for character in shown[:before])
+    marks = "^" * max(1, min(location.length, len(shown) - before))
+    return [f"    {_printable(shown)}", f"    {indent}{style.red(marks)}"]
+
+
+def _printable(text: str) -> str:
+    """The text without what would move a terminal's cursor or change its colours."""
+    return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,0 +1,128 @@
+"""Showing a build while it runs: live on a terminal, line by line elsewhere."""
+
+import time
+from typing import Protocol, TextIO
+
+from osbuild_compose.report import style
+from osbuild_compose.report.events import End, Event, Log, Note, Plan, Progress, Start, State
+from osbuild_compose.report.style import Style
+
+
+class Display(Protocol):
+    """Takes events as they happen."""
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was; nothing is shown after it."""
+
+
+def display(out: TextIO, *, verbose: bool) -> Display:
+    """The display that suits `out`. verbose shows what stages print as well."""
+    if style.is_terminal(out):
+        from osbuild_compose.report.live import Live  # noqa: PLC0415 - only a terminal needs rich
+
+        return Live(out, verbose=verbose)
+    return Lines(out, verbose=verbose)
+
+
+class Lines:
+    """One line for each thing that happens: for pipes, files and CI."""
+
+    def __init__(self, out: TextIO, *, verbose: bool) -> None:
+        """Everything goes to `out`."""
+        self._out = out
+        self._verbose = verbose
+        self._style = Style.of(out)
+        self._count = Counter()
+
+    def show(self, event: Event) -> None:
+        """Write the lines for one event."""
+        self._count.see(event)
+        match event:
+            case Start():
+                self._line(f"{self._count} {event.name} ...")
+            case Log() if self._verbose:
+                self._line(f"  | {event.line}")
+            case End():
+                self._line(f"{self._count} {ended(event)}")
+            case Note():
+                self._line(f"note: {event.message}")
+
+    def close(self) -> None:
+        """Nothing to tidy up."""
+
+    def _line(self, text: str) -> None:
+        self._out.write(text + "\n")
+        self._out.flush()
+
+
+class Counter:
+    """Which step of how many it is: "[3/12]"."""
+
+    def __init__(self) -> None:
+        """Counting starts with the plan."""
+        self._total = 0
+        self._ended = 0
+        self._current = 0
+
+    def see(self, event: Event) -> None:
+        """Count one event."""
+        if isinstance(event, Plan):
+            self._total = sum(action.kind is not action.kind.SKIP for action in event.actions)
+        elif isinstance(event, Start):
+            self._current = self._ended + 1
+        elif isinstance(event, End):
+            self._ended += 1
+            self._current = self._ended
+
+    def __str__(self) -> str:
+        width = len(str(self._total))
+        return f"[{self._current:{width}}/{self._total}]" if self._total else "[-]"
+
+
+def ended(event: End) -> str:
+    """One line on how a step ended: its name, the time it took and the bytes it added."""
+    match event.state:
+        case State.CACHED:
+            return f"{event.name}: cached"
+        case State.DONE:
+            size = f", {amount(event.size)}" if event.size else ""
+            return f"{event.name}: {duration(event.seconds)}{size}"
+        case State.FAILED:
+            return f"{event.name}: failed after {duration(event.seconds)}{_status(event.returncode)}"
+
+
+def _status(returncode: int | None) -> str:
+    if returncode is None:
+        return ""
+    return f" (signal {-returncode})" if returncode < 0 else f" (exit status {returncode})"
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: 0.4 s, 12 s, 3 min 05 s."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60:02} s"
+
+
+def amount(size: float) -> str:
+    """Bytes as people say them: 812 B, 1.4 MiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def done_of(event: Progress) -> str:
+    """How far a step is."""
+    if event.unit == "bytes":
+        return f"{amount(event.done)} of {amount(event.total)}"
+    return f"{event.done} of {event.total} {event.unit}".rstrip()
+
+
+def clock() -> float:
+    """Seconds that only ever go up, for what is shown and nothing else."""
+    return time.monotonic()

@@ -1,0 +1,42 @@
+"""Colours, where they are wanted: on a terminal, unless NO_COLOR is set."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TextIO
+
+
+@dataclass(frozen=True)
+class Style:
+    """Puts text in colour, or leaves it."""
+
+    color: bool
+
+    @classmethod
+    def of(cls, out: TextIO, environ: Mapping[str, str] = os.environ) -> "Style":
+        """The style for writing to `out`."""
+        return cls(color=is_terminal(out, environ) and not environ.get("NO_COLOR"))
+
+    def bold(self, text: str) -> str:
+        """Bold."""
+        return self._sgr("1", text)
+
+    def red(self, text: str) -> str:
+        """For errors."""
+        return self._sgr("1;31", text)
+
+    def cyan(self, text: str) -> str:
+        """For hints."""
+        return self._sgr("36", text)
+
+    def dim(self, text: str) -> str:
+        """For what matters less."""
+        return self._sgr("2", text)
+
+    def _sgr(self, code: str, text: str) -> str:
+        return f"\033[{code}m{text}\033[0m" if self.color and text else text
+
+
+def is_terminal(out: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a person sees `out` as it is written: a terminal that can do more than print lines, and no CI job."""
+    return out.isatty() and environ.get("TERM", "dumb") != "dumb" and not environ.get("CI")
