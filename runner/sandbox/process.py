@@ -31,8 +31,8 @@ def run(
     """Run a sandbox to its end.
 
     make_argv gets two descriptors: `arguments` can be read from the first, as JSON, and progress written to the
-    second. on_line gets each line as it is printed; on_progress each progress object. When this is left by an exception the sandbox is killed first, and all
-    that ran in it is gone.
+    second. on_line gets each line as it is printed; on_progress each progress object. When this is left by an
+    exception the sandbox is killed first, and all that ran in it is gone.
     """
     data = json.dumps(arguments).encode()
     with contextlib.ExitStack() as stack:

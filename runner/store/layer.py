@@ -101,7 +101,7 @@ def _is_opaque(path: bytes) -> bool:
 
 
 def pack(upper: Path, contents: Survey, target: Path) -> Archive:
-    """Write the layer archive of an upper directory to `target`, synced to disk.
+    """Write the layer archive of an upper directory to `target`.
 
     Raises RunnerError (build) when tar or zstd fails, for instance since the disk is full.
     """
@@ -150,8 +150,6 @@ def _compress(tar: list[str], target: Path) -> Archive:
             out.write(data)
             size += len(data)
         _finish(("zstd", compressor), ("tar", archiver))
-        out.flush()
-        os.fsync(out.fileno())
     return Archive(digest.hexdigest(), size)
 
 
@@ -166,8 +164,8 @@ def unpack(
 ) -> None:
     """Unpack a layer into the new directory `target`, as an overlay lower directory.
 
-    opaque_xattr is the attribute that the overlay to come looks at. Raises CorruptLayerError when the archive's bytes are
-    not those that were written; then `target` is removed again.
+    opaque_xattr is the attribute that the overlay to come looks at. Raises CorruptLayerError when the archive's
+    bytes are not those that were written; then `target` is removed again.
     """
     target.mkdir(mode=0o755)
     try:

@@ -7,7 +7,7 @@
     downloads/                                  fetched files, shared by all builds
     tmp/                                        work in progress; swept when nobody uses the store
 
-The metadata file is written last, so what has one is whole.
+The metadata file is written last, so what has one is whole. Layers carry a digest that is checked when they are read.
 """
 
 import contextlib
@@ -165,11 +165,8 @@ class Store:
         """Take what an assembler made in the directory `made` (on the store's file system) into the store."""
         target = self.outputs / step.key
         files.remove_tree(target)
-        for file in made.iterdir():
-            _sync(file)
         made.replace(target)
-        files.sync_directory(self.outputs)
-        known = {"id": step.stage.id, "name": step.stage.name, "files": _fingerprints(target)}
+        known = {"id": step.stage.id, "name": step.stage.name, "files": _fingerprints(target), "boot": _boot_id()}
         files.write_atomic(self.outputs / f"{step.key}.json", json.dumps(known, sort_keys=True).encode())
         files.write_atomic(self.refs / step.stage.id, step.key.encode())
 
@@ -177,11 +174,12 @@ class Store:
         """Whether the output's files are as the assembler left them.
 
         They are handed out as hard links, so booting an exported image writes to them as well; size and time of the
-        last change tell. An output that changed is forgotten (the exported file stays as it is).
+        last change tell. Nor is one trusted from before the machine last started: a power cut may have kept its
+        metadata and lost its data. Such an output is forgotten (the exported file stays as it is) and assembled again.
         """
         try:
-            known = json.loads((self.outputs / f"{key}.json").read_bytes())["files"]
-            same = bool(known == _fingerprints(self.outputs / key))
+            known = json.loads((self.outputs / f"{key}.json").read_bytes())
+            same = bool(known["files"] == _fingerprints(self.outputs / key) and known["boot"] == _boot_id())
         except (OSError, ValueError, KeyError, TypeError):
             same = False
         if not same:
@@ -279,12 +277,9 @@ def _fingerprints(directory: Path) -> dict[str, list[int]]:
     return found
 
 
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def _boot_id() -> str:
+    """The kernel's name for this boot, random(4)."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def _hand_over(file: Path, directory: Path) -> Path:
