@@ -65,7 +65,7 @@ class InputError(ComposeError):
     """Something the user wrote is wrong: a blueprint, an option, a pipeline."""
 
 
-class InputErrors(InputError):
+class DocumentError(InputError):
     """All errors of one file at once, in the order of the file. `errors` is not empty."""
 
     def __init__(self, errors: Sequence[InputError]) -> None:
@@ -85,7 +85,7 @@ class TemplateError(ComposeError):
     """A distribution's template or data file is wrong: not the blueprint's fault."""
 
 
-class EnvironmentFault(ComposeError):
+class MachineError(ComposeError):
     """This machine lacks something that is needed, or does not let us do it."""
 
 

@@ -8,19 +8,19 @@ from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.document import read, schema
 from osbuild_compose.document.read import Document
 from osbuild_compose.document.suggest import did_you_mean
-from osbuild_compose.errors import InputError, InputErrors
+from osbuild_compose.errors import DocumentError, InputError
 
 
 def load(path: Path, distros: Collection[str]) -> Blueprint:
     """The blueprint in the YAML file at `path`; `distros` are the names its `distro` may have.
 
-    Raises InputErrors (or InputError when the file cannot be read) with the place of each error.
+    Raises DocumentError (or InputError when the file cannot be read) with the place of each error.
     """
     return check(read.read(path), distros)
 
 
 def check(source: Document, distros: Collection[str]) -> Blueprint:
-    """The blueprint in a document that was read. Raises InputErrors with all that is wrong."""
+    """The blueprint in a document that was read. Raises DocumentError with all that is wrong."""
     if not isinstance(source.data, dict):
         raise InputError(
             "a blueprint is a mapping: lines of the form key: value",
@@ -38,8 +38,8 @@ def check(source: Document, distros: Collection[str]) -> Blueprint:
             )
         )
     if problems:
-        raise InputErrors(problems)
+        raise DocumentError(problems)
     blueprint, problems = convert(source)
     if problems:
-        raise InputErrors(problems)
+        raise DocumentError(problems)
     return blueprint

@@ -5,9 +5,12 @@
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from osbuild_compose.cli.runner import Settings
 
 app = typer.Typer(
     help="One YAML blueprint to a bootable, reproducible disk image.",
@@ -60,6 +63,7 @@ Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show what stages
 @app.command()
 def build(
     blueprints: Blueprints,
+    *,
     output: OutputDirectory = Path(),
     formats: Formats = None,
     store: Store = None,
@@ -75,14 +79,15 @@ def build(
     from osbuild_compose.cli.prepare import Workshop
 
     workshop = Workshop(templates or (), mirror, security_mirror)
-    command.build(
-        workshop, blueprints, [str(item) for item in formats or ()], output, _settings(store, libdir), json, verbose
-    )
+    wanted = [str(item) for item in formats or ()]
+    how = command.How(output, _settings(store, libdir), as_json=json, verbose=verbose)
+    command.build(workshop, blueprints, wanted, how)
 
 
 @app.command()
 def render(
     blueprint: OneBlueprint,
+    *,
     image_format: OneFormat = None,
     mirror: Mirror = None,
     security_mirror: SecurityMirror = None,
@@ -107,6 +112,7 @@ def check(blueprints: Blueprints, templates: Templates = None) -> None:
 @app.command()
 def plan(
     blueprint: OneBlueprint,
+    *,
     image_format: OneFormat = None,
     store: Store = None,
     mirror: Mirror = None,
@@ -126,6 +132,7 @@ def plan(
 @app.command()
 def run(
     pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="Pipeline JSON, or - for standard input.")],
+    *,
     output: OutputDirectory = Path(),
     store: Store = None,
     libdir: Libdirs = None,
@@ -135,7 +142,7 @@ def run(
     """Run a pipeline that is JSON already."""
     from osbuild_compose.cli import build as command
 
-    command.run(pipeline, output, _settings(store, libdir), json, verbose)
+    command.run(pipeline, command.How(output, _settings(store, libdir), as_json=json, verbose=verbose))
 
 
 @app.command()
@@ -147,7 +154,7 @@ def distros(templates: Templates = None, json: Json = False) -> None:
     command.distros(Workshop(templates or ()), json)
 
 
-def _settings(store: Path | None, libdirs: list[Path] | None):  # type: ignore[no-untyped-def]
+def _settings(store: Path | None, libdirs: list[Path] | None) -> "Settings":
     from osbuild_compose.cli.runner import Settings
 
     return Settings((store or _default_store()).absolute(), tuple(libdirs or ()))

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,50 +16,52 @@ from osbuild_compose.report.events import Result
 from osbuild_compose.report.progress import display, duration
 
 
-def build(
-    workshop: Workshop,
-    blueprints: Sequence[Path],
-    formats: Sequence[str],
-    directory: Path,
-    settings: Settings,
-    as_json: bool,
-    verbose: bool,
-) -> None:
+@dataclass(frozen=True)
+class How:
+    """Where the images go, where the runner works, and what is shown."""
+
+    directory: Path
+    settings: Settings
+    as_json: bool = False
+    verbose: bool = False
+
+
+def build(workshop: Workshop, blueprints: Sequence[Path], formats: Sequence[str], how: How) -> None:
     """Make all images, one after the other; stop at the first that fails. Raises ComposeError."""
     images = workshop.images(blueprints, [Format(name) for name in formats])
     made: list[dict[str, Any]] = []
-    with _as_json(as_json, made):
+    with _as_json(how.as_json, made):
         for image in images:
             if len(images) > 1:
                 print(f"{image.filename}:", file=sys.stderr)
-            result = _run(image.pipeline, directory, settings, verbose=verbose)
+            result = _run(image.pipeline, how)
             made.append({"blueprint": image.blueprint.name, "format": str(image.format), **_fields(result)})
-            if not as_json:
+            if not how.as_json:
                 _print_files(result)
 
 
-def run(pipeline: str, directory: Path, settings: Settings, as_json: bool, verbose: bool) -> None:
+def run(pipeline: str, how: How) -> None:
     """Run the pipeline in a file, or on standard input for "-". Raises ComposeError."""
     try:
         content = sys.stdin.buffer.read() if pipeline == "-" else Path(pipeline).read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {pipeline}: {error.strerror}") from None
     made: list[dict[str, Any]] = []
-    with _as_json(as_json, made):
-        result = _run(content, directory, settings, verbose=verbose)
+    with _as_json(how.as_json, made):
+        result = _run(content, how)
         made.append(_fields(result))
-        if not as_json:
+        if not how.as_json:
             _print_files(result)
 
 
-def _run(pipeline: bytes, directory: Path, settings: Settings, *, verbose: bool) -> Result:
+def _run(pipeline: bytes, how: How) -> Result:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        how.directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make the directory {directory}: {error.strerror}") from None
-    screen = display(sys.stderr, verbose=verbose)
+        raise InputError(f"cannot make the directory {how.directory}: {error.strerror}") from None
+    screen = display(sys.stderr, verbose=how.verbose)
     try:
-        result = runner.build(pipeline, directory.absolute(), settings, screen.show)
+        result = runner.build(pipeline, how.directory.absolute(), how.settings, screen.show)
     finally:
         screen.close()
     print(f"done in {duration(result.seconds)}", file=sys.stderr)

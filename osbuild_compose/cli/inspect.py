@@ -17,7 +17,7 @@ def render(workshop: Workshop, path: Path, image_format: str | None) -> None:
 
 
 def check(workshop: Workshop, paths: Sequence[Path]) -> None:
-    """Say for each blueprint that it is right. Raises InputErrors with all that is wrong."""
+    """Say for each blueprint that it is right. Raises DocumentError with all that is wrong."""
     images = workshop.images(paths, ())
     for path in paths:
         print(f"{path}: fine", file=sys.stderr)

@@ -12,7 +12,7 @@ from osbuild_compose.compile import pipeline
 from osbuild_compose.distro import catalog, mirrors
 from osbuild_compose.distro.catalog import Catalog
 from osbuild_compose.distro.mirrors import Mirrors
-from osbuild_compose.errors import InputError, InputErrors
+from osbuild_compose.errors import DocumentError, InputError
 
 
 @dataclass(frozen=True)
@@ -47,20 +47,20 @@ class Workshop:
         return mirrors.asked_for(self.mirror, self.security_mirror, os.environ)
 
     def blueprints(self, paths: Sequence[Path]) -> list[Blueprint]:
-        """The blueprints in these files. Raises InputErrors with all that is wrong in all of them."""
+        """The blueprints in these files. Raises DocumentError with all that is wrong in all of them."""
         loaded: list[Blueprint] = []
         problems: list[InputError] = []
         for path in paths:
             try:
                 loaded.append(load.load(path, self.catalog.releases))
-            except InputErrors as error:
+            except DocumentError as error:
                 problems += error.errors
             except InputError as error:
                 problems.append(error)
         if len(problems) == 1:
             raise problems[0]
         if problems:
-            raise InputErrors(problems)
+            raise DocumentError(problems)
         return loaded
 
     def image(self, blueprint: Blueprint, image_format: Format) -> Image:

@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from osbuild_compose.errors import BuildError, ComposeError, EnvironmentFault, ExitCode, InputError, Interrupted
+import osbuild_compose
+from osbuild_compose.errors import BuildError, ComposeError, ExitCode, InputError, Interrupted, MachineError
 from osbuild_compose.report.events import End, Event, Failure, Result, State, parse
 
 MAX_OUTPUT = 4096  # bytes of the runner's own output that are worth showing when it ends without a word
@@ -28,7 +29,7 @@ class Settings:
 def build(pipeline: bytes, directory: Path, settings: Settings, show: Callable[[Event], None]) -> Result:
     """Run the pipeline JSON; what its assembler makes lands in `directory`. `show` gets every event.
 
-    Raises BuildError, InputError, EnvironmentFault or Interrupted when the runner says so, after it has ended.
+    Raises BuildError, InputError, MachineError or Interrupted when the runner says so, after it has ended.
     """
     read_end, write_end = os.pipe()
     arguments = ["--output-directory", str(directory), "--monitor-fd", str(write_end)]
@@ -72,13 +73,22 @@ def _start(
     stderr: int = subprocess.STDOUT,
     keep: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "runner", "--store", str(settings.store), *arguments]
+    # -P: a directory called runner where the user stands is not meant.
+    command = [sys.executable, "-P", "-m", "runner", "--store", str(settings.store), *arguments]
     for libdir in settings.libdirs:
         command += ["--libdir", str(libdir)]
     with tempfile.TemporaryFile() as stdin:  # a file cannot fill up as a pipe would
         stdin.write(pipeline)
         stdin.seek(0)
-        return subprocess.Popen([*command, "-"], stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=keep)
+        return subprocess.Popen(
+            [*command, "-"], stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=keep, env=_environment()
+        )
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with the place of our own copy of the runner: it need not be installed."""
+    paths = [str(Path(osbuild_compose.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 @dataclass
@@ -90,9 +100,9 @@ class _Last:
     result: Result | None = None
 
 
-def _follow(lines: Iterator[str] | object, show: Callable[[Event], None]) -> _Last:
+def _follow(lines: Iterable[str], show: Callable[[Event], None]) -> _Last:
     last = _Last()
-    for line in lines:  # type: ignore[attr-defined]
+    for line in lines:
         event = parse(line)
         if event is None:
             continue
@@ -136,7 +146,7 @@ def _error(failure: Failure, failed: End | None) -> ComposeError:
         details.append(f"to run it again: {failure.command}")
     kinds: dict[str, type[ComposeError]] = {
         "input": InputError,
-        "environment": EnvironmentFault,
+        "environment": MachineError,
         "interrupted": Interrupted,
     }
     return kinds.get(failure.kind, BuildError)(failure.message, details=details, hint=failure.hint)

@@ -9,7 +9,7 @@ from osbuild_compose import data
 from osbuild_compose.distro import model
 from osbuild_compose.document import read, schema
 from osbuild_compose.document.read import Document
-from osbuild_compose.errors import ComposeError, InputError, InputErrors, TemplateError
+from osbuild_compose.errors import ComposeError, DocumentError, InputError, TemplateError
 
 _FILE = "distro.yaml"
 
@@ -42,14 +42,14 @@ def find(own: Sequence[Path] = ()) -> Catalog:
         for name in documents:
             for release in _releases(name, documents):
                 releases.setdefault(release.name, release)
-    except InputErrors as error:
-        raise TemplateErrors(error.errors) from None
+    except DocumentError as error:
+        raise DistroError(error.errors) from None
     except InputError as error:
         raise TemplateError(error.brief, hint=error.hint, location=error.location) from None
     return Catalog(directories, releases)
 
 
-class TemplateErrors(TemplateError):
+class DistroError(TemplateError):
     """All errors of a distro.yaml at once."""
 
     def __init__(self, errors: Sequence[ComposeError]) -> None:
@@ -87,7 +87,7 @@ def _with_absolute_keys(document: Document) -> Document:
 def _releases(name: str, documents: Mapping[str, Document]) -> list[model.Release]:
     document = replace(documents[name], data=_inherited(name, documents, ()))
     if problems := schema.problems(document, "distro"):
-        raise InputErrors(problems)
+        raise DocumentError(problems)
     content = document.data
     architectures = {
         arch: model.Architecture(item["name"], item["kernel"], tuple(item.get("bootloader", ())))

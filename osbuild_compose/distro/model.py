@@ -16,7 +16,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Repository:
-    """One of a release's repositories. keys are armoured texts; check_valid_until False accepts an index past its date."""
+    """One of a release's repositories. keys are armoured texts.
+
+    check_valid_until False accepts an index past its date.
+    """
 
     role: Role
     url: str

@@ -15,7 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from osbuild_compose.errors import InputError, InputErrors, Location
+from osbuild_compose.errors import DocumentError, InputError, Location
 
 Step = str | int
 Trail = tuple[Step, ...]  # the way to a value: ("users", 0, "name")
@@ -88,7 +88,7 @@ def read(path: Path) -> Document:
 def parse(raw: bytes, file: str) -> Document:
     """Turn the bytes of a YAML file into a Document; `file` is its name for messages.
 
-    Raises InputError, or InputErrors with all doubled keys and wrong tags at once.
+    Raises InputError, or DocumentError with all doubled keys and wrong tags at once.
     """
     if len(raw) > MAX_BYTES:
         raise InputError(f"the file is larger than {MAX_BYTES} bytes", location=Location(file))
@@ -107,7 +107,7 @@ def parse(raw: bytes, file: str) -> Document:
     reader = _Reader(file, lines)
     data = reader.build(root, ())
     if reader.errors:
-        raise InputErrors(reader.errors)
+        raise DocumentError(reader.errors)
     return Document(file, lines, data, reader.keys, reader.values)
 
 
@@ -171,7 +171,9 @@ class _Reader:
         if isinstance(node, SequenceNode):
             self._check_tag(node, "seq")
             return [self.build(item, (*trail, index)) for index, item in enumerate(node.value)]
-        return self._scalar(node)
+        if isinstance(node, ScalarNode):
+            return self._scalar(node)
+        raise AssertionError(node)
 
     def _mapping(self, node: MappingNode, trail: Trail) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -212,7 +214,7 @@ class _Reader:
                 number = convert(plain)
             except ValueError:
                 continue
-            return number if math.isfinite(number) else text
+            return number if isinstance(number, int) or math.isfinite(number) else text
         return text
 
     def _text(self, node: ScalarNode) -> str:

@@ -6,18 +6,17 @@ sentence when a text does not match its pattern, and `errorMessage`, the sentenc
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from jsonschema import Draft7Validator
-from jsonschema.exceptions import ValidationError
+from jsonschema import Draft7Validator, ValidationError
 from jsonschema.validators import extend
 
 from osbuild_compose import data
 from osbuild_compose.document.read import Document
 from osbuild_compose.document.suggest import did_you_mean
-from osbuild_compose.errors import InputError
+from osbuild_compose.errors import InputError, Location
 
 _KINDS = {
     "object": "a mapping (key: value)",
@@ -28,12 +27,13 @@ _KINDS = {
     "boolean": "true or false",
     "null": "empty",
 }
+MAX_SHOWN = 60  # characters of a value that a message repeats
 
 
 def problems(document: Document, schema: str) -> list[InputError]:
     """All that is wrong with the document by the schema of that name ("blueprint"), in no particular order."""
     found = _validator(schema).iter_errors(document.data)
-    return [problem for error in found for problem in _explain(error, document)]
+    return [problem for error in found for problem in _explain(_Finding(error, document))]
 
 
 @cache
@@ -46,80 +46,132 @@ def load(name: str) -> dict[str, Any]:
 
 @cache
 def _validator(name: str) -> Any:
-    return extend(Draft7Validator, {"pattern": _pattern})(load(name))
+    validator: Any = extend(Draft7Validator, {"pattern": _whole_pattern})  # type: ignore[no-untyped-call]
+    return validator(load(name))
 
 
-def _pattern(_validator: Any, pattern: str, instance: object, _schema: Any) -> Iterator[ValidationError]:
+def _whole_pattern(_validator: Any, pattern: str, instance: object, _schema: Any) -> Iterator[ValidationError]:
     # In Python a final $ lets a newline through, which JSON Schema's does not.
     whole = re.sub(r"\$$", r"\\Z", pattern)
     if isinstance(instance, str) and not re.search(whole, instance):
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
-def _explain(error: ValidationError, document: Document) -> Iterator[InputError]:
-    trail = list(error.absolute_path)
-    schema: dict[str, Any] = error.schema if isinstance(error.schema, dict) else {}
-    what = _called(trail)
-    match error.validator:
-        case "additionalProperties":
-            known = schema.get("properties", {})
-            for key in error.instance:
-                if key not in known:
-                    hint = did_you_mean(key, set(known) - set(error.instance))
-                    yield InputError(f"unknown key `{key}`", hint=hint, location=document.at_key([*trail, key]))
-        case "required":
-            missing = [key for key in error.validator_value if key not in error.instance]
-            # jsonschema reports one error for each missing key; each names itself in its message.
-            for key in missing:
-                if error.message.startswith(repr(key)):
-                    yield InputError(
-                        f"{what} lacks the key `{key}`", hint=_hint(schema, key), location=_owner(document, trail)
-                    )
-        case "type":
-            wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-            kinds = " or ".join(_KINDS[kind] for kind in wanted)
-            yield InputError(
-                f"{what} must be {kinds}, not {_kind(error.instance)}",
-                hint=_type_hint(wanted, error.instance, schema),
-                location=document.at_value(trail),
-            )
-        case "enum":
-            choices = [str(choice) for choice in error.validator_value]
-            yield InputError(
-                f"{what} cannot be {_shown(error.instance)}; it is one of: {', '.join(choices)}",
-                hint=_close(error.instance, choices),
-                location=document.at_value(trail),
-            )
-        case "pattern":
-            message = schema.get("patternErrorMessage", f"does not match {schema.get('pattern')}")
-            yield InputError(f"{what}: {_shown(error.instance)} {message}", location=document.at_value(trail))
-        case "uniqueItems":
-            yield from _repeated(error.instance, trail, document)
-        case "minItems" | "minLength":
-            yield InputError(f"{what} must not be empty", location=document.at_value(trail))
-        case "minimum" | "maximum":
-            edge = "less" if error.validator == "minimum" else "more"
-            yield InputError(
-                f"{what} must not be {edge} than {error.validator_value}", location=document.at_value(trail)
-            )
-        case _:
-            message = schema.get("errorMessage", error.message)
-            yield InputError(message, location=_owner(document, trail))
+class _Finding:
+    """One of jsonschema's errors, with what messages need to know of it."""
+
+    def __init__(self, error: ValidationError, document: Document) -> None:
+        self.kind = str(error.validator)
+        self.wanted: Any = error.validator_value
+        self.instance: Any = error.instance
+        self.schema: dict[str, Any] = error.schema if isinstance(error.schema, dict) else {}
+        self.text = error.message
+        self.trail = list(error.absolute_path)
+        self.document = document
+
+    @property
+    def what(self) -> str:
+        """What a message calls the value: its nearest key."""
+        names = [step for step in self.trail if isinstance(step, str)]
+        if not names:
+            return "the document"
+        return f"an item of `{names[-1]}`" if isinstance(self.trail[-1], int) else f"`{names[-1]}`"
+
+    @property
+    def place(self) -> Location:
+        return self.document.at_value(self.trail)
+
+    @property
+    def owner(self) -> Location:
+        """The place of the key rather than of its value."""
+        return self.document.at_key(self.trail)
 
 
-def _called(trail: list[str | int]) -> str:
-    """How a place is called in a message: its nearest key."""
-    names = [step for step in trail if isinstance(step, str)]
-    if not names:
-        return "the document"
-    return f"an item of `{names[-1]}`" if trail and isinstance(trail[-1], int) else f"`{names[-1]}`"
+def _explain(finding: _Finding) -> Iterator[InputError]:
+    explain = _EXPLANATIONS.get(finding.kind)
+    if explain is None:
+        yield InputError(finding.schema.get("errorMessage", finding.text), location=finding.owner)
+    else:
+        yield from explain(finding)
 
 
-def _owner(document: Document, trail: list[str | int]) -> Any:
-    return document.at_key(trail) if trail and isinstance(trail[-1], str) else document.at_value(trail)
+def _unknown_keys(finding: _Finding) -> Iterator[InputError]:
+    known = finding.schema.get("properties", {})
+    free = set(known) - set(finding.instance)
+    for key in finding.instance:
+        if key not in known:
+            place = finding.document.at_key([*finding.trail, key])
+            yield InputError(f"unknown key `{key}`", hint=did_you_mean(key, free), location=place)
 
 
-def _kind(value: object) -> str:
+def _missing_key(finding: _Finding) -> Iterator[InputError]:
+    # jsonschema makes one error for each missing key, which its message begins with.
+    for key in finding.wanted:
+        if finding.text.startswith(repr(key)):
+            examples = finding.schema.get("properties", {}).get(key, {}).get("examples", [])
+            hint = f"for example: {key}: {_plainly(examples[0])}" if examples else ""
+            yield InputError(f"{finding.what} lacks the key `{key}`", hint=hint, location=finding.place)
+
+
+def _wrong_type(finding: _Finding) -> Iterator[InputError]:
+    wanted = finding.wanted if isinstance(finding.wanted, list) else [finding.wanted]
+    kinds = " or ".join(_KINDS[kind] for kind in wanted)
+    yield InputError(
+        f"{finding.what} must be {kinds}, not {_kind_of(finding.instance)}",
+        hint=_type_hint(wanted, finding.instance, finding.schema.get("examples", [])),
+        location=finding.place,
+    )
+
+
+def _not_a_choice(finding: _Finding) -> Iterator[InputError]:
+    choices = [str(choice) for choice in finding.wanted]
+    hint = did_you_mean(str(finding.instance), choices)
+    yield InputError(
+        f"{finding.what} cannot be {_shown(finding.instance)}; it is one of: {', '.join(choices)}",
+        hint=hint if hint.startswith("did") else "",
+        location=finding.place,
+    )
+
+
+def _wrong_text(finding: _Finding) -> Iterator[InputError]:
+    message = finding.schema.get("patternErrorMessage", f"does not match {finding.wanted}")
+    yield InputError(f"{finding.what}: {_shown(finding.instance)} {message}", location=finding.place)
+
+
+def _repeated(finding: _Finding) -> Iterator[InputError]:
+    seen: set[str] = set()
+    for index, item in enumerate(finding.instance):
+        text = json.dumps(item, sort_keys=True)
+        if text in seen:
+            place = finding.document.at_value([*finding.trail, index])
+            yield InputError(f"{finding.what} has {_shown(item)} twice", location=place)
+        seen.add(text)
+
+
+def _empty(finding: _Finding) -> Iterator[InputError]:
+    yield InputError(f"{finding.what} must not be empty", location=finding.place)
+
+
+def _out_of_range(finding: _Finding) -> Iterator[InputError]:
+    edge = "less" if finding.kind == "minimum" else "more"
+    yield InputError(f"{finding.what} must not be {edge} than {finding.wanted}", location=finding.place)
+
+
+_EXPLANATIONS: dict[str, Callable[[_Finding], Iterator[InputError]]] = {
+    "additionalProperties": _unknown_keys,
+    "required": _missing_key,
+    "type": _wrong_type,
+    "enum": _not_a_choice,
+    "pattern": _wrong_text,
+    "uniqueItems": _repeated,
+    "minItems": _empty,
+    "minLength": _empty,
+    "minimum": _out_of_range,
+    "maximum": _out_of_range,
+}
+
+
+def _kind_of(value: object) -> str:
     if isinstance(value, bool):
         return "true or false"
     kinds = {dict: "a mapping", list: "a list", str: "text", int: "a number", float: "a number"}
@@ -128,36 +180,18 @@ def _kind(value: object) -> str:
 
 def _shown(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + '..."'
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
 
 
-def _hint(schema: dict[str, Any], key: str) -> str:
-    examples = schema.get("properties", {}).get(key, {}).get("examples", [])
-    return f"for example: {key}: {_shown(examples[0])}" if examples else ""
+def _plainly(value: object) -> str:
+    """The value as one writes it in YAML, where that needs no quotes."""
+    return value if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w./-]*", value) else _shown(value)
 
 
-def _type_hint(wanted: list[str], value: object, schema: dict[str, Any]) -> str:
+def _type_hint(wanted: list[str], value: object, examples: list[object]) -> str:
     if "string" in wanted and isinstance(value, bool | int | float):
-        return f"write it in quotes{_example(schema)}"
-    if "array" in wanted and isinstance(value, str):
-        return f"write it in brackets: [{value}]" if len(value) < 60 and "\n" not in value else ""
-    return _example(schema).removeprefix(", ")
-
-
-def _example(schema: dict[str, Any]) -> str:
-    examples = schema.get("examples", [])
-    return f", for example: {_shown(examples[0])}" if examples else ""
-
-
-def _close(value: object, choices: list[str]) -> str:
-    hint = did_you_mean(str(value), choices)
-    return hint if hint.startswith("did") else ""
-
-
-def _repeated(items: list[Any], trail: list[str | int], document: Document) -> Iterator[InputError]:
-    seen: list[str] = []
-    for index, item in enumerate(items):
-        shown = json.dumps(item, sort_keys=True)
-        if shown in seen:
-            yield InputError(f"{_called(trail)} has {_shown(item)} twice", location=document.at_value([*trail, index]))
-        seen.append(shown)
+        strings = [example for example in examples if isinstance(example, str)]
+        return f"write it in quotes, for example: {_shown(strings[0])}" if strings else "write it in quotes"
+    if "array" in wanted and isinstance(value, str) and "\n" not in value and len(value) < MAX_SHOWN:
+        return f"write it in brackets: [{value}]"
+    return f"for example: {_shown(examples[0])}" if examples else ""

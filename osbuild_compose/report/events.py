@@ -1,6 +1,7 @@
 """The runner's events: one JSON object a line; docs/reference/events.md describes them."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -118,59 +119,55 @@ def parse(line: str) -> Event | None:
     """The event in a line; None for one that this version does not know, or that is no event at all."""
     try:
         data = json.loads(line)
-        return _event(data)
+        return _READERS[data["event"]](data)
     except (ValueError, LookupError, TypeError, AttributeError):
         return None
 
 
-def _event(data: dict[str, Any]) -> Event | None:
-    match data["event"]:
-        case "plan":
-            return Plan(
-                tuple(
-                    Action(
-                        Act(item["kind"]),
-                        item["name"],
-                        item["id"],
-                        item.get("pipeline") or "",
-                        item.get("reason") or "",
-                    )
-                    for item in data["actions"]
-                )
-            )
-        case "start":
-            return Start(data["id"], data["name"])
-        case "log":
-            return Log(data["id"], data["name"], data["line"])
-        case "progress":
-            return Progress(data["id"], data["name"], int(data["done"]), int(data["total"]), data.get("unit") or "")
-        case "end":
-            return End(
-                data["id"],
-                data["name"],
-                State(data["state"]),
-                float(data.get("seconds") or 0),
-                data.get("size"),
-                tuple(data.get("output") or ()),
-                data.get("returncode"),
-            )
-        case "note":
-            return Note(data["message"])
-        case "error":
-            return Failure(
-                data["kind"],
-                data["message"],
-                tuple(data.get("details") or ()),
-                data.get("hint") or "",
-                data.get("stage") or "",
-                data.get("command") or "",
-            )
-        case "result":
-            return Result(
-                bool(data["success"]),
-                data.get("tree_id"),
-                data.get("output_id"),
-                tuple(data.get("files") or ()),
-                float(data.get("seconds") or 0),
-            )
-    return None
+def _plan(data: dict[str, Any]) -> Plan:
+    return Plan(tuple(_action(item) for item in data["actions"]))
+
+
+def _action(item: dict[str, Any]) -> Action:
+    return Action(Act(item["kind"]), item["name"], item["id"], item.get("pipeline") or "", item.get("reason") or "")
+
+
+def _end(data: dict[str, Any]) -> End:
+    return End(
+        id=data["id"],
+        name=data["name"],
+        state=State(data["state"]),
+        seconds=float(data.get("seconds") or 0),
+        size=data.get("size"),
+        output=tuple(data.get("output") or ()),
+        returncode=data.get("returncode"),
+    )
+
+
+def _failure(data: dict[str, Any]) -> Failure:
+    texts = {name: data.get(name) or "" for name in ("hint", "stage", "command")}
+    return Failure(kind=data["kind"], message=data["message"], details=tuple(data.get("details") or ()), **texts)
+
+
+def _result(data: dict[str, Any]) -> Result:
+    return Result(
+        success=bool(data["success"]),
+        tree_id=data.get("tree_id"),
+        output_id=data.get("output_id"),
+        files=tuple(data.get("files") or ()),
+        seconds=float(data.get("seconds") or 0),
+    )
+
+
+_READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
+    "plan": _plan,
+    "start": lambda data: Start(data["id"], data["name"]),
+    "log": lambda data: Log(data["id"], data["name"], str(data["line"])),
+    "progress": lambda data: Progress(
+        data["id"], data["name"], int(data["done"]), int(data["total"]), data.get("unit") or ""
+    ),
+    "end": _end,
+    "note": lambda data: Note(data["message"]),
+    "error": _failure,
+    "result": _result,
+}
