@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
+from osbuild_compose.blueprint import checks
 from osbuild_compose.blueprint.convert import convert
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.document import read, schema
@@ -27,19 +28,25 @@ def check(source: Document, distros: Collection[str]) -> Blueprint:
             hint="begin with: name: my-image",
             location=source.at_value(()),
         )
-    problems = schema.problems(source, "blueprint")
+    problems = [
+        *schema.problems(source, "blueprint"),
+        *_unknown_distro(source, distros),
+        *checks.problems(source),
+    ]
+    if problems:
+        raise DocumentError(problems)
+    return convert(source)
+
+
+def _unknown_distro(source: Document, distros: Collection[str]) -> list[InputError]:
     distro = source.data.get("distro")
-    if isinstance(distro, str) and distro not in distros:
-        problems.append(
-            InputError(
-                f"unknown distro {distro}; known are: {', '.join(sorted(distros))}",
-                hint=hint if (hint := did_you_mean(distro, distros)).startswith("did") else "",
-                location=source.at_value(["distro"]),
-            )
+    if not isinstance(distro, str) or distro in distros:
+        return []
+    hint = did_you_mean(distro, distros)
+    return [
+        InputError(
+            f"unknown distro {distro}; known are: {', '.join(sorted(distros))}",
+            hint=hint if hint.startswith("did") else "",
+            location=source.at_value(["distro"]),
         )
-    if problems:
-        raise DocumentError(problems)
-    blueprint, problems = convert(source)
-    if problems:
-        raise DocumentError(problems)
-    return blueprint
+    ]

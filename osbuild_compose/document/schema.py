@@ -97,11 +97,10 @@ def _explain(finding: _Finding) -> Iterator[InputError]:
 
 def _unknown_keys(finding: _Finding) -> Iterator[InputError]:
     known = finding.schema.get("properties", {})
-    free = set(known) - set(finding.instance)
     for key in finding.instance:
         if key not in known:
             place = finding.document.at_key([*finding.trail, key])
-            yield InputError(f"unknown key `{key}`", hint=did_you_mean(key, free), location=place)
+            yield InputError(f"unknown key `{key}`", hint=did_you_mean(key, known), location=place)
 
 
 def _missing_key(finding: _Finding) -> Iterator[InputError]:
@@ -109,7 +108,7 @@ def _missing_key(finding: _Finding) -> Iterator[InputError]:
     for key in finding.wanted:
         if finding.text.startswith(repr(key)):
             examples = finding.schema.get("properties", {}).get(key, {}).get("examples", [])
-            hint = f"for example: {key}: {_plainly(examples[0])}" if examples else ""
+            hint = f"for example: {key}: {_flow(examples[0])}" if examples else ""
             yield InputError(f"{finding.what} lacks the key `{key}`", hint=hint, location=finding.place)
 
 
@@ -188,10 +187,19 @@ def _plainly(value: object) -> str:
     return value if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w./-]*", value) else _shown(value)
 
 
+def _flow(value: object) -> str:
+    """The value as one writes it in YAML on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_flow(item) for item in value) + "]"
+    return _plainly(value)
+
+
 def _type_hint(wanted: list[str], value: object, examples: list[object]) -> str:
     if "string" in wanted and isinstance(value, bool | int | float):
         strings = [example for example in examples if isinstance(example, str)]
         return f"write it in quotes, for example: {_shown(strings[0])}" if strings else "write it in quotes"
     if "array" in wanted and isinstance(value, str) and "\n" not in value and len(value) < MAX_SHOWN:
         return f"write it in brackets: [{value}]"
-    return f"for example: {_shown(examples[0])}" if examples else ""
+    return f"for example: {_flow(examples[0])}" if examples else ""
