@@ -1,0 +1,1 @@
+"""Disk images made in plain files: no loop device, no mount, no privilege. Standard library only."""

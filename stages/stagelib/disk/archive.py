@@ -1,0 +1,77 @@
+"""A tree as a tar archive, the same bytes every time."""
+
+import os
+import struct
+import zlib
+
+from stagelib.disk import tools
+from stagelib.disk.errors import ImageError
+
+# Command line of each compressor, reading standard input. None records a name or a time (but lzop, see below), and
+# the threads of xz and zstd do not show in the output.
+COMPRESSORS = {
+    "bzip2": ["bzip2", "--stdout"],
+    "gzip": ["gzip", "--no-name", "--stdout"],
+    "lzip": ["lzip", "--stdout"],
+    "lzma": ["xz", "--format=lzma", "--stdout"],
+    "lzop": ["lzop", "--no-name", "--stdout"],
+    "xz": ["xz", "--stdout", "--block-size=24MiB"],
+    "zstd": ["zstd", "--quiet", "--stdout", "--threads=0"],
+}
+
+LZOP_MAGIC = b"\x89LZO\0\r\n\x1a\n"
+
+
+def make(archive: str, tree: str, *, compression: str | None, epoch: int) -> None:
+    """Pack `tree` into the new file `archive`, compressed by a key of COMPRESSORS or not at all.
+
+    Entries are sorted and named ./...; owners are numbers; extended attributes, ACLs and SELinux labels are in;
+    times of modification later than `epoch` (seconds since 1970) become `epoch`.
+    """
+    commands = [tar_command(tree, epoch)]
+    if compression == "xz":
+        # Two threads at least: xz's single-threaded mode makes other bytes.
+        commands.append([*COMPRESSORS["xz"], f"--threads={max(2, os.cpu_count() or 1)}"])
+    elif compression is not None:
+        commands.append(COMPRESSORS[compression])
+    with open(archive, "wb") as file:  # noqa: PTH123
+        tools.pipe(commands, file)
+    if compression == "lzop":
+        clear_lzop_time(archive)
+
+
+def tar_command(tree: str, epoch: int) -> list[str]:
+    """The tar that writes `tree` to standard output."""
+    return [
+        "tar",
+        "--create",
+        "--file=-",
+        f"--directory={tree}",
+        "--format=posix",
+        # The default name of an extended header has tar's process id in it.
+        "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
+        "--sort=name",
+        "--numeric-owner",
+        f"--mtime=@{epoch}",
+        "--clamp-mtime",
+        "--xattrs",
+        "--xattrs-include=*",
+        "--acls",
+        "--selinux",
+        ".",
+    ]
+
+
+def clear_lzop_time(archive: str) -> None:
+    """Set the time in an lzop file's header to 0, which --no-name leaves in; layout: lzop's lzop.c, write_header()."""
+    with open(archive, "r+b") as file:  # noqa: PTH123
+        header = bytearray(file.read(64))
+        size = 34 + header[33]  # magic 9, versions 6, method 1, level 1, flags 4, mode 4, time 8, name 1 + n; at 33: n
+        flags = struct.unpack_from(">I", header, 17)[0]
+        crc_instead_of_adler = 0x1000
+        if header[:9] != LZOP_MAGIC or flags & crc_instead_of_adler:
+            raise ImageError("lzop made a file of a layout that is not known here")
+        header[25:33] = bytes(8)
+        struct.pack_into(">I", header, size, zlib.adler32(bytes(header[9:size])))
+        file.seek(0)
+        file.write(header[: size + 4])

@@ -1,0 +1,44 @@
+"""Turning a raw image into the formats of hypervisors, the same bytes every time."""
+
+import os
+
+from stagelib.disk import ids, tools
+
+# qemu-img's name of each format of the assembler, and the options of a new image.
+FORMATS = {
+    "qcow2": ("qcow2", ""),
+    "vdi": ("vdi", ""),
+    "vmdk": ("vmdk", ""),
+    # Azure takes only a fixed VHD, and only the exact size instead of one rounded to cylinders.
+    "vpc": ("vpc", "subformat=fixed,force_size=on"),
+    "vhdx": ("vhdx", ""),
+}
+COROUTINES = "16"  # the most qemu-img allows; reading runs ahead of writing
+
+
+def convert(raw: str, image: str, kind: str, *, compression: str, disk_uuid: str, epoch: int) -> None:
+    """Convert the file `raw` to the new file `image` of format `kind`, a key of FORMATS.
+
+    compression is "none", "zlib" or "zstd" (qcow2 only). Identifiers that qemu-img draws at random are replaced by
+    ones made from `disk_uuid`, time stamps by `epoch` (seconds since 1970).
+    """
+    name, create = FORMATS[kind]
+    argv = ["qemu-img", "convert", "-f", "raw", "-O", name, "-m", COROUTINES]
+    # No -W: writes out of order would lay out clusters as chance has it.
+    options = [create] if create else []
+    if compression != "none":
+        argv.append("-c")
+        options.append(f"compression_type={compression}")
+    for option in options:
+        argv += ["-o", option]
+    tools.run([*argv, raw, image])
+    ids.normalise(image, kind, disk_uuid=disk_uuid, epoch=epoch)
+
+
+def compress_raw(raw: str, image: str) -> None:
+    """Compress the file `raw` with xz -0 to the new file `image`; bytes do not depend on the number of processors."""
+    # Two threads at least, because xz's single-threaded mode makes other bytes; a fixed block size for the same reason.
+    threads = max(2, os.cpu_count() or 1)
+    argv = ["xz", "--keep", "--stdout", "-0", f"--threads={threads}", "--block-size=16MiB", raw]
+    with open(image, "wb") as file:  # noqa: PTH123
+        tools.pipe([argv], file)

@@ -1,0 +1,82 @@
+"""Sizes: as options give them, as a tree has them, as people read them."""
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+
+from stagelib.disk.errors import ImageError
+
+KIB = 1024
+MIB = 1024 * KIB
+BLOCK = 4096  # bytes in a block of the file systems made here
+FAST_SYMLINK = 60  # a shorter target is kept in the inode itself, ext4(5)
+
+_UNITS = "KMGTPE"
+_SIZE = re.compile(rf"(\d+)\s*(?:([{_UNITS}])(B|iB)?)?")
+
+
+def parse(size: int | str) -> int:
+    """Bytes meant by a number or by text such as "3G", as truncate(1) reads it.
+
+    K, M, G, T and KiB, MiB, ... are powers of 1024; KB, MB, ... powers of 1000. Raises ImageError on anything else.
+    """
+    if isinstance(size, int):
+        return size
+    match = _SIZE.fullmatch(size)
+    if match is None:
+        raise ImageError(f"'{size}' is not a size", 'write bytes (3221225472) or a unit of 1024: "3G", "512M"')
+    number, unit, suffix = match.groups()
+    if unit is None:
+        return int(number)
+    base = 1000 if suffix == "B" else 1024
+    return int(number) * int(base ** (_UNITS.index(unit) + 1))
+
+
+def human(size: int) -> str:
+    """Bytes for people: "412.3 MiB"."""
+    value = float(size)
+    for unit in ("bytes", "KiB", "MiB"):
+        if value < KIB:
+            return f"{value:.0f} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= KIB
+    return f"{value:.1f} GiB"
+
+
+@dataclass(frozen=True)
+class TreeSize:
+    """What a tree needs in a file system: `inodes`, and `data` bytes in whole blocks of 4 KiB."""
+
+    inodes: int
+    data: int
+
+
+def of_tree(tree: str) -> TreeSize:
+    """Walk `tree` and add up what it needs; hard links count once, holes do not count.
+
+    Extended attributes that do not fit into an inode are not counted, so `data` is slightly low.
+    """
+    seen: set[tuple[int, int]] = set()
+    inodes, data = 1, BLOCK
+    todo = [tree]
+    while todo:
+        with os.scandir(todo.pop()) as entries:
+            for entry in entries:
+                info = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(info.st_mode):
+                    todo.append(entry.path)
+                    data += BLOCK
+                elif info.st_nlink > 1:
+                    if (info.st_dev, info.st_ino) in seen:
+                        continue
+                    seen.add((info.st_dev, info.st_ino))
+                inodes += 1
+                if stat.S_ISREG(info.st_mode):
+                    data += min(_blocks(info.st_size), _blocks(info.st_blocks * 512))
+                elif stat.S_ISLNK(info.st_mode) and info.st_size >= FAST_SYMLINK:
+                    data += BLOCK
+    return TreeSize(inodes, data)
+
+
+def _blocks(size: int) -> int:
+    return -(-size // BLOCK) * BLOCK

@@ -1,0 +1,127 @@
+"""Running the programs that make images, with errors a person can act on."""
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import IO, BinaryIO
+
+from stagelib.disk.errors import ImageError
+
+# Where each program comes from: Debian's package, Fedora's package.
+PACKAGES = {
+    "bzip2": ("bzip2", "bzip2"),
+    "debugfs": ("e2fsprogs", "e2fsprogs"),
+    "grub-mkimage": ("grub-common", "grub2-tools"),
+    "gzip": ("gzip", "gzip"),
+    "lzip": ("lzip", "lzip"),
+    "lzop": ("lzop", "lzop"),
+    "mke2fs": ("e2fsprogs", "e2fsprogs"),
+    "mkfs.xfs": ("xfsprogs", "xfsprogs"),
+    "qemu-img": ("qemu-utils", "qemu-img"),
+    "sfdisk": ("fdisk", "util-linux"),
+    "tar": ("tar", "tar"),
+    "xz": ("xz-utils", "xz"),
+    "zstd": ("zstd", "zstd"),
+}
+
+NO_SPACE = "No space left on device"
+
+
+class ToolError(ImageError):
+    """A program ended with a status other than 0; `output` is everything it printed."""
+
+    def __init__(self, program: str, status: int, output: str) -> None:
+        last = output.strip().splitlines()[-1:] or ["no message"]
+        super().__init__(f"{program} failed with status {status}: {last[0]}")
+        self.output = output
+
+
+def missing(program: str) -> ImageError:
+    """The error for a program that is not installed: names the packages that have it."""
+    debian, fedora = PACKAGES[program]
+    return ImageError(
+        f"{program} is not installed where this image is made",
+        f"install the package {debian} (Debian, Ubuntu) or {fedora} (Fedora, CentOS) in the build root or on the host",
+    )
+
+
+def run(argv: Sequence[str], *, stdin: str | None = None, env: Mapping[str, str] | None = None) -> str:
+    """Run a program and return what it printed (standard output and error together).
+
+    env is added to the environment. Raises ImageError when the program is missing or the disk full, ToolError on a
+    status other than 0.
+    """
+    try:
+        done = subprocess.run(
+            list(argv),
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except FileNotFoundError:
+        raise missing(argv[0]) from None
+    if done.returncode != 0:
+        print(done.stdout, end="", flush=True)
+        raise failed(argv[0], done.returncode, done.stdout)
+    return done.stdout
+
+
+def pipe(commands: Sequence[Sequence[str]], file: BinaryIO) -> None:
+    """Run `commands` each with the output of the one before, the last one's going to `file`.
+
+    Raises as run() does, for the first of them that failed.
+    """
+    running: list[subprocess.Popen[bytes]] = []
+    with ExitStack() as stack:
+        feed: IO[bytes] | int = subprocess.DEVNULL
+        said = []
+        for argv in commands:
+            last = len(running) == len(commands) - 1
+            said.append(stack.enter_context(tempfile.TemporaryFile()))
+            try:
+                process = subprocess.Popen(
+                    list(argv),
+                    stdin=feed,
+                    stdout=file if last else subprocess.PIPE,
+                    stderr=said[-1],
+                    env={**os.environ, "LC_ALL": "C.UTF-8"},
+                )
+            except FileNotFoundError:
+                raise missing(argv[0]) from None
+            stack.enter_context(process)
+            if process.stdout is not None:
+                # Only the next program may hold the pipe, or the one before would not notice that it is gone.
+                feed = process.stdout
+                stack.callback(process.stdout.close)
+            if len(running) > 0:
+                before = running[-1].stdout
+                assert before is not None
+                before.close()
+            running.append(process)
+        statuses = [process.wait() for process in running]
+        # A program that lost its reader is not the one to blame.
+        order = sorted(range(len(statuses)), key=lambda i: statuses[i] == -signal.SIGPIPE)
+        for i in order:
+            said[i].seek(0)
+            output = said[i].read().decode("utf-8", "replace")
+            print(output, end="", flush=True)
+            if statuses[i] != 0:
+                raise failed(commands[i][0], statuses[i], output)
+
+
+def failed(program: str, status: int, output: str) -> ImageError:
+    """The error for a program that ended with `status` (not 0) after printing `output`."""
+    if NO_SPACE in output:
+        return ImageError(
+            f"no space left for the image: {program} could not write it",
+            "free space where the store lies, or move it: --store",
+        )
+    return ToolError(program, status, output)
