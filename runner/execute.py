@@ -206,15 +206,14 @@ class Executor:
         """Run the step's program in its sandbox. Raises RunnerError when it fails, with the end of its log."""
         stage = step.stage
 
-        def argv(arguments_fd: int, progress_fd: int) -> list[str]:
+        def argv(fds: bwrap.Descriptors) -> list[str]:
             return bwrap.command(
                 step.program,
                 root,
                 view,
                 stagelib=self._library.stagelib,
                 env=step.ingredients.environment,
-                arguments_fd=arguments_fd,
-                progress_fd=progress_fd,
+                fds=fds,
             )
 
         started = time.monotonic()

@@ -52,6 +52,15 @@ class View:
     downloads: Path | None = None
 
 
+@dataclass(frozen=True)
+class Descriptors:
+    """What the sandbox inherits: the arguments as JSON, where progress goes, and the seccomp filter to read, if any."""
+
+    arguments: int
+    progress: int
+    seccomp: int | None
+
+
 def environment(epoch: int) -> dict[str, str]:
     """All of a step's environment; epoch is in seconds since 1970."""
     return {**ENVIRONMENT, "SOURCE_DATE_EPOCH": str(epoch)}
@@ -64,10 +73,9 @@ def command(
     *,
     stagelib: Path,
     env: Mapping[str, str],
-    arguments_fd: int,
-    progress_fd: int,
+    fds: Descriptors,
 ) -> list[str]:
-    """The argument list that runs a program; its arguments are read from `arguments_fd` for the file in the API."""
+    """The argument list that runs a program in its sandbox."""
     argv = ["bwrap", "--die-with-parent", "--new-session", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
     argv += ["--unshare-cgroup-try", "--hostname", "build", "--chdir", "/"]
     if not program.network:
@@ -82,12 +90,14 @@ def command(
         argv += ["--bind", str(view.output), OUTPUT]
     if view.downloads is not None:
         argv += ["--bind", str(view.downloads), DOWNLOADS]
-    argv += ["--ro-bind-data", str(arguments_fd), ARGUMENTS]
+    argv += ["--ro-bind-data", str(fds.arguments), ARGUMENTS]
     argv += ["--cap-drop", "ALL"]
     for capability in (*CAPABILITIES, *program.capabilities):
         argv += ["--cap-add", capability]
+    if fds.seccomp is not None:
+        argv += ["--seccomp", str(fds.seccomp)]
     argv += ["--clearenv"]
-    for name, value in {**env, "COMPOSE_PROGRESS_FD": str(progress_fd)}.items():
+    for name, value in {**env, "COMPOSE_PROGRESS_FD": str(fds.progress)}.items():
         argv += ["--setenv", name, value]
     return [*argv, "--", f"{API}/lib/{DIRECTORIES[program.what]}/{program.name}"]
 

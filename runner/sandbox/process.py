@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runner.sandbox.bwrap import Descriptors
+from runner.sandbox.seccomp import filter_program
+
 CHUNK = 1 << 16
 MAX_LINE = 1 << 16
 
@@ -23,28 +26,29 @@ class Ended:
 
 
 def run(
-    make_argv: Callable[[int, int], list[str]],
+    make_argv: Callable[[Descriptors], list[str]],
     arguments: Mapping[str, Any],
     on_line: Callable[[str], None],
     on_progress: Callable[[Mapping[str, Any]], None],
 ) -> Ended:
     """Run a sandbox to its end.
 
-    make_argv gets two descriptors: `arguments` can be read from the first, as JSON, and progress written to the
-    second. on_line gets each line as it is printed; on_progress each progress object. When this is left by an
-    exception the sandbox is killed first, and all that ran in it is gone.
+    make_argv gets the descriptors that the sandbox inherits. on_line gets each line as it is printed; on_progress each
+    progress object. When this is left by an exception the sandbox is killed first, and all that ran in it is gone.
     """
     data = json.dumps(arguments).encode()
     with contextlib.ExitStack() as stack:
         stdin_fd, file_fd = (_memory_file(stack, data) for _ in range(2))
+        rules = filter_program()
+        seccomp = _memory_file(stack, rules) if rules else None
         progress_out, progress_in = os.pipe()
         stack.callback(os.close, progress_out)
         process = subprocess.Popen(
-            make_argv(file_fd, progress_in),
+            make_argv(Descriptors(file_fd, progress_in, seccomp)),
             stdin=stdin_fd,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            pass_fds=(file_fd, progress_in),
+            pass_fds=(file_fd, progress_in, *((seccomp,) if seccomp is not None else ())),
             start_new_session=True,
         )
         os.close(progress_in)

@@ -1,7 +1,7 @@
 """Running small pipelines as each account, with stages written by the test."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,18 +77,8 @@ def bench(account: Account, place: Path) -> Bench:
     return Bench(account, place)
 
 
-@pytest.fixture
-def mounts() -> Callable[[], set[str]]:
-    """The mounts of this machine that lie in a test's directories or look like ours."""
-
-    def look() -> set[str]:
-        return {line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if "osbuild" in line}
-
-    return look
-
-
 @pytest.fixture(autouse=True)
-def _no_mount_is_left(mounts: Callable[[], set[str]]) -> Iterator[None]:
-    before = mounts()
+def _no_mount_is_left(place: Path) -> Iterator[None]:
     yield
-    assert mounts() == before
+    mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    assert [path for path in mounted if path.startswith(str(place))] == []
