@@ -1,23 +1,25 @@
 """From a file to a blueprint, with all that is wrong told at once."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from osbuild_compose.blueprint import checks
 from osbuild_compose.blueprint.convert import convert
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.document import read, schema
+from osbuild_compose.document.override import override
 from osbuild_compose.document.read import Document
 from osbuild_compose.document.suggest import did_you_mean
 from osbuild_compose.errors import DocumentError, InputError
 
 
-def load(path: Path, distros: Collection[str]) -> Blueprint:
+def load(path: Path, distros: Collection[str], settings: Sequence[str] = ()) -> Blueprint:
     """The blueprint in the YAML file at `path`; `distros` are the names its `distro` may have.
 
-    Raises DocumentError (or InputError when the file cannot be read) with the place of each error.
+    settings are "key=value" texts that replace values of the file. Raises DocumentError (or InputError when the file
+    cannot be read) with the place of each error.
     """
-    return check(read.read(path), distros)
+    return check(override(read.read(path), settings), distros)
 
 
 def check(source: Document, distros: Collection[str]) -> Blueprint:

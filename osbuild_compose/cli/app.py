@@ -48,6 +48,10 @@ SecurityMirror = Annotated[
     str | None,
     typer.Option("--security-mirror", metavar="URL", help="The same for security updates; or COMPOSE_SECURITY_MIRROR."),
 ]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, such as disk.size=8GiB; repeatable."),
+]
 Store = Annotated[
     Path | None,
     typer.Option("--store", metavar="DIR", help="Where layers are kept; ~/.cache/osbuild-compose if left out."),
@@ -70,6 +74,7 @@ def build(
     mirror: Mirror = None,
     security_mirror: SecurityMirror = None,
     templates: Templates = None,
+    settings: Set = None,
     libdir: Libdirs = None,
     json: Json = False,
     verbose: Verbose = False,
@@ -78,7 +83,7 @@ def build(
     from osbuild_compose.cli import build as command
     from osbuild_compose.cli.prepare import Workshop
 
-    workshop = Workshop(templates or (), mirror, security_mirror)
+    workshop = Workshop(templates or (), mirror, security_mirror, settings or ())
     wanted = [str(item) for item in formats or ()]
     how = command.How(output, _settings(store, libdir), as_json=json, verbose=verbose)
     command.build(workshop, blueprints, wanted, how)
@@ -92,21 +97,22 @@ def render(
     mirror: Mirror = None,
     security_mirror: SecurityMirror = None,
     templates: Templates = None,
+    settings: Set = None,
 ) -> None:
     """Print the pipeline JSON that a blueprint stands for."""
     from osbuild_compose.cli import inspect as command
     from osbuild_compose.cli.prepare import Workshop
 
-    command.render(Workshop(templates or (), mirror, security_mirror), blueprint, image_format)
+    command.render(Workshop(templates or (), mirror, security_mirror, settings or ()), blueprint, image_format)
 
 
 @app.command()
-def check(blueprints: Blueprints, templates: Templates = None) -> None:
+def check(blueprints: Blueprints, *, templates: Templates = None, settings: Set = None) -> None:
     """Tell whether blueprints are right, without building anything."""
     from osbuild_compose.cli import inspect as command
     from osbuild_compose.cli.prepare import Workshop
 
-    command.check(Workshop(templates or ()), blueprints)
+    command.check(Workshop(templates or (), settings=settings or ()), blueprints)
 
 
 @app.command()
@@ -118,6 +124,7 @@ def plan(
     mirror: Mirror = None,
     security_mirror: SecurityMirror = None,
     templates: Templates = None,
+    settings: Set = None,
     libdir: Libdirs = None,
     json: Json = False,
 ) -> None:
@@ -125,7 +132,7 @@ def plan(
     from osbuild_compose.cli import inspect as command
     from osbuild_compose.cli.prepare import Workshop
 
-    workshop = Workshop(templates or (), mirror, security_mirror)
+    workshop = Workshop(templates or (), mirror, security_mirror, settings or ())
     command.plan(workshop, blueprint, image_format, _settings(store, libdir), json)
 
 

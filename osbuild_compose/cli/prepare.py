@@ -31,11 +31,12 @@ class Image:
 
 @dataclass
 class Workshop:
-    """The distributions and mirrors that the command line chose."""
+    """What the command line chose for all blueprints: distributions, mirrors, values to replace."""
 
     templates: Sequence[Path] = ()
     mirror: str | None = None
     security_mirror: str | None = None
+    settings: Sequence[str] = ()  # "key=value" texts for all blueprints
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -52,7 +53,7 @@ class Workshop:
         problems: list[InputError] = []
         for path in paths:
             try:
-                loaded.append(load.load(path, self.catalog.releases))
+                loaded.append(load.load(path, self.catalog.releases, self.settings))
             except DocumentError as error:
                 problems += error.errors
             except InputError as error:

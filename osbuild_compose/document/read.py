@@ -5,12 +5,13 @@ one, can be pointed at, and nothing but the types of JSON ever comes out: no dat
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
@@ -45,15 +46,21 @@ class Document:
     data: Any
     keys: dict[Trail, Span]
     values: dict[Trail, Span]
+    set_elsewhere: Mapping[Trail, Location] = field(default_factory=dict)  # values that are not from the file
 
     def at_key(self, trail: Sequence[Step]) -> Location:
         """Where the key at the end of the trail stands; for a list's item, where the item does."""
         path = tuple(trail)
-        return self._location(self.keys.get(path) or self._nearest(path))
+        return self._elsewhere(path) or self._location(self.keys.get(path) or self._nearest(path))
 
     def at_value(self, trail: Sequence[Step]) -> Location:
         """Where the value stands, or the nearest thing around it when it is not in the file."""
-        return self._location(self._nearest(tuple(trail)))
+        path = tuple(trail)
+        return self._elsewhere(path) or self._location(self._nearest(path))
+
+    def _elsewhere(self, trail: Trail) -> Location | None:
+        starts = (trail[:length] for length in range(len(trail), 0, -1))
+        return next((self.set_elsewhere[start] for start in starts if start in self.set_elsewhere), None)
 
     def _nearest(self, trail: Trail) -> Span:
         while trail and trail not in self.values:
@@ -95,17 +102,19 @@ def parse(raw: bytes, file: str) -> Document:
     text = _decode(raw, file)
     lines = tuple(text.split("\n"))
     try:
-        root = YAML(pure=True).compose(text)
+        yaml = YAML(pure=True)
+        yaml.Composer = _ShallowComposer
+        root = yaml.compose(text)
     except MarkedYAMLError as error:
         raise _syntax_error(error, file, lines) from None
     except ReaderError as error:
         raise _character_error(error, text, file, lines) from None
     except (YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"not valid YAML: {error or type(error).__name__}", location=Location(file)) from None
-    if root is None:
-        raise InputError("the file is empty", location=Location(file))
     reader = _Reader(file, lines)
-    data = reader.build(root, ())
+    data = None if root is None else reader.build(root, ())
+    if data is None and not reader.errors:
+        raise InputError("the file is empty", location=Location(file))
     if reader.errors:
         raise DocumentError(reader.errors)
     return Document(file, lines, data, reader.keys, reader.values)
@@ -150,6 +159,20 @@ def _character_error(error: ReaderError, text: str, file: str, lines: Sequence[s
     )
 
 
+class _ShallowComposer(Composer):
+    """Stops at MAX_DEPTH: the parser takes time that grows with the square of the depth."""
+
+    depth = 0
+
+    def compose_node(self, parent: Node | None, index: int) -> Any:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise ComposerError(None, None, "nested too deeply", self.parser.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
 class _Reader:
     """Builds data from nodes and remembers where everything stands and what is wrong."""
 
@@ -189,6 +212,8 @@ class _Reader:
                 continue
             self.keys[(*trail, key)] = span
             result[key] = self.build(value_node, (*trail, key))
+            if value_node.start_mark.index == value_node.end_mark.index:
+                self.values[(*trail, key)] = span  # nothing stands there; YAML puts it on the next line
         return result
 
     def _scalar(self, node: ScalarNode) -> str | int | float | bool | None:

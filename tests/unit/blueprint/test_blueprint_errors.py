@@ -1,0 +1,165 @@
+"""Every wrong blueprint is told with its place, what is wrong and what to do; all of it at once."""
+
+from pathlib import Path
+
+import pytest
+
+from osbuild_compose.blueprint import load
+from osbuild_compose.errors import ComposeError, ExitCode
+from osbuild_compose.report import errors as report
+from osbuild_compose.report.style import Style
+
+DISTROS = ["debian-12", "debian-13"]
+HEAD = "name: web\ndistro: debian-12\n"
+
+
+def told(tmp_path: Path, content: str | bytes) -> list[ComposeError]:
+    path = tmp_path / "b.yaml"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(ComposeError) as caught:
+        load.load(path, DISTROS)
+    assert caught.value.exit_code is ExitCode.INPUT_WRONG
+    return list(caught.value.each())
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "message", "hint"),
+    [
+        ("", "", "the file is empty", ""),
+        ("# nothing\n", "", "the file is empty", ""),
+        ("---\n", "", "the file is empty", ""),
+        ("- a\n- b\n", "1:1", "a blueprint is a mapping", "name: my-image"),
+        ("just text\n", "1:1", "a blueprint is a mapping", ""),
+        ("name: [a\n", "2:1", "not valid YAML: expected ',' or ']'", ""),
+        ("name:\n\t- a\n", "2:1", "a tab stands where YAML wants spaces", "indent with spaces"),
+        ("name: @a\n", "1:7", "not valid YAML: found character '@'", "quotes"),
+        ("name: a: b\n", "1:8", "not valid YAML: mapping values", "quotes"),
+        ("name: a\n---\nname: b\n", "2:1", "a second document", "one document"),
+        ("name: a\0b\n", "1:8", "the character U+0000 is not allowed", ""),
+        ("name: *x\n", "1:7", "undefined alias", ""),
+        ("name: !!python/object:os.system x\n", "1:7", "the tag", "remove the tag"),
+        ("name: &a [*a]\n", "1:7", "nested too deeply", ""),
+        (b"name: caf\xe9\n", "1:1", "not UTF-8 text: byte 0xe9 in line 1", "UTF-8"),
+        (HEAD + "name: again\n", "3:1", "the key `name` is here twice; first in line 1", ""),
+        (HEAD + "[a]: b\n", "3:1", "a key must be plain text", ""),
+        ("distro: debian-12\n", "1:1", "the document lacks the key `name`", "name: web"),
+        (HEAD + "pakages: [nginx]\n", "3:1", "unknown key `pakages`", "did you mean `packages`?"),
+        (HEAD + "keymap: us\n", "3:1", "unknown key `keymap`", "did you mean `keyboard`?"),
+        (HEAD + "services: {enable: [a]}\n", "3:12", "unknown key `enable`", "did you mean `enabled`?"),
+        (HEAD + "packages: nginx\n", "3:11", "`packages` must be a list, not text", "[nginx]"),
+        (HEAD + "packages: [1]\n", "3:12", "an item of `packages` must be text, not a number", "quotes"),
+        (HEAD + "packages:\n", "3:1", "`packages` must be a list, not empty", "[nginx, openssh-server]"),
+        (HEAD + "packages: [-y]\n", "3:12", "is not a package's name", ""),
+        (HEAD + 'packages: ["a\\n"]\n', "3:12", "is not a package's name", ""),
+        (HEAD + "packages: [a, b, a]\n", "3:18", '`packages` has "a" twice', ""),
+        (HEAD + "version: 1.10\n", "3:10", "`version` must be text, not a number", '"1.2.0"'),
+        (
+            HEAD + "arch: arm64\n",
+            "3:7",
+            '`arch` cannot be "arm64"; it is one of: x86_64, aarch64',
+            "did you mean `aarch64`",
+        ),
+        (HEAD + "hostname: a_b\n", "3:11", "is not a host name", ""),
+        (HEAD + "users:\n- name: A\n", "4:9", "is not a user's or group's name", ""),
+        (HEAD + "users:\n- {name: a, password: secret}\n", "4:23", "must be a hash", "openssl passwd -6"),
+        (HEAD + 'users:\n- {name: a, password: "$6$a:b$c"}\n', "4:23", "must be a hash", "openssl"),
+        (HEAD + "users:\n- {name: a, uid: -1}\n", "4:18", "`uid` must not be less than 0", ""),
+        (HEAD + "users:\n- name: a\n- name: a\n", "5:9", "`users` has a twice", ""),
+        (HEAD + "users:\n- {name: a, ssh_keys: [id_rsa]}\n", "4:24", "is not a public key's line", ""),
+        (HEAD + "files:\n- path: /a\n", "4:3", "exactly one of `content`, `source` and `base64`", ""),
+        (HEAD + "files:\n- {path: a, content: b}\n", "4:10", "must be an absolute path", ""),
+        (HEAD + "files:\n- {path: /a/../b, content: b}\n", "4:10", "must be an absolute path", ""),
+        (HEAD + "files:\n- {path: /a, content: b, mode: 0644}\n", "4:32", "`mode` must be text", '"0644"'),
+        (HEAD + "files:\n- {path: /a, base64: '?'}\n", "4:22", "`base64` cannot be decoded", "base64 FILE"),
+        (HEAD + "files:\n- {path: /a, source: gone}\n", "4:22", "No such file or directory", "relative"),
+        (HEAD + "files:\n- {path: /a, source: .}\n", "4:22", "is not a file", ""),
+        (
+            HEAD + "files:\n- {path: /a, content: b}\ndirectories:\n- path: /a/.\n",
+            "4:10",
+            "already in `directories`",
+            "",
+        ),
+        (HEAD + "services: {enabled: [a], masked: [a.service]}\n", "3:35", "already in `enabled`", ""),
+        (HEAD + "disk: {size: 4}\n", "3:14", "between 1 MiB and 64 TiB", ""),
+        (HEAD + "disk: {size: 4G}\n", "3:14", "did you mean 4 GiB?", ""),
+        (HEAD + "disk: {size: four}\n", "3:14", '"four" is not a size', ""),
+        (HEAD + 'disk: {size: "4"}\n', "3:14", "lacks its unit", ""),
+        (HEAD + "disk: {size: 10000001}\n", "3:14", "the next one is 10000384", ""),
+        (HEAD + "formats: []\n", "3:10", "`formats` must not be empty", ""),
+        (HEAD + "formats: [qcow]\n", "3:11", '`formats` cannot be "qcow"', "did you mean `qcow2`?"),
+        (HEAD + "repositories: [main]\n", "3:16", "it is one of: default", ""),
+        (HEAD + "repositories:\n- {url: ftp://a, suites: [a]}\n", "4:9", "http:// or https://", ""),
+        (HEAD + "repositories:\n- {url: http://a, suites: [a], keys: [gone]}\n", "4:39", "No such file", "armoured"),
+        (HEAD + "kernel: quiet\n", "3:9", "`kernel` must be a mapping", "{append: "),
+        (
+            "name: web\ndistro: debian-21\n",
+            "2:9",
+            "unknown distro debian-21; known are: debian-12, debian-13",
+            "debian-1",
+        ),
+    ],
+)
+def test_error(tmp_path: Path, content: str | bytes, place: str, message: str, hint: str) -> None:
+    found = told(tmp_path, content)
+    texts = [f"{error.location} {error.brief}" for error in found]
+    path = f"{tmp_path / 'b.yaml'}"
+    mine = [error for error in found if message in error.brief]
+    assert mine, texts
+    if place:
+        assert str(mine[0].location) == f"{path}:{place}"
+    assert hint in mine[0].hint, mine[0].hint
+
+
+def test_all_errors_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    found = told(
+        tmp_path, "distro: plan9\npakages: []\nusers: [{name: a, password: x}]\ndisk: {size: 1Q}\nkernel: {apend: a}\n"
+    )
+    assert [(error.location.line, error.brief.split(":")[0]) for error in found if error.location] == [
+        (1, "the document lacks the key `name`"),
+        (1, "unknown distro plan9; known are"),
+        (2, "unknown key `pakages`"),
+        (3, "`password` must be a hash, not the password itself"),
+        (4, "`size`"),
+        (5, "unknown key `apend`"),
+    ]
+
+
+def test_all_doubled_keys_at_once(tmp_path: Path) -> None:
+    found = told(tmp_path, "name: a\nname: b\nusers:\n- name: c\n  name: d\n")
+    assert [str(error.location).rsplit(":", 2)[1] for error in found] == ["2", "5"]
+
+
+@pytest.mark.parametrize("name", ["gone.yaml", ".", "a\0b.yaml", "file/x.yaml"])
+def test_unreadable(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ComposeError) as caught:
+        load.load(tmp_path / name, DISTROS)
+    assert caught.value.exit_code is ExitCode.INPUT_WRONG
+    assert str(tmp_path) in caught.value.brief
+
+
+def test_too_large(tmp_path: Path) -> None:
+    assert "larger than" in told(tmp_path, b"#" * 5_000_000)[0].brief
+
+
+def test_alias_bomb_ends_quickly(tmp_path: Path) -> None:
+    levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    assert "too large" in told(tmp_path, "\n".join(levels))[0].brief
+
+
+def test_caret_stands_below_the_value(tmp_path: Path) -> None:
+    error = told(tmp_path, HEAD + "disk:\n  {size: 4G}\n")[0]
+    lines = report.text(error, Style(color=False)).splitlines()
+    assert lines[0].startswith(f"{tmp_path}/b.yaml:4:10: error: ")
+    assert lines[1:] == ["      {size: 4G}", "             ^^"]
+
+
+def test_control_characters_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    error = told(tmp_path, HEAD + 'hostname: "\\e[31m"\n')[0]
+    assert "\x1b" not in report.text(error, Style(color=False))
+
+
+def test_a_very_long_line_is_cut_around_the_place(tmp_path: Path) -> None:
+    error = told(tmp_path, HEAD + "packages: [" + "nginx, " * 1 + "x" * 500 + "-, y]\n")[0]
+    assert all(len(line) < 400 for line in report.text(error, Style(color=False)).splitlines()[1:])

@@ -1,0 +1,175 @@
+"""Right blueprints, and that no input at all ends in anything but a blueprint or an error for people."""
+
+import base64
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from osbuild_compose.blueprint import load, size
+from osbuild_compose.blueprint.model import Blueprint, File, Format, Repository
+from osbuild_compose.document import read
+from osbuild_compose.errors import ComposeError, InputError
+
+DISTROS = ["debian-12"]
+HEAD = "name: web\ndistro: debian-12\n"
+
+# DESIGN, "A blueprint at a glance".
+AT_A_GLANCE = """
+name: web
+distro: debian-12              # fedora-43, centos-10, rocky-9, debian-13, ...
+arch: x86_64                   # osbuild's names; templates map them (amd64)
+packages: [nginx, openssh-server]
+hostname: web
+timezone: Europe/Prague
+users:
+  - name: admin
+    groups: [sudo]
+    ssh_keys: ["ssh-ed25519 AAAA... admin@laptop"]
+services: {enabled: [nginx, ssh]}
+files:
+  - {path: /var/www/html/index.html, content: "hello", mode: "0644"}      # or source: page.html, beside the blueprint
+kernel: {append: "console=ttyS0"}
+disk: {size: 4 GiB}
+formats: [qcow2]
+"""
+
+
+def loaded(content: str, directory: Path = Path()) -> Blueprint:
+    return load.check(read.parse(content.encode(), str(directory / "b.yaml")), DISTROS)
+
+
+def test_the_example_of_the_design() -> None:
+    blueprint = loaded(AT_A_GLANCE)
+    assert blueprint.packages == ("nginx", "openssh-server")
+    assert blueprint.users[0].groups == ("sudo",)
+    assert blueprint.files == (File("/var/www/html/index.html", content="hello", mode="0644"),)
+    assert blueprint.disk.size == 4 * 1024**3
+    assert blueprint.formats == (Format.QCOW2,)
+
+
+def test_everything_has_a_default_but_name_and_distro() -> None:
+    assert loaded(HEAD) == Blueprint(name="web", distro="debian-12")
+
+
+def test_windows_line_ends_and_byte_order_mark() -> None:
+    raw = b"\xef\xbb\xbf" + HEAD.replace("\n", "\r\n").encode()
+    assert load.check(read.parse(raw, "b.yaml"), DISTROS).name == "web"
+
+
+def test_anchors_work() -> None:
+    blueprint = loaded(HEAD + "packages: &p [a, b]\nexclude: *p\n")
+    assert blueprint.exclude == ("a", "b")
+
+
+def test_plain_scalars_are_text_where_yaml_has_exotic_types() -> None:
+    assert loaded(HEAD + "description: 2020-01-01\n").description == "2020-01-01"
+    assert loaded(HEAD + "description: yes\n").description == "yes"
+
+
+def test_source_is_read_beside_the_blueprint(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("hello é")
+    (tmp_path / "logo").write_bytes(b"\xff\x00")
+    files = "files: [{path: //srv/./page, source: page.html}, {path: /srv/logo, source: logo}]\n"
+    assert loaded(HEAD + files, tmp_path).files == (
+        File("/srv/page", content="hello é"),
+        File("/srv/logo", base64=base64.b64encode(b"\xff\x00").decode()),
+    )
+
+
+def test_repositories(tmp_path: Path) -> None:
+    armour = "-----BEGIN PGP PUBLIC KEY BLOCK-----\nabc\n"
+    (tmp_path / "key.asc").write_text(armour)
+    text = HEAD + "repositories: [default, {url: http://a, suites: [s], keys: [key.asc], check_valid_until: false}]\n"
+    repositories = loaded(text, tmp_path).repositories
+    assert repositories.default
+    assert repositories.own == (Repository("http://a", ("s",), keys=(armour,), check_valid_until=False),)
+    assert not loaded(HEAD + "repositories: [{url: http://a, suites: [s]}]\n").repositories.default
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (1048576, 1048576),
+        ("4 GiB", 4 * 1024**3),
+        ("4GiB", 4 * 1024**3),
+        ("1.5 GiB", 3 * 512 * 1024**2),
+        ("4 GB", 4_000_000_000),
+        ("1 TB", 10**12),
+        ("2048 KiB", 2 * 1024**2),
+        ("1048576 B", 1048576),
+    ],
+)
+def test_sizes(text: int | str, expected: int) -> None:
+    assert size.parse(text) == expected
+
+
+@pytest.mark.parametrize("text", ["4", "4 G", "GiB", "", "-4 GiB", "4 XiB", "1e9 B", "99999 TiB", 0, 1048577, "٤ GiB"])
+def test_wrong_sizes(text: int | str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        size.parse(text)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=400))
+@example(b"a: 1e999\n")
+@example(b"a: !!int x\n")
+@example(b"a: 2020-13-45\n")
+@example(b'name: "\\ud800"\n')
+@example(b"? ? a\n")
+@example(b"%YAML 9.9\n---\na: 1\n")
+@example(b"a: " + b"9" * 5000)
+@example(b"[" * 900)
+def test_any_bytes_give_a_blueprint_or_an_error_for_people(raw: bytes) -> None:
+    only_compose_errors(raw)
+
+
+_WORDS = st.sampled_from(
+    [
+        "name",
+        "distro",
+        "users",
+        "files",
+        "path",
+        "disk",
+        "size",
+        "kernel",
+        "web",
+        "debian-12",
+        "4 GiB",
+        "~",
+        "!!set",
+        "&a",
+        "*a",
+    ]
+)
+_YAML = st.recursive(
+    st.one_of(_WORDS, st.text(max_size=5), st.integers().map(str), st.floats().map(str)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4).map(lambda items: f"[{', '.join(items)}]"),
+        st.lists(st.tuples(_WORDS, inner), max_size=4).map(
+            lambda pairs: "{" + ", ".join(f"{key}: {value}" for key, value in pairs) + "}"
+        ),
+    ),
+    max_leaves=20,
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(_WORDS, _YAML), max_size=6))
+def test_any_structure_gives_a_blueprint_or_an_error_for_people(pairs: list[tuple[str, str]]) -> None:
+    text = HEAD + "".join(f"{key}: {value}\n" for key, value in pairs)
+    only_compose_errors(text.encode(errors="surrogatepass"))
+
+
+def only_compose_errors(raw: bytes) -> None:
+    try:
+        blueprint = load.check(read.parse(raw, "b.yaml"), DISTROS)
+    except ComposeError as error:
+        told = error.each()
+    else:
+        assert blueprint.distro == "debian-12"
+        return
+    assert told
+    assert all(isinstance(one, InputError) and one.brief and one.location for one in told)

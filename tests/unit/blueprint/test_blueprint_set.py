@@ -1,0 +1,48 @@
+"""--set key=value."""
+
+from pathlib import Path
+
+import pytest
+
+from osbuild_compose.blueprint import load
+from osbuild_compose.errors import ComposeError, InputError
+
+BLUEPRINT = "name: web\ndistro: debian-12\nusers: [{name: admin}]\ndisk: {size: 4 GiB}\n"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "b.yaml"
+    file.write_text(BLUEPRINT)
+    return file
+
+
+def test_values_are_replaced_added_and_appended(path: Path) -> None:
+    settings = [
+        "disk.size=1 GiB",
+        "hostname=h",
+        "users.0.ssh_keys=[ssh-ed25519 AAAA a=b]",
+        "users.1.name=x",
+        "kernel.append=",
+    ]
+    blueprint = load.load(path, ["debian-12"], settings)
+    assert blueprint.disk.size == 1024**3
+    assert blueprint.hostname == "h"
+    assert blueprint.users[0].ssh_keys == ("ssh-ed25519 AAAA a=b",)
+    assert blueprint.users[1].name == "x"
+    assert blueprint.kernel.append == ""
+
+
+def test_errors_are_placed_at_the_setting(path: Path) -> None:
+    with pytest.raises(ComposeError) as caught:
+        load.load(path, ["debian-12"], ["disk.size=4G", "users.0.nam=a", "hostnam=b"])
+    places = {str(error.location) for error in caught.value.each()}
+    assert places == {"--set disk.size=4G", "--set users.0.nam=a", "--set hostnam=b"}
+
+
+@pytest.mark.parametrize(
+    "setting", ["disk", "=a", "a..b=c", "users.x=1", "users.7.name=a", "name.a=1", "name=[a", "name=a: b: c"]
+)
+def test_wrong_settings(path: Path, setting: str) -> None:
+    with pytest.raises(InputError):
+        load.load(path, ["debian-12"], [setting])
