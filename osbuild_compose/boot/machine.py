@@ -1,0 +1,274 @@
+"""A virtual machine that boots an image and leaves it as it is."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from osbuild_compose.boot import accel, image
+from osbuild_compose.boot.console import Console, MachineError
+
+SETTLE = 0.25  # seconds in which QEMU complains about its arguments, if it does
+RETRY = 1.0  # seconds between two tries to reach a service that is not up yet
+PORT_TRIES = 3
+SSH_FAILED = 255  # ssh's own failures, ssh(1); other statuses are the command's
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a web server said: HTTP status and body."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command in the machine ended: exit status, and what it printed."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class Machine:
+    """QEMU with BIOS, a virtio disk and a serial console, running inside a `with` block.
+
+        with Machine(Path("web.qcow2"), ports=(22, 80)) as machine:
+            machine.wait_for("login:", timeout=300)
+            assert machine.http_get(80, "/").status == 200
+
+    What the machine writes goes to a temporary file, never to the image. Its ports are reachable on 127.0.0.1 only,
+    and it does not reach out unless `network` is set. A reboot ends it.
+    """
+
+    def __init__(
+        self,
+        disk: Path,
+        *,
+        ports: Iterable[int] = (),
+        memory: int = 1024,
+        cpus: int = 2,
+        network: bool = False,
+        log: Path | None = None,
+        arguments: Iterable[str] = (),
+    ) -> None:
+        """Describe the machine; it starts with the `with` block.
+
+        ports: the machine's TCP ports to forward. memory: MiB. network: let it reach other hosts. log: a file for a
+        copy of the console. arguments: more of QEMU's.
+        """
+        self.disk = disk
+        self.ports = tuple(ports)
+        self.memory = memory
+        self.cpus = cpus
+        self.network = network
+        self.log = log
+        self.arguments = tuple(arguments)
+        self.forwards: dict[int, int] = {}
+        """The port on 127.0.0.1 for each of `ports`, once started."""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._console: Console | None = None
+
+    def command(self) -> list[str]:
+        """QEMU's command line, with `forwards` as they are."""
+        kind = image.format_of(self.disk)
+        name = str(self.disk.absolute()).replace(",", ",,")
+        net = "user,model=virtio-net-pci" + ("" if self.network else ",restrict=on")
+        for inside, outside in self.forwards.items():
+            net += f",hostfwd=tcp:127.0.0.1:{outside}-:{inside}"
+        argv = [accel.QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "std"]
+        argv += [*accel.arguments(), "-m", str(self.memory), "-smp", str(self.cpus)]
+        argv += ["-serial", "stdio", "-nic", net, "-device", "virtio-rng-pci"]
+        argv += ["-drive", f"file={name},format={kind},if=virtio,snapshot=on,cache=unsafe"]
+        return [*argv, *self.arguments]
+
+    def __enter__(self) -> Self:
+        """Start the machine. Raises MachineError when QEMU is missing or refuses, OSError without the image."""
+        for left in reversed(range(PORT_TRIES)):
+            self.forwards = dict(zip(self.ports, _free_ports(len(self.ports)), strict=True))
+            if self._start(last=left == 0):
+                break
+        return self
+
+    def _start(self, *, last: bool) -> bool:
+        """Whether QEMU has started; False when somebody else took a port in between, unless this is the last try."""
+        with tempfile.TemporaryFile() as complaints:
+            try:
+                process = subprocess.Popen(
+                    self.command(),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=complaints,
+                    start_new_session=True,
+                )
+            except FileNotFoundError:
+                raise MachineError(
+                    f"{accel.QEMU} is not installed: it is in qemu-system-x86 (Debian) or qemu-system-x86-core (Fedora)"
+                ) from None
+            try:
+                process.wait(SETTLE)
+            except subprocess.TimeoutExpired:
+                assert process.stdout is not None
+                self._process, self._console = process, Console(process.stdout, self.log)
+                return True
+            complaints.seek(0)
+            said = complaints.read().decode("utf-8", "replace").strip()
+            for stream in (process.stdin, process.stdout):
+                assert stream is not None
+                stream.close()
+        if "forwarding rule" in said and not last:
+            return False
+        raise MachineError(f"QEMU ended at once with status {process.returncode}: {said}")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Kill the machine and all its processes; does nothing when it is gone already."""
+        if self._process is None or self._console is None:
+            return
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._console.close()
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # something sent that was not read any more
+            self._process.stdin.close()
+        self._process = None
+
+    @property
+    def console(self) -> str:
+        """All that the machine has printed on its serial console."""
+        return self._console.text if self._console else ""
+
+    @property
+    def running(self) -> bool:
+        """Whether QEMU runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def wait_for(self, pattern: str, timeout: float = 300) -> re.Match[str]:
+        """Wait at most `timeout` seconds until the regular expression shows up on the console; returns the match.
+
+        Only what comes after the previous match counts. Raises MachineError when time is up, the machine has ended or
+        its system is lost (kernel panic, initramfs without a root).
+        """
+        if self._console is None:
+            raise MachineError("the machine has not been started")
+        return self._console.wait_for(pattern, timeout)
+
+    def wait_for_end(self, timeout: float = 120) -> int:
+        """Wait at most `timeout` seconds until the machine is switched off; returns QEMU's exit status."""
+        if self._process is None:
+            raise MachineError("the machine has not been started")
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise MachineError(f"the machine has not ended in {timeout:g} s", self.console) from None
+
+    def send(self, text: str) -> None:
+        r"""Type `text` on the serial console; end a line with "\n". Raises MachineError when the machine has ended."""
+        if self._process is None or self._process.stdin is None:
+            raise MachineError("the machine does not run")
+        try:
+            self._process.stdin.write(text.encode())
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise MachineError("the machine has ended", self.console) from None
+
+    def http_get(self, port: int, path: str = "/", timeout: float = 60) -> Answer:
+        """Fetch http://<machine>:port/path, trying again until the server answers or `timeout` seconds are over.
+
+        port is the machine's and one of `ports`. An HTTP error status is an answer, too. Raises MachineError.
+        """
+        url = f"http://127.0.0.1:{self._outside(port)}{path}"
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                with urllib.request.urlopen(url, timeout=max(RETRY, deadline - time.monotonic())) as reply:
+                    return Answer(reply.status, reply.read())
+            except urllib.error.HTTPError as error:
+                with error:
+                    return Answer(error.code, error.read())
+            except (OSError, HTTPException) as error:
+                self._try_again(deadline, f"no answer from port {port} in {timeout:g} s: {error}")
+
+    def ssh(self, command: str, *, key: Path, user: str = "root", port: int = 22, timeout: float = 120) -> Finished:
+        """Run a shell command in the machine through ssh with the private key in the file `key`.
+
+        Tries again until the server lets us in; `timeout` (seconds) covers that and the command. A command's failure
+        is a status, not an exception. Raises MachineError.
+        """
+        argv = ["ssh", "-F", "none", "-i", str(key), "-p", str(self._outside(port))]
+        for option in (
+            "UserKnownHostsFile=/dev/null",
+            "GlobalKnownHostsFile=/dev/null",
+            "StrictHostKeyChecking=no",
+            "IdentitiesOnly=yes",
+            "IdentityAgent=none",
+            "BatchMode=yes",
+            "ConnectTimeout=20",
+            "LogLevel=ERROR",
+        ):
+            argv += ["-o", option]
+        argv += [f"{user}@127.0.0.1", command]
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                done = subprocess.run(
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    encoding="utf-8",
+                    errors="replace",
+                    check=False,
+                    timeout=max(RETRY, deadline - time.monotonic()),
+                )
+            except FileNotFoundError:
+                raise MachineError(
+                    "ssh is not installed: it is in openssh-client (Debian), openssh-clients (Fedora)"
+                ) from None
+            except subprocess.TimeoutExpired:
+                raise MachineError(f"'{command}' did not end in {timeout:g} s", self.console) from None
+            if done.returncode != SSH_FAILED:
+                return Finished(done.returncode, done.stdout, done.stderr)
+            self._try_again(deadline, f"ssh to port {port} failed for {timeout:g} s: {done.stderr.strip()}")
+
+    def _outside(self, port: int) -> int:
+        if port not in self.forwards:
+            raise MachineError(f"port {port} is not forwarded: give it in ports when making the machine")
+        return self.forwards[port]
+
+    def _try_again(self, deadline: float, message: str) -> None:
+        """Pause before the next try; raises MachineError instead when it would be too late or in vain."""
+        if not self.running:
+            raise MachineError("the machine has ended", self.console)
+        if time.monotonic() + RETRY > deadline:
+            raise MachineError(message, self.console)
+        time.sleep(RETRY)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Different TCP ports of 127.0.0.1 that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
