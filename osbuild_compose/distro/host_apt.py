@@ -29,7 +29,7 @@ class _Source:
 
 
 def read(codenames: Collection[str], root: Path = Path("/")) -> HostApt:
-    """The settings of the machine whose file system is at `root`. `codenames` are those of Debian's releases.
+    """The settings of this machine, its sources being below `root`. `codenames` are those of Debian's releases.
 
     Never fails: what cannot be read counts as absent. A source is taken for Debian's own when its suite is one of the
     codenames, it has the component main, and nobody else's key signs it.
@@ -46,7 +46,7 @@ def read(codenames: Collection[str], root: Path = Path("/")) -> HostApt:
     return HostApt(
         main=found[""].url if "" in found else None,
         security=found["security"].url if "security" in found else None,
-        check_valid_until=all(source.check_valid_until for source in used) and _global_check_valid_until(root),
+        check_valid_until=all(source.check_valid_until for source in used) and _global_check_valid_until(),
     )
 
 
@@ -103,9 +103,9 @@ def _one_line(text: str) -> Iterator[_Source]:
         )
 
 
-def _global_check_valid_until(root: Path) -> bool:
+def _global_check_valid_until() -> bool:
     """apt's own Acquire::Check-Valid-Until, asked from apt because its configuration language is its own."""
-    command = ["apt-config", "-o", f"Dir={root}", "shell", "VALUE", "Acquire::Check-Valid-Until/b"]
+    command = ["apt-config", "shell", "VALUE", "Acquire::Check-Valid-Until/b"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.SubprocessError):

@@ -1,0 +1,276 @@
+"""What Debian's template makes of blueprints."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator
+
+from osbuild_compose.blueprint import load
+from osbuild_compose.blueprint.model import Blueprint, File, Format, User
+from osbuild_compose.compile import identity, pipeline
+from osbuild_compose.distro import catalog, mirrors
+from osbuild_compose.distro.host_apt import HostApt
+from osbuild_compose.distro.mirrors import Mirrors
+from osbuild_compose.document import read
+from osbuild_compose.errors import InputError
+
+REPO = Path(__file__).resolve().parents[3]
+SAMPLES = sorted((REPO / "blueprints").glob("*.yaml"))
+CATALOG = catalog.find()
+EVERYTHING = """
+name: everything
+distro: debian-12
+packages: [nginx, openssh-server, chrony]
+exclude: [exim4-base]
+repositories: [default, {url: http://mirror.example/tools/, suites: [stable], keys: [KEY], check_valid_until: false}]
+hostname: a.example
+timezone: UTC
+timeservers: [ntp.example, 192.0.2.1]
+locale: cs_CZ.UTF-8
+keyboard: cz
+users:
+  - {name: root, password: "!"}
+  - {name: a, description: A, uid: 1000, gid: 100, groups: [sudo], home: /srv/a, shell: /bin/sh, password: $6$a$b,
+     ssh_keys: [ssh-rsa A]}
+  - name: b
+groups: [{name: c}, {name: d, gid: 900}]
+services: {enabled: [sshd, nginx], disabled: [apt-daily.timer], masked: [systemd-resolved],
+  default_target: multi-user.target}
+directories: [{path: /srv/a, mode: "0700", owner: a, group: 100}]
+files: [{path: /srv/f, content: x}, {path: /srv/g, base64: aGk=, mode: "4755", owner: 1, group: d}]
+symlinks: [{path: /srv/l, target: f}]
+scripts: ["echo a\\n", "#!/usr/bin/env perl\\n1;\\n"]
+kernel: {package: linux-image-amd64, append: quiet}
+disk: {size: 5 GiB}
+formats: [raw, tar.zst]
+""".replace("[KEY]", '["-----BEGIN PGP PUBLIC KEY BLOCK-----\\n\\nabc\\n"]')
+
+
+def blueprint(text: str) -> Blueprint:
+    return load.check(read.parse(text.encode(), "b.yaml"), CATALOG.releases)
+
+
+def compiled(wanted: Blueprint, image_format: Format = Format.QCOW2, host: HostApt | None = None) -> dict[str, Any]:
+    repositories = mirrors.resolve(CATALOG.releases[wanted.distro], Mirrors(), lambda _: host or HostApt())
+    return pipeline.compile_blueprint(wanted, image_format, CATALOG, repositories)
+
+
+def options(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return [stage["options"] for stage in document["stages"] if stage["name"] == name]
+
+
+def files(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    stages = options(document, "org.osbuild-compose.files")
+    return {file["path"]: file for stage in stages for file in stage.get("files", [])}
+
+
+MINIMAL = Blueprint(name="web", distro="debian-12")
+
+
+@pytest.mark.parametrize("path", [*SAMPLES, None], ids=lambda path: path.stem if path else "everything")
+@pytest.mark.parametrize("image_format", [Format.QCOW2, Format.VPC, Format.RAW_XZ, Format.TAR, Format.TAR_XZ])
+def test_options_fit_the_stages_schemas(path: Path | None, image_format: Format) -> None:
+    wanted = load.load(path, CATALOG.releases) if path else blueprint(EVERYTHING)
+    document = compiled(wanted, image_format)
+    assert set(document) == {"name", "stages", "assembler"}
+    programs = [("stages", stage) for stage in document["stages"]] + [("assemblers", document["assembler"])]
+    for kind, program in programs:
+        assert set(program) == {"name", "options"}
+        meta = json.loads((REPO / kind / f"{program['name']}.meta.json").read_text())
+        Draft7Validator(meta["schema"]).validate(program["options"])
+
+
+def test_samples_are_there_and_begin_with_their_schema() -> None:
+    assert len(SAMPLES) >= 3
+    for path in SAMPLES:
+        assert path.read_text().startswith("# yaml-language-server: $schema=../schemas/blueprint.schema.json\n")
+
+
+def test_order_keeps_the_cache() -> None:
+    names = [stage["name"] for stage in compiled(blueprint(EVERYTHING))["stages"]]
+    assert [name.rpartition(".")[2] for name in names] == [
+        *(
+            "apt",
+            "apt",
+            "hostname",
+            "timezone",
+            "locale",
+            "keymap",
+            "groups",
+            "users",
+            "files",
+            "fstab",
+            "grub",
+            "systemd",
+        ),
+        *("files", "script", "script"),
+    ]
+
+
+def test_the_base_system_is_the_same_for_all_blueprints_of_a_release() -> None:
+    other = replace(MINIMAL, name="other", packages=("nginx",), hostname="b", formats=(Format.RAW,), timezone="UTC")
+    with_own = blueprint(EVERYTHING.replace("exclude: [exim4-base]", "").replace("{package: linux-image-amd64, ", "{"))
+    first = compiled(MINIMAL)["stages"][0]
+    assert compiled(other)["stages"][0] == first
+    assert compiled(with_own)["stages"][0] == first
+    assert compiled(replace(MINIMAL, distro="debian-13"))["stages"][0] != first
+
+
+def test_packages_come_in_a_stage_of_their_own_with_what_other_keys_need() -> None:
+    assert len(options(compiled(MINIMAL), "org.osbuild-compose.apt")) == 1
+    base, own = options(compiled(blueprint(EVERYTHING)), "org.osbuild-compose.apt")
+    assert own["packages"] == ["nginx", "openssh-server", "chrony", "tzdata", "locales", "console-setup"]
+    assert own["exclude"] == base["exclude"] == ["exim4-base"]
+    assert "linux-image-amd64" in base["packages"]
+    assert base["recommends"] is False
+    assert base["architecture"] == "amd64"
+    assert [repository["url"] for repository in own["repositories"]][-1] == "http://mirror.example/tools"
+    assert own["repositories"][-1]["check_valid_until"] is False
+    assert len(own["repositories"]) == len(base["repositories"]) + 1
+
+
+def test_build_mirror_is_used_for_building_and_never_gets_into_the_image() -> None:
+    document = compiled(MINIMAL, host=HostApt("http://build.example/d", "http://build.example/s", False))
+    repositories = options(document, "org.osbuild-compose.apt")[0]["repositories"]
+    assert [item["url"] for item in repositories] == ["http://build.example/d", "http://build.example/s"]
+    assert [item["check_valid_until"] for item in repositories] == [False, False]
+    assert "build.example" not in json.dumps(document["stages"][1:])
+    sources = files(document)["/etc/apt/sources.list.d/debian.sources"]["content"]
+    official = CATALOG.releases["debian-12"].repositories
+    assert re.findall(r"^URIs: (.*)$", sources, re.MULTILINE) == [item.url for item in official]
+
+
+def test_sources_of_the_image() -> None:
+    sources = files(compiled(blueprint(EVERYTHING)))["/etc/apt/sources.list.d/debian.sources"]["content"]
+    assert sources.split("\n\n")[0] == (
+        "Types: deb\nURIs: http://ftp.debian.org/debian\nSuites: bookworm bookworm-updates\nComponents: main\n"
+        "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg"
+    )
+    assert sources.split("\n\n")[2] == (
+        "Types: deb\nURIs: http://mirror.example/tools/\nSuites: stable\nComponents: main\n"
+        "Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\nCheck-Valid-Until: no\n"
+    )
+
+
+def test_a_blueprints_repositories_replace_the_archive() -> None:
+    wanted = blueprint("name: a\ndistro: debian-12\nrepositories: [{url: http://own.example, suites: [bookworm]}]\n")
+    document = compiled(wanted, host=HostApt("http://build.example"))
+    repositories = options(document, "org.osbuild-compose.apt")[0]["repositories"]
+    assert [item["url"] for item in repositories] == ["http://own.example"]
+    assert "-----BEGIN PGP" in repositories[0]["keys"][0]  # the distribution's own, as none is given
+    assert "ftp.debian.org" not in json.dumps(document)
+
+
+def test_users() -> None:
+    users = options(compiled(blueprint(EVERYTHING)), "org.osbuild.users")[0]["users"]
+    assert users["root"] == {"password": "!"}
+    assert users["b"] == {"shell": "/bin/bash"}
+    assert users["a"] == {
+        **{"description": "A", "uid": 1000, "gid": 100, "groups": ["sudo"], "home": "/srv/a", "shell": "/bin/sh"},
+        **{"password": "$6$a$b", "keys": ["ssh-rsa A"]},
+    }
+
+
+def test_services_by_debians_names() -> None:
+    services = options(compiled(blueprint(EVERYTHING)), "org.osbuild.systemd")[0]
+    assert services == {
+        "enabled_services": ["compose-ssh-host-keys", "systemd-networkd", "ssh", "nginx"],
+        "disabled_services": ["apt-daily.timer"],
+        "masked_services": ["systemd-resolved"],
+        "default_target": "multi-user.target",
+    }
+    assert "/etc/systemd/system/compose-ssh-host-keys.service" in files(compiled(blueprint(EVERYTHING)))
+
+
+def test_time_servers() -> None:
+    with_chrony = files(compiled(blueprint(EVERYTHING)))
+    assert with_chrony["/etc/chrony/sources.d/compose.sources"]["content"] == (
+        "server ntp.example iburst\nserver 192.0.2.1 iburst\n"
+    )
+    plain = files(compiled(replace(MINIMAL, timeservers=("a", "b"))))
+    assert plain["/etc/systemd/timesyncd.conf.d/50-compose.conf"]["content"] == "[Time]\nNTP=a b\n"
+
+
+def test_scripts_get_an_interpreter() -> None:
+    scripts = [stage["script"] for stage in options(compiled(blueprint(EVERYTHING)), "org.osbuild.script")]
+    assert scripts == ["#!/bin/sh -e\necho a\n", "#!/usr/bin/env perl\n1;\n"]
+
+
+@pytest.mark.parametrize("image_format", list(Format))
+def test_assembler(image_format: Format) -> None:
+    document = compiled(MINIMAL, image_format)
+    got = document["assembler"]["options"]
+    assert got["filename"] == f"web{image_format.extension}"
+    if image_format.is_disk:
+        assert document["assembler"]["name"] == "org.osbuild.qemu"
+        fstab = options(document, "org.osbuild.fstab")[0]["filesystems"][0]
+        grub = options(document, "org.osbuild-compose.grub")[0]
+        assert (
+            got["root_fs_uuid"] == fstab["uuid"] == grub["root_fs_uuid"] == identity.uuid_for("web", "root file system")
+        )
+        assert re.fullmatch("0x[0-9a-f]{8}", got["ptuuid"])
+    else:
+        assert document["assembler"]["name"] == "org.osbuild.tar"
+
+
+def test_only_the_assembler_depends_on_the_format() -> None:
+    stages = [compiled(MINIMAL, image_format)["stages"] for image_format in Format]
+    assert all(one == stages[0] for one in stages)
+
+
+def test_same_input_same_bytes_and_names_tell_images_apart() -> None:
+    texts = {pipeline.to_json(compiled(blueprint(EVERYTHING))) for _ in range(3)}
+    assert len(texts) == 1
+    assert json.loads(texts.pop())["name"] == "everything"
+    # Fixed for ever: an image's identifiers must not change with our version.
+    assert identity.uuid_for("web", "root file system") == "d0b305e1-b196-516e-a448-a156998a2250"
+    assert identity.disk_id_for("web") == "0x21cc853b"
+    assert identity.uuid_for("web2", "root file system") != identity.uuid_for("web", "root file system")
+
+
+def test_an_architecture_that_cannot_be_built_is_told_with_its_place() -> None:
+    wanted = blueprint("name: a\ndistro: debian-12\narch: aarch64\n")
+    with pytest.raises(InputError) as caught:
+        compiled(wanted)
+    assert str(caught.value) == "b.yaml:3:7: debian-12 cannot be built for aarch64, only for x86_64"
+
+
+NASTY = st.text(alphabet=st.characters(exclude_categories=["Cs"])) | st.sampled_from(
+    [
+        "{{ 7 * 7 }}",
+        "{% raw %}",
+        "a: b\n- c",
+        '"',
+        "'",
+        "\\",
+        "\u2028\u0085\ufeff\uffff",
+        "\U0001f600",
+        "# no",
+        "&a *a",
+        "\0\t\r\n",
+        "<&>",
+    ]
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(content=NASTY, target=NASTY, name=NASTY)
+def test_no_text_can_break_out_of_its_place(content: str, target: str, name: str) -> None:
+    wanted = replace(
+        MINIMAL,
+        hostname=target or None,
+        users=(User(name="admin", description=name or None),),
+        files=(File("/x", content=content),),
+    )
+    document = compiled(wanted)
+    assert files(document)["/x"]["content"] == content
+    assert [stage["hostname"] for stage in options(document, "org.osbuild.hostname")] == ([target] if target else [])
+    user = options(document, "org.osbuild.users")[0]["users"]["admin"]
+    assert user.get("description") == (name or None)
+    assert json.loads(pipeline.to_json(document)) == document

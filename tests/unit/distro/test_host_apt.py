@@ -1,0 +1,127 @@
+"""The mirror of this machine's own apt is found in both forms of source lists, and nobody else's is."""
+
+from pathlib import Path
+
+import pytest
+
+from osbuild_compose.distro import host_apt, mirrors
+from osbuild_compose.distro.host_apt import HostApt
+from osbuild_compose.distro.mirrors import Mirrors
+from osbuild_compose.distro.model import Release, Repository, Role
+from osbuild_compose.errors import InputError
+
+DEB822 = """\
+# a comment
+Types: deb deb-src
+URIs: http://mirror.example/debian/
+# http://old.example/debian
+Suites: bookworm bookworm-updates
+Components: main contrib
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+URIs: http://mirror.example/debian-security
+Suites: bookworm-security
+Components: main
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "apt.conf").write_text(f'Dir::Etc "{tmp_path}/etc/apt/";\n')
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+
+
+def machine(root: Path, name: str, sources: str, conf: str = "") -> HostApt:
+    directory = root / "etc/apt/sources.list.d"
+    directory.mkdir(parents=True)
+    (directory.parent / "apt.conf.d").mkdir()
+    (directory.parent / "apt.conf.d/99test").write_text(conf)
+    (directory.parent / name).write_text(sources)
+    return host_apt.read(["bookworm", "trixie"], root)
+
+
+def test_deb822(tmp_path: Path) -> None:
+    found = machine(tmp_path, "sources.list.d/debian.sources", DEB822)
+    assert found == HostApt("http://mirror.example/debian", "http://mirror.example/debian-security", True)
+
+
+def test_one_line(tmp_path: Path) -> None:
+    lines = (
+        "deb-src http://s.example/debian trixie main\n"
+        "deb [arch=amd64 check-valid-until=no] http://a.example/d trixie main # x\n"
+    )
+    assert machine(tmp_path, "sources.list", lines) == HostApt("http://a.example/d", None, False)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "Types: deb\nURIs: http://u.example/ubuntu\nSuites: noble\nComponents: main\n",
+        "Types: deb\nURIs: http://t.example/debian\nSuites: bookworm\nComponents: main\nSigned-By: /tool.gpg\n",
+        "Types: deb\nURIs: http://t.example/debian\nSuites: bookworm\nComponents: stable\n",
+        "Types: deb\nURIs: http://t.example/debian\nSuites: bookworm\nComponents: main\nEnabled: no\n",
+        "Types: deb\nURIs: cdrom:[Debian]/\nSuites: bookworm\nComponents: main\n",
+        "Types: deb-src\nURIs: http://t.example/debian\nSuites: bookworm\nComponents: main\n",
+        "Types: deb\nURIs: http://t.example/debian\nSuites: bookworm-backports\nComponents: main\n",
+        " broken\n: :\n",
+    ],
+)
+def test_not_debians_own(tmp_path: Path, source: str) -> None:
+    assert machine(tmp_path, "sources.list.d/x.sources", source) == HostApt()
+
+
+def test_disabled_by_name(tmp_path: Path) -> None:
+    assert machine(tmp_path, "sources.list.d/debian.sources.off", DEB822) == HostApt()
+
+
+@pytest.mark.parametrize("conf", ['Acquire::Check-Valid-Until "false";', 'Acquire { Check-Valid-Until "no"; };'])
+def test_apts_own_setting(tmp_path: Path, conf: str) -> None:
+    assert machine(tmp_path, "sources.list.d/debian.sources", DEB822, conf).check_valid_until is False
+
+
+def test_no_apt_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert host_apt.read(["bookworm"], tmp_path) == HostApt()
+
+
+RELEASE = Release(
+    name="debian-12",
+    title="",
+    template="",
+    architectures={},
+    packages=(),
+    repositories=(
+        Repository(Role.MAIN, "http://official.example/debian", ("bookworm",), ("main",), ("k",)),
+        Repository(Role.SECURITY, "http://official.example/security", ("bookworm-security",), ("main",), ("k",)),
+        Repository(Role.OTHER, "http://official.example/other", ("s",), ("main",), ("k",)),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "host", "expected"),
+    [
+        (Mirrors(), HostApt(), [("official.example/debian", True), ("official.example/security", True)]),
+        (Mirrors(), HostApt("http://h/d", "http://h/s"), [("h/d", True), ("h/s", True)]),
+        (Mirrors(), HostApt("http://h/d", None, False), [("h/d", False), ("official.example/security", True)]),
+        (Mirrors("http://m/d"), HostApt("http://h/d", "http://h/s"), [("m/d", True), ("h/s", True)]),
+        (Mirrors("http://m/d", "http://m/s"), HostApt("http://h/d", "http://h/s"), [("m/d", True), ("m/s", True)]),
+    ],
+)
+def test_order_of_mirrors(asked: Mirrors, host: HostApt, expected: list[tuple[str, bool]]) -> None:
+    found = mirrors.resolve(RELEASE, asked, lambda _: host)
+    assert [(item.url.removeprefix("http://"), item.check_valid_until) for item in found[:2]] == expected
+    assert found[2] == RELEASE.repositories[2]
+
+
+def test_mirrors_of_the_environment() -> None:
+    environment = {"COMPOSE_MIRROR": "http://e/", "COMPOSE_SECURITY_MIRROR": ""}
+    assert mirrors.asked_for(None, None, environment) == Mirrors("http://e", None)
+    assert mirrors.asked_for("http://o", "http://s", environment) == Mirrors("http://o", "http://s")
+
+
+@pytest.mark.parametrize(("option", "variable"), [("ftp://a", ""), (None, "mirror")])
+def test_a_mirror_that_is_no_address(option: str | None, variable: str) -> None:
+    with pytest.raises(InputError, match="is not an address"):
+        mirrors.asked_for(option, None, {"COMPOSE_MIRROR": variable})
