@@ -96,6 +96,7 @@ def _settings(home: str, lists: str, status: str, options: Options) -> list[str]
         'APT::Cmd::Pattern-Only "true";',  # a name is a name: no regular expressions, no task^
         'APT::Sandbox::User "root";',
         'APT::Update::Error-Mode "any";',
+        'pkgCacheGen::ForceEssential ",";',  # otherwise apt counts itself among the Essential packages
         'Acquire::Languages "none";',
         'Acquire::Retries "3";',
         'Acquire::ForceHash "SHA256";',  # what --print-uris prints

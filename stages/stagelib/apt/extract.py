@@ -160,13 +160,15 @@ def _file(entry: deb.Entry, stream: deb.Stream, digest: "hashlib._Hash | None") 
 
 def _link(entry: deb.Entry) -> None:
     path = "/" + entry.path
-    if entry.type == "2" and os.path.isdir(path):
-        return  # what dpkg does: a directory, or a merged /usr's symlink to one, is not replaced by a symlink
-    _make_room(path)
     if entry.type == "1":
+        _make_room(path)
         os.link("/" + deb.clean(entry.target), path, follow_symlinks=False)
         return
-    os.symlink(entry.target, path)
+    if not (os.path.islink(path) and os.readlink(path) == entry.target):  # base-files ships a merged /usr's links
+        if os.path.isdir(path):
+            return  # what dpkg does: neither a directory nor a symlink to one is replaced by a symlink
+        _make_room(path)
+        os.symlink(entry.target, path)
     os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
     os.utime(path, (entry.mtime, entry.mtime), follow_symlinks=False)
 

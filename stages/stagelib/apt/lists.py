@@ -17,9 +17,9 @@ from stagelib.stage import StageError
 
 # What apt says in an error, and what a person can do about it. The first match counts.
 HINTS = (
-    (r"NO_PUBKEY|not signed|Missing key|not available", "give the key that signs this repository in its `keys`"),
     (r"EXPKEYSIG|KEYEXPIRED|REVKEYSIG|expired key", "the repository's key has expired or was revoked: give today's"),
     (r"BADSIG|invalid signature|NODATA|Clearsigned", "the mirror's index is damaged or forged: try another mirror"),
+    (r"NO_PUBKEY|not signed|Missing key|not available", "give the key that signs this repository in its `keys`"),
     (r"not valid yet|expired", "the mirror or the clock is wrong; for a snapshot set check_valid_until: false"),
     (r"does not have a Release file|404 +Not Found", "check the repository's url and suites"),
     (r"have the component|support arch|expected entry", "check the repository's components and the architecture"),
@@ -74,8 +74,8 @@ def _update(apt: Apt) -> None:
     print(done.stdout, end="", flush=True)
     if done.returncode == 0:
         return
-    errors = [line[3:] for line in done.stderr.splitlines() if line.startswith("E: ")]
-    told = [line for line in errors if not re.search(r"Some index files failed to download", line)] or errors
+    errors = re.findall(r"^(?:E: |W: (?=GPG error))(.*)$", done.stderr, re.MULTILINE)
+    told = [line for line in dict.fromkeys(errors) if "Some index files failed to download" not in line]
     hint = next((hint for pattern, hint in HINTS if re.search(pattern, done.stderr)), "")
     print(done.stderr, end="", flush=True)
     raise StageError("cannot use the repositories: " + "; ".join(told or ["apt-get update failed"]), hint)

@@ -35,7 +35,7 @@ def archives(apt: Apt, packages: Sequence[str]) -> list[Archive]:
 
     Raises StageError with the reason: unknown names all at once, conflicts in apt's words.
     """
-    done = apt.run(["apt-get", "install", "-qq", "--print-uris", "--", *packages])
+    done = apt.run(["apt-get", "install", "-q", "--print-uris", "--", *packages])
     if done.returncode != 0:
         raise _explain(apt, packages, done.stdout, done.stderr)
     found = []

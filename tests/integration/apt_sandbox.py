@@ -1,0 +1,181 @@
+"""The sandbox that the apt stage gets from the runner, in small: as root, or as root of a user's namespace."""
+
+import json
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+from stagelib import chroot
+
+NAME = "org.osbuild-compose.apt"
+STAGES = Path(__file__).parents[2] / "stages"
+META = json.loads((STAGES / f"{NAME}.meta.json").read_text())
+EPOCH = 1_700_000_000  # 2023-11-14
+DESCRIBE = Path(__file__).with_name("apt_tree.py")
+KEYS = Path("/etc/apt/trusted.gpg.d")
+SYSTEM = (
+    "systemd-sysv",
+    "udev",
+    "dbus",
+    "libpam-systemd",
+    "linux-image-cloud-amd64",
+    "initramfs-tools",
+    "openssh-server",
+)
+SERVER = (*SYSTEM, "nginx", "sudo", "locales", "ca-certificates", "apt", "grub-pc-bin", "grub2-common")
+
+
+@dataclass(frozen=True)
+class Result:
+    """How the stage ended: its exit status and its log."""
+
+    status: int
+    log: str
+
+    @property
+    def error(self) -> str:
+        """The last lines, from `error:` on."""
+        return self.log[self.log.rindex("\nerror: ") + 1 :]
+
+
+class Workplace:
+    """Where one account runs the stage: trees in memory, downloads shared between all runs."""
+
+    def __init__(self, room: Path, user: str | None) -> None:
+        self.room, self.user = room, user
+        self.downloads = room / "downloads"
+        self.stages = room / "stages"
+        shutil.copytree(STAGES, self.stages, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(DESCRIBE, self.stages)
+        self._own(room)
+        self.directory("downloads")
+
+    def directory(self, name: str) -> Path:
+        """A new empty directory of the account's."""
+        path = self.room / name
+        path.mkdir()
+        self._own(path)
+        return path
+
+    def _own(self, path: Path) -> None:
+        if self.user:
+            shutil.chown(path, self.user, pwd.getpwnam(self.user).pw_gid)
+
+    def argv(self, argv: Sequence[str | Path]) -> list[str]:
+        """The command as root, or as uid 0 of the user's namespace."""
+        texts = [str(one) for one in argv]
+        if not self.user:
+            return texts
+        account = pwd.getpwnam(self.user)
+        become = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups", "--"]
+        return [*become, "unshare", "--user", "--map-auto", "--map-root-user", "--mount", "--", *texts]
+
+    def run(self, tree: Path, options: dict[str, Any]) -> Result:
+        """Run the stage on the tree."""
+        jsonschema.validate(options, META["schema"], jsonschema.Draft7Validator)
+        with tempfile.TemporaryDirectory(dir=self.room) as scratch:
+            self._own(Path(scratch))
+            etc = Path(scratch, "etc")
+            etc.mkdir()
+            for name in ("passwd", "group", "nsswitch.conf", "resolv.conf", "hosts"):
+                shutil.copy(f"/etc/{name}", etc)
+            shutil.copytree("/etc/ssl/certs", etc / "ssl/certs")
+            shutil.copytree("/etc/alternatives", etc / "alternatives", symlinks=True)
+            self._own(etc)
+            done = subprocess.run(
+                self.argv(self._sandbox(tree, etc)),
+                input=json.dumps({"tree": "/run/osbuild/tree", "options": options}),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+        assert "Traceback" not in done.stdout, done.stdout
+        return Result(done.returncode, done.stdout)
+
+    def _sandbox(self, tree: Path, etc: Path) -> list[str | Path]:
+        argv: list[str | Path] = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"]
+        argv += ["--ro-bind", "/usr", "/usr", "--bind", etc, "/etc", "--proc", "/proc", "--dev", "/dev"]
+        for link in ("bin", "sbin", "lib", "lib64"):
+            argv += ["--symlink", f"usr/{link}", f"/{link}"]
+        argv += ["--tmpfs", "/tmp", "--tmpfs", "/var", "--dir", "/var/tmp", "--tmpfs", "/run"]
+        argv += ["--ro-bind", self.stages, "/run/osbuild/lib", "--bind", tree, "/run/osbuild/tree"]
+        argv += ["--bind", self.downloads, "/run/osbuild/downloads", "--cap-drop", "ALL"]
+        for capability in (*chroot.CAPABILITIES, "CAP_NET_BIND_SERVICE", *META["capabilities"]):
+            argv += ["--cap-add", capability]
+        environment = {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LC_ALL": "C.UTF-8",
+            "HOME": "/root",
+            "SOURCE_DATE_EPOCH": str(EPOCH),
+            "PYTHONPATH": "/run/osbuild/lib",
+        }
+        argv += ["--clearenv", *(word for name, value in environment.items() for word in ("--setenv", name, value))]
+        return [*argv, "--", f"/run/osbuild/lib/{NAME}"]
+
+    def describe(self, tree: Path, newest: int) -> dict[str, list[Any]]:
+        """The tree as apt_tree.describe() has it, seen by the account's own root."""
+        argv = self.argv(["/usr/bin/python3", self.stages / DESCRIBE.name, tree, str(newest)])
+        entries: dict[str, list[Any]] = json.loads(subprocess.check_output(argv))
+        return entries
+
+    def inside(self, tree: Path, *argv: str) -> str:
+        """What a program of the tree prints."""
+        return subprocess.check_output(
+            self.argv(["bwrap", "--bind", tree, "/", "--proc", "/proc", "--dev", "/dev", *argv]), text=True
+        )
+
+    def remove(self) -> None:
+        """Remove everything."""
+        shutil.rmtree(self.room)
+
+
+def ordinary_user() -> str | None:
+    """A user of this machine that has subordinate ids."""
+    names = [line.split(":")[0] for line in Path("/etc/subuid").read_text().splitlines()]
+    known = {one.pw_name for one in pwd.getpwall()}
+    return next((name for name in names if name in known), None)
+
+
+def sources() -> list[dict[str, Any]]:
+    """What the host's own apt is configured with, in order: the archive, the security archive."""
+    text = Path("/etc/apt/sources.list.d/debian.sources").read_text()
+    return [{"url": url} for url in re.findall(r"^URIs: (\S+)", text, re.MULTILINE)]
+
+
+def debian(release: str) -> list[dict[str, Any]]:
+    """The host's mirror of a Debian release, as the stage's `repositories`."""
+    archive, security, *_ = (one["url"] for one in sources())
+    config = subprocess.check_output(["apt-config", "dump"], text=True)
+    check = 'Check-Valid-Until "false"' not in config
+
+    def keys(*kinds: str) -> list[str]:
+        paths = [KEYS / f"debian-archive-{name}-{kind}.asc" for name in ("bookworm", "trixie") for kind in kinds]
+        return [path.read_text() for path in paths]
+
+    common = {"components": ["main"], "check_valid_until": check}
+    return [
+        {"url": archive, "suites": [release, f"{release}-updates"], "keys": keys("automatic", "stable"), **common},
+        {"url": security, "suites": [f"{release}-security"], "keys": keys("security-automatic"), **common},
+    ]
+
+
+def options(packages: Sequence[str], repositories: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """The stage's options for amd64."""
+    return {"architecture": "amd64", "repositories": repositories, "packages": list(packages), **more}
+
+
+def scratch_room() -> Path:
+    """A new directory, in memory when there is enough of it."""
+    parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/var/tmp"
+    path = Path(tempfile.mkdtemp(prefix="osbuild-compose-apt-", dir=parent))
+    path.chmod(0o755)
+    return path

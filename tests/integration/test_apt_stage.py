@@ -1,0 +1,398 @@
+"""The apt stage with real repositories, real packages and the real dpkg."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apt_sandbox
+import pytest
+from apt_repository import Contents, Key, Repository, served
+from apt_sandbox import SERVER, Workplace, debian, options
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="compares with trees that only root can make"),
+    pytest.mark.skipif(not Path("/etc/apt/sources.list.d/debian.sources").exists(), reason="needs a Debian host's apt"),
+]
+
+# What mmdebstrap does beside installing packages, and what we remove and it does not. Each with its reason.
+NOT_OURS = {
+    "/etc/apt/apt.conf.d/99mmdebstrap": "mmdebstrap writes its options there",
+    "/etc/apt/sources.list": "installed sources are the files stage's business",
+    "/etc/apt/sources.list.d/0000debian.sources": "likewise",
+    "/etc/fstab": "mmdebstrap writes an empty one",
+    "/etc/hostname": "copied from the host",
+    "/etc/resolv.conf": "copied from the host",
+    "/etc/.pwd.lock": "a lock file",
+    "/run/lock": "of the running system",
+    "/run/lock/subsys": "of the running system",
+    "/var/lib/dpkg/arch": "written by mmdebstrap; dpkg makes it when a second architecture is added",
+}
+LEFT_BEHIND = (
+    "/dev/",
+    "/etc/ssh/ssh_host_",
+    "/var/cache/apt/archives/lock",
+    "/var/lib/apt/lists/lock",
+    "/var/lib/dpkg/lock",
+)
+LEFT_BEHIND += ("/var/lib/dpkg/triggers/Lock",)
+BACKUPS = ("passwd-", "group-", "shadow-", "gshadow-", "-old")
+# The same lines in another order: dpkg configures in another order than apt asks it to.
+SAME_LINES = (
+    "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/shells",
+    "/var/lib/dpkg/triggers/File", "/var/lib/apt/extended_states",
+)  # fmt: skip
+# apt makes them its own when it runs inside the tree; here they are as apt's package ships them.
+PARTIAL = ("/var/lib/apt/lists/partial", "/var/cache/apt/archives/partial")
+MACHINE_ID = "/etc/machine-id"  # mmdebstrap makes it anew with mode 0644; systemd's own is 0444
+
+
+@pytest.fixture(scope="module")
+def root() -> Iterator[Workplace]:
+    """The stage run by root."""
+    place = Workplace(apt_sandbox.scratch_room(), None)
+    yield place
+    place.remove()
+
+
+@pytest.fixture(scope="module")
+def user() -> Iterator[Workplace]:
+    """The stage run by an ordinary user as root of a user namespace."""
+    name = apt_sandbox.ordinary_user()
+    if name is None:
+        pytest.skip("no user of this machine has subordinate ids (/etc/subuid)")
+    place = Workplace(apt_sandbox.scratch_room(), name)
+    yield place
+    place.remove()
+
+
+def mmdebstrap(root: Workplace, name: str, release: str, packages: tuple[str, ...], *more: str) -> Path:
+    """The same installation by mmdebstrap from the host's sources."""
+    if not shutil.which("mmdebstrap"):
+        pytest.skip("mmdebstrap is not installed")
+    tree = root.directory(name)
+    lines = [
+        f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {one['url']} {suite} main"
+        for one in debian(release)
+        for suite in one["suites"]
+    ]
+    command = ["mmdebstrap", "--variant=essential", f"--include={','.join(packages)}", *more]
+    command += ["--aptopt=Acquire::Check-Valid-Until false", release, tree, *lines]
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(apt_sandbox.EPOCH), "TMPDIR": str(root.room)}
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return tree
+
+
+def unexplained(root: Workplace, theirs: Path, ours: Path) -> list[str]:
+    """Every difference between the trees that has no reason above."""
+    start = int(time.time()) - 3600 * 12
+    a, b = root.describe(theirs, start), root.describe(ours, start)
+    found = []
+    for path in sorted(a.keys() | b.keys()):
+        expected, got = a.get(path), b.get(path)
+        if expected == got or path in NOT_OURS:
+            continue
+        if got is None and (path.startswith(LEFT_BEHIND) or path.endswith(BACKUPS)):
+            continue
+        if expected and got:
+            if expected[0].startswith("4"):  # directories' times are ours on purpose
+                expected, got = expected[:5], got[:5]
+            if path in SAME_LINES and sorted((theirs / path[1:]).read_text().split("\n")) == sorted(
+                (ours / path[1:]).read_text().split("\n")
+            ):
+                continue
+            if path == MACHINE_ID or path in PARTIAL:
+                continue
+        if expected != got:
+            found.append(f"{path}: {expected} but {got}")
+    return found
+
+
+def sound(place: Workplace, tree: Path) -> None:
+    """dpkg has nothing to complain about, and nothing is left behind that no image should have."""
+    assert place.inside(tree, "dpkg", "--audit") == ""
+    states = place.inside(tree, "dpkg-query", "-W", "-f=${db:Status-Abbrev}${Package}\n")
+    assert [line for line in states.splitlines() if not line.startswith("ii ")] == []
+    assert place.inside(tree, "dpkg", "--verify") == ""
+    for path in ("usr/sbin/policy-rc.d", "var/lib/dpkg/status-old", "etc/passwd-", "var/cache/ldconfig/aux-cache"):
+        assert not (tree / path).exists(), path
+    machine_id = tree / "etc/machine-id"
+    assert not machine_id.exists() or machine_id.read_bytes() == b""
+    assert not list(tree.glob("etc/ssh/ssh_host_*"))
+    assert not list(tree.glob("boot/*.dpkg*"))
+
+
+def test_a_server_is_what_mmdebstrap_makes(root: Workplace) -> None:
+    ours = root.directory("server")
+    result = root.run(ours, options(SERVER, debian("bookworm")))
+    assert result.status == 0, result.log
+    assert result.log.count("Generating /boot/initrd.img") == 1
+    sound(root, ours)
+    theirs = mmdebstrap(root, "server-mmdebstrap", "bookworm", SERVER)
+    assert unexplained(root, theirs, ours) == []
+
+
+def test_debian_13_is_what_mmdebstrap_makes(root: Workplace) -> None:
+    packages = ("apt", "systemd-sysv", "dbus", "openssh-server", "ca-certificates", "adduser")
+    ours = root.directory("trixie")
+    result = root.run(ours, options(packages, debian("trixie")))
+    assert result.status == 0, result.log
+    sound(root, ours)
+    theirs = mmdebstrap(root, "trixie-mmdebstrap", "trixie", packages)
+    assert unexplained(root, theirs, ours) == []
+
+
+def test_root_and_user_make_the_same_tree(root: Workplace, user: Workplace) -> None:
+    packages = ("sudo", "openssh-server", "usr-is-merged", "iputils-ping")
+    start = int(time.time())
+    trees = []
+    for place in (root, user):
+        tree = place.directory("same")
+        result = place.run(tree, options(packages, debian("bookworm")))
+        assert result.status == 0, result.log
+        sound(place, tree)
+        trees.append(place.describe(tree, start))
+    assert trees[0] == trees[1]
+    assert all(entry[5] == apt_sandbox.EPOCH for entry in trees[0].values() if entry[0].startswith("4"))
+
+
+@pytest.fixture(scope="module")
+def essential(root: Workplace) -> Path:
+    """A tree with the Essential packages and one that only came as a dependency."""
+    tree = root.directory("essential")
+    result = root.run(tree, options(["usr-is-merged", "libpam-cap"], debian("bookworm")))
+    assert result.status == 0, result.log
+    return tree
+
+
+@pytest.fixture
+def base(root: Workplace, essential: Path) -> Path:
+    """A copy of the tree, to be changed."""
+    tree = root.room / f"base-{time.monotonic_ns()}"
+    subprocess.run(["cp", "-a", essential, tree], check=True)
+    return tree
+
+
+def test_packages_are_added_to_a_tree(root: Workplace, base: Path) -> None:
+    result = root.run(base, options(["openssh-server", "sudo"], debian("bookworm")))
+    assert result.status == 0, result.log
+    sound(root, base)
+    assert "Auto-Installed" in (base / "var/lib/apt/extended_states").read_text()
+    assert "Package: sudo\n" not in (base / "var/lib/apt/extended_states").read_text()
+
+
+def test_the_initramfs_is_made_only_when_asked_for(root: Workplace, base: Path) -> None:
+    first = root.run(base, options(["linux-image-cloud-amd64", "initramfs-tools", "zstd"], debian("bookworm")))
+    assert first.status == 0, first.log
+    assert first.log.count("Generating /boot/initrd.img") == 1
+    assert (base / "boot").joinpath(next((base / "boot").glob("initrd.img-*")).name).stat().st_size > 1_000_000
+    second = root.run(base, options(["tree"], debian("bookworm")))
+    assert second.status == 0, second.log
+    assert "Generating" not in second.log
+    third = root.run(base, options(["thin-provisioning-tools", "lvm2"], debian("bookworm")))
+    assert third.status == 0, third.log
+    assert third.log.count("Generating /boot/initrd.img") == 1
+    sound(root, base)
+
+
+def test_a_hostile_tree_leads_nowhere(root: Workplace, base: Path) -> None:
+    outside = root.directory("outside")
+    (outside / "status").write_text("")
+    shutil.rmtree(base / "var/lib/apt", ignore_errors=True)
+    (base / "var/lib/apt").symlink_to(outside)
+    (base / "etc/ssh").symlink_to("/run/osbuild/downloads")
+    before = sorted(path.name for path in root.downloads.iterdir())
+    root.run(base, options(["tree"], debian("bookworm")))
+    assert sorted(path.name for path in outside.iterdir()) == ["status"]
+    assert sorted(path.name for path in root.downloads.iterdir()) == before
+
+
+# -- a repository of our own -------------------------------------------------------------------------------------------
+
+PREINST = """#!/bin/sh
+set -e
+dpkg-divert --package odd-divert --add --rename --divert /usr/share/odd/shared.orig /usr/share/odd/shared
+test -x /usr/bin/perl
+"""
+LONG = "usr/share/odd/" + "d" * 90 + "/" + "f" * 120
+POSTINST = '#!/bin/sh\nset -e\nif [ "$1" = triggered ]; then echo "$2" >> /usr/share/odd-heard; fi\n'
+COMMANDS = """
+ln usr/share/odd/shared usr/share/odd/hard
+ln -s shared usr/share/odd/soft
+mkdir -m 2775 usr/share/odd/group
+chgrp staff usr/share/odd/group
+touch usr/share/odd/group/member
+chmod 4755 usr/share/odd/hard
+"""
+ODD = {
+    "odd-base": Contents(
+        {"Depends": "odd-divert, odd-owner"},
+        {"usr/share/odd/shared": "base\n", LONG: "long\n", "etc/odd/odd.conf": "a=1\n"},
+        {"conffiles": "/etc/odd/odd.conf\n", "triggers": "interest-noawait /usr/share/odd/watched\n"}
+        | {"postinst": POSTINST},
+        COMMANDS,
+    ),
+    "odd-divert": Contents({"Pre-Depends": "odd-early"}, {"usr/share/odd/shared": "diverted\n"}, {"preinst": PREINST}),
+    "odd-early": Contents(
+        {}, {"usr/share/odd/early": "early\n"}, {"postinst": "#!/bin/sh\ntouch /usr/share/odd-early-done\n"}
+    ),
+    "odd-owner": Contents({}, {"usr/share/odd/owned": "x\n"}, {}, "chown 1234:1234 usr/share/odd/owned"),
+    "odd-replaces": Contents({"Replaces": "odd-replaced"}, {"usr/share/odd/both": "new\n"}),
+    "odd-replaced": Contents({}, {"usr/share/odd/both": "old\n", "usr/share/odd/watched/w": "w\n"}),
+    "odd-nosums": Contents({}, {"usr/share/odd/nosums": "x\n", "usr/share/odd/watched/v": "v\n"}, md5sums=False),
+    "odd-fifo": Contents({}, {"usr/share/odd/f/x": "x\n"}, {}, "mkfifo usr/share/odd/f/fifo"),
+    "odd-same": Contents({"Multi-Arch": "same", "Architecture": "amd64"}, {"usr/share/odd/same": "s\n"}),
+}
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Key:
+    """The key that signs our repository."""
+    return Key(tmp_path_factory.mktemp("key") / "home")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, key: Key) -> Iterator[Repository]:
+    """An empty repository that is being served."""
+    made = Repository(tmp_path / "repository", key)
+    with served(made.root) as url:
+        made.url = url
+        yield made
+
+
+def ours(repository: Repository, **more: Any) -> list[dict[str, Any]]:
+    """The repository as an option, with Debian's."""
+    mine = {
+        "url": repository.url,
+        "suites": ["test"],
+        "components": ["main"],
+        "keys": [repository.key.armoured],
+        **more,
+    }
+    return [*debian("bookworm"), mine]
+
+
+def test_odd_packages_end_as_dpkg_leaves_them(root: Workplace, repository: Repository) -> None:
+    for name, contents in ODD.items():
+        repository.add(name, contents)
+    repository.publish()
+    packages = ("apt", "perl", *ODD)
+    tree = root.directory("odd")
+    result = root.run(tree, options(packages, ours(repository)))
+    assert result.status == 0, result.log
+    for name in ("odd-divert", "odd-owner", "odd-replaced", "odd-replaces", "odd-nosums", "odd-fifo"):
+        assert f"{name} is unpacked by dpkg" in result.log
+    assert "odd-base is unpacked by dpkg" not in result.log
+    sound(root, tree)
+    ring = root.room / "ring.asc"  # where apt's own user can read it
+    ring.write_text(repository.key.armoured)
+    extra = f"deb [signed-by={ring}] {repository.url} test main"
+    hook = f'--setup-hook=mkdir -p "$1/etc/apt/sources.list.d"; echo \'{extra}\' > "$1/etc/apt/sources.list.d/odd.list"'
+    theirs = mmdebstrap(root, "odd-mmdebstrap", "bookworm", packages, hook)
+    allowed = ("/etc/apt/sources.list.d/odd.list: ", "/etc/apt/sources.list.d: ", "/etc/apt: ")
+    assert [one for one in unexplained(root, theirs, tree) if not one.startswith(allowed)] == []
+
+
+def test_a_failing_script_is_named_with_its_output(root: Workplace, base: Path, repository: Repository) -> None:
+    script = "#!/bin/sh\necho the disk is made of cheese\nexit 3\n"
+    repository.add("fails", Contents({}, {"usr/share/fails": "x"}, {"postinst": script}))
+    repository.add("needs-fails", Contents({"Depends": "fails"}, {"usr/share/needs-fails": "x"}))
+    repository.publish()
+    result = root.run(base, options(["needs-fails"], ours(repository)))
+    assert result.status == 1
+    assert result.error.startswith("error: package fails: ")
+    assert "the disk is made of cheese" in result.error
+    assert "hint: " in result.error
+
+
+def test_a_changed_configuration_file_is_kept(root: Workplace, base: Path, repository: Repository) -> None:
+    conf = Contents({}, {"etc/kept.conf": "a=1\n"}, {"conffiles": "/etc/kept.conf\n"})
+    repository.add("kept", conf)
+    repository.publish()
+    assert root.run(base, options(["kept"], ours(repository))).status == 0
+    (base / "etc/kept.conf").write_text("a=mine\n")
+    repository.add("kept", Contents({}, {"etc/kept.conf": "a=2\n"}, {"conffiles": "/etc/kept.conf\n"}), "2.0")
+    repository.publish()
+    result = root.run(base, options(["kept=2.0"], ours(repository)))
+    assert result.status == 0, result.log
+    assert (base / "etc/kept.conf").read_text() == "a=mine\n"
+
+
+def test_damaged_downloads_are_fetched_again(root: Workplace, base: Path, repository: Repository) -> None:
+    repository.add("whole", Contents({}, {"usr/share/whole": "x" * 100}))
+    repository.publish()
+    assert root.run(base, options(["whole"], ours(repository))).status == 0
+    digest = subprocess.check_output(["sha256sum", next(repository.root.glob("pool/*"))], text=True).split()[0]
+    cached = root.downloads / "sha256" / digest
+    cached.write_bytes(cached.read_bytes()[:-1] + b"?")
+    for index in root.downloads.glob("apt-lists/*/127.0.0.1*_Packages"):
+        index.write_bytes(index.read_bytes() + b"\n")
+    subprocess.run(["chroot", base, "dpkg", "--purge", "whole"], check=True)
+    result = root.run(base, options(["whole"], ours(repository)))
+    assert result.status == 0, result.log
+    assert "whole_1.0_all.deb in the cache is damaged, downloading it again" in result.log
+    assert "damaged indexes, downloading them again: 127.0.0.1" in result.log
+    assert subprocess.check_output(["sha256sum", cached], text=True).split()[0] == digest
+
+
+def test_a_package_that_is_not_the_signed_one_is_refused(root: Workplace, base: Path, repository: Repository) -> None:
+    path = repository.add("forged", Contents({}, {"usr/share/forged": "x"}))
+    repository.publish()
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    result = root.run(base, options(["forged"], ours(repository)))
+    assert result.status == 1
+    assert "error: cannot download" in result.error
+    assert "not those of its signed index" in result.error
+    assert not (base / "usr/share/forged").exists()
+
+
+def test_unknown_packages_are_all_named(root: Workplace, base: Path) -> None:
+    result = root.run(base, options(["ngnix", "sudo", "opensh-server"], debian("bookworm")))
+    assert result.status == 1
+    assert "error: the repositories have no packages ngnix, opensh-server" in result.error
+    assert "openssh-server" in result.error
+    assert "nginx" in result.error
+
+
+def test_what_cannot_be_installed_together_is_explained(root: Workplace, base: Path) -> None:
+    result = root.run(base, options(["openssh-server"], debian("bookworm"), exclude=["openssh-client"]))
+    assert result.status == 1
+    assert "cannot be installed together" in result.error
+    assert "openssh-client" in result.error
+
+
+def test_a_repository_needs_its_own_key(root: Workplace, base: Path, repository: Repository, tmp_path: Path) -> None:
+    repository.publish()
+    other = Key(tmp_path / "other")
+    wrong = root.run(base, options(["sudo"], ours(repository, keys=[other.armoured])))
+    assert wrong.status == 1
+    assert "error: cannot use the repositories" in wrong.error
+    assert "hint: give the key that signs this repository" in wrong.error
+    none = root.run(base, options(["sudo"], ours(repository, keys=["-----BEGIN PGP PUBLIC KEY BLOCK-----\n"])))
+    assert "is not an ASCII-armoured OpenPGP public key" in none.error
+    assert not (base / "usr/bin/sudo").exists()
+
+
+def test_an_expired_key_is_refused(root: Workplace, base: Path, repository: Repository, tmp_path: Path) -> None:
+    old = Key(tmp_path / "old", expires="seconds=1")
+    repository.publish(old)
+    time.sleep(2)
+    result = root.run(base, options(["sudo"], ours(repository, keys=[old.armoured])))
+    assert result.status == 1
+    assert "EXPKEYSIG" in result.error
+    assert "hint: the repository's key has expired" in result.error
+
+
+def test_an_unreachable_mirror_fails_at_once(root: Workplace, base: Path, repository: Repository) -> None:
+    repository.publish()
+    start = time.monotonic()
+    result = root.run(
+        base, options(["sudo"], [*ours(repository)[:-1], {**ours(repository)[-1], "url": "http://127.0.0.1:9/"}])
+    )
+    assert result.status == 1
+    assert "127.0.0.1:9" in result.error
+    assert "hint: check the repository's url and the network" in result.error
+    assert time.monotonic() - start < 30

@@ -1,0 +1,182 @@
+"""Reading packages and deciding how they are unpacked, without privileges."""
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from stagelib.apt import automatic, control, database, deb, order, preinst
+from stagelib.apt.deb import ControlFile
+from stagelib.apt.extract import Unpacked
+from stagelib.apt.package import Package
+from stagelib.apt.resolve import Archive
+
+IDLE = """#!/bin/sh
+# Automatically added by dh_installdeb/13.11.4
+set -e
+dpkg-maintscript-helper rm_conffile /etc/perl/sitecustomize.pl 5.26.0\\~rc1-2\\~ perl -- "$@"
+# End automatically added section
+if [ "$1" = "install" ] && [ -n "$2" ] && [ -e "/etc/init.d/dbus" ] ; then
+\tchmod +x "/etc/init.d/dbus" >/dev/null || true
+fi
+exit 0
+"""
+
+
+def make(name: str, **fields: str) -> Package:
+    files = {key: value for key, value in fields.items() if key in ("preinst", "conffiles", "triggers")}
+    relations = {key.replace("_", "-"): value for key, value in fields.items() if key not in files}
+    stanza = {"Package": name, "Version": "1", "Architecture": "all", **relations}
+    text = "".join(f"{key}: {value}\n" for key, value in stanza.items())
+    members = {"control": text, "md5sums": "", **files}
+    archive = Archive(f"http://x/{name}.deb", f"{name}_1_all.deb", 1, hashlib.sha256(text.encode()).hexdigest())
+    return Package(archive, {key: ControlFile(value.encode(), 0o644, 0) for key, value in members.items()})
+
+
+@pytest.mark.parametrize("script", [IDLE, "#!/bin/sh\n", "#!/bin/sh -e\nset -eu\n\nexit 0\n"])
+def test_what_debhelper_writes_does_nothing_on_a_first_installation(script: str) -> None:
+    assert preinst.idle(script)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        IDLE.replace("exit 0", "touch /etc/x"),
+        IDLE.replace('[ -n "$2" ] && ', ""),
+        IDLE.replace("|| true", "; touch /etc/x"),
+        '#!/bin/sh\ndpkg-maintscript-helper rm_conffile /etc/x 1 -- "$@"; touch /etc/y\n',
+        '#!/bin/sh\ndpkg-maintscript-helper rm_conffile /etc/$(touch /etc/y) 1 -- "$@"\n',
+        "#!/bin/sh\ndpkg-divert --add /bin/sh\n",
+        "#!/usr/bin/perl\n",
+        "set -e\n",
+    ],
+)
+def test_everything_else_is_run_by_dpkg(script: str) -> None:
+    assert not preinst.idle(script)
+
+
+def test_a_stanza_keeps_continued_fields() -> None:
+    stanza = control.parse("Package: a\nDescription: one\n two\n .\n three\nDepends: b (>= 1) | c [amd64],\n d:any\n")
+    assert stanza["Description"] == "one\n two\n .\n three"
+    assert control.related(stanza, "Depends") == [["b", "c"], ["d"]]
+
+
+def test_the_foundation_is_what_essential_packages_need() -> None:
+    packages = [
+        make("app", Depends="lib"),
+        make("dash", Essential="yes", Pre_Depends="lib, awk"),
+        make("lib"),
+        make("mawk", Provides="awk"),
+        make("extra"),
+    ]
+    names = [package.name for package in order.Relations(packages).foundation()]
+    assert names == ["dash", "lib", "mawk"]
+
+
+def test_pre_depends_are_configured_before_dpkg_unpacks() -> None:
+    early, helper = make("early", Depends="helper"), make("helper")
+    one, two, last = make("one"), make("two", Pre_Depends="early"), make("last", Pre_Depends="two")
+    relations = order.Relations([one, two, last, early, helper])
+    steps = relations.unpacking([last, one, two], [])
+    assert [(step.action, [package.name for package in step.packages]) for step in steps] == [
+        ("configure", ["early", "helper"]),
+        ("unpack", ["two"]),
+        ("configure", ["two"]),
+        ("unpack", ["last", "one"]),
+    ]
+
+
+def test_reasons_for_dpkg() -> None:
+    assert make("a", preinst=IDLE).reason_for_dpkg == ""
+    assert make("a", preinst="#!/bin/sh\nrm /x\n").reason_for_dpkg == "its preinst acts"
+    assert make("a", conffiles="remove-on-upgrade /etc/x\n").reason_for_dpkg == "it has conffiles with flags"
+
+
+def test_status_carries_the_digest_of_conffiles() -> None:
+    package = make("a", conffiles="/etc/a.conf\n")
+    text = database.stanza(package, {"/etc/a.conf": "0" * 32})
+    assert text.endswith(f"Status: install ok unpacked\nConffiles:\n /etc/a.conf {'0' * 32}\n")
+
+
+def test_files_of_two_packages_are_found_also_through_a_merged_usr() -> None:
+    a, b, c = make("a"), make("b"), make("c")
+    unpacked = {a: Unpacked(files=["/bin/x"]), b: Unpacked(files=["/usr/bin/x"]), c: Unpacked(files=["/usr/x"])}
+    assert database.overlapping(unpacked) == {a, b}
+
+
+def test_the_first_package_decides_about_a_directory() -> None:
+    first = Unpacked(directories=[("/usr/d", 0o755, 0, 0), ("/usr/e", 0o755, 0, 0)])
+    second = Unpacked(directories=[("/usr/d", 0o2775, 0, 50), ("/usr/e", 0o755, 0, 0)])
+    assert database.first_directories([first, second]) == [("/usr/d", 0o755, 0, 0)]
+
+
+def test_triggers_are_activated_as_unpacking_would() -> None:
+    heard = make("libc-bin", triggers="interest-await ldconfig\ninterest-noawait /usr/share/shells\n")
+    library = make("lib", triggers="# comment\nactivate-noawait ldconfig\n")
+    shell = make("shell")
+    unpacked = {library: Unpacked(paths=["/."]), shell: Unpacked(paths=["/.", "/usr/share/shells/x"])}
+    assert database.activations(unpacked, [heard]) == "ldconfig -\n/usr/share/shells -\n"
+
+
+@pytest.mark.parametrize("compression", ["xz", "gzip", "none"])
+def test_a_package_is_read_in_full(tmp_path: Path, compression: str) -> None:
+    work = tmp_path / "work"
+    long = "d" * 120 + "/" + "f" * 130
+    for path, text in {"DEBIAN/control": "", long: "long", "big": "x" * 3_000_000, "empty": ""}.items():
+        (work / path).parent.mkdir(parents=True, exist_ok=True)
+        (work / path).write_text(text)
+    (work / "DEBIAN/control").write_text(
+        "Package: a\nVersion: 1\nArchitecture: all\nMaintainer: x <x@y>\nDescription: x\n"
+    )
+    (work / "link").symlink_to("big")
+    os.link(work / "big", work / "hard")
+    path = tmp_path / "a.deb"
+    subprocess.run(
+        ["dpkg-deb", f"-Z{compression}", "--root-owner-group", "-b", work, path], check=True, capture_output=True
+    )
+    for name in (path, stored(path, tmp_path)):
+        fd = os.open(name, os.O_RDONLY)
+        stream = deb.data_stream(fd)
+        found = {}
+        for entry in deb.entries(stream):
+            content = b""
+            while len(content) < entry.size:
+                content += stream.chunk(entry.size - len(content))
+            found[entry.path] = (entry.type, content.decode() or entry.target)
+        assert deb.control(fd)["control"].data.startswith(b"Package: a\n")
+        os.close(fd)
+        assert found[long] == ("0", "long")
+        assert found["empty"] == ("0", "")
+        assert found["link"] == ("2", "big")
+        assert {found["big"][0], found["hard"][0]} == {"0", "1"}
+        assert "x" * 3_000_000 in (found["big"][1], found["hard"][1])
+
+
+def stored(path: Path, directory: Path) -> Path:
+    """The package with an uncompressed data archive; dpkg reads it too."""
+    name = directory / "stored.deb"
+    source = os.open(path, os.O_RDONLY)
+    target = os.open(name, os.O_WRONLY | os.O_CREAT)
+    deb.write_stored(source, target)
+    os.close(target)
+    os.close(source)
+    subprocess.run(["dpkg-deb", "--contents", name], check=True, capture_output=True)
+    return name
+
+
+def test_damaged_packages_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.deb"
+    path.write_bytes(b"not a package")
+    fd = os.open(path, os.O_RDONLY)
+    with pytest.raises(deb.DebError, match=r"not a \.deb"):
+        deb.control(fd)
+    os.close(fd)
+    with pytest.raises(deb.DebError, match=r"\.\."):
+        deb.clean("usr/../../etc/passwd")
+
+
+def test_only_dependencies_are_marked_as_automatic() -> None:
+    packages = [make("nginx", Provides="httpd"), make("nginx-common"), make("sudo")]
+    text = automatic.extended_states(packages, ["httpd", "sudo=1.9"], "amd64")
+    assert text == "Package: nginx-common\nArchitecture: amd64\nAuto-Installed: 1\n\n"
