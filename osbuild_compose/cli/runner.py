@@ -73,8 +73,7 @@ def _start(
     stderr: int = subprocess.STDOUT,
     keep: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    # -P: a directory called runner where the user stands is not meant.
-    command = [sys.executable, "-P", "-m", "runner", "--store", str(settings.store), *arguments]
+    command = [*_program(), "--store", str(settings.store), *arguments]
     for libdir in settings.libdirs:
         command += ["--libdir", str(libdir)]
     with tempfile.TemporaryFile() as stdin:  # a file cannot fill up as a pipe would
@@ -83,6 +82,11 @@ def _start(
         return subprocess.Popen(
             [*command, "-"], stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=keep, env=_environment()
         )
+
+
+def _program() -> list[str]:
+    # -P: a directory called runner where the user stands is not meant.
+    return [sys.executable, "-P", "-m", "runner"]
 
 
 def _environment() -> dict[str, str]:
