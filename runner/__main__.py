@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument(
         "--scratch", metavar="DIRECTORY", help="where trees are worked on (default: tmpfs if it has room)"
     )
+    parse.add_argument("--no-overlay", action="store_true", help="make trees by copying, even where overlayfs works")
     return parse
 
 
@@ -84,6 +85,7 @@ def _main(args: argparse.Namespace, session: Session) -> None:
         libdirs=tuple(Path(path) for path in args.libdir),
         output_directory=Path(args.output_directory).absolute() if args.output_directory else None,
         scratch=Path(args.scratch).absolute() if args.scratch else None,
+        overlay=not args.no_overlay,
     )
     if args.plan:
         print(json.dumps({"actions": [action.fields() for action in session.plan(manifest, settings)]}, indent=2))

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import queue
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,12 +15,13 @@ from runner.events import Listener
 from runner.libdir import Library
 from runner.manifest.model import What
 from runner.plan import Act, Action, Line, Step
-from runner.sandbox import bwrap, overlay, process
+from runner.sandbox import bwrap, process
 from runner.sandbox.buildroot import BuildRoot, prepare
 from runner.store import files
-from runner.store.layer import CorruptLayerError, survey
+from runner.store.layer import CorruptLayerError
 from runner.store.scratch import Scratch
 from runner.store.store import Store
+from runner.tree import Trees
 
 TAIL = 20  # lines of a failed stage's log that are shown again at the end
 
@@ -41,68 +41,60 @@ class Result:
 class Executor:
     """Carries out the actions of a plan against one store."""
 
-    def __init__(self, store: Store, scratch: Scratch, library: Library, tell: Listener, *, user: bool) -> None:
-        """user says that this process is root only of a user namespace."""
+    def __init__(self, store: Store, scratch: Scratch, trees: Trees, library: Library, tell: Listener) -> None:
+        """scratch is where the programs' own /var and other passing things go."""
         self._store = store
         self._scratch = scratch
+        self._trees = trees
         self._library = library
         self._tell = tell
-        self._user = user
         self._archiver = _Archiver()
         self.results: list[Result] = []
 
     def run(self, lines: Sequence[Line], actions: Sequence[Action]) -> None:
         """Carry out the actions. Raises RunnerError for what fails; what succeeded before that is in the store."""
         by_id = {action.step.stage.id: action for action in actions}
-        os.chdir(self._scratch.root)
         try:
             with contextlib.ExitStack() as stack:
                 root = self._prepare_root(stack, Path("/"))
                 for line in lines:
-                    if any(by_id[step.stage.id].act is not Act.SKIP for step in line.steps):
-                        self._run_line(line, by_id, root)
+                    if all(by_id[step.stage.id].act is Act.SKIP for step in line.steps):
+                        continue
+                    self._run_line(line, by_id, root)
                     if line is not lines[-1]:
-                        root = self._enter_tree(stack, line, by_id, root)
+                        tree = stack.enter_context(self._trees.reading(line.stack))
+                        root = self._prepare_root(stack, tree)
         finally:
             self._archiver.finish()
         self._archiver.check()
 
-    def _enter_tree(
-        self, stack: contextlib.ExitStack, line: Line, by_id: Mapping[str, Action], before: BuildRoot
-    ) -> BuildRoot:
-        """The finished tree of a build pipeline as a build root, if anything runs in it."""
-        if all(by_id[step.stage.id].act is Act.SKIP for step in line.steps):
-            return before
-        work = stack.enter_context(self._workplace())
-        tree = stack.enter_context(overlay.mounted(self._lowers(line.stack), work / "tree", user=self._user))
-        return self._prepare_root(stack, tree)
-
     def _prepare_root(self, stack: contextlib.ExitStack, root: Path) -> BuildRoot:
-        return prepare(root, stack.enter_context(self._workplace()))
+        return prepare(root, stack.enter_context(self._scratch.workplace()))
 
     def _run_line(self, line: Line, by_id: Mapping[str, Action], root: BuildRoot) -> None:
         stack = list(line.base)
         for step in line.steps:
             action = by_id[step.stage.id]
-            if action.act is Act.SKIP:
-                continue
             if action.act is Act.CACHED:
-                self._tell("end", id=step.stage.id, name=step.stage.name, state="cached", seconds=0.0)
-                self.results.append(Result(step, Act.CACHED, True))
-            else:
+                self._cached(step)
+            elif action.act is Act.RUN:
                 self._repair(line, stack, root)
                 self._run_step(step, tuple(stack), root)
             if step.stage.what is What.STAGE:
                 stack.append(step.key)
 
+    def _cached(self, step: Step) -> None:
+        self._tell("end", id=step.stage.id, name=step.stage.name, state="cached", seconds=0.0)
+        self.results.append(Result(step, Act.CACHED, True))
+
     def _repair(self, line: Line, stack: Sequence[str], root: BuildRoot) -> None:
-        """Have all layers below unpacked; one whose archive was damaged is made again."""
+        """Have all layers below at hand; one whose archive was damaged is made again."""
         for position, key in enumerate(stack):
             try:
-                self._scratch.provide(key, overlay.opaque_xattr(user=self._user))
+                self._trees.provide(key)
             except CorruptLayerError:
-                damaged = [step for step in line.stages if step.key == key]
                 self._store.drop_layer(key)
+                damaged = [step for step in line.stages if step.key == key]
                 if not damaged:
                     raise RunnerError(
                         Kind.BUILD,
@@ -116,8 +108,7 @@ class Executor:
         with contextlib.ExitStack() as held:
             self._wait_for(held, step)
             if self._made_meanwhile(step):
-                self._tell("end", id=step.stage.id, name=step.stage.name, state="cached", seconds=0.0)
-                self.results.append(Result(step, Act.CACHED, True))
+                self._cached(step)
                 return
             self._tell("start", id=step.stage.id, name=step.stage.name)
             if step.stage.what is What.STAGE:
@@ -137,43 +128,28 @@ class Executor:
         """Whether another process made it between the plan and now."""
         if step.stage.what is What.ASSEMBLER:
             return self._store.output_is_whole(step.key)
-        if self._store.layer(step.key) is None:
-            return False
-        self._scratch.provide(step.key, overlay.opaque_xattr(user=self._user))
-        return True
+        return self._store.layer(step.key) is not None
 
     def _run_stage(self, held: contextlib.ExitStack, step: Step, stack: tuple[str, ...], root: BuildRoot) -> None:
-        with self._workplace() as work:
-            upper = work / "upper"
-            upper.mkdir(mode=0o755)
-            started_ns = time.time_ns()
-            started = time.monotonic()
-            with self._tree(stack, work, upper) as tree:
-                self._execute(step, root, self._view(step, work, tree), {"tree": bwrap.TREE})
-            seconds = time.monotonic() - started
-            contents = survey(upper, started_ns, step.ingredients.source_date_epoch)
-            self._scratch.keep(upper, step.key, contents.size)
-        self._tell("end", id=step.stage.id, name=step.stage.name, state="done", seconds=seconds, size=contents.size)
+        started = time.monotonic()
+        epoch = step.ingredients.source_date_epoch
+        with self._trees.writing(stack, step.key, epoch) as writing, self._view(step, writing.tree) as view:
+            self._execute(step, root, view, {"tree": bwrap.TREE})
+        seconds = time.monotonic() - started
+        change = writing.change
+        assert change
+        size = change.contents.size
+        self._tell("end", id=step.stage.id, name=step.stage.name, state="done", seconds=seconds, size=size)
         lock = held.pop_all()
 
         def archive() -> None:
             with lock:
-                self._store.add_layer(step, self._scratch.path(step.key), contents, seconds)
+                self._store.add_layer(step, change.directory, change.contents, seconds)
 
-        self._archiver.submit(archive)
-
-    @contextlib.contextmanager
-    def _tree(self, stack: tuple[str, ...], work: Path, upper: Path) -> Iterator[Path]:
-        """The tree for a stage: the layers below with `upper` on top; `upper` itself if nothing is below."""
-        if not stack:
-            yield upper
-            return
-        (work / "work").mkdir()
-        lowers = self._lowers(stack)
-        # What the root directory is like comes from the topmost layer that a mount shows.
-        shutil.copystat(lowers[-1], upper)
-        with overlay.mounted(lowers, work / "tree", upper=upper, work=work / "work", user=self._user) as tree:
-            yield tree
+        if self._trees.background:
+            self._archiver.submit(archive)
+        else:
+            archive()
 
     def _run_assembler(self, step: Step, stack: tuple[str, ...], root: BuildRoot) -> None:
         made = self._store.scratch()
@@ -181,26 +157,22 @@ class Executor:
             output = made / "output"
             output.mkdir()
             started = time.monotonic()
-            with self._workplace() as work:
-                lowers = self._lowers(stack)
-                if not lowers:
-                    (work / "empty").mkdir(mode=0o755)
-                    lowers = [work / "empty"]
-                with overlay.mounted(lowers, work / "tree", user=self._user) as tree:
-                    view = self._view(step, work, tree, output)
-                    self._execute(step, root, view, {"tree": bwrap.TREE, "output_dir": bwrap.OUTPUT})
+            with self._trees.reading(stack) as tree, self._view(step, tree, output) as view:
+                self._execute(step, root, view, {"tree": bwrap.TREE, "output_dir": bwrap.OUTPUT})
             self._store.add_output(step, output)
             seconds = time.monotonic() - started
             self._tell("end", id=step.stage.id, name=step.stage.name, state="done", seconds=seconds)
         finally:
             files.remove_tree(made)
 
-    def _view(self, step: Step, work: Path, tree: Path, output: Path | None = None) -> bwrap.View:
-        var = work / "var"
-        for directory, mode in ((var, 0o755), (var / "tmp", 0o1777), (var / "lib", 0o755), (var / "cache", 0o755)):
-            directory.mkdir()
-            directory.chmod(mode)
-        return bwrap.View(tree, var, output, self._store.downloads if step.program.network else None)
+    @contextlib.contextmanager
+    def _view(self, step: Step, tree: Path, output: Path | None = None) -> Iterator[bwrap.View]:
+        """What the step's program sees, with a /var of its own."""
+        with self._scratch.workplace() as var:
+            for name, mode in (("", 0o755), ("tmp", 0o1777), ("lib", 0o755), ("cache", 0o755)):
+                (var / name).mkdir(exist_ok=True)
+                (var / name).chmod(mode)
+            yield bwrap.View(tree, var, output, self._store.downloads if step.program.network else None)
 
     def _execute(self, step: Step, root: BuildRoot, view: bwrap.View, arguments: Mapping[str, Any]) -> None:
         """Run the step's program in its sandbox. Raises RunnerError when it fails, with the end of its log."""
@@ -241,17 +213,6 @@ class Executor:
             why=why,
         )
         raise stage_failure(step, why, tail)
-
-    def _lowers(self, stack: Sequence[str]) -> list[Path]:
-        return [self._scratch.provide(key, overlay.opaque_xattr(user=self._user)) for key in stack]
-
-    @contextlib.contextmanager
-    def _workplace(self) -> Iterator[Path]:
-        work = self._scratch.workplace()
-        try:
-            yield work
-        finally:
-            files.remove_tree(work)
 
 
 def stage_failure(step: Step, why: str, tail: Sequence[str]) -> RunnerError:

@@ -15,19 +15,33 @@ from runner.plan import Act, Action, Line, StoreState, base_layers, plan
 from runner.sandbox import bwrap, namespace
 from runner.store.scratch import Scratch, default_root
 from runner.store.store import Store
+from runner.tree import Trees
+from runner.tree.overlay import OverlayTrees
+from runner.tree.plain import PlainTrees
 
 
 @dataclass(frozen=True)
 class Settings:
     """What a person chooses about a run; all paths are absolute but those of libdirs.
 
-    scratch None means: wherever there is room. output_directory None means: leave the output in the store.
+    scratch None means: wherever there is room. overlay False means: make trees by copying. output_directory None
+    means: leave the output in the store.
     """
 
     store: Path
     libdirs: tuple[Path, ...] = ()
     output_directory: Path | None = None
     scratch: Path | None = None
+    overlay: bool = True
+
+
+@dataclass(frozen=True)
+class Job:
+    """What there is to do: the pipelines laid out, and an action for each of their steps."""
+
+    library: Library
+    lines: list[Line]
+    actions: list[Action]
 
 
 class Session:
@@ -44,47 +58,62 @@ class Session:
         """What a build would do. Raises RunnerError for a pipeline that can't be built."""
         store = Store(settings.store)
         try:
-            _, actions = _plan(manifest, Library(settings.libdirs), store)
-            return actions
+            return _plan(manifest, settings, store).actions
         finally:
             store.close()
 
     def build(self, manifest: Manifest, settings: Settings) -> None:
         """Build the manifest's pipeline. Raises RunnerError; what had succeeded is in the store."""
         self._manifest = manifest
-        library = Library(settings.libdirs)
         scratch_root = settings.scratch or default_root(settings.store, os.geteuid())
         store = Store(settings.store)
         try:
-            lines, actions = _plan(manifest, library, store)
-            self.tell("plan", actions=[action.fields() for action in actions])
-            to_run = [action.step.stage.id for action in actions if action.act is Act.RUN]
-            options.check(manifest, library, to_run)
-            self._execute(store, scratch_root, library, lines, actions)
-            store.remember(manifest.pipeline, lines[-1].steps)
-            if settings.output_directory and lines[-1].assembler:
-                self._files = store.export(lines[-1].assembler.key, settings.output_directory)
+            job = _plan(manifest, settings, store)
+            self.tell("plan", actions=[action.fields() for action in job.actions])
+            to_run = [action.step.stage.id for action in job.actions if action.act is Act.RUN]
+            options.check(manifest, job.library, to_run)
+            if to_run:
+                self._execute(store, scratch_root, job, overlay=settings.overlay)
+            else:
+                self._tell_cached(job.actions)
+            target = job.lines[-1]
+            store.remember(manifest.pipeline, target.steps)
+            if settings.output_directory and target.assembler:
+                self._files = store.export(target.assembler.key, settings.output_directory)
         finally:
             store.close()
 
-    def _execute(
-        self, store: Store, scratch_root: Path, library: Library, lines: list[Line], actions: list[Action]
-    ) -> None:
-        if all(action.act is not Act.RUN for action in actions):
-            for action in actions:
-                if action.act is Act.CACHED:
-                    stage = action.step.stage
-                    self.tell("end", id=stage.id, name=stage.name, state="cached", seconds=0.0)
-            return
+    def _tell_cached(self, actions: list[Action]) -> None:
+        for action in actions:
+            if action.act is Act.CACHED:
+                stage = action.step.stage
+                self.tell("end", id=stage.id, name=stage.name, state="cached", seconds=0.0)
+
+    def _execute(self, store: Store, scratch_root: Path, job: Job, *, overlay: bool) -> None:
         bwrap.check_tools()
         user = os.geteuid() != 0
         namespace.enter()
         scratch = Scratch(scratch_root, store)
+        os.chdir(scratch.root)  # overlay mounts name their layers relative to it
         try:
-            self._executor = Executor(store, scratch, library, self.tell, user=user)
-            self._executor.run(lines, actions)
+            with scratch.workplace() as room:
+                trees = self._trees(scratch, store, room, user=user, overlay=overlay)
+                self._executor = Executor(store, scratch, trees, job.library, self.tell)
+                self._executor.run(job.lines, job.actions)
         finally:
             scratch.close()
+
+    def _trees(self, scratch: Scratch, store: Store, room: Path, *, user: bool, overlay: bool) -> Trees:
+        overlays = OverlayTrees(scratch, user=user)
+        if overlay and overlays.works():
+            return overlays
+        if overlay:
+            self.tell(
+                "note",
+                message=f"overlayfs cannot be used in {scratch.root}: trees are copied, which is slower",
+                hint="--scratch takes a directory on another file system, for instance tmpfs, ext4 or xfs",
+            )
+        return PlainTrees(store, room)
 
     def result(self, seconds: float, *, success: bool) -> dict[str, Any]:
         """The result as JSON values."""
@@ -117,11 +146,12 @@ def _step_fields(result: Result) -> dict[str, Any]:
     }
 
 
-def _plan(manifest: Manifest, library: Library, store: Store) -> tuple[list[Line], list[Action]]:
+def _plan(manifest: Manifest, settings: Settings, store: Store) -> Job:
+    library = Library(settings.libdirs)
     state = store.state()
     bases = base_layers(manifest, state.trees)
     lines = lay_out(manifest, library, bases, source_date_epoch())
-    return lines, plan(lines, _trusted(state, lines, store))
+    return Job(library, lines, plan(lines, _trusted(state, lines, store)))
 
 
 def _trusted(state: StoreState, lines: list[Line], store: Store) -> StoreState:

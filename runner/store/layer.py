@@ -10,12 +10,11 @@ import os
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from runner.errors import build_error
-from runner.store.files import remove_tree
 
 CHUNK = 1 << 20
 WHITEOUT = ".wh."
@@ -47,44 +46,47 @@ class Archive:
     size: int
 
 
-def survey(upper: Path, started_ns: int, epoch: int) -> Survey:
-    """List what an upper directory holds, and set every time that the clock wrote since `started_ns` to `epoch`.
-
-    started_ns is in nanoseconds and epoch in seconds since 1970. Times that came with packages are older than the
-    stage's start and stay; what is left of the clock would make two builds differ.
-    """
+def survey(upper: Path) -> Survey:
+    """List what an overlay's upper directory holds."""
     entries: list[bytes] = []
     whiteouts: list[bytes] = []
     opaques: list[bytes] = []
     size = 0
-    top = os.fsencode(upper)
-    for path, info in _walk(top):
-        relative = path[len(top) + 1 :]
+    for path, info in walk(upper):
         if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
-            whiteouts.append(relative)
+            whiteouts.append(path)
             continue
-        if stat.S_ISDIR(info.st_mode) and _is_opaque(path):
-            opaques.append(relative)
-        if info.st_mtime_ns >= started_ns:
-            os.utime(path, (epoch, epoch), follow_symlinks=False)
-        if relative:
-            entries.append(relative)
-            size += info.st_size if stat.S_ISREG(info.st_mode) else 0
+        if stat.S_ISDIR(info.st_mode) and _is_opaque(os.path.join(os.fsencode(upper), path)):
+            opaques.append(path)
+        entries.append(path)
+        size += info.st_size if stat.S_ISREG(info.st_mode) else 0
     return Survey(tuple(entries), tuple(whiteouts), tuple(opaques), size)
 
 
-def _walk(top: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
-    """Every entry with its lstat, a directory before what is in it, names in byte order; `top` comes first."""
-    yield top, os.lstat(top)
+def settle_times(directory: Path, entries: Iterable[bytes], started_ns: int, epoch: int) -> None:
+    """Set the times of a directory and entries in it that the clock wrote since `started_ns` to `epoch`.
+
+    started_ns is in nanoseconds and epoch in seconds since 1970. Times that came with packages are older than the
+    stage's start and stay; what is left of the clock would make two builds differ.
+    """
+    top = os.fsencode(directory)
+    for path in (top, *(os.path.join(top, entry) for entry in entries)):
+        if os.lstat(path).st_mtime_ns >= started_ns:
+            os.utime(path, (epoch, epoch), follow_symlinks=False)
+
+
+def walk(directory: Path) -> Iterator[tuple[bytes, os.stat_result]]:
+    """Every entry below a directory with its lstat, by relative path: parents first, names in byte order."""
+    top = os.fsencode(directory)
     todo = [top]
     while todo:
-        directory = todo.pop()
-        with os.scandir(directory) as scan:
+        at = todo.pop()
+        with os.scandir(at) as scan:
             found = sorted(scan, key=lambda entry: entry.name)
         below = []
         for entry in found:
             info = entry.stat(follow_symlinks=False)
-            yield entry.path, info
+            yield entry.path[len(top) + 1 :], info
             if stat.S_ISDIR(info.st_mode):
                 below.append(entry.path)
         todo.extend(reversed(below))
@@ -100,8 +102,8 @@ def _is_opaque(path: bytes) -> bool:
     return False
 
 
-def pack(upper: Path, contents: Survey, target: Path) -> Archive:
-    """Write the layer archive of an upper directory to `target`.
+def pack(directory: Path, contents: Survey, target: Path) -> Archive:
+    """Write the listed entries of a directory as a layer archive to `target`, which does not exist yet.
 
     Raises RunnerError (build) when tar or zstd fails, for instance since the disk is full.
     """
@@ -109,7 +111,7 @@ def pack(upper: Path, contents: Survey, target: Path) -> Archive:
     names = b"".join(name + b"\0" for name in (b".", *contents.entries))
     marks = [_mark(path, WHITEOUT) for path in contents.whiteouts]
     marks += [os.path.join(path, OPAQUE.encode()) for path in contents.opaques]
-    with tempfile.TemporaryDirectory(prefix="layer-", dir=upper.parent) as work:
+    with tempfile.TemporaryDirectory(prefix="layer-", dir=target.parent) as work:
         (Path(work) / "names").write_bytes(names)
         (Path(work) / "marks").write_bytes(b"".join(mark + b"\0" for mark in sorted(marks)))
         for mark in marks:
@@ -121,7 +123,7 @@ def pack(upper: Path, contents: Survey, target: Path) -> Archive:
         argv += ["--verbatim-files-from", "--xattrs", "--xattrs-include=*", "--acls", "--sparse"]
         argv += [f"--xattrs-exclude={prefix}*" for prefix in OVERLAY_XATTRS]
         argv += ["--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime"]
-        argv += [f"--directory={upper}", f"--files-from={work}/names"]
+        argv += [f"--directory={directory}", f"--files-from={work}/names"]
         if marks:
             argv += [f"--directory={work}/tree", f"--files-from={work}/marks"]
         return _compress(argv, target)
@@ -165,32 +167,37 @@ def unpack(
     """Unpack a layer into the new directory `target`, as an overlay lower directory.
 
     opaque_xattr is the attribute that the overlay to come looks at. Raises CorruptLayerError when the archive's
-    bytes are not those that were written; then `target` is removed again.
+    bytes are not those that were written; what is in `target` is then of no use.
     """
     target.mkdir(mode=0o755)
-    try:
-        _extract(archive, expected, target)
-        top = os.fsencode(target)
-        for path in whiteouts:
-            os.mknod(os.path.join(top, path), stat.S_IFCHR | 0o600, os.makedev(0, 0))
-        for path in opaques:
-            os.setxattr(os.path.join(top, path), opaque_xattr, b"y", follow_symlinks=False)
-    except BaseException:
-        remove_tree(target)
-        raise
+    extract(archive, expected, target)
+    top = os.fsencode(target)
+    for path in whiteouts:
+        place = os.path.join(top, path)
+        os.mknod(place, stat.S_IFCHR | 0o600, os.makedev(0, 0))
+    for path in opaques:
+        os.setxattr(os.path.join(top, path), opaque_xattr, b"y", follow_symlinks=False)
 
 
 class CorruptLayerError(Exception):
     """An archive in the store does not have the bytes that were put there."""
 
 
-def _extract(archive: Path, expected: Archive, target: Path) -> None:
+def extract(archive: Path, expected: Archive, target: Path) -> None:
+    """Put an archive's entries into a directory, replacing files that are there; whiteouts are left out.
+
+    Raises CorruptLayerError as soon as the bytes are known not to be those that were written.
+    """
     argv = ["tar", "--extract", "--preserve-permissions", "--same-owner", "--numeric-owner", "--xattrs"]
     argv += ["--xattrs-include=*", "--acls", "--delay-directory-restore", f"--exclude={WHITEOUT}*"]
     argv += [f"--directory={target}", "--file=-"]
     digest = hashlib.sha256()
+    try:
+        source = archive.open("rb")
+    except FileNotFoundError:
+        raise CorruptLayerError(str(archive)) from None
     with (
-        archive.open("rb") as source,
+        source,
         subprocess.Popen(
             ["zstd", "-d", "-q", "-c"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as expander,

@@ -6,11 +6,13 @@
 It lies on tmpfs when there is memory for it: making 12,500 files takes 0.4 s there and up to 10 s on an aged disk.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from runner.errors import environment_error
@@ -49,9 +51,14 @@ class Scratch:
         """Let go of the room."""
         os.close(self._use)
 
-    def workplace(self) -> Path:
-        """A new empty directory for a stage at work; the caller removes it."""
-        return Path(tempfile.mkdtemp(prefix="tmp-", dir=self.root))
+    @contextlib.contextmanager
+    def workplace(self) -> Iterator[Path]:
+        """A new empty directory for work in progress, removed afterwards."""
+        work = Path(tempfile.mkdtemp(prefix="tmp-", dir=self.root))
+        try:
+            yield work
+        finally:
+            files.remove_tree(work)
 
     def path(self, key: str) -> Path:
         """Where the layer is, or would be, unpacked."""
@@ -66,14 +73,12 @@ class Scratch:
         info = self._store.layer(key)
         if info is None:
             raise CorruptLayerError(key)
-        work = self.workplace()
-        try:
+        with self.workplace() as work:
             if info.archive is None:
                 (work / "layer").mkdir(mode=0o755)
             else:
-                archive = self._store.archive_path(key)
                 unpack(
-                    archive,
+                    self._store.archive_path(key),
                     info.archive,
                     work / "layer",
                     whiteouts=info.whiteouts,
@@ -81,10 +86,6 @@ class Scratch:
                     opaque_xattr=opaque_xattr,
                 )
             self.keep(work / "layer", key, info.tree_size)
-        except FileNotFoundError:
-            raise CorruptLayerError(key) from None
-        finally:
-            files.remove_tree(work)
         return target
 
     def keep(self, directory: Path, key: str, size: int) -> None:

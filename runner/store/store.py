@@ -129,13 +129,16 @@ class Store:
         """Where the layer's archive is."""
         return self.layers / f"{key}.tar.zst"
 
-    def add_layer(self, step: Step, upper: Path, contents: Survey, seconds: float) -> LayerInfo:
-        """Archive an upper directory as the step's layer. Raises RunnerError (build), for instance on a full disk."""
+    def add_layer(self, step: Step, directory: Path, contents: Survey, seconds: float) -> LayerInfo:
+        """Archive the listed entries of a directory as the step's layer.
+
+        seconds is what making it took. Raises RunnerError (build), for instance when the disk is full.
+        """
         work = self.scratch()
         try:
             archive = None
             if not contents.empty:
-                archive = pack(upper, contents, work / "layer")
+                archive = pack(directory, contents, work / "layer")
                 (work / "layer").replace(self.archive_path(step.key))
             info = LayerInfo(
                 key=step.key,

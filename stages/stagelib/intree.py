@@ -82,6 +82,7 @@ def write_file(tree: str, path: str, data: str | bytes, *, mode: int = 0o644, ui
     fd = os.open(host, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
         file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()  # a write after fchmod would clear set-id bits in a user namespace
         os.fchown(fd, uid, gid)
         os.fchmod(fd, mode)
 

@@ -32,6 +32,7 @@ class Bench:
 
     account: Account
     place: Path
+    overlay: bool = True
 
     @property
     def store(self) -> Path:
@@ -52,7 +53,8 @@ class Bench:
     def argv(self, *args: str | Path) -> list[str | Path]:
         """The command line that runs the pipeline on standard input."""
         lib = ["--libdir", self.place / "lib"] if (self.place / "lib").is_dir() else []
-        return ["--store", self.store, "--scratch", self.scratch, *lib, *args, "-"]
+        trees = [] if self.overlay else ["--no-overlay"]
+        return ["--store", self.store, "--scratch", self.scratch, *lib, *trees, *args, "-"]
 
     def run(self, *stages: Any, assembler: Any = None, args: tuple[str | Path, ...] = (), **more: Any) -> Ran:
         """Run a pipeline; a stage is a name or (name, options)."""
@@ -75,6 +77,12 @@ def step(stage: Any) -> dict[str, Any]:
 @pytest.fixture
 def bench(account: Account, place: Path) -> Bench:
     return Bench(account, place)
+
+
+@pytest.fixture(params=["overlay", "plain"])
+def any_bench(request: pytest.FixtureRequest, account: Account, place: Path) -> Bench:
+    """With trees as overlays, and as plain directories."""
+    return Bench(account, place, overlay=request.param == "overlay")
 
 
 @pytest.fixture(autouse=True)

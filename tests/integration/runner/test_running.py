@@ -47,113 +47,113 @@ def prepare(bench: Bench) -> None:
     bench.program("pack", PACK, kind="assemblers")
 
 
-def test_stages_see_what_those_before_them_did(bench: Bench) -> None:
-    prepare(bench)
-    ran = bench.run(write("etc/a", "1"), write("etc/b", "2"), write("etc/a", "3"), "show")
+def test_stages_see_what_those_before_them_did(any_bench: Bench) -> None:
+    prepare(any_bench)
+    ran = any_bench.run(write("etc/a", "1"), write("etc/b", "2"), write("etc/a", "3"), "show")
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.output()) == {"etc/a": "3", "etc/b": "2"}
 
 
-def test_a_deleted_file_stays_deleted_also_from_the_store(bench: Bench) -> None:
-    prepare(bench)
-    bench.program(
+def test_a_deleted_file_stays_deleted_also_from_the_store(any_bench: Bench) -> None:
+    prepare(any_bench)
+    any_bench.program(
         "delete",
         "import json, os, shutil, sys; t = json.load(sys.stdin)['tree']\n"
         "os.unlink(t + '/etc/a'); shutil.rmtree(t + '/opt'); os.mkdir(t + '/opt'); open(t + '/opt/n', 'w')",
     )
     stages = (write("etc/a", "1"), write("etc/b", "2"), write("opt/old", "x"), "delete")
-    assert json.loads(bench.run(*stages, "show").output()) == {"etc/b": "2", "opt/n": ""}
-    subprocess.run(["rm", "-rf", bench.scratch], check=True)
-    again = bench.run(*stages, ("show", {"again": 1}))
+    assert json.loads(any_bench.run(*stages, "show").output()) == {"etc/b": "2", "opt/n": ""}
+    subprocess.run(["rm", "-rf", any_bench.scratch], check=True)
+    again = any_bench.run(*stages, ("show", {"again": 1}))
     assert json.loads(again.output()) == {"etc/b": "2", "opt/n": ""}
     assert [stage["cached"] for stage in again.result["stages"]] == [True] * 4 + [False]
 
 
-def test_nothing_runs_twice(bench: Bench) -> None:
-    prepare(bench)
+def test_nothing_runs_twice(any_bench: Bench) -> None:
+    prepare(any_bench)
     stages = (write("a", "1"), write("b", "2"))
-    first = bench.run(*stages, assembler="pack", args=("--output-directory", bench.place / "out"))
-    again = bench.run(*stages, assembler="pack", args=("--output-directory", bench.place / "out"))
+    first = any_bench.run(*stages, assembler="pack", args=("--output-directory", any_bench.place / "out"))
+    again = any_bench.run(*stages, assembler="pack", args=("--output-directory", any_bench.place / "out"))
     assert [stage["cached"] for stage in first.result["stages"]] == [False] * 3
     assert again.result["stages"] == []
-    assert again.result["files"] == first.result["files"] == [str(bench.place / "out" / "image")]
-    assert (bench.place / "out" / "image").read_text() == "a1b2"
+    assert again.result["files"] == first.result["files"] == [str(any_bench.place / "out" / "image")]
+    assert (any_bench.place / "out" / "image").read_text() == "a1b2"
 
 
-def test_an_output_that_was_written_to_after_export_is_made_again(bench: Bench) -> None:
-    prepare(bench)
-    args = ("--output-directory", bench.place / "out")
-    bench.run(write("a", "1"), assembler="pack", args=args)
-    image = bench.place / "out" / "image"
+def test_an_output_that_was_written_to_after_export_is_made_again(any_bench: Bench) -> None:
+    prepare(any_bench)
+    args = ("--output-directory", any_bench.place / "out")
+    any_bench.run(write("a", "1"), assembler="pack", args=args)
+    image = any_bench.place / "out" / "image"
     image.write_text("booted")
-    assert bench.run(write("a", "1"), assembler="pack", args=args).returncode == 0
+    assert any_bench.run(write("a", "1"), assembler="pack", args=args).returncode == 0
     assert image.read_text() == "a1"
 
 
-def test_times_of_the_clock_become_the_source_date_epoch(bench: Bench) -> None:
-    prepare(bench)
-    bench.program("old", "import json, os, sys; p = json.load(sys.stdin)['tree'] + '/a'\nos.utime(p, (5, 5))")
+def test_times_of_the_clock_become_the_source_date_epoch(any_bench: Bench) -> None:
+    prepare(any_bench)
+    any_bench.program("old", "import json, os, sys; p = json.load(sys.stdin)['tree'] + '/a'\nos.utime(p, (5, 5))")
     code = "import json, os, sys; t = json.load(sys.stdin)['tree']\n"
-    bench.program("times", code + "print(*(int(os.stat(t + p).st_mtime) for p in ('/a', '/etc/b', '/etc')))")
-    ran = bench.run(write("a", "1"), "old", write("etc/b", "2"), "times")
+    any_bench.program("times", code + "print(*(int(os.stat(t + p).st_mtime) for p in ('/a', '/etc/b', '/etc')))")
+    ran = any_bench.run(write("a", "1"), "old", write("etc/b", "2"), "times")
     assert ran.output() == "5 1735689600 1735689600"
 
 
-def test_a_failing_stage_ends_the_build_and_leaves_the_rest_in_the_store(bench: Bench) -> None:
-    prepare(bench)
+def test_a_failing_stage_ends_the_build_and_leaves_the_rest_in_the_store(any_bench: Bench) -> None:
+    prepare(any_bench)
     failing = ("org.osbuild.error", {"returncode": 7})
-    ran = bench.run(write("a", "1"), failing, "show", args=("--output-directory", bench.place / "out"))
+    ran = any_bench.run(write("a", "1"), failing, "show", args=("--output-directory", any_bench.place / "out"))
     assert ran.returncode == 1
     assert ran.result["success"] is False
     assert ran.result["error"]["stage"] == "org.osbuild.error"
     assert "failed with exit code 7" in ran.result["error"]["message"]
     assert [stage["success"] for stage in ran.result["stages"]] == [True, False]
-    assert not (bench.place / "out").exists()
-    assert [s["cached"] for s in bench.run(write("a", "1"), "show").result["stages"]] == [True, False]
+    assert not (any_bench.place / "out").exists()
+    assert [s["cached"] for s in any_bench.run(write("a", "1"), "show").result["stages"]] == [True, False]
 
 
-def test_a_stage_killed_by_a_signal_is_told_as_such(bench: Bench) -> None:
-    bench.program("die", "#!/bin/sh\nkill -SEGV $$\n")
-    assert "was killed by signal 11" in bench.run("die").result["error"]["message"]
+def test_a_stage_killed_by_a_signal_is_told_as_such(any_bench: Bench) -> None:
+    any_bench.program("die", "#!/bin/sh\nkill -SEGV $$\n")
+    assert "was killed by signal 11" in any_bench.run("die").result["error"]["message"]
 
 
-def test_a_failing_assembler_leaves_nothing(bench: Bench) -> None:
+def test_a_failing_assembler_leaves_nothing(any_bench: Bench) -> None:
     code = "import json, sys; open(json.load(sys.stdin)['output_dir'] + '/image', 'w').write('half'); sys.exit(3)"
-    bench.program("bad", code, kind="assemblers")
-    ran = bench.run("org.osbuild.noop", assembler="bad", args=("--output-directory", bench.place / "out"))
+    any_bench.program("bad", code, kind="assemblers")
+    ran = any_bench.run("org.osbuild.noop", assembler="bad", args=("--output-directory", any_bench.place / "out"))
     assert ran.returncode == 1
-    assert not (bench.place / "out").exists()
-    assert not list((bench.store / "outputs").iterdir())
+    assert not (any_bench.place / "out").exists()
+    assert not list((any_bench.store / "outputs").iterdir())
 
 
-def test_a_tree_in_the_store_can_be_a_base(bench: Bench) -> None:
-    prepare(bench)
-    tree_id = bench.run(write("a", "1"), write("b", "2")).result["tree_id"]
-    ran = bench.run(write("c", "3"), "show", base=tree_id)
+def test_a_tree_in_the_store_can_be_a_base(any_bench: Bench) -> None:
+    prepare(any_bench)
+    tree_id = any_bench.run(write("a", "1"), write("b", "2")).result["tree_id"]
+    ran = any_bench.run(write("c", "3"), "show", base=tree_id)
     assert json.loads(ran.output()) == {"a": "1", "b": "2", "c": "3"}
 
 
-def test_options_are_checked_before_anything_runs(bench: Bench) -> None:
-    prepare(bench)
-    ran = bench.run(write("a", "1"), ("org.osbuild.hostname", {"hostnam": "x"}))
+def test_options_are_checked_before_anything_runs(any_bench: Bench) -> None:
+    prepare(any_bench)
+    ran = any_bench.run(write("a", "1"), ("org.osbuild.hostname", {"hostnam": "x"}))
     assert ran.returncode == 2
     assert ran.result["stages"] == []
     assert "did you mean `hostname`?" in str(ran.result["error"])
 
 
-def test_arguments_are_also_a_file(bench: Bench) -> None:
+def test_arguments_are_also_a_file(any_bench: Bench) -> None:
     code = "import json, sys\nprint(json.load(sys.stdin) == json.load(open('/run/osbuild/api/arguments')))"
-    bench.program("both", code)
-    assert bench.run(("both", {"x": "y" * 200_000})).output() == "True"
+    any_bench.program("both", code)
+    assert any_bench.run(("both", {"x": "y" * 200_000})).output() == "True"
 
 
-def test_events_tell_the_whole_story(bench: Bench) -> None:
-    prepare(bench)
+def test_events_tell_the_whole_story(any_bench: Bench) -> None:
+    prepare(any_bench)
     code = "import os, sys; sys.path.insert(0, '/run/osbuild/python'); from stagelib import api; api.progress(1, 2)"
-    bench.program("slow", code)
+    any_bench.program("slow", code)
     document = {"stages": [{"name": "slow"}], "assembler": {"name": "pack"}}
-    script = f'exec {bench.account.python} -m runner "$@" --monitor-fd 3 3>&1 >&2'
-    done = bench.account.run(["sh", "-c", script, "sh", *bench.argv()], input=json.dumps(document))
+    script = f'exec {any_bench.account.python} -m runner "$@" --monitor-fd 3 3>&1 >&2'
+    done = any_bench.account.run(["sh", "-c", script, "sh", *any_bench.argv()], input=json.dumps(document))
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [event["event"] for event in events] == ["plan", "start", "progress", "end", "start", "end", "result"]
     assert events[2]["done"] == 1
@@ -162,19 +162,19 @@ def test_events_tell_the_whole_story(bench: Bench) -> None:
     assert events[-1]["success"] is True
 
 
-def test_interrupting_keeps_what_had_finished_and_leaves_no_process(bench: Bench) -> None:
-    prepare(bench)
-    bench.program("sleep", "import time; print('here', flush=True); time.sleep(987)")
+def test_interrupting_keeps_what_had_finished_and_leaves_no_process(any_bench: Bench) -> None:
+    prepare(any_bench)
+    any_bench.program("sleep", "import time; print('here', flush=True); time.sleep(987)")
     document = {"stages": [{"name": "write", "options": {"path": "a", "text": "1"}}, {"name": "sleep"}]}
-    argv = bench.account.argv([bench.account.python, "-m", "runner", *bench.argv()])
+    argv = any_bench.account.argv([any_bench.account.python, "-m", "runner", *any_bench.argv()])
     with subprocess.Popen(
         argv,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=bench.place,
-        env=bench.account.environment(),
+        cwd=any_bench.place,
+        env=any_bench.account.environment(),
     ) as process:
         assert process.stdin
         assert process.stdout
@@ -187,8 +187,8 @@ def test_interrupting_keeps_what_had_finished_and_leaves_no_process(bench: Bench
         assert process.stderr
         assert "interrupted" in process.stderr.read()
     assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"osbuild/lib/stages/sleep" in read(path)]
-    assert not list(bench.scratch.glob("tmp-*"))
-    ran = bench.run(write("a", "1"), "show")
+    assert not list(any_bench.scratch.glob("tmp-*"))
+    ran = any_bench.run(write("a", "1"), "show")
     assert [stage["cached"] for stage in ran.result["stages"]] == [True, False]
 
 
@@ -199,7 +199,7 @@ def read(path: Path) -> bytes:
         return b""
 
 
-def test_a_build_pipelines_tree_is_the_root_that_stages_run_in(bench: Bench) -> None:
+def test_a_build_pipelines_tree_is_the_root_that_stages_run_in(any_bench: Bench) -> None:
     """The build root is the host's /usr copied by a stage, with a mark that only it has."""
     code = (
         "import json, shutil, sys; t = json.load(sys.stdin)['tree']\n"
@@ -215,10 +215,10 @@ def test_a_build_pipelines_tree_is_the_root_that_stages_run_in(bench: Bench) -> 
         "for n in ('bin', 'lib', 'lib64'): os.symlink('usr/' + n, t + '/' + n)\n"
         "open(t + '/usr/mark', 'w').write('build root')\n"
     )
-    bench.program("copy-usr", code)
-    bench.program("look", "#!/bin/sh\ncat /usr/mark\n")
-    ran = bench.run("look", build={"stages": [{"name": "copy-usr"}]})
+    any_bench.program("copy-usr", code)
+    any_bench.program("look", "#!/bin/sh\ncat /usr/mark\n")
+    ran = any_bench.run("look", build={"stages": [{"name": "copy-usr"}]})
     assert ran.returncode == 0, ran.result
     assert ran.output() == "build root"
-    assert bench.run("look").returncode == 1
-    assert os.path.lexists(bench.store)
+    assert any_bench.run("look").returncode == 1
+    assert os.path.lexists(any_bench.store)
