@@ -85,7 +85,7 @@ class TemplateError(ComposeError):
     """A distribution's template or data file is wrong: not the blueprint's fault."""
 
 
-class MachineError(ComposeError):
+class HostError(ComposeError):
     """This machine lacks something that is needed, or does not let us do it."""
 
 

@@ -161,6 +161,25 @@ def distros(templates: Templates = None, json: Json = False) -> None:
     command.distros(Workshop(templates or ()), json)
 
 
+@app.command()
+def boot(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A disk image.", show_default=False)],
+    *,
+    memory: Annotated[int, typer.Option(metavar="MIB", min=64, help="How much memory the machine has.")] = 1024,
+    cpus: Annotated[int, typer.Option(metavar="N", min=1, help="How many processors.")] = 2,
+    port: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p", "--port", metavar="HOST:GUEST", help="Reach a port of the machine at 127.0.0.1; repeatable."
+        ),
+    ] = None,
+) -> None:
+    """Boot an image in QEMU, its serial console on this terminal."""
+    from osbuild_compose.cli import boot as command
+
+    command.boot(image, memory, cpus, port or ())
+
+
 def _settings(store: Path | None, libdirs: list[Path] | None) -> "Settings":
     from osbuild_compose.cli.runner import Settings
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 import osbuild_compose
-from osbuild_compose.errors import BuildError, ComposeError, ExitCode, InputError, Interrupted, MachineError
+from osbuild_compose.errors import BuildError, ComposeError, ExitCode, HostError, InputError, Interrupted
 from osbuild_compose.report.events import End, Event, Failure, Result, State, parse
 
 MAX_OUTPUT = 4096  # bytes of the runner's own output that are worth showing when it ends without a word
@@ -29,7 +29,7 @@ class Settings:
 def build(pipeline: bytes, directory: Path, settings: Settings, show: Callable[[Event], None]) -> Result:
     """Run the pipeline JSON; what its assembler makes lands in `directory`. `show` gets every event.
 
-    Raises BuildError, InputError, MachineError or Interrupted when the runner says so, after it has ended.
+    Raises BuildError, InputError, HostError or Interrupted when the runner says so, after it has ended.
     """
     read_end, write_end = os.pipe()
     arguments = ["--output-directory", str(directory), "--monitor-fd", str(write_end)]
@@ -150,7 +150,7 @@ def _error(failure: Failure, failed: End | None) -> ComposeError:
         details.append(f"to run it again: {failure.command}")
     kinds: dict[str, type[ComposeError]] = {
         "input": InputError,
-        "environment": MachineError,
+        "environment": HostError,
         "interrupted": Interrupted,
     }
     return kinds.get(failure.kind, BuildError)(failure.message, details=details, hint=failure.hint)

@@ -44,7 +44,7 @@ def wrong(done: subprocess.CompletedProcess[str], message: str) -> None:
 def test_help_lists_the_commands_and_imports_nothing_heavy() -> None:
     script = "import sys\nfrom osbuild_compose.cli import main\nmain(['--help'])\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], cwd=REPO, capture_output=True, text=True, check=True)
-    for command in ("build", "check", "distros", "plan", "render", "run"):
+    for command in ("boot", "build", "check", "distros", "plan", "render", "run"):
         assert f"  {command} " in done.stdout
     heavy = {"rich", "jinja2", "jsonschema", "ruamel.yaml", "pydantic"}
     assert heavy.isdisjoint(done.stdout.splitlines()[-1].split())
@@ -110,6 +110,9 @@ def test_an_architecture_that_is_not_supported_fails_in_check(tmp_path: Path) ->
         (["build"], "Missing argument"),
         (["build", "--format", "iso", str(SAMPLE)], "iso"),
         (["bild"], "No such command"),
+        (["boot", "/nowhere.qcow2"], "cannot boot /nowhere.qcow2: No such file or directory"),
+        (["boot", "/dev/null", "-p", "80"], "--port 80: want HOST:GUEST"),
+        (["boot", "/dev/null", "-p", "8080:99999"], "--port 8080:99999: want HOST:GUEST"),
         (["run", "/nowhere.json"], "cannot read /nowhere.json"),
     ],
 )

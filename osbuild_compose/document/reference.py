@@ -1,0 +1,90 @@
+"""The blueprint reference, made from its schema: `python3 -m osbuild_compose.document.reference` prints it."""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from osbuild_compose.document import schema
+
+_HEAD = """\
+# Blueprint reference
+
+<!-- Made by `python3 -m osbuild_compose.document.reference`: change schemas/blueprint.schema.json, not this page. -->
+
+A blueprint is one YAML document. A key that is not on this page is an error, wherever it stands. With the first line
+
+    # yaml-language-server: $schema=../schemas/blueprint.schema.json
+
+(the path is relative to the blueprint) editors complete and check keys while you type.
+"""
+
+
+def page() -> str:
+    """The whole page in Markdown."""
+    document = schema.load("blueprint")
+    parts = [_HEAD, *_table("Keys", document)]
+    for name, definition in document["definitions"].items():
+        if definition.get("type") == "object":
+            parts += [f"\n## {name}\n\n{definition['description']}\n", *_table("", definition, level=3)]
+    return "\n".join(parts)
+
+
+def _table(title: str, node: dict[str, Any], level: int = 2) -> Iterator[str]:
+    if title:
+        yield f"\n{'#' * level} {title}\n"
+    required = node.get("required", [])
+    for key, value in node["properties"].items():
+        yield from _key(key, _resolved(value), key in required)
+        if _resolved(value).get("type") == "object":
+            for inner, inner_value in _resolved(value)["properties"].items():
+                yield from _key(f"{key}.{inner}", _resolved(inner_value), False)
+
+
+def _key(key: str, node: dict[str, Any], required: bool) -> Iterator[str]:
+    facts = [_kind(node)]
+    if required:
+        facts.append("required")
+    if "default" in node:
+        facts.append(f"default `{_flow(node['default'])}`")
+    yield f"**`{key}`** ({', '.join(facts)}): {node['description']}"
+    if examples := node.get("examples"):
+        yield "\n".join(["", *(f"    {key.rpartition('.')[2]}: {_flow(example)}" for example in examples)])
+    yield ""
+
+
+def _resolved(node: dict[str, Any]) -> dict[str, Any]:
+    """The node with what it refers to; its own words come before those of the definition."""
+    if "$ref" not in node:
+        return node
+    definition = schema.load("blueprint")["definitions"][node["$ref"].rpartition("/")[2]]
+    return {**definition, **{key: value for key, value in node.items() if key != "$ref"}}
+
+
+def _kind(node: dict[str, Any]) -> str:
+    names = {"object": "mapping", "array": "list", "string": "text", "integer": "number", "boolean": "true or false"}
+    if "enum" in node:
+        return "one of " + ", ".join(f"`{choice}`" for choice in node["enum"])
+    if node.get("type") == "array":
+        item = node["items"]
+        if "$ref" in item and _resolved(item).get("type") == "object":
+            name = item["$ref"].rpartition("/")[2]
+            return f"list of [{name}](#{name})"
+        if "else" in item:
+            return "list of `default` and [repository](#repository)"
+        return f"list of {_kind(_resolved(item))}"
+    kinds = node["type"] if isinstance(node["type"], list) else [node["type"]]
+    return " or ".join(names[kind] for kind in kinds)
+
+
+def _flow(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_flow(item) for item in value) + "]"
+    plain = isinstance(value, str) and value.replace("-", "").replace("_", "").replace("/", "").isalpha()
+    return str(value) if plain else json.dumps(value, ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

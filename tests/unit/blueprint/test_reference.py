@@ -1,0 +1,48 @@
+"""The published schema describes every key, and the reference page is made from it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+from osbuild_compose.document import reference, schema
+
+REPO = Path(__file__).resolve().parents[3]
+
+
+def nodes(node: Any, trail: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """All schemas of values in a schema."""
+    if isinstance(node, dict):
+        if "type" in node or "enum" in node:
+            yield trail, node
+        for key, value in node.items():
+            if key not in ("examples", "default", "required", "if", "then", "oneOf"):
+                yield from nodes(value, f"{trail}/{key}")
+
+
+@pytest.mark.parametrize("name", ["blueprint", "distro"])
+def test_schema_is_closed_and_described_everywhere(name: str) -> None:
+    document = schema.load(name)
+    Draft7Validator.check_schema(document)
+    for trail, node in nodes(document):
+        if node.get("type") == "object":
+            assert "additionalProperties" in node, trail
+        if re.search(r"/properties/[^/]+$", trail):
+            assert node.get("description"), trail
+
+
+def test_examples_fit_their_own_schema() -> None:
+    document = schema.load("blueprint")
+    for trail, node in nodes(document):
+        for example in node.get("examples", []):
+            Draft7Validator({**node, "definitions": document["definitions"]}).validate(example)
+        if "/properties/" in trail and node.get("type") != "object":
+            assert node.get("examples") or "enum" in node or node["items"].get("$ref"), trail
+
+
+def test_reference_page_is_up_to_date() -> None:
+    page = (REPO / "docs/reference/blueprint.md").read_text()
+    assert page == reference.page(), "python3 -m osbuild_compose.document.reference > docs/reference/blueprint.md"
