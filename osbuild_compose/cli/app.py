@@ -166,7 +166,7 @@ def boot(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A disk image.", show_default=False)],
     *,
     memory: Annotated[int, typer.Option(metavar="MIB", min=64, help="How much memory the machine has.")] = 1024,
-    cpus: Annotated[int, typer.Option(metavar="N", min=1, help="How many processors.")] = 2,
+    cpus: Annotated[int | None, typer.Option(metavar="N", min=1, help="How many processors.")] = None,
     port: Annotated[
         list[str] | None,
         typer.Option(

@@ -10,12 +10,14 @@ from osbuild_compose.boot import Machine
 from osbuild_compose.errors import BuildError, HostError, InputError
 
 
-def boot(image: Path, memory: int, cpus: int, ports: Sequence[str]) -> None:
+def boot(image: Path, memory: int, cpus: int | None, ports: Sequence[str]) -> None:
     """Boot the image until the machine is switched off or the user leaves; the image stays as it is.
 
-    ports are "HOST:GUEST" texts. Raises InputError for a wrong port or image, HostError without QEMU.
+    memory is in MiB; cpus None means as many as are safe here; ports are "HOST:GUEST" texts. Raises InputError for a
+    wrong port or image, HostError without QEMU.
     """
-    machine = Machine(image, memory=memory, cpus=cpus, network=True)
+    machine = Machine(image, memory=memory, network=True)
+    machine.cpus = cpus or machine.cpus
     machine.forwards = dict(_port(text) for text in ports)
     try:
         argv = machine.command()

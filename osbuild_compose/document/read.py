@@ -5,6 +5,7 @@ one, can be pointed at, and nothing but the types of JSON ever comes out: no dat
 """
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer, ComposerError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
@@ -104,7 +105,9 @@ def parse(raw: bytes, file: str) -> Document:
     try:
         yaml = YAML(pure=True)
         yaml.Composer = _ShallowComposer
-        root = yaml.compose(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML allows it
+            root = yaml.compose(text)
     except MarkedYAMLError as error:
         raise _syntax_error(error, file, lines) from None
     except ReaderError as error:

@@ -61,6 +61,7 @@ def test_windows_line_ends_and_byte_order_mark() -> None:
 def test_anchors_work() -> None:
     blueprint = loaded(HEAD + "packages: &p [a, b]\nexclude: *p\n")
     assert blueprint.exclude == ("a", "b")
+    assert loaded(HEAD + "packages: [&a b]\nexclude: [&a c, d]\n").exclude == ("c", "d")
 
 
 def test_plain_scalars_are_text_where_yaml_has_exotic_types() -> None:
