@@ -43,7 +43,7 @@ class Result:
     @property
     def error(self) -> str:
         """The last lines, from `error:` on."""
-        return self.log[self.log.rindex("\nerror: ") + 1 :]
+        return re.split(r"(?m)^(?=error: )", self.log)[-1]
 
 
 class Workplace:

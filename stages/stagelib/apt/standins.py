@@ -1,7 +1,9 @@
-"""Programs that many packages call and that need to run only once, when all packages are configured.
+"""Programs over which something else lies while packages are configured.
 
-While packages are configured a stand-in lies over each of them (a bind mount in the nested sandbox: the tree itself
-does not change) and notes its arguments. Afterwards the real program runs, if it was called at all.
+Two are called by many packages and need to run only once: their stand-ins note the arguments, and afterwards the real
+program runs, if it was called at all. The third answers whether this is a running system; it looks for a chroot and
+does not know our sandbox, so that scripts would try to restart services. A stand-in is a bind mount in the nested
+sandbox: the tree itself does not change.
 """
 
 import os
@@ -12,8 +14,10 @@ from stagelib import chroot, intree
 SHARED = "/run/osbuild-compose"  # where the stage's working directory appears in the tree
 INITRAMFS = "/usr/sbin/update-initramfs"
 CERTIFICATES = "/usr/sbin/update-ca-certificates"
+CHROOTED = "/usr/bin/ischroot"
 
-SCRIPT = """#!/bin/sh
+YES = "#!/bin/sh\nexit 0\n"
+NOTE = """#!/bin/sh
 echo "$*" >> {calls}
 echo "{name} $*: noted, and done once when all packages are configured"
 """
@@ -25,13 +29,14 @@ def binds(tree: str, work: str) -> list[chroot.Bind]:
     Only programs that the tree has at this moment: a mount point must not be made in it.
     """
     found = []
-    for program in (INITRAMFS, CERTIFICATES):
+    for program in (INITRAMFS, CERTIFICATES, CHROOTED):
         if not os.path.isfile(real := os.path.join(tree, program[1:])) or intree.resolve(tree, program) != real:
             continue
         name = os.path.basename(program)
         os.makedirs(f"{work}/calls", exist_ok=True)
         with open(f"{work}/{name}", "w", encoding="utf-8") as script:  # noqa: PTH123
-            script.write(SCRIPT.format(calls=f"{SHARED}/calls/{name}", name=name))
+            note = NOTE.format(calls=f"{SHARED}/calls/{name}", name=name)
+            script.write(YES if program == CHROOTED else note)
             os.fchmod(script.fileno(), 0o755)
         found.append(chroot.Bind(f"{work}/{name}", program))
     return found
