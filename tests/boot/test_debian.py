@@ -1,0 +1,95 @@
+"""The Debian samples, built as root and as an ordinary user, and booted: they are what their blueprints say."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from osbuild_compose.boot import Machine
+from tests.boot.conftest import Built
+
+Build = Callable[[str, str], Built]
+PAGE = "<!DOCTYPE html>\n<title>web</title>\n<p>Made by osbuild-compose.</p>\n"
+# Each line prints one fact; a test compares them all at once, so that one boot shows everything that is wrong.
+FACTS = """
+systemctl is-system-running --wait
+hostname
+readlink /etc/localtime
+. /etc/default/locale; echo $LANG
+locale -a | grep -c en_US.utf8
+sudo -n id -un
+id -Gn
+systemctl is-enabled nginx
+systemctl is-active ssh
+stat -c '%a %U:%G' /etc/sudoers.d/admin
+sudo -n dpkg --audit | wc -l
+test -s /etc/machine-id && echo has-id
+ls /etc/ssh/ssh_host_*_key | wc -l
+ls /var/lib/apt/lists | grep -c Packages
+systemctl --failed --no-legend | wc -l
+findmnt -no FSTYPE,SOURCE /
+"""
+EXPECTED = """running
+web
+../usr/share/zoneinfo/Europe/Prague
+en_US.UTF-8
+1
+root
+admin sudo
+enabled
+active
+440 root:root
+0
+has-id
+3
+0
+0
+ext4   /dev/vda1
+"""
+
+
+@pytest.mark.parametrize(
+    ("account_kind", "name", "release"),
+    [
+        ("root", "debian-web-server", "12"),
+        ("user", "debian-web-server", "12"),
+        ("root", "debian-13-web-server", "13"),
+    ],
+)
+def test_the_web_server_serves(build: Build, tmp_path: Path, account_kind: str, name: str, release: str) -> None:
+    built = build(account_kind, name)
+    with Machine(built.image, ports=(22, 80), log=tmp_path / "console.log") as machine:
+        machine.wait_for(r"web login:", timeout=400)
+        answer = machine.http_get(80, "/")
+        assert (answer.status, answer.body.decode()) == (200, PAGE)
+        told = machine.ssh(FACTS, key=built.key, user="admin", timeout=300)
+        assert told.stdout == EXPECTED, told.stderr
+        release_told = machine.ssh(". /etc/os-release; echo $VERSION_ID", key=built.key, user="admin")
+        assert release_told.stdout.strip() == release
+
+
+def test_the_system_updates_its_own_boot_menu(build: Build) -> None:
+    """update-grub, which a kernel update runs, finds the disk and keeps the blueprint's kernel options."""
+    built = build("root", "debian-web-server")
+    with Machine(built.image, ports=(22,)) as machine:
+        machine.wait_for(r"web login:", timeout=400)
+        told = machine.ssh(
+            "sudo -n update-grub 2>&1; sudo -n grep -m1 'linux.*root=' /boot/grub/grub.cfg", key=built.key, user="admin"
+        )
+        assert told.status == 0, told.stdout
+        assert "console=ttyS0" in told.stdout
+        machine.ssh("sudo -n systemctl reboot", key=built.key, user="admin")
+        machine.wait_for_end()
+
+
+def test_the_smallest_system_lets_root_log_in_at_its_console(build: Build) -> None:
+    built = build("root", "debian-minimal")
+    with Machine(built.image) as machine:
+        machine.wait_for(r"minimal login:", timeout=400)
+        machine.send("root\n")
+        machine.wait_for(r"Password:", timeout=60)
+        machine.send("minimal\n")
+        machine.wait_for(r"root@minimal", timeout=120)
+        machine.send("systemctl is-system-running --wait; networkctl is-online; poweroff\n")
+        machine.wait_for(r"running", timeout=120)
+        machine.wait_for_end()
