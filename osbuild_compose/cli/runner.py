@@ -146,6 +146,9 @@ def _error(failure: Failure, failed: End | None) -> ComposeError:
     details = list(failure.details)
     if failed and not details:
         details = list(failed.output)
+    # A stage that says itself what is wrong has said it in the message and the hint already.
+    said = {failure.hint, f"hint: {failure.hint}"}
+    details = [line for line in details if line not in said and not _repeats(line, failure.message)]
     if failure.command:
         details.append(f"to run it again: {failure.command}")
     kinds: dict[str, type[ComposeError]] = {
@@ -154,6 +157,10 @@ def _error(failure: Failure, failed: End | None) -> ComposeError:
         "interrupted": Interrupted,
     }
     return kinds.get(failure.kind, BuildError)(failure.message, details=details, hint=failure.hint)
+
+
+def _repeats(line: str, message: str) -> bool:
+    return line.startswith("error: ") and message.endswith(line.removeprefix("error: "))
 
 
 def _unexplained(code: int, said: Sequence[str]) -> ComposeError:

@@ -208,17 +208,18 @@ def test_success(tmp_path: Path) -> None:
 
 def test_a_failed_stage_leaves_its_log_and_the_command(tmp_path: Path) -> None:
     script = """
-        tell(event="end", id="1", name="a", state="failed", seconds=1, output=["last words"], returncode=3)
-        tell(event="error", kind="build", message="stage a failed", details=[], hint="look", stage="a", command="again")
+        tell(event="end", id="1", name="a", state="failed", seconds=1, returncode=3,
+             output=["last words", "error: no disk", "hint: look"])
+        tell(event="error", kind="build", message="stage a failed: no disk", details=[], hint="look", stage="a", command="again")
         tell(event="result", success=False, seconds=1)
         sys.exit(1)
     """
     done = run(with_stand_in(tmp_path, script))
     assert (done.returncode, done.stdout) == (1, "")
     assert "a: failed after 1.0 s (exit status 3)" in done.stderr
-    assert "error: stage a failed\n    last words\n    to run it again: again\n  hint: look\n" in done.stderr
+    assert "error: stage a failed: no disk\n    last words\n    to run it again: again\n  hint: look\n" in done.stderr
     document = json.loads(run(with_stand_in(tmp_path, script, "--json")).stdout)
-    assert document["error"]["message"] == "stage a failed"
+    assert document["error"]["message"] == "stage a failed: no disk"
     assert not document["success"]
 
 
