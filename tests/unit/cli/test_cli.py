@@ -210,7 +210,7 @@ def test_a_failed_stage_leaves_its_log_and_the_command(tmp_path: Path) -> None:
     script = """
         tell(event="end", id="1", name="a", state="failed", seconds=1, returncode=3,
              output=["last words", "error: no disk", "hint: look"])
-        tell(event="error", kind="build", message="stage a failed: no disk", details=[], hint="look", stage="a", command="again")
+        tell(event="error", kind="build", message="stage a failed: no disk", hint="look", command="again")
         tell(event="result", success=False, seconds=1)
         sys.exit(1)
     """
