@@ -96,7 +96,12 @@ def test_order_keeps_the_cache() -> None:
     names = [stage["name"] for stage in compiled(blueprint(EVERYTHING))["stages"]]
     assert [name.rpartition(".")[2] for name in names] == [
         *(
-            "apt", "apt", "locale", "keymap", "timezone", "hostname",
+            "apt",
+            "apt",
+            "locale",
+            "keymap",
+            "timezone",
+            "hostname",
             "groups",
             "users",
             "files",
