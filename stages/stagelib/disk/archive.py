@@ -4,7 +4,7 @@ import os
 import struct
 import zlib
 
-from stagelib.disk import tools
+from stagelib.disk import output, tar_order, tools
 from stagelib.disk.errors import ImageError
 
 # Command line of each compressor, reading standard input. None records a name or a time (but lzop, see below), and
@@ -28,38 +28,50 @@ def make(archive: str, tree: str, *, compression: str | None, epoch: int) -> Non
     Entries are sorted and named ./...; owners are numbers; extended attributes, ACLs and SELinux labels are in;
     times of modification later than `epoch` (seconds since 1970) become `epoch`.
     """
-    commands = [tar_command(tree, epoch)]
-    if compression == "xz":
-        # Two threads at least: xz's single-threaded mode makes other bytes.
-        commands.append([*COMPRESSORS["xz"], f"--threads={max(2, os.cpu_count() or 1)}"])
-    elif compression is not None:
-        commands.append(COMPRESSORS[compression])
-    with open(archive, "wb") as file:  # noqa: PTH123
-        tools.pipe(commands, file)
+    if compression is None:
+        pack(archive, tree, epoch)
+        return
+    with output.scratch() as work:
+        plain = os.path.join(work, "tree.tar")
+        pack(plain, tree, epoch)
+        tools.compress(_compressor(compression), plain, archive)
     if compression == "lzop":
         clear_lzop_time(archive)
 
 
-def tar_command(tree: str, epoch: int) -> list[str]:
-    """The tar that writes `tree` to standard output."""
-    return [
-        "tar",
-        "--create",
-        "--file=-",
-        f"--directory={tree}",
-        "--format=posix",
-        # The default name of an extended header has tar's process id in it.
-        "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
-        "--sort=name",
-        "--numeric-owner",
-        f"--mtime=@{epoch}",
-        "--clamp-mtime",
-        "--xattrs",
-        "--xattrs-include=*",
-        "--acls",
-        "--selinux",
-        ".",
-    ]
+def _compressor(compression: str) -> list[str]:
+    if compression == "xz":
+        # Two threads at least: xz's single-threaded mode makes other bytes.
+        return [*COMPRESSORS["xz"], f"--threads={max(2, os.cpu_count() or 1)}"]
+    return COMPRESSORS[compression]
+
+
+def pack(archive: str, tree: str, epoch: int) -> None:
+    """Pack `tree` into the new file `archive`, not compressed."""
+    said = tools.run(
+        [
+            "tar",
+            "--create",
+            f"--file={archive}",
+            f"--directory={tree}",
+            "--format=posix",
+            # The default name of an extended header has tar's process id in it.
+            "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
+            "--sort=name",
+            "--numeric-owner",
+            f"--mtime=@{epoch}",
+            "--clamp-mtime",
+            "--xattrs",
+            "--xattrs-include=*",
+            "--xattrs-exclude=system.*",  # ACLs, which --acls writes in a form that other programs read, too
+            "--acls",
+            "--selinux",
+            ".",
+        ]
+    )
+    print(said, end="", flush=True)
+    with open(archive, "r+b") as file:  # noqa: PTH123
+        tar_order.sort_xattrs(file)
 
 
 def clear_lzop_time(archive: str) -> None:

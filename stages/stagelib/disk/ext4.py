@@ -3,7 +3,7 @@
 import os
 import uuid
 
-from stagelib.disk import ext4_times, output, sizes, tools
+from stagelib.disk import ext4_normal, output, sizes, tools
 from stagelib.disk.errors import ImageError
 from stagelib.disk.sizes import BLOCK, MIB, human
 
@@ -41,7 +41,7 @@ def make(image: str, tree: str, *, offset: int, size: int, fs_uuid: str, epoch: 
             if "Could not allocate" not in error.output:
                 raise
             raise _too_small(need, _room(work, argv, env, offset, size), size) from None
-    ext4_times.normalise(image, tree, offset=offset, epoch=epoch)
+    ext4_normal.normalise(image, tree, offset=offset, epoch=epoch)
 
 
 def _mke2fs(
@@ -79,7 +79,7 @@ def _room(work: str, argv: list[str], env: dict[str, str], offset: int, size: in
     with open(empty, "wb") as file:  # noqa: PTH123
         file.truncate(offset + size)
     tools.run([*argv, empty, _kib(size)], env=env)
-    return ext4_times.free_bytes(empty, offset)
+    return ext4_normal.free_bytes(empty, offset)
 
 
 def _kib(size: int) -> str:

@@ -39,6 +39,4 @@ def compress_raw(raw: str, image: str) -> None:
     """Compress the file `raw` with xz -0 to the new file `image`; bytes do not depend on the number of processors."""
     # Two threads at least, because xz's single-threaded mode makes other bytes; a fixed block size for the same reason.
     threads = max(2, os.cpu_count() or 1)
-    argv = ["xz", "--keep", "--stdout", "-0", f"--threads={threads}", "--block-size=16MiB", raw]
-    with open(image, "wb") as file:  # noqa: PTH123
-        tools.pipe([argv], file)
+    tools.compress(["xz", "--stdout", "-0", f"--threads={threads}", "--block-size=16MiB"], raw, image)

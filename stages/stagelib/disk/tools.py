@@ -1,12 +1,8 @@
 """Running the programs that make images, with errors a person can act on."""
 
 import os
-import signal
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from typing import IO, BinaryIO
 
 from stagelib.disk.errors import ImageError
 
@@ -66,7 +62,7 @@ def run(argv: Sequence[str], *, stdin: str | None = None, env: Mapping[str, str]
             errors="replace",
             check=False,
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         raise missing(argv[0]) from None
     if done.returncode != 0:
         print(done.stdout, end="", flush=True)
@@ -74,47 +70,27 @@ def run(argv: Sequence[str], *, stdin: str | None = None, env: Mapping[str, str]
     return done.stdout
 
 
-def pipe(commands: Sequence[Sequence[str]], file: BinaryIO) -> None:
-    """Run `commands` each with the output of the one before, the last one's going to `file`.
+def compress(argv: Sequence[str], source: str, target: str) -> None:
+    """Run a program with the file `source` as its input and the new file `target` as its output.
 
-    Raises as run() does, for the first of them that failed.
+    Raises as run() does.
     """
-    running: list[subprocess.Popen[bytes]] = []
-    with ExitStack() as stack:
-        feed: IO[bytes] | int = subprocess.DEVNULL
-        said = []
-        for argv in commands:
-            last = len(running) == len(commands) - 1
-            said.append(stack.enter_context(tempfile.TemporaryFile()))
-            try:
-                process = subprocess.Popen(
-                    list(argv),
-                    stdin=feed,
-                    stdout=file if last else subprocess.PIPE,
-                    stderr=said[-1],
-                    env={**os.environ, "LC_ALL": "C.UTF-8"},
-                )
-            except FileNotFoundError:
-                raise missing(argv[0]) from None
-            stack.enter_context(process)
-            if process.stdout is not None:
-                # Only the next program may hold the pipe, or the one before would not notice that it is gone.
-                feed = process.stdout
-                stack.callback(process.stdout.close)
-            if len(running) > 0:
-                before = running[-1].stdout
-                assert before is not None
-                before.close()
-            running.append(process)
-        statuses = [process.wait() for process in running]
-        # A program that lost its reader is not the one to blame.
-        order = sorted(range(len(statuses)), key=lambda i: statuses[i] == -signal.SIGPIPE)
-        for i in order:
-            said[i].seek(0)
-            output = said[i].read().decode("utf-8", "replace")
-            print(output, end="", flush=True)
-            if statuses[i] != 0:
-                raise failed(commands[i][0], statuses[i], output)
+    with open(source, "rb") as feed, open(target, "wb") as file:  # noqa: PTH123
+        try:
+            done = subprocess.run(
+                list(argv),
+                stdin=feed,
+                stdout=file,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
+                check=False,
+            )
+        except (FileNotFoundError, PermissionError):
+            raise missing(argv[0]) from None
+    said = done.stderr.decode("utf-8", "replace")
+    print(said, end="", flush=True)
+    if done.returncode != 0:
+        raise failed(argv[0], done.returncode, said)
 
 
 def failed(program: str, status: int, output: str) -> ImageError:
