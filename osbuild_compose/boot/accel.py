@@ -3,6 +3,7 @@
 import functools
 import os
 import platform
+import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -11,6 +12,10 @@ from pathlib import Path
 QEMU = "qemu-system-x86_64"
 KVM = ("-accel", "kvm", "-cpu", "host")
 TCG = ("-accel", "tcg,thread=multi", "-cpu", "max")
+# Before QEMU 8.0 an interrupt after the instruction cmpxchg16b leaves rubbish in the flags; Linux 6.12 (Debian 13) uses
+# it in kmalloc and panics sooner or later. Without it neither the kernel nor distributions for plain x86-64 lack
+# anything. Those for x86-64-v2 (RHEL 9) do not start so: give them the arguments "-cpu", "max".
+TCG_BEFORE_8 = ("-accel", "tcg,thread=multi", "-cpu", "max,-cx16")
 
 VARIABLE = "COMPOSE_ACCEL"
 PROBE_TIMEOUT = 5.0  # seconds; a machine with a working KVM needs half of one
@@ -30,8 +35,24 @@ def arguments(environ: Mapping[str, str] = os.environ, sys_module: Path = Path("
     if forced not in (None, "", "kvm", "tcg"):
         raise ValueError(f"{VARIABLE} is '{forced}': it can be kvm or tcg")
     if forced:
-        return KVM if forced == "kvm" else TCG
-    return KVM if hardware_kvm(sys_module) and kvm_works() else TCG
+        return KVM if forced == "kvm" else tcg()
+    return KVM if hardware_kvm(sys_module) and kvm_works() else tcg()
+
+
+def tcg() -> tuple[str, ...]:
+    """QEMU's arguments for emulation."""
+    return TCG_BEFORE_8 if qemu_version() < (8, 0) else TCG
+
+
+@functools.cache
+def qemu_version() -> tuple[int, int]:
+    """QEMU's version; (0, 0) when it is not installed or does not say. Asked once."""
+    try:
+        said = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
+        return (0, 0)
+    found = re.search(r"version (\d+)\.(\d+)", said)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def hardware_kvm(sys_module: Path) -> bool:
