@@ -18,6 +18,7 @@ from runner.errors import build_error
 
 CHUNK = 1 << 20
 WHITEOUT = ".wh."
+MAX_NAME = 255  # bytes in a directory entry's name, on every file system of interest
 OPAQUE = ".wh..wh..opq"
 # Attributes that overlayfs keeps its own notes in: "trusted" where root mounts, "user" in a user namespace.
 OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
@@ -109,7 +110,8 @@ def pack(directory: Path, contents: Survey, target: Path) -> Archive:
     """
     # The root itself goes in as well: a stage may change its mode.
     names = b"".join(name + b"\0" for name in (b".", *contents.entries))
-    marks = [_mark(path, WHITEOUT) for path in contents.whiteouts]
+    # OCI has no mark for a name that fills a directory entry; our own readers go by the layer's metadata anyway.
+    marks = [_mark(path) for path in contents.whiteouts if len(os.path.basename(path)) <= MAX_NAME - len(WHITEOUT)]
     marks += [os.path.join(path, OPAQUE.encode()) for path in contents.opaques]
     with tempfile.TemporaryDirectory(prefix="layer-", dir=target.parent) as work:
         (Path(work) / "names").write_bytes(names)
@@ -129,8 +131,8 @@ def pack(directory: Path, contents: Survey, target: Path) -> Archive:
         return _compress(argv, target)
 
 
-def _mark(path: bytes, prefix: str) -> bytes:
-    return os.path.join(os.path.dirname(path), prefix.encode() + os.path.basename(path))
+def _mark(path: bytes) -> bytes:
+    return os.path.join(os.path.dirname(path), WHITEOUT.encode() + os.path.basename(path))
 
 
 def _compress(tar: list[str], target: Path) -> Archive:
@@ -174,7 +176,9 @@ def unpack(
     top = os.fsencode(target)
     for path in whiteouts:
         place = os.path.join(top, path)
+        times = os.stat(os.path.dirname(place))
         os.mknod(place, stat.S_IFCHR | 0o600, os.makedev(0, 0))
+        os.utime(os.path.dirname(place), ns=(times.st_atime_ns, times.st_mtime_ns))
     for path in opaques:
         os.setxattr(os.path.join(top, path), opaque_xattr, b"y", follow_symlinks=False)
 

@@ -5,6 +5,7 @@ which every write and every change of owner, mode or attribute sets.
 """
 
 import contextlib
+import hashlib
 import os
 import shutil
 import stat
@@ -40,6 +41,7 @@ class PlainTrees:
         self._store = store
         self._room = room
         self._slots: list[_Slot] = []
+        self._intact: set[str] = set()
 
     def provide(self, key: str) -> None:
         """See Trees: layers are taken from their archives when a tree is made."""
@@ -92,8 +94,17 @@ class PlainTrees:
 
     def _checked(self, key: str) -> LayerInfo:
         info = self._store.layer(key)
-        if info is None or (info.archive and not self._store.archive_path(key).exists()):
+        if info is None:
             raise CorruptLayerError(key)
+        if key not in self._intact and info.archive:
+            try:
+                with self._store.archive_path(key).open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+            except FileNotFoundError:
+                digest = ""
+            if digest != info.archive.digest:
+                raise CorruptLayerError(key)
+        self._intact.add(key)
         return info
 
 
@@ -118,6 +129,7 @@ def _apply(info: LayerInfo, archive: Path, tree: Path, room: Path) -> None:
 
 def _merge(source: bytes, target: bytes) -> None:
     """Move all that is in the directory `source` over what is in `target`, and give that the source's attributes."""
+    info = os.lstat(source)
     with os.scandir(source) as scan:
         for entry in scan:
             there = os.path.join(target, entry.name)
@@ -129,9 +141,11 @@ def _merge(source: bytes, target: bytes) -> None:
             elif entry.is_dir(follow_symlinks=False):
                 _clear(there)
             os.rename(entry.path, there)  # keeps hard links and every attribute
-    info = os.lstat(source)
     os.chown(target, info.st_uid, info.st_gid)
+    for name in set(os.listxattr(target)) - set(os.listxattr(source)):
+        os.removexattr(target, name)
     shutil.copystat(source, target)
+    os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns))  # moving its entries away changed the source's
 
 
 def _is_dir(path: bytes) -> bool:

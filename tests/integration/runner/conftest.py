@@ -86,7 +86,7 @@ def any_bench(request: pytest.FixtureRequest, account: Account, place: Path) -> 
 
 
 @pytest.fixture(autouse=True)
-def _no_mount_is_left(place: Path) -> Iterator[None]:
+def _no_mount_is_left(scratch_room: Path) -> Iterator[None]:
     yield
     mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-    assert [path for path in mounted if path.startswith(str(place))] == []
+    assert [path for path in mounted if path.startswith(str(scratch_room))] == []
