@@ -12,7 +12,6 @@ from typing import Any
 
 from runner.errors import Kind, RunnerError
 from runner.events import Listener
-from runner.libdir import Library
 from runner.manifest.model import What
 from runner.plan import Act, Action, Line, Step
 from runner.sandbox import bwrap, process
@@ -41,12 +40,11 @@ class Result:
 class Executor:
     """Carries out the actions of a plan against one store."""
 
-    def __init__(self, store: Store, scratch: Scratch, trees: Trees, library: Library, tell: Listener) -> None:
+    def __init__(self, store: Store, scratch: Scratch, trees: Trees, tell: Listener) -> None:
         """scratch is where the programs' own /var and other passing things go."""
         self._store = store
         self._scratch = scratch
         self._trees = trees
-        self._library = library
         self._tell = tell
         self._archiver = _Archiver()
         self.results: list[Result] = []
@@ -183,7 +181,6 @@ class Executor:
                 step.program,
                 root,
                 view,
-                stagelib=self._library.stagelib,
                 env=step.ingredients.environment,
                 fds=fds,
             )

@@ -52,10 +52,11 @@ def lay_out(manifest: Manifest, library: Library, bases: Mapping[str, tuple[str,
             network=program.network,
             environment=environment(epoch),
         )
-        return Step(pipeline, stage, program, ingredients, ingredients.key())
+        in_host = build == host
+        return Step(pipeline, stage, program, ingredients, ingredients.key(), in_host)
 
     lines: list[Line] = []
-    build = host_description()
+    build = host = host_description()
     for number, pipeline in enumerate(manifest.pipelines()):
         main = pipeline is manifest.pipeline
         name = _name(pipeline, main=main, number=number)

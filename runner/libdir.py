@@ -17,7 +17,7 @@ from runner.manifest.model import What
 LIBRARY = "stagelib"
 DIRECTORIES = {What.STAGE: "stages", What.ASSEMBLER: "assemblers"}
 # Keys that a meta.json may have; those of osbuild's newer format are accepted and not used.
-META_KEYS = ("summary", "description", "capabilities", "network", "schema", "schema_2")
+META_KEYS = ("summary", "description", "capabilities", "network", "tools", "schema", "schema_2")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,9 @@ class Program:
     """A stage's or an assembler's program.
 
     capabilities are those beyond what every stage has; network is whether it may reach the network; digest covers the
-    program, its meta.json and the modules of the stage library that it imports, directly or not.
+    program, its meta.json and the modules of the stage library that it imports, directly or not. stagelib is the
+    directory of that library: the one of the program's own libdir if it has one. tools maps programs that the build
+    root must have to the packages that have them.
     """
 
     what: What
@@ -35,6 +37,8 @@ class Program:
     network: bool
     schema: Mapping[str, Any]
     digest: str
+    stagelib: Path
+    tools: Mapping[str, str]
 
 
 def builtin() -> Path:
@@ -58,11 +62,6 @@ class Library:
         self._libdirs = [*(path.resolve() for path in libdirs), builtin()]
         self._programs: dict[tuple[What, str], Program] = {}
 
-    @property
-    def stagelib(self) -> Path:
-        """The directory of the stage library, to be importable as `stagelib`."""
-        return builtin() / "stages" / LIBRARY
-
     def names(self, what: What) -> list[str]:
         """The names of all programs of one kind."""
         found: set[str] = set()
@@ -80,7 +79,8 @@ class Library:
         for libdir in self._libdirs:
             path = libdir / DIRECTORIES[what] / name
             if path.is_file():
-                program = _read(what, name, path, self.stagelib)
+                own = libdir / "stages" / LIBRARY
+                program = _read(what, name, path, own if own.is_dir() else builtin() / "stages" / LIBRARY)
                 self._programs[what, name] = program
                 return program
         near = get_close_matches(name, self.names(what), 1)
@@ -114,6 +114,8 @@ def _read(what: What, name: str, path: Path, stagelib: Path) -> Program:
         network=bool(meta.get("network", False)),
         schema=meta.get("schema") or meta.get("schema_2") or {},
         digest=digest.hexdigest(),
+        stagelib=stagelib,
+        tools=meta.get("tools", {}),
     )
 
 

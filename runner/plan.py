@@ -26,13 +26,17 @@ class Act(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One stage or assembler of one pipeline with all that decides its result."""
+    """One stage or assembler of one pipeline with all that decides its result.
+
+    in_host says that it runs in the host's /usr, not in a build pipeline's tree.
+    """
 
     pipeline: str
     stage: Stage
     program: Program
     ingredients: Ingredients
     key: str
+    in_host: bool
 
 
 @dataclass(frozen=True)

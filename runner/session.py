@@ -90,7 +90,9 @@ class Session:
                 self.tell("end", id=stage.id, name=stage.name, state="cached", seconds=0.0)
 
     def _execute(self, store: Store, scratch_root: Path, job: Job, *, overlay: bool) -> None:
-        bwrap.check_tools()
+        bwrap.check_tools(
+            action.step.program for action in job.actions if action.act is Act.RUN and action.step.in_host
+        )
         user = os.geteuid() != 0
         namespace.enter()
         scratch = Scratch(scratch_root, store)
@@ -98,7 +100,7 @@ class Session:
         try:
             with scratch.workplace() as room:
                 trees = self._trees(scratch, store, room, user=user, overlay=overlay)
-                self._executor = Executor(store, scratch, trees, job.library, self.tell)
+                self._executor = Executor(store, scratch, trees, self.tell)
                 self._executor.run(job.lines, job.actions)
         finally:
             scratch.close()

@@ -1,7 +1,7 @@
 """The bubblewrap command line for one stage (DESIGN section 6)."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,9 @@ ENVIRONMENT = {
     "container": "osbuild-compose",
 }
 
+# Programs, with | between alternatives, and the packages that have them, Debian's name | Fedora's if it is another.
+TOOLS = {"bwrap": "bubblewrap", "tar": "tar", "zstd": "zstd"}
+
 
 @dataclass(frozen=True)
 class View:
@@ -71,7 +74,6 @@ def command(
     build_root: BuildRoot,
     view: View,
     *,
-    stagelib: Path,
     env: Mapping[str, str],
     fds: Descriptors,
 ) -> list[str]:
@@ -84,7 +86,7 @@ def command(
     argv += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 - the sandbox's own
     argv += ["--dir", "/root", "--bind", str(view.var), "/var"]
     argv += ["--ro-bind", str(program.path.parent), f"{API}/lib/{DIRECTORIES[program.what]}"]
-    argv += ["--ro-bind", str(stagelib), f"{API}/python/{LIBRARY}"]
+    argv += ["--ro-bind", str(program.stagelib), f"{API}/python/{LIBRARY}"]
     argv += ["--bind" if view.output is None else "--ro-bind", str(view.tree), TREE]
     if view.output is not None:
         argv += ["--bind", str(view.output), OUTPUT]
@@ -102,12 +104,27 @@ def command(
     return [*argv, "--", f"{API}/lib/{DIRECTORIES[program.what]}/{program.name}"]
 
 
-def check_tools() -> None:
-    """Raises RunnerError (environment) that names the packages of all missing tools."""
-    needed = {"bwrap": "bubblewrap", "tar": "tar", "zstd": "zstd"}
-    missing = {tool: package for tool, package in needed.items() if shutil.which(tool) is None}
+def check_tools(programs: Iterable[Program]) -> None:
+    """Check that the host has what the sandbox needs, and what programs that run in the host's /usr need.
+
+    Raises RunnerError (environment) that names the packages of all missing tools, Debian's and Fedora's.
+    """
+    needed = dict(TOOLS)
+    for program in programs:
+        needed.update(program.tools)
+    missing = {tools: package for tools, package in needed.items() if not any(map(_has, tools.split("|")))}
     if missing:
+        debian, fedora = (sorted({_package(names, n) for names in missing.values()}) for n in (0, -1))
         raise environment_error(
-            f"missing on this machine: {', '.join(missing)}",
-            hint=f"apt install {' '.join(missing.values())} (or dnf install, the names are the same)",
+            f"missing on this machine: {', '.join(tools.split('|')[0] for tools in missing)}",
+            hint=f"apt install {' '.join(debian)} (Debian) or dnf install {' '.join(fedora)} (Fedora)",
         )
+
+
+def _has(tool: str) -> bool:
+    return shutil.which(tool, path=ENVIRONMENT["PATH"]) is not None
+
+
+def _package(names: str, position: int) -> str:
+    """Debian's (0) or Fedora's (-1) name in a text such as "fdisk|util-linux"."""
+    return names.split("|")[position]

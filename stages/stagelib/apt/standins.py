@@ -7,6 +7,7 @@ sandbox: the tree itself does not change.
 """
 
 import os
+import shutil
 from collections.abc import Sequence
 
 from stagelib import chroot, intree
@@ -18,6 +19,7 @@ CHROOTED = "/usr/bin/ischroot"
 
 YES = "#!/bin/sh\nexit 0\n"
 NOTE = """#!/bin/sh
+case "$*" in --version | -h | --help) exec {real} "$@" ;; esac  # asked by hooks that want to know whose program it is
 echo "$*" >> {calls}
 echo "{name} $*: noted, and done once when all packages are configured"
 """
@@ -34,8 +36,9 @@ def binds(tree: str, work: str) -> list[chroot.Bind]:
             continue
         name = os.path.basename(program)
         os.makedirs(f"{work}/calls", exist_ok=True)
+        shutil.copy(real, f"{work}/{name}.real")
         with open(f"{work}/{name}", "w", encoding="utf-8") as script:  # noqa: PTH123
-            note = NOTE.format(calls=f"{SHARED}/calls/{name}", name=name)
+            note = NOTE.format(calls=f"{SHARED}/calls/{name}", name=name, real=f"{SHARED}/{name}.real")
             script.write(YES if program == CHROOTED else note)
             os.fchmod(script.fileno(), 0o755)
         found.append(chroot.Bind(f"{work}/{name}", program))

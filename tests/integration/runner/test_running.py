@@ -222,3 +222,14 @@ def test_a_build_pipelines_tree_is_the_root_that_stages_run_in(any_bench: Bench)
     assert ran.output() == "build root"
     assert any_bench.run("look").returncode == 1
     assert os.path.lexists(any_bench.store)
+
+
+def test_a_tool_that_the_machine_lacks_is_told_with_its_package_before_anything_runs(any_bench: Bench) -> None:
+    prepare(any_bench)
+    any_bench.program("needy", "print('ran')", tools={"sh": "dash", "frobnicate|frob": "frob-utils|frobnicator"})
+    ran = any_bench.run(write("a", "1"), "needy")
+    assert ran.returncode == 2
+    assert ran.result["stages"] == []
+    assert ran.result["error"]["message"] == "missing on this machine: frobnicate"
+    assert "apt install frob-utils" in ran.result["error"]["hint"]
+    assert "dnf install frobnicator" in ran.result["error"]["hint"]
