@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -60,7 +61,7 @@ class Machine:
         *,
         ports: Iterable[int] = (),
         memory: int = 1024,
-        cpus: int = 2,
+        cpus: int = 1,
         network: bool = False,
         log: Path | None = None,
         arguments: Iterable[str] = (),
@@ -89,7 +90,9 @@ class Machine:
         net = "user,model=virtio-net-pci" + ("" if self.network else ",restrict=on")
         for inside, outside in self.forwards.items():
             net += f",hostfwd=tcp:127.0.0.1:{outside}-:{inside}"
-        argv = [accel.QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "std"]
+        # A killed test run must not leave a machine behind; this follows the thread that starts it.
+        argv = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+        argv += [accel.QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "std"]
         argv += [*accel.arguments(), "-m", str(self.memory), "-smp", str(self.cpus)]
         argv += ["-serial", "stdio", "-nic", net, "-device", "virtio-rng-pci"]
         argv += ["-drive", f"file={name},format={kind},if=virtio,snapshot=on,cache=unsafe"]
@@ -97,6 +100,10 @@ class Machine:
 
     def __enter__(self) -> Self:
         """Start the machine. Raises MachineError when QEMU is missing or refuses, OSError without the image."""
+        if shutil.which(accel.QEMU) is None:
+            raise MachineError(
+                f"{accel.QEMU} is not installed: it is in qemu-system-x86 (Debian) or qemu-system-x86-core (Fedora)"
+            )
         for left in reversed(range(PORT_TRIES)):
             self.forwards = dict(zip(self.ports, _free_ports(len(self.ports)), strict=True))
             if self._start(last=left == 0):
@@ -106,18 +113,13 @@ class Machine:
     def _start(self, *, last: bool) -> bool:
         """Whether QEMU has started; False when somebody else took a port in between, unless this is the last try."""
         with tempfile.TemporaryFile() as complaints:
-            try:
-                process = subprocess.Popen(
-                    self.command(),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=complaints,
-                    start_new_session=True,
-                )
-            except FileNotFoundError:
-                raise MachineError(
-                    f"{accel.QEMU} is not installed: it is in qemu-system-x86 (Debian) or qemu-system-x86-core (Fedora)"
-                ) from None
+            process = subprocess.Popen(
+                self.command(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                start_new_session=True,
+            )
             try:
                 process.wait(SETTLE)
             except subprocess.TimeoutExpired:
