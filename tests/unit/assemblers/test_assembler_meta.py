@@ -1,0 +1,98 @@
+"""What every assembler's description promises."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+ASSEMBLERS = Path(__file__).parents[3] / "assemblers"
+NAMES = [f"org.osbuild.{name}" for name in ("noop", "qemu", "rawfs", "tar")]
+UUID = "76a22bf4-f153-4541-b6c7-0332c0dfaeac"
+QEMU = {"format": "qcow2", "filename": "a.qcow2", "ptuuid": "0x7e83a7ba", "root_fs_uuid": UUID, "size": 3221225472}
+RAWFS = {"filename": "a.img", "root_fs_uuid": UUID, "size": "3G"}
+
+
+def schema(name: str) -> dict[str, Any]:
+    meta: dict[str, Any] = json.loads((ASSEMBLERS / f"{name}.meta.json").read_text())
+    made: dict[str, Any] = meta["schema"]
+    return made
+
+
+def accepted(name: str, options: dict[str, Any]) -> bool:
+    return jsonschema.Draft202012Validator(schema(name)).is_valid(options)
+
+
+def objects(part: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(part, dict):
+        yield part
+        for value in part.values():
+            yield from objects(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from objects(value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_meta_is_complete(name: str) -> None:
+    meta = json.loads((ASSEMBLERS / f"{name}.meta.json").read_text())
+    assert set(meta) - {"tools"} == {"summary", "description", "capabilities", "network", "schema"}
+    assert meta["network"] is False
+    assert meta["capabilities"] == []
+    jsonschema.Draft202012Validator.check_schema(meta["schema"])
+    assert os.access(ASSEMBLERS / name, os.X_OK)
+    assert (ASSEMBLERS / name).read_text().startswith("#!/usr/bin/python3\n")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "org.osbuild.noop"])
+def test_options_are_closed_and_described(name: str) -> None:
+    assert schema(name)["additionalProperties"] is False
+    for option in schema(name)["properties"].values():
+        assert option["description"].endswith(".")
+    for part in objects(schema(name)):
+        if isinstance(part.get("pattern"), str):
+            assert part["pattern"].endswith("$(?!\\n)")  # "$" alone passes a line break at the end
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("org.osbuild.qemu", QEMU),
+        ("org.osbuild.qemu", {**QEMU, "root_fs_type": "ext4", "compression": "zstd"}),
+        ("org.osbuild.qemu", {**QEMU, "format": "raw.xz", "ptuuid": UUID}),
+        ("org.osbuild.rawfs", RAWFS),
+        ("org.osbuild.rawfs", {**RAWFS, "size": 1 << 30, "fs_type": "xfs"}),
+        ("org.osbuild.tar", {"filename": "a.tar"}),
+        ("org.osbuild.tar", {"filename": "a.tar", "compression": "lzop"}),
+        ("org.osbuild.noop", {"zero": 0}),
+    ],
+)
+def test_options_of_2019_and_ours_are_accepted(name: str, options: dict[str, Any]) -> None:
+    assert accepted(name, options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("org.osbuild.qemu", {}),
+        ("org.osbuild.qemu", {**QEMU, "size": 3221225473}),
+        ("org.osbuild.qemu", {**QEMU, "size": "3G"}),
+        ("org.osbuild.qemu", {**QEMU, "format": "iso"}),
+        ("org.osbuild.qemu", {**QEMU, "filename": "../a"}),
+        ("org.osbuild.qemu", {**QEMU, "filename": ".."}),
+        ("org.osbuild.qemu", {**QEMU, "filename": "a\n"}),
+        ("org.osbuild.qemu", {**QEMU, "root_fs_uuid": UUID + "\n"}),
+        ("org.osbuild.qemu", {**QEMU, "ptuuid": "0x1"}),
+        ("org.osbuild.qemu", {**QEMU, "format": "raw", "compression": "zstd"}),
+        ("org.osbuild.qemu", {**QEMU, "colour": "red"}),
+        ("org.osbuild.rawfs", {**RAWFS, "size": "3 gigabytes"}),
+        ("org.osbuild.rawfs", {**RAWFS, "fs_type": "btrfs"}),
+        ("org.osbuild.tar", {"filename": "a.tar", "compression": "rar"}),
+        ("org.osbuild.tar", {"compression": "xz"}),
+    ],
+)
+def test_wrong_options_are_refused(name: str, options: dict[str, Any]) -> None:
+    assert not accepted(name, options)
