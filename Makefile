@@ -64,3 +64,6 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/pip
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache
+
+bench: system-test $(VENV)/.dev  ## our times beside those of other tools
+	$(VENV)/bin/python -m bench

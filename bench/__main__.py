@@ -1,0 +1,161 @@
+"""`make bench`: our times beside those of others, interleaved, as ratios of medians.
+
+Everything is made in one directory on tmpfs if there is room, so that the disk's age is not measured. Times are wall
+seconds; the processor seconds of all children are beside them. Nothing here is a test: machines differ, ratios less.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import peers
+
+REPO = Path(__file__).resolve().parent.parent
+COMPOSE = Path(sys.executable).with_name("compose")
+BLUEPRINT = REPO / "blueprints" / "debian-web-server.yaml"
+SMALL_PACKAGE = "tree"
+NOOPS = 20
+
+
+@dataclass
+class Series:
+    """The times of one thing measured several times."""
+
+    name: str
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+
+class Bench:
+    """Measures commands in a directory of its own."""
+
+    def __init__(self, work: Path) -> None:
+        """work is an empty directory."""
+        self.work = work
+        self.series: dict[str, Series] = {}
+
+    def measure(self, name: str, argv: Sequence[str | Path], stdin: str | None = None) -> None:
+        """Run a command and note its time. Ends the program when the command fails."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        started = time.monotonic()
+        done = subprocess.run(argv, input=stdin, text=True, check=False, capture_output=True, cwd=self.work)
+        wall = time.monotonic() - started
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if done.returncode != 0:
+            sys.exit(f"{name}: {argv[0]} failed with {done.returncode}:\n{done.stderr[-2000:]}")
+        series = self.series.setdefault(name, Series(name))
+        series.wall.append(wall)
+        series.cpu.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        print(f"  {name}: {wall:.2f} s", file=sys.stderr, flush=True)
+
+    def fresh(self, name: str) -> Path:
+        """An empty directory."""
+        path = self.work / name
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir()
+        return path
+
+
+def source_of(blueprint: Path) -> peers.Source:
+    """What the blueprint's pipeline installs, so that others install the same."""
+    rendered = subprocess.run([COMPOSE, "render", blueprint], check=True, capture_output=True, text=True).stdout
+    stages = [stage["options"] for stage in json.loads(rendered)["stages"] if stage["name"].endswith(".apt")]
+    repositories = stages[0]["repositories"]
+    lines = [
+        f"deb {repository['url']} {suite} {' '.join(repository['components'])}"
+        for repository in repositories
+        for suite in repository["suites"]
+    ]
+    packages = tuple(package for stage in stages for package in stage["packages"])
+    valid = all(repository.get("check_valid_until", True) for repository in repositories)
+    return peers.Source(tuple(lines), packages, stages[0]["architecture"], valid)
+
+
+def edited(work: Path, name: str, change: Callable[[str], str]) -> Path:
+    """A copy of the blueprint with a change."""
+    path = work / f"{name}.yaml"
+    path.write_text(change(BLUEPRINT.read_text()))
+    return path
+
+
+def one_round(bench: Bench, source: peers.Source, number: int, *, others: bool) -> None:
+    """One run of everything, ours and theirs in turn."""
+    # Scratch survives between builds on purpose; a cold build must not find any.
+    scratch = Path(os.environ.get("TMPDIR", "/dev/shm"))
+    store = bench.fresh("store")
+    out = ["-o", str(bench.work / "out"), "--store", str(store)]
+    original = edited(bench.work, "web", lambda text: text)
+    bench.measure("compose build, cold", [COMPOSE, "build", original, *out])
+    if others:
+        bench.measure("mmdebstrap to a tarball", peers.mmdebstrap(source, bench.fresh("peer") / "tree.tar"))
+        bench.measure("mmdebstrap + mke2fs + qcow2", peers.with_image(source, bench.fresh("peer")))
+        if command := peers.debos(source, bench.fresh("peer")):
+            bench.measure("debos to a tarball", command)
+        bench.fresh("peer")
+    bench.measure("compose build, nothing changed", [COMPOSE, "build", original, *out])
+    page = edited(bench.work, "web", lambda text: text.replace("Made by", f"Made {number} by"))
+    bench.measure("compose build, a page changed", [COMPOSE, "build", page, *out])
+    more = edited(bench.work, "web", lambda text: text.replace("sudo]", f"sudo, {SMALL_PACKAGE}]", 1))
+    bench.measure("compose build, a package added", [COMPOSE, "build", more, *out])
+    pipeline = subprocess.run([COMPOSE, "render", more], check=True, capture_output=True, text=True).stdout
+    runner = [sys.executable, "-m", "runner", "--store", store, "-"]
+    bench.measure("runner, nothing changed", runner, pipeline)
+    empty = [
+        sys.executable,
+        "-m",
+        "runner",
+        "--store",
+        bench.fresh("noops"),
+        "--scratch",
+        bench.fresh("noop-scratch"),
+        "-",
+    ]
+    stages = [{"name": "org.osbuild.noop", "options": {"number": n}} for n in range(NOOPS)]
+    bench.measure(f"runner, {NOOPS} noop stages", empty, json.dumps({"stages": stages}))
+    for leftover in scratch.glob("osbuild-compose-bench-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def report(series: Sequence[Series]) -> str:
+    """The table, as Markdown; ratios to mmdebstrap + mke2fs + qcow2 where that was measured."""
+    medians = {one.name: statistics.median(one.wall) for one in series}
+    floor = medians.get("mmdebstrap + mke2fs + qcow2")
+    rows = ["| what | wall s: min, median, max | CPU s | ratio |", "|---|---|---|---|"]
+    for one in series:
+        ratio = f"{medians[one.name] / floor:.2f}" if floor else ""
+        wall = f"{min(one.wall):.2f}, {medians[one.name]:.2f}, {max(one.wall):.2f}"
+        rows.append(f"| {one.name} | {wall} | {statistics.median(one.cpu):.1f} | {ratio} |")
+    noops = medians.get(f"runner, {NOOPS} noop stages")
+    if noops:
+        rows.append(f"\nOne trivial stage: {noops / NOOPS * 1000:.0f} ms, start of the runner included.")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    """The command line."""
+    parse = argparse.ArgumentParser(prog="python3 -m bench", description="Measure builds beside those of other tools")
+    parse.add_argument("-n", "--rounds", type=int, default=3, help="how often each is run (default: 3)")
+    parse.add_argument("--only-ours", action="store_true", help="leave the other tools out")
+    parse.add_argument("--directory", default="/dev/shm", help="where to work (default: /dev/shm)")
+    args = parse.parse_args()
+    source = source_of(BLUEPRINT)
+    with tempfile.TemporaryDirectory(prefix="osbuild-compose-bench-", dir=args.directory) as work:
+        bench = Bench(Path(work))
+        for number in range(args.rounds):
+            print(f"round {number + 1} of {args.rounds}", file=sys.stderr)
+            one_round(bench, source, number, others=not args.only_ours)
+    print(report(list(bench.series.values())))
+
+
+if __name__ == "__main__":
+    main()

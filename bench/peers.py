@@ -1,0 +1,76 @@
+"""The same image made by others: what our times are compared with, in the same minutes on the same machine."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Source:
+    """What to install from where: apt source lines, package names (the pipeline's own), the tree's architecture."""
+
+    lines: tuple[str, ...]
+    packages: tuple[str, ...]
+    architecture: str
+    check_valid_until: bool
+
+
+def mmdebstrap(source: Source, target: Path) -> list[str]:
+    """The command that makes a tree, or a tarball when `target` ends in .tar, with the same packages."""
+    options = [] if source.check_valid_until else ['--aptopt=Acquire::Check-Valid-Until "false"']
+    suite = source.lines[0].split()[-2]
+    return [
+        "mmdebstrap",
+        "--quiet",
+        "--variant=essential",
+        f"--architectures={source.architecture}",
+        f"--include={','.join(source.packages)}",
+        *options,
+        suite,
+        str(target),
+        *source.lines,
+    ]
+
+
+def with_image(source: Source, work: Path) -> list[str]:
+    """mmdebstrap, then a file system and a qcow2 without boot loader: the least that anybody's image costs."""
+    tree, raw, image = work / "tree", work / "fs.raw", work / "image.qcow2"
+    steps = [
+        " ".join(map(quote, mmdebstrap(source, tree))),
+        f"mke2fs -q -t ext4 -d {tree} {raw} 4G",
+        f"qemu-img convert -W -m 16 -O qcow2 {raw} {image}",
+    ]
+    return ["sh", "-ec", " && ".join(steps)]
+
+
+def debos(source: Source, work: Path) -> list[str] | None:
+    """debos without its virtual machine, to a tarball; None where it is not installed."""
+    if shutil.which("debos") is None:
+        return None
+    mirror, suite = source.lines[0].split()[-3:-1]
+    recipe = work / "recipe.yaml"
+    recipe.write_text(
+        "\n".join(
+            [
+                f"architecture: {source.architecture}",
+                "actions:",
+                "  - {action: mmdebstrap, suite: " + suite + ", mirrors: [" + mirror + "], variant: apt}",
+                "  - action: apt",
+                "    recommends: false",
+                "    packages: [" + ", ".join(source.packages) + "]",
+                "  - {action: pack, file: image.tar, compression: none}",
+            ]
+        )
+    )
+    return ["debos", "--disable-fakemachine", f"--artifactdir={work}", str(recipe)]
+
+
+def quote(text: str) -> str:
+    """As the shell needs it."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def available(names: Sequence[str]) -> list[str]:
+    """Those of the programs that are installed."""
+    return [name for name in names if shutil.which(name)]
