@@ -25,6 +25,7 @@ GIB = 1 << 30
 # A server tree is half a GiB, and its image's file system is written there once more.
 MEMORY_FOR_TMPFS = 4 * GIB
 KEPT_BYTES = 4 * GIB
+OWNER = "store"  # the file in a scratch directory that names its store
 SHORT = 16  # digits of a key in a directory's name: overlay mount options are limited to a page
 
 
@@ -45,7 +46,9 @@ class Scratch:
             raise environment_error(f"the scratch directory {root} cannot be used: {error.strerror}") from None
         if files.try_lock(self._use):
             self._sweep()
+            (root / OWNER).write_text(str(store.root))
         fcntl.flock(self._use, fcntl.LOCK_SH)
+        _remove_orphans(root)
 
     def close(self) -> None:
         """Let go of the room."""
@@ -113,6 +116,22 @@ class Scratch:
             if room < 0:
                 files.remove_tree(self.root / mark.stem)
                 mark.unlink()
+
+
+def _remove_orphans(root: Path) -> None:
+    """Remove this user's other scratch directories in memory whose store is gone, and that nobody uses."""
+    if root.parent != SHM:
+        return
+    for other in SHM.glob(f"{root.name.rpartition('-')[0]}-*"):
+        try:
+            if other == root or other.is_symlink() or Path((other / OWNER).read_text()).exists():
+                continue
+            lock = files.open_lock(other / "lock")
+        except OSError:
+            continue
+        if files.try_lock(lock):
+            files.remove_tree(other)
+        os.close(lock)
 
 
 def default_root(store: Path, uid: int) -> Path:
