@@ -6,7 +6,8 @@ COMPOSE := $(VENV)/bin/compose
 BLUEPRINT ?= blueprints/debian-web-server.yaml
 
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
-SCRIPTS := $(filter-out %.json,$(wildcard stages/org.* assemblers/org.*))
+STAGES := $(filter-out %.json,$(wildcard stages/org.*))
+ASSEMBLERS := $(filter-out %.json,$(wildcard assemblers/org.*))
 
 # What building needs, and what the tests need besides. Fedora's names follow Debian's.
 APT_BUILD := apt bubblewrap dpkg e2fsprogs fdisk gpgv grub-common grub-pc-bin python3-venv qemu-utils tar uidmap xz-utils zstd
@@ -27,9 +28,10 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check
 
 types: $(VENV)/.dev
-	$(VENV)/bin/mypy osbuild_compose runner stages/stagelib $(SCRIPTS)
+	$(VENV)/bin/mypy osbuild_compose runner bench stages/stagelib $(STAGES)
+	$(VENV)/bin/mypy stages/stagelib $(ASSEMBLERS)
 
-unit integration boot: $(VENV)/.dev
+unit integration boot: $(VENV)/.dev  ## one part of the tests
 	$(VENV)/bin/pytest tests/$@
 
 system-build:

@@ -6,7 +6,6 @@ seconds; the processor seconds of all children are beside them. Nothing here is 
 
 import argparse
 import json
-import os
 import resource
 import shutil
 import statistics
@@ -44,11 +43,13 @@ class Bench:
         self.work = work
         self.series: dict[str, Series] = {}
 
-    def measure(self, name: str, argv: Sequence[str | Path], stdin: str | None = None) -> None:
+    def measure(self, name: str, argv: Sequence[object], stdin: str | None = None) -> None:
         """Run a command and note its time. Ends the program when the command fails."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         started = time.monotonic()
-        done = subprocess.run(argv, input=stdin, text=True, check=False, capture_output=True, cwd=self.work)
+        done = subprocess.run(
+            list(map(str, argv)), input=stdin, text=True, check=False, capture_output=True, cwd=self.work
+        )
         wall = time.monotonic() - started
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         if done.returncode != 0:
@@ -89,9 +90,7 @@ def edited(work: Path, name: str, change: Callable[[str], str]) -> Path:
 
 
 def one_round(bench: Bench, source: peers.Source, number: int, *, others: bool) -> None:
-    """One run of everything, ours and theirs in turn."""
-    # Scratch survives between builds on purpose; a cold build must not find any.
-    scratch = Path(os.environ.get("TMPDIR", "/dev/shm"))
+    """One run of everything, ours and theirs in turn. A new store has no scratch either, so the first build is cold."""
     store = bench.fresh("store")
     out = ["-o", str(bench.work / "out"), "--store", str(store)]
     original = edited(bench.work, "web", lambda text: text)
@@ -122,8 +121,6 @@ def one_round(bench: Bench, source: peers.Source, number: int, *, others: bool) 
     ]
     stages = [{"name": "org.osbuild.noop", "options": {"number": n}} for n in range(NOOPS)]
     bench.measure(f"runner, {NOOPS} noop stages", empty, json.dumps({"stages": stages}))
-    for leftover in scratch.glob("osbuild-compose-bench-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def report(series: Sequence[Series]) -> str:
