@@ -1,0 +1,104 @@
+"""Running the build root's dnf: version 4 or 5, whose command lines differ little."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stagelib import api
+from stagelib.dnf.home import Home
+from stagelib.dnf.options import Options
+from stagelib.stage import StageError
+
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+# How the two count packages in what they print: "(3/215): bash.rpm", "Installing : bash 3/215", "[  3/215] bash".
+COUNTED = re.compile(r"^\((\d+)/(\d+)\): |^ +\w.* : .* (\d+)/(\d+) *$|^\[ *(\d+)/(\d+)\] ")
+
+
+@dataclass(frozen=True)
+class Dnf:
+    """A dnf program; version is 4 or 5."""
+
+    program: str
+    version: int
+
+    @property
+    def variant(self) -> str:
+        """What the names and contents of its cache files depend on."""
+        return f"dnf{self.version}"
+
+    def arguments(self, tree: str, home: Home, cache: str, options: Options) -> list[str]:
+        """The command line up to the operation. cache: dnf's cache directory."""
+        argv = [self.program, "-y", f"--config={home.config}", f"--installroot={tree}"]
+        if self.version == 5:
+            # Otherwise variables and more are looked for in the tree.
+            argv += ["--use-host-config"]
+        argv += [f"--releasever={options.releasever}", f"--forcearch={options.basearch}"]
+        settings = {
+            "cachedir": cache,
+            "system_cachedir": cache,
+            "reposdir": home.nothing,
+            "varsdir": home.nothing,
+            "plugins": "0",
+            "install_weak_deps": str(options.install_weak_deps),
+        }
+        if self.version != 5:
+            del settings["system_cachedir"]
+        argv += [f"--setopt={name}={value}" for name, value in settings.items()]
+        return argv + [f"--exclude={one}" for one in options.exclude_packages]
+
+    def operation(self, options: Options, *flags: str) -> list[str]:
+        """The operation, with flags of its own, and what it is about."""
+        words = {"groupinstall": ["group", "install"]}.get(options.operation, [options.operation])
+        return [*words, *flags, *options.packages]
+
+
+def find() -> Dnf:
+    """The build root's dnf; the newer one where both are. Raises StageError when there is none."""
+    if found := shutil.which("dnf5", path=PATH):
+        return Dnf(found, 5)
+    for name in ("dnf-3", "dnf"):
+        if found := shutil.which(name, path=PATH):
+            return Dnf(found, 5 if os.path.realpath(found).endswith("dnf5") else 4)
+    raise StageError("there is no dnf where the packages are installed from", "install the package dnf")
+
+
+def environment(home: Home) -> dict[str, str]:
+    """All that dnf, and with it the packages' scripts, find in their environment.
+
+    SOURCE_DATE_EPOCH is rpm's time of installation, too.
+    """
+    env = {"PATH": PATH, "HOME": home.path, "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "SYSTEMD_OFFLINE": "1"}
+    return {**env, **{name: os.environ[name] for name in ("SOURCE_DATE_EPOCH",) if name in os.environ}}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How dnf ended, and what it printed."""
+
+    status: int
+    lines: Sequence[str]
+
+
+def run(argv: Sequence[str], home: Home) -> Ended:
+    """Run a command to its end; its output goes to the log as it comes, its counts to the progress."""
+    lines = []
+    with subprocess.Popen(
+        argv,
+        env=environment(home),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line.rstrip("\n"))
+            if match := COUNTED.match(line):
+                done, total = (int(number) for number in match.groups() if number is not None)
+                api.progress(done, total, "packages")
+    return Ended(process.returncode, lines)

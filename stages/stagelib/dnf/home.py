@@ -1,0 +1,86 @@
+"""A private dnf: nothing of the host's configuration, repositories, variables, plugins or macros is used."""
+
+import os
+from dataclasses import dataclass
+
+from stagelib.dnf.options import Options, Repository
+
+# rpm reads them from $HOME/.rpmmacros; dnf itself has no option for macros.
+MACROS = """\
+%_dbpath {dbpath}
+%_netsharedpath /dev:/proc:/sys
+%_pkgverify_level digest
+%_install_langs all
+%__plugindir /nonexistent
+"""
+
+
+@dataclass(frozen=True)
+class Home:
+    """The directory that is dnf's $HOME, with its configuration in it."""
+
+    path: str
+
+    @property
+    def config(self) -> str:
+        """dnf's configuration file."""
+        return f"{self.path}/dnf.conf"
+
+    @property
+    def nothing(self) -> str:
+        """An empty directory, for whatever dnf would read elsewhere."""
+        return f"{self.path}/nothing"
+
+
+def make(path: str, options: Options, dbpath: str, pinned: frozenset[str]) -> Home:
+    """Fill the new directory `path`.
+
+    dbpath: the tree's rpm database. pinned: ids of repositories whose metadata are at hand and known to be the right
+    ones, so that dnf need not ask for newer ones.
+    """
+    home = Home(path)
+    os.makedirs(home.nothing)
+    # %_netsharedpath: rpm must not change the three directories, on which something is mounted.
+    # %__plugindir: the host's plugins would label by the host's policy, or tell the host's systemd.
+    _write(f"{path}/.rpmmacros", MACROS.format(dbpath=dbpath))
+    sections = [
+        "[main]",
+        "gpgcheck=1",
+        "localpkg_gpgcheck=1",
+        "keepcache=1",
+        "deltarpm=0",  # put together by yet another program of the host
+        "color=never",
+        f"module_platform_id={options.module_platform_id}",
+    ]
+    for one in options.repositories:
+        sections += _section(path, one, pinned=one.id in pinned)
+    _write(home.config, "\n".join(sections) + "\n")
+    return home
+
+
+def _section(path: str, one: Repository, *, pinned: bool) -> list[str]:
+    lines = [
+        f"[{one.id}]",
+        f"name={one.url}",
+        f"{one.kind}={one.url}",
+        "enabled=1",
+        "skip_if_unavailable=0",
+        "repo_gpgcheck=0",
+        f"gpgcheck={0 if one.key is None else 1}",
+        f"metadata_expire={'never' if pinned else 0}",
+    ]
+    if one.key is not None:
+        _write(f"{path}/{one.id}.asc", one.key)
+        lines.append(f"gpgkey=file://{path}/{one.id}.asc")
+    if one.priority is not None:
+        lines.append(f"priority={one.priority}")
+    for name, text in one.ssl.items():
+        _write(f"{path}/{one.id}-{name}.pem", text)
+        lines.append(f"{name}={path}/{one.id}-{name}.pem")
+    return lines
+
+
+def _write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text)

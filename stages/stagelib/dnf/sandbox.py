@@ -1,0 +1,40 @@
+"""Where dnf installs: a sandbox inside the stage's sandbox.
+
+rpm runs package scripts in a chroot to the tree. So that they can do to the tree what they like and nothing to
+anything else, even out of the chroot, there is no network, no privilege over the kernel, and nothing to write but the
+tree and dnf's own files. The tree's /dev, /proc and /sys are mounts that exist in this sandbox only: without them
+scripts fail quietly and leave a regular file at /dev/null; /sys is empty, so that nothing of the build machine's
+hardware gets into the tree.
+"""
+
+import os
+from collections.abc import Sequence
+
+from stagelib.chroot import CAPABILITIES
+from stagelib.dnf.home import Home
+
+LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+
+
+def command(tree: str, home: Home, cache: str, read_only: Sequence[str], argv: Sequence[str]) -> list[str]:
+    """The argument list that runs `argv` there, all at the same paths.
+
+    read_only: directories, in the cache, that the program must not change.
+    """
+    base = ["unshare", "--net", "--", "bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"]
+    base += ["--new-session", "--ro-bind", "/usr", "/usr", "--ro-bind", "/etc", "/etc"]
+    for name in LINKS:
+        if os.path.islink(f"/{name}"):
+            base += ["--symlink", os.readlink(f"/{name}"), f"/{name}"]
+        elif os.path.isdir(f"/{name}"):
+            base += ["--ro-bind", f"/{name}", f"/{name}"]
+    base += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--tmpfs", "/tmp", "--tmpfs", "/var"]  # noqa: S108
+    base += ["--dir", "/var/tmp", "--dir", "/var/lib", "--dir", "/var/cache"]  # noqa: S108
+    base += ["--bind", tree, tree, "--proc", f"{tree}/proc", "--dev", f"{tree}/dev", "--tmpfs", f"{tree}/sys"]
+    base += ["--remount-ro", f"{tree}/sys", "--bind", home.path, home.path, "--bind", cache, cache]
+    for path in read_only:
+        base += ["--ro-bind", path, path]
+    base += ["--cap-drop", "ALL"]
+    for capability in CAPABILITIES:
+        base += ["--cap-add", capability]
+    return [*base, "--chdir", "/", "--", *argv]
