@@ -30,7 +30,7 @@ def settle(tree: str, dbpath: str, epoch: int) -> None:
 
 
 def _forget(history: sqlite3.Connection, epoch: int) -> None:
-    """Take the clock, our command line and what scripts printed out of the transactions; why a package is there stays."""
+    """Take the clock, our command line and the output of scripts out of the transactions, but keep their reasons."""
     history.execute("UPDATE trans SET dt_begin = min(dt_begin, ?), dt_end = min(dt_end, ?)", (epoch, epoch))
     history.execute("UPDATE trans SET cmdline = 'osbuild-compose' WHERE cmdline LIKE '%--installroot=%'")
     history.execute("DELETE FROM console_output")
