@@ -15,9 +15,9 @@ from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.blueprint.path import normal
 from osbuild_compose.document.read import Document, Trail
 from osbuild_compose.errors import InputError
+from osbuild_compose.repository import ARMOUR
 
 _HASH = re.compile(r"\$[0-9a-z-]+\$[!-9;-~]+|[!*]")  # crypt(5), without the colon that ends the field
-ARMOUR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 ANY = object()  # stands for all indices of a list
 
 Problem = tuple[Trail, str, str]  # where, what, and what to do
@@ -35,7 +35,10 @@ def problems(document: Document) -> list[InputError]:
         *_twice(document.data, "users"),
         *_twice(document.data, "groups"),
         *_paths_twice(document.data),
-        *_services_twice(document.data),
+        *_repositories_twice(document.data),
+        *_in_two_lists(document.data, ("services",), ("enabled", "disabled", "masked")),
+        *_in_two_lists(document.data, ("firewall", "services"), ("enabled", "disabled")),
+        *_ports(document.data),
     ]
     return [InputError(brief, hint=hint, location=document.at_value(trail)) for trail, brief, hint in found]
 
@@ -101,10 +104,26 @@ def _paths_twice(data: Any) -> Iterator[Problem]:
             seen.setdefault(normal(path), key)
 
 
-def _services_twice(data: Any) -> Iterator[Problem]:
+def _repositories_twice(data: Any) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for trail, name in _texts(data, "repositories", ANY, "id"):
+        if name in seen:
+            yield trail, f"`repositories` has {name} twice", ""
+        seen.add(name)
+
+
+def _ports(data: Any) -> Iterator[Problem]:
+    for trail, text in _texts(data, "firewall", "ports", ANY):
+        if match := re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?:[a-z]+", text, re.ASCII):
+            first, last = int(match[1]), int(match[2] or match[1])
+            if not 0 < first <= last < 65536:
+                yield trail, f"`ports`: {text} is not between 1 and 65535, the lower one first", ""
+
+
+def _in_two_lists(data: Any, way: tuple[str, ...], lists: tuple[str, ...]) -> Iterator[Problem]:
     seen: dict[str, str] = {}
-    for state in ("enabled", "disabled", "masked"):
-        for trail, name in _texts(data, "services", state, ANY):
+    for state in lists:
+        for trail, name in _texts(data, *way, state, ANY):
             unit = name if "." in name else f"{name}.service"
             if seen.get(unit, state) != state:
                 yield trail, f"{name} is already in `{seen[unit]}`", ""

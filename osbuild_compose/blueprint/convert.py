@@ -6,9 +6,9 @@ from typing import Any
 
 from osbuild_compose.blueprint import model, size
 from osbuild_compose.blueprint.beside import Beside
-from osbuild_compose.blueprint.checks import ARMOUR
 from osbuild_compose.blueprint.path import normal
 from osbuild_compose.document.read import Document
+from osbuild_compose.repository import ARMOUR, DebRepository, Repository, RpmRepository
 
 
 def convert(document: Document) -> model.Blueprint:
@@ -24,6 +24,8 @@ def convert(document: Document) -> model.Blueprint:
         users=tuple(model.User(**_tuples(user)) for user in data.get("users", ())),
         groups=tuple(model.Group(**group) for group in data.get("groups", ())),
         services=model.Services(**_tuples(data.get("services", {}))),
+        firewall=_firewall(data["firewall"]) if "firewall" in data else None,
+        selinux=model.Selinux(data["selinux"]) if "selinux" in data else None,
         directories=tuple(model.Directory(**_at_path(item)) for item in data.get("directories", ())),
         files=tuple(_file(item, beside) for item in data.get("files", ())),
         symlinks=tuple(model.Symlink(**_at_path(item)) for item in data.get("symlinks", ())),
@@ -47,13 +49,19 @@ def _file(data: Mapping[str, Any], beside: Beside) -> model.File:
     return model.File(**fields)
 
 
+def _firewall(data: Mapping[str, Any]) -> model.Firewall:
+    services = model.FirewallServices(**_tuples(data.get("services", {})))
+    return model.Firewall(tuple(data.get("ports", ())), services)
+
+
 def _repositories(items: list[Any], beside: Beside) -> model.Repositories:
-    own = []
+    own: list[Repository] = []
     for item in items:
         if isinstance(item, str):
             continue
         keys = (key if ARMOUR in key else beside.read(key).decode(errors="replace") for key in item.get("keys", ()))
-        own.append(model.Repository(**{**_tuples(item), "keys": tuple(keys)}))
+        fields = {**_tuples(item), "keys": tuple(keys)}
+        own.append(RpmRepository(**fields) if "id" in fields else DebRepository(**fields))
     return model.Repositories(default="default" in items, own=tuple(own))
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from osbuild_compose.document.read import Document
+from osbuild_compose.repository import Repository
 
 
 class Format(StrEnum):
@@ -73,6 +74,30 @@ class Services:
     default_target: str | None = None
 
 
+class Selinux(StrEnum):
+    """What SELinux does at boot."""
+
+    ENFORCING = "enforcing"
+    PERMISSIVE = "permissive"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True)
+class FirewallServices:
+    """Services by firewalld's names: let through, and shut that the distribution lets through."""
+
+    enabled: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Firewall:
+    """What the firewall lets in. ports are "80:tcp" or "6000-6010:udp"."""
+
+    ports: tuple[str, ...] = ()
+    services: FirewallServices = FirewallServices()
+
+
 @dataclass(frozen=True)
 class File:
     """A file with its content: text, or base64 of bytes that are no text. Exactly one of the two is set."""
@@ -101,17 +126,6 @@ class Symlink:
 
     path: str
     target: str
-
-
-@dataclass(frozen=True)
-class Repository:
-    """A package repository of the Debian kind. keys are armoured texts; empty means the distribution's own."""
-
-    url: str
-    suites: tuple[str, ...]
-    components: tuple[str, ...] = ("main",)
-    keys: tuple[str, ...] = ()
-    check_valid_until: bool = True
 
 
 @dataclass(frozen=True)
@@ -157,6 +171,8 @@ class Blueprint:
     users: tuple[User, ...] = ()
     groups: tuple[Group, ...] = ()
     services: Services = Services()
+    firewall: Firewall | None = None
+    selinux: Selinux | None = None
     directories: tuple[Directory, ...] = ()
     files: tuple[File, ...] = ()
     symlinks: tuple[Symlink, ...] = ()

@@ -48,6 +48,16 @@ SecurityMirror = Annotated[
     str | None,
     typer.Option("--security-mirror", metavar="URL", help="The same for security updates; or COMPOSE_SECURITY_MIRROR."),
 ]
+Repo = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--repo", metavar="NAME=URL", help="Read RPMs from here instead, or from those of a .repo file; repeatable."
+    ),
+]
+RepoKey = Annotated[
+    list[Path] | None,
+    typer.Option("--repo-key", metavar="FILE", help="The key that signs what --repo has; repeatable."),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, such as disk.size=8GiB; repeatable."),
@@ -73,6 +83,8 @@ def build(
     store: Store = None,
     mirror: Mirror = None,
     security_mirror: SecurityMirror = None,
+    repo: Repo = None,
+    repo_key: RepoKey = None,
     templates: Templates = None,
     settings: Set = None,
     libdir: Libdirs = None,
@@ -83,7 +95,7 @@ def build(
     from osbuild_compose.cli import build as command
     from osbuild_compose.cli.prepare import Workshop
 
-    workshop = Workshop(templates or (), mirror, security_mirror, settings or ())
+    workshop = Workshop(templates or (), mirror, security_mirror, settings or (), repo or (), repo_key or ())
     wanted = [str(item) for item in formats or ()]
     how = command.How(output, _settings(store, libdir), as_json=json, verbose=verbose)
     command.build(workshop, blueprints, wanted, how)
@@ -96,6 +108,8 @@ def render(
     image_format: OneFormat = None,
     mirror: Mirror = None,
     security_mirror: SecurityMirror = None,
+    repo: Repo = None,
+    repo_key: RepoKey = None,
     templates: Templates = None,
     settings: Set = None,
 ) -> None:
@@ -103,7 +117,8 @@ def render(
     from osbuild_compose.cli import inspect as command
     from osbuild_compose.cli.prepare import Workshop
 
-    command.render(Workshop(templates or (), mirror, security_mirror, settings or ()), blueprint, image_format)
+    workshop = Workshop(templates or (), mirror, security_mirror, settings or (), repo or (), repo_key or ())
+    command.render(workshop, blueprint, image_format)
 
 
 @app.command()
@@ -123,6 +138,8 @@ def plan(
     store: Store = None,
     mirror: Mirror = None,
     security_mirror: SecurityMirror = None,
+    repo: Repo = None,
+    repo_key: RepoKey = None,
     templates: Templates = None,
     settings: Set = None,
     libdir: Libdirs = None,
@@ -132,7 +149,7 @@ def plan(
     from osbuild_compose.cli import inspect as command
     from osbuild_compose.cli.prepare import Workshop
 
-    workshop = Workshop(templates or (), mirror, security_mirror, settings or ())
+    workshop = Workshop(templates or (), mirror, security_mirror, settings or (), repo or (), repo_key or ())
     command.plan(workshop, blueprint, image_format, _settings(store, libdir), json)
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.model import Blueprint, Format
 from osbuild_compose.compile import pipeline
-from osbuild_compose.distro import catalog, mirrors
+from osbuild_compose.distro import catalog, mirrors, repo_option
 from osbuild_compose.distro.catalog import Catalog
 from osbuild_compose.distro.mirrors import Mirrors
 from osbuild_compose.errors import DocumentError, InputError
+from osbuild_compose.repository import RpmRepository
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,14 @@ class Image:
 
 @dataclass
 class Workshop:
-    """What the command line chose for all blueprints: distributions, mirrors, values to replace."""
+    """What the command line chose for all blueprints: distributions, where packages come from, values to replace."""
 
     templates: Sequence[Path] = ()
     mirror: str | None = None
     security_mirror: str | None = None
     settings: Sequence[str] = ()  # "key=value" texts for all blueprints
+    repos: Sequence[str] = ()  # "NAME=URL" texts and names of .repo files
+    repo_keys: Sequence[Path] = ()
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -46,6 +49,10 @@ class Workshop:
     @cached_property
     def _mirrors(self) -> Mirrors:
         return mirrors.asked_for(self.mirror, self.security_mirror, os.environ)
+
+    @cached_property
+    def _instead(self) -> tuple[RpmRepository, ...]:
+        return repo_option.parse(self.repos, self.repo_keys)
 
     def blueprints(self, paths: Sequence[Path]) -> list[Blueprint]:
         """The blueprints in these files. Raises DocumentError with all that is wrong in all of them."""
@@ -66,9 +73,16 @@ class Workshop:
 
     def image(self, blueprint: Blueprint, image_format: Format) -> Image:
         """The blueprint's image in one format."""
-        release = self.catalog.releases[blueprint.distro]
+        release = self.catalog.release(blueprint.distro)
+        if release.is_rpm and self.security_mirror:
+            raise InputError(f"--security-mirror: {release.name} has no mirrors of its own for security updates")
+        if self._instead and not release.is_rpm:
+            raise InputError(
+                f"--repo: {release.name} takes no repositories of the RPM kind",
+                hint="use --mirror, or the blueprint's `repositories`",
+            )
         repositories = mirrors.resolve(release, self._mirrors)
-        compiled = pipeline.compile_blueprint(blueprint, image_format, self.catalog, repositories)
+        compiled = pipeline.compile_blueprint(blueprint, image_format, self.catalog, repositories, self._instead)
         return Image(blueprint, image_format, pipeline.to_json(compiled).encode())
 
     def images(self, paths: Sequence[Path], formats: Sequence[Format]) -> list[Image]:

@@ -1,33 +1,45 @@
 """Pipeline JSON, format v1: {"name", "stages": [{"name", "options"}], "assembler": {"name", "options"}}."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from osbuild_compose.blueprint.model import Blueprint, Format
-from osbuild_compose.blueprint.model import Repository as OwnRepository
 from osbuild_compose.compile import identity, templates
 from osbuild_compose.distro.catalog import Catalog, built_in
-from osbuild_compose.distro.model import Release, Repository, Role
-from osbuild_compose.errors import InputError, TemplateError
+from osbuild_compose.distro.model import Release
+from osbuild_compose.errors import InputError, Location, TemplateError
+from osbuild_compose.repository import DebRepository, Repository, RpmRepository
 
 Pipeline = dict[str, Any]
 
 
 def compile_blueprint(
-    blueprint: Blueprint, image_format: Format, catalog: Catalog, mirrors: tuple[Repository, ...]
+    blueprint: Blueprint,
+    image_format: Format,
+    catalog: Catalog,
+    mirrors: tuple[Repository, ...],
+    instead: tuple[RpmRepository, ...] = (),
 ) -> Pipeline:
     """The pipeline that makes the blueprint's image in one format.
 
-    mirrors are the release's repositories with the addresses to read from while building; what ends up in the image
-    is always the official address, or the blueprint's own. Raises InputError when the release cannot do what the
-    blueprint asks, TemplateError when the template is wrong.
+    mirrors are the release's repositories with the addresses to read from while building, `instead` what to read from
+    instead of these and of the blueprint's; what ends up in the image is always the official address, or the
+    blueprint's own. Raises InputError when the release cannot do what the blueprint asks, TemplateError when the
+    template is wrong or a key is missing.
     """
-    release = catalog.releases[blueprint.distro]
-    context = _context(blueprint, image_format, release, mirrors)
-    text = templates.render(release.template, catalog.directories, built_in(), context)
+    release = catalog.release(blueprint.distro)
+    context = _context(blueprint, image_format, release, mirrors, instead)
+    try:
+        text = templates.render(release.template, catalog.directories, built_in(), context)
+    except templates.RefusedError as refused:
+        raise InputError(
+            f"{release.name} cannot do `{refused.key}`: {refused.reason}",
+            location=blueprint.document.at_key(refused.key.split(".")) if blueprint.document else None,
+        ) from None
     return _parse(text, release.template)
 
 
@@ -37,7 +49,11 @@ def to_json(pipeline: Pipeline) -> str:
 
 
 def _context(
-    blueprint: Blueprint, image_format: Format, release: Release, mirrors: tuple[Repository, ...]
+    blueprint: Blueprint,
+    image_format: Format,
+    release: Release,
+    mirrors: tuple[Repository, ...],
+    instead: tuple[RpmRepository, ...],
 ) -> dict[str, Any]:
     """What templates see; docs/reference/templates.md describes it."""
     architecture = release.architectures.get(blueprint.arch)
@@ -45,15 +61,16 @@ def _context(
         location = blueprint.document.at_value(["arch"]) if blueprint.document else None
         known = ", ".join(sorted(release.architectures))
         raise InputError(f"{release.name} cannot be built for {blueprint.arch}, only for {known}", location=location)
-    own = tuple(_own(repository, release) for repository in blueprint.repositories.own)
+    own = _own_repositories(blueprint, release)
     default = blueprint.repositories.default
+    read = tuple(_signed(repository, release) for repository in instead)
     return {
         "blueprint": blueprint,
         "release": release,
         "architecture": architecture,
         # The base system is the same for all blueprints that do not replace the archive, whatever they add to it.
-        "base_repositories": mirrors if default else own,
-        "repositories": (*mirrors, *own) if default else own,
+        "base_repositories": read or (mirrors if default else own),
+        "repositories": read or ((*mirrors, *own) if default else own),
         "image_repositories": (*release.repositories, *own) if default else own,
         "services": _services(blueprint, release),
         "image": {
@@ -67,16 +84,34 @@ def _context(
     }
 
 
-def _own(repository: OwnRepository, release: Release) -> Repository:
-    main_keys = tuple(dict.fromkeys(key for item in release.repositories for key in item.keys))
-    return Repository(
-        role=Role.OTHER,
-        url=repository.url.rstrip("/"),
-        suites=repository.suites,
-        components=repository.components,
-        keys=repository.keys or main_keys,
-        check_valid_until=repository.check_valid_until,
-    )
+def _own_repositories(blueprint: Blueprint, release: Release) -> tuple[Repository, ...]:
+    """Those that the blueprint names. Raises InputError for one of the other kind than the release's."""
+    for number, repository in enumerate(blueprint.repositories.own):
+        if isinstance(repository, RpmRepository) == release.is_rpm:
+            continue
+        kind, keys = ("RPM", "id and baseurl") if release.is_rpm else ("Debian", "url and suites")
+        raise InputError(
+            f"{release.name} takes packages from repositories of the {kind} kind",
+            hint=f"such a repository has {keys}",
+            location=_repository_place(blueprint, number),
+        )
+    return tuple(_signed(repository, release) for repository in blueprint.repositories.own)
+
+
+def _repository_place(blueprint: Blueprint, number: int) -> Location | None:
+    if blueprint.document is None:
+        return None
+    items = blueprint.document.data["repositories"]
+    own = [index for index, item in enumerate(items) if not isinstance(item, str)]
+    return blueprint.document.at_value(["repositories", own[number]])
+
+
+def _signed(repository: Repository, release: Release) -> Repository:
+    """The repository with the release's keys where it has none of its own."""
+    keys = repository.keys or tuple(dict.fromkeys(key for item in release.repositories for key in item.keys))
+    if isinstance(repository, DebRepository):
+        return replace(repository, keys=keys, url=repository.url.rstrip("/"))
+    return replace(repository, keys=keys if repository.check_signatures else ())
 
 
 def _services(blueprint: Blueprint, release: Release) -> dict[str, Any]:

@@ -17,11 +17,20 @@ from osbuild_compose.errors import Location, TemplateError
 MAX_SOURCE_LINE = 200
 
 
+class RefusedError(Exception):
+    """A template says that its distribution cannot do what a key of the blueprint asks."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(key, reason)
+        self.key = key
+        self.reason = reason
+
+
 def render(name: str, directories: Sequence[Path], built_in: Path, context: Mapping[str, Any]) -> str:
     """The text that template `name` makes of the context. Templates are searched for in `directories`, in their order;
     `builtin/NAME` is always the one that comes with the program, so that a template of the same name can extend it.
 
-    Raises TemplateError with the template's line.
+    Raises TemplateError with the template's line, RefusedError when the template refuses a key.
     """
     environment = _environment(directories, built_in)
     try:
@@ -51,12 +60,17 @@ def _environment(directories: Sequence[Path], built_in: Path) -> ImmutableSandbo
         keep_trailing_newline=True,
         autoescape=True,  # what blocks and macros made is marked as such and not emitted a second time
     )
-    environment.globals = {"namespace": Namespace}  # lipsum is chance, and nobody missed the others
+    environment.globals = {"namespace": Namespace, "refuse": refuse}  # lipsum is chance, and nobody missed the others
     environment.filters["pick"] = pick
     environment.filters["defaults"] = defaults
     environment.filters["rename"] = rename
     environment.filters.pop("random")
     return environment
+
+
+def refuse(key: str, reason: str) -> None:
+    """End rendering: the distribution cannot do what the blueprint's `key` ("services.masked") asks."""
+    raise RefusedError(key, reason)
 
 
 def pick(value: Any, *names: str) -> dict[str, Any]:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from osbuild_compose import data
-from osbuild_compose.distro import model
+from osbuild_compose.distro import keys, model
 from osbuild_compose.document import read, schema
 from osbuild_compose.document.read import Document
-from osbuild_compose.errors import ComposeError, DocumentError, InputError, TemplateError
+from osbuild_compose.errors import ComposeError, DocumentError, InputError, Location, TemplateError
+from osbuild_compose.repository import ARMOUR, DebRepository, Repository, Role, RpmRepository
 
 _FILE = "distro.yaml"
 
@@ -20,6 +21,10 @@ class Catalog:
 
     directories: tuple[Path, ...]
     releases: Mapping[str, model.Release]
+
+    def release(self, name: str) -> model.Release:
+        """The release of that name with its keys read. Raises TemplateError when one cannot be had."""
+        return keys.read(self.releases[name])
 
 
 def built_in() -> Path:
@@ -78,8 +83,9 @@ def _with_absolute_keys(document: Document) -> Document:
         if isinstance(value, dict):
             return {key: walk(item, key) for key, item in value.items()}
         if isinstance(value, list):
-            return [str(directory / item) if name == "keys" and isinstance(item, str) else walk(item) for item in value]
-        return value
+            return [walk(item, name) for item in value]
+        is_file = name == "keys" and isinstance(value, str) and ARMOUR not in value
+        return str(directory / value) if is_file else value
 
     return replace(document, data=walk(document.data))
 
@@ -99,7 +105,7 @@ def _releases(name: str, documents: Mapping[str, Document]) -> list[model.Releas
             title=item["title"],
             template=content.get("template", f"{name}/pipeline.yaml.j2"),
             architectures=architectures,
-            repositories=tuple(_repository(repository) for repository in item["repositories"]),
+            repositories=_repositories(content, release, document.at_key(["releases", release])),
             packages=(*content.get("packages", ()), *item.get("packages", ())),
             services=content.get("services", {}),
             enabled_services=tuple(content.get("enabled_services", ())),
@@ -140,17 +146,23 @@ def _merge(base: Any, own: Any) -> Any:
     return {**base, **{key: _merge(base.get(key), value) for key, value in own.items()}}
 
 
-def _repository(item: Mapping[str, Any]) -> model.Repository:
-    keys = []
-    for key in item["keys"]:
-        try:
-            keys.append(Path(key).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"cannot read the key {key}: {error}") from None
-    return model.Repository(
-        role=model.Role(item["role"]),
-        url=item["url"],
-        suites=tuple(item["suites"]),
-        components=tuple(item.get("components", ["main"])),
-        keys=tuple(keys),
-    )
+def _repositories(content: Mapping[str, Any], release: str, place: Location) -> tuple[Repository, ...]:
+    """The release's repositories, or else the distribution's, each with its own keys, or else the release's."""
+    found: list[Repository] = []
+    own = content["releases"][release]
+    for item in own.get("repositories", content.get("repositories", ())):
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in item.items()
+        }
+        fields["keys"] = fields.get("keys") or tuple(own.get("keys", ()))
+        if "role" in fields:
+            found.append(DebRepository(**{**fields, "role": Role(fields["role"])}))
+        else:
+            found.append(RpmRepository(**fields))
+    if not found:
+        raise InputError(f"`{release}` lacks the key `repositories`", location=place)
+    if not all(repository.keys for repository in found):
+        raise InputError(f"`{release}` has a repository without `keys`", location=place)
+    if len({type(repository) for repository in found}) > 1:
+        raise InputError(f"`{release}` has repositories of two kinds, Debian's and RPM", location=place)
+    return tuple(found)

@@ -2,31 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
-
-class Role(StrEnum):
-    """Which mirror setting a repository follows."""
-
-    MAIN = "main"
-    SECURITY = "security"
-    OTHER = "other"
-
-
-@dataclass(frozen=True)
-class Repository:
-    """One of a release's repositories. keys are armoured texts.
-
-    check_valid_until False accepts an index past its date.
-    """
-
-    role: Role
-    url: str
-    suites: tuple[str, ...]
-    components: tuple[str, ...]
-    keys: tuple[str, ...]
-    check_valid_until: bool = True
+from osbuild_compose.repository import Repository, RpmRepository
 
 
 @dataclass(frozen=True)
@@ -40,7 +18,10 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Release:
-    """A distribution's release. `template` is the pipeline template's name for the template engine."""
+    """A distribution's release. `template` is the pipeline template's name for the template engine.
+
+    All its repositories are of one kind. Their keys may still be names of files: see keys.py.
+    """
 
     name: str
     title: str
@@ -51,3 +32,8 @@ class Release:
     services: Mapping[str, str] = field(default_factory=dict)
     enabled_services: tuple[str, ...] = ()
     variables: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_rpm(self) -> bool:
+        """Whether its packages are RPMs; otherwise they are Debian's."""
+        return isinstance(self.repositories[0], RpmRepository)

@@ -36,9 +36,13 @@ def _table(title: str, node: dict[str, Any], level: int = 2) -> Iterator[str]:
     required = node.get("required", [])
     for key, value in node["properties"].items():
         yield from _key(key, _resolved(value), key in required)
-        if _resolved(value).get("type") == "object":
-            for inner, inner_value in _resolved(value)["properties"].items():
-                yield from _key(f"{key}.{inner}", _resolved(inner_value), False)
+        yield from _inner_keys(key, _resolved(value))
+
+
+def _inner_keys(key: str, node: dict[str, Any]) -> Iterator[str]:
+    for inner, value in node.get("properties", {}).items():
+        yield from _key(f"{key}.{inner}", _resolved(value), False)
+        yield from _inner_keys(f"{key}.{inner}", _resolved(value))
 
 
 def _key(key: str, node: dict[str, Any], required: bool) -> Iterator[str]:
@@ -71,7 +75,7 @@ def _kind(node: dict[str, Any]) -> str:
             name = item["$ref"].rpartition("/")[2]
             return f"list of [{name}](#{name})"
         if "else" in item:
-            return "list of `default` and [repository](#repository)"
+            return "list of `default` and [repository](#repository) or [rpm_repository](#rpm_repository)"
         return f"list of {_kind(_resolved(item))}"
     kinds = node["type"] if isinstance(node["type"], list) else [node["type"]]
     return " or ".join(names[kind] for kind in kinds)

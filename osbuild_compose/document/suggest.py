@@ -26,6 +26,8 @@ _KNOWN_AS = {
     "permissions": "mode",
     "cmdline": "append",
     "baseurl": "url",
+    "url": "baseurl",
+    "gpgcheck": "check_signatures",
     "gpgkey": "keys",
     "target": "default_target",
 }

@@ -8,9 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from osbuild_compose.blueprint import load, size
-from osbuild_compose.blueprint.model import Blueprint, File, Format, Repository
+from osbuild_compose.blueprint.model import Blueprint, File, Format
 from osbuild_compose.document import read
 from osbuild_compose.errors import ComposeError, InputError
+from osbuild_compose.repository import DebRepository
 
 DISTROS = ["debian-12"]
 HEAD = "name: web\ndistro: debian-12\n"
@@ -85,7 +86,7 @@ def test_repositories(tmp_path: Path) -> None:
     text = HEAD + "repositories: [default, {url: http://a, suites: [s], keys: [key.asc], check_valid_until: false}]\n"
     repositories = loaded(text, tmp_path).repositories
     assert repositories.default
-    assert repositories.own == (Repository("http://a", ("s",), keys=(armour,), check_valid_until=False),)
+    assert repositories.own == (DebRepository("http://a", ("s",), keys=(armour,), check_valid_until=False),)
     assert not loaded(HEAD + "repositories: [{url: http://a, suites: [s]}]\n").repositories.default
 
 

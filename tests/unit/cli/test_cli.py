@@ -121,7 +121,7 @@ def test_wrong_input(arguments: list[str], message: str) -> None:
 
 
 def test_distros() -> None:
-    assert "debian-12  Debian 12 (bookworm)  x86_64\n" in compose("distros").stdout
+    assert "debian-12     Debian 12 (bookworm)  x86_64\n" in compose("distros").stdout
     rows = json.loads(compose("distros", "--json").stdout)
     assert {"name": "debian-13", "title": "Debian 13 (trixie)", "architectures": ["x86_64"]} in rows
 

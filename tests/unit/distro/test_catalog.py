@@ -25,7 +25,7 @@ def directory(tmp_path: Path, text: str, name: str = "lab") -> Path:
 def test_built_in() -> None:
     releases = catalog.find().releases
     assert {"debian-12", "debian-13"} <= set(releases)
-    for release in releases.values():
+    for release in map(catalog.find().release, releases):
         assert release.repositories
         assert all("-----BEGIN PGP PUBLIC KEY BLOCK-----" in key for item in release.repositories for key in item.keys)
 
@@ -63,12 +63,6 @@ def test_ones_own_replaces_the_built_in(tmp_path: Path) -> None:
         (LAB.replace("inherits: debian\n", "inherits: nobody\n"), "there is no nobody/distro.yaml"),
         (LAB.replace("inherits: debian\n", "inherits: lab\n"), "inherits itself"),
         (LAB.replace("inherits: debian-12, ", ""), "lacks the key `repositories`"),
-        (
-            LAB.replace(
-                "inherits: debian-12, ", "repositories: [{role: main, url: http://a, suites: [a], keys: [k]}], "
-            ),
-            "cannot read the key",
-        ),
     ],
 )
 def test_wrong_distro_yaml(tmp_path: Path, text: str, message: str) -> None:

@@ -7,8 +7,9 @@ import pytest
 from osbuild_compose.distro import host_apt, mirrors
 from osbuild_compose.distro.host_apt import HostApt
 from osbuild_compose.distro.mirrors import Mirrors
-from osbuild_compose.distro.model import Release, Repository, Role
+from osbuild_compose.distro.model import Release
 from osbuild_compose.errors import InputError
+from osbuild_compose.repository import DebRepository, Role
 
 DEB822 = """\
 # a comment
@@ -92,9 +93,11 @@ RELEASE = Release(
     architectures={},
     packages=(),
     repositories=(
-        Repository(Role.MAIN, "http://official.example/debian", ("bookworm",), ("main",), ("k",)),
-        Repository(Role.SECURITY, "http://official.example/security", ("bookworm-security",), ("main",), ("k",)),
-        Repository(Role.OTHER, "http://official.example/other", ("s",), ("main",), ("k",)),
+        DebRepository("http://official.example/debian", ("bookworm",), ("main",), ("k",), role=Role.MAIN),
+        DebRepository(
+            "http://official.example/security", ("bookworm-security",), ("main",), ("k",), role=Role.SECURITY
+        ),
+        DebRepository("http://official.example/other", ("s",), ("main",), ("k",), role=Role.OTHER),
     ),
 )
 
@@ -111,7 +114,10 @@ RELEASE = Release(
 )
 def test_order_of_mirrors(asked: Mirrors, host: HostApt, expected: list[tuple[str, bool]]) -> None:
     found = mirrors.resolve(RELEASE, asked, lambda _: host)
-    assert [(item.url.removeprefix("http://"), item.check_valid_until) for item in found[:2]] == expected
+    told = [
+        (item.url.removeprefix("http://"), item.check_valid_until) for item in found if isinstance(item, DebRepository)
+    ]
+    assert told[:2] == expected
     assert found[2] == RELEASE.repositories[2]
 
 
