@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from stagelib.bls import UNKNOWN_ROOT
 from stagelib.dnf.options import Options, Repository
 
 # rpm reads them from $HOME/.rpmmacros; dnf itself has no option for macros.
@@ -31,6 +32,11 @@ class Home:
         """An empty directory, for whatever dnf would read elsewhere."""
         return f"{self.path}/nothing"
 
+    @property
+    def cmdline(self) -> str:
+        """What the packages' scripts see as /proc/cmdline."""
+        return f"{self.path}/cmdline"
+
 
 def make(path: str, options: Options, dbpath: str, pinned: frozenset[str]) -> Home:
     """Fill the new directory `path`.
@@ -43,6 +49,7 @@ def make(path: str, options: Options, dbpath: str, pinned: frozenset[str]) -> Ho
     # %_netsharedpath: rpm must not change the three directories, on which something is mounted.
     # %__plugindir: the host's plugins would label by the host's policy, or tell the host's systemd.
     _write(f"{path}/.rpmmacros", MACROS.format(dbpath=dbpath))
+    _write(home.cmdline, f"{UNKNOWN_ROOT}\n")
     sections = [
         "[main]",
         "gpgcheck=1",

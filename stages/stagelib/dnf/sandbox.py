@@ -31,6 +31,8 @@ def command(tree: str, home: Home, cache: str, read_only: Sequence[str], argv: S
     base += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--tmpfs", "/tmp", "--tmpfs", "/var"]  # noqa: S108
     base += ["--dir", "/var/tmp", "--dir", "/var/lib", "--dir", "/var/cache"]  # noqa: S108
     base += ["--bind", tree, tree, "--proc", f"{tree}/proc", "--dev", f"{tree}/dev", "--tmpfs", f"{tree}/sys"]
+    # kernel-install takes the kernel's options from here if it finds them nowhere else.
+    base += ["--ro-bind", home.cmdline, f"{tree}/proc/cmdline"]
     base += ["--remount-ro", f"{tree}/sys", "--bind", home.path, home.path, "--bind", cache, cache]
     for path in read_only:
         base += ["--ro-bind", path, path]
