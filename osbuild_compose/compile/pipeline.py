@@ -71,7 +71,7 @@ def _context(
         # The base system is the same for all blueprints that do not replace the archive, whatever they add to it.
         "base_repositories": read or (mirrors if default else own),
         "repositories": read or ((*mirrors, *own) if default else own),
-        "image_repositories": (*release.repositories, *own) if default else own,
+        "own_repositories": own,
         "services": _services(blueprint, release),
         "image": {
             "format": image_format,

@@ -8,10 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from osbuild_compose.blueprint import load, size
-from osbuild_compose.blueprint.model import Blueprint, File, Format
+from osbuild_compose.blueprint.model import Blueprint, File, Firewall, FirewallServices, Format, Selinux
 from osbuild_compose.document import read
 from osbuild_compose.errors import ComposeError, InputError
-from osbuild_compose.repository import DebRepository
+from osbuild_compose.repository import DebRepository, RpmRepository
 
 DISTROS = ["debian-12"]
 HEAD = "name: web\ndistro: debian-12\n"
@@ -88,6 +88,25 @@ def test_repositories(tmp_path: Path) -> None:
     assert repositories.default
     assert repositories.own == (DebRepository("http://a", ("s",), keys=(armour,), check_valid_until=False),)
     assert not loaded(HEAD + "repositories: [{url: http://a, suites: [s]}]\n").repositories.default
+
+
+def test_repositories_of_the_rpm_kind(tmp_path: Path) -> None:
+    armour = "-----BEGIN PGP PUBLIC KEY BLOCK-----\nabc\n"
+    (tmp_path / "key.asc").write_text(armour)
+    text = (
+        HEAD + "repositories: [{id: a, baseurl: http://a, keys: [key.asc], priority: 3}, {id: b, metalink: http://b}]\n"
+    )
+    assert loaded(text, tmp_path).repositories.own == (
+        RpmRepository("a", baseurl="http://a", keys=(armour,), priority=3),
+        RpmRepository("b", metalink="http://b"),
+    )
+
+
+def test_firewall_and_selinux() -> None:
+    wanted = loaded(HEAD + 'firewall: {ports: ["1:tcp"], services: {enabled: [http]}}\nselinux: permissive\n')
+    assert wanted.firewall == Firewall(("1:tcp",), FirewallServices(("http",)))
+    assert wanted.selinux is Selinux.PERMISSIVE
+    assert loaded(HEAD + "firewall: {}\n").firewall == Firewall()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from osbuild_compose.cli import app
 
 REPO = Path(__file__).resolve().parents[3]
 SAMPLE = REPO / "blueprints/debian-minimal.yaml"
+FEDORA = REPO / "blueprints/fedora-web-server.yaml"
 # A pipeline that needs no tools, no network and no privileges to be planned or refused.
 NOOP = {"stages": [{"name": "org.osbuild.noop", "options": {}}]}
 
@@ -70,6 +71,20 @@ def test_mirror_of_the_environment() -> None:
     )
     urls = [item["url"] for item in json.loads(done.stdout)["stages"][0]["options"]["repositories"]]
     assert urls == ["http://e.example/debian", "http://s.example"]
+
+
+def test_repositories_of_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("-----BEGIN PGP PUBLIC KEY BLOCK-----\n")
+    arguments = ["--repo", "a=http://a.example/os", "--repo-key", tmp_path / "key"]
+    done = compose("render", FEDORA, *arguments)
+    assert done.returncode == 0, done.stderr
+    repos = json.loads(done.stdout)["stages"][0]["options"]["repos"]
+    assert repos == [{"baseurl": "http://a.example/os", "gpgkey": "-----BEGIN PGP PUBLIC KEY BLOCK-----\n"}]
+    wrong(compose("render", SAMPLE, *arguments), "--repo: debian-12 takes no repositories of the RPM kind")
+    wrong(
+        compose("render", FEDORA, "--security-mirror", "http://a"), "fedora-43 has no mirrors of its own for security"
+    )
+    wrong(compose("render", FEDORA, "--repo-key", "gone"), "--repo-key is the key of a --repo")
 
 
 def test_set() -> None:

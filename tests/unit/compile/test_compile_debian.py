@@ -4,26 +4,20 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from compiling import CATALOG, REPO, blueprint, check_options, compiled, files, names, options
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft7Validator
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.model import Blueprint, File, Format, User
 from osbuild_compose.compile import identity, pipeline
-from osbuild_compose.distro import catalog, mirrors
 from osbuild_compose.distro.host_apt import HostApt
-from osbuild_compose.distro.mirrors import Mirrors
-from osbuild_compose.document import read
 from osbuild_compose.errors import InputError
 from osbuild_compose.repository import DebRepository
 
-REPO = Path(__file__).resolve().parents[3]
 SAMPLES = sorted((REPO / "blueprints").glob("debian-*.yaml"))
-CATALOG = catalog.find()
 EVERYTHING = """
 name: everything
 distro: debian-12
@@ -53,24 +47,6 @@ formats: [raw, tar.zst]
 """.replace("[KEY]", '["-----BEGIN PGP PUBLIC KEY BLOCK-----\\n\\nabc\\n"]')
 
 
-def blueprint(text: str) -> Blueprint:
-    return load.check(read.parse(text.encode(), "b.yaml"), CATALOG.releases)
-
-
-def compiled(wanted: Blueprint, image_format: Format = Format.QCOW2, host: HostApt | None = None) -> dict[str, Any]:
-    repositories = mirrors.resolve(CATALOG.release(wanted.distro), Mirrors(), lambda _: host or HostApt())
-    return pipeline.compile_blueprint(wanted, image_format, CATALOG, repositories)
-
-
-def options(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    return [stage["options"] for stage in document["stages"] if stage["name"] == name]
-
-
-def files(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    stages = options(document, "org.osbuild-compose.files")
-    return {file["path"]: file for stage in stages for file in stage.get("files", [])}
-
-
 MINIMAL = Blueprint(name="web", distro="debian-12")
 
 
@@ -78,39 +54,19 @@ MINIMAL = Blueprint(name="web", distro="debian-12")
 @pytest.mark.parametrize("image_format", [Format.QCOW2, Format.VPC, Format.RAW_XZ, Format.TAR, Format.TAR_XZ])
 def test_options_fit_the_stages_schemas(path: Path | None, image_format: Format) -> None:
     wanted = load.load(path, CATALOG.releases) if path else blueprint(EVERYTHING)
-    document = compiled(wanted, image_format)
-    assert set(document) == {"name", "stages", "assembler"}
-    programs = [("stages", stage) for stage in document["stages"]] + [("assemblers", document["assembler"])]
-    for kind, program in programs:
-        assert set(program) == {"name", "options"}
-        meta = json.loads((REPO / kind / f"{program['name']}.meta.json").read_text())
-        Draft7Validator(meta["schema"]).validate(program["options"])
+    check_options(compiled(wanted, image_format))
 
 
 def test_samples_are_there_and_begin_with_their_schema() -> None:
     assert len(SAMPLES) >= 3
-    for path in SAMPLES:
+    for path in (REPO / "blueprints").glob("*.yaml"):
         assert path.read_text().startswith("# yaml-language-server: $schema=../schemas/blueprint.schema.json\n")
 
 
 def test_order_keeps_the_cache() -> None:
-    names = [stage["name"] for stage in compiled(blueprint(EVERYTHING))["stages"]]
-    assert [name.rpartition(".")[2] for name in names] == [
-        *(
-            "apt",
-            "apt",
-            "locale",
-            "keymap",
-            "timezone",
-            "hostname",
-            "groups",
-            "users",
-            "files",
-            "fstab",
-            "grub",
-        ),
-        *("files", "systemd", "script", "script"),
-    ]
+    assert " ".join(names(compiled(blueprint(EVERYTHING)))) == (
+        "apt apt locale keymap timezone hostname groups users files fstab grub files systemd script script"
+    )
 
 
 def test_the_base_system_is_the_same_for_all_blueprints_of_a_release() -> None:
@@ -233,6 +189,27 @@ def test_same_input_same_bytes_and_names_tell_images_apart() -> None:
     assert identity.uuid_for("web", "root file system") == "d0b305e1-b196-516e-a448-a156998a2250"
     assert identity.disk_id_for("web") == "0x21cc853b"
     assert identity.uuid_for("web2", "root file system") != identity.uuid_for("web", "root file system")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("firewall: {}\n", "b.yaml:3:1: debian-12 cannot do `firewall`: "),
+        ("selinux: permissive\n", "b.yaml:3:1: debian-12 cannot do `selinux`: "),
+        (
+            "repositories: [default, {id: a, baseurl: http://a}]\n",
+            "b.yaml:3:25: debian-12 takes packages from repositories of the Debian kind",
+        ),
+    ],
+)
+def test_what_debian_cannot_do_is_refused_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        compiled(blueprint(f"name: a\ndistro: debian-12\n{text}"))
+    assert str(caught.value).startswith(message)
+    assert caught.value.location
+    assert compiled(blueprint("name: a\ndistro: debian-12\nselinux: disabled\n")) == compiled(
+        replace(MINIMAL, name="a")
+    )
 
 
 def test_an_architecture_that_cannot_be_built_is_told_with_its_place() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from osbuild_compose.distro import catalog
 from osbuild_compose.errors import ComposeError, InputError, TemplateError
+from osbuild_compose.repository import ARMOUR, RpmRepository
 
 LAB = """\
 inherits: debian
@@ -75,3 +76,67 @@ def test_wrong_distro_yaml(tmp_path: Path, text: str, message: str) -> None:
 def test_templates_directory_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no directory"):
         catalog.find([tmp_path / "gone"])
+
+
+RPM = """\
+title: Lab
+architectures: {x86_64: {name: x86_64, kernel: kernel}}
+repositories: [{id: base, baseurl: http://a}, {id: other, metalink: http://b, keys: [OTHER]}]
+releases:
+  lab-1: {title: Lab 1, keys: [keys/lab.asc]}
+  lab-2: {title: Lab 2, repositories: [{id: own, mirrorlist: http://c, keys: [keys/lab.asc]}]}
+""".replace("OTHER", f'"{ARMOUR}\\n"')
+
+
+def test_repositories_and_keys_are_said_once_for_all(tmp_path: Path) -> None:
+    (directory(tmp_path, RPM) / "lab/keys").mkdir()
+    (tmp_path / "lab/keys/lab.asc").write_text(f"{ARMOUR}\nlab\n")
+    found = catalog.find([tmp_path])
+    assert found.release("lab-1").repositories == (
+        RpmRepository("base", baseurl="http://a", keys=(f"{ARMOUR}\nlab\n",)),
+        RpmRepository("other", metalink="http://b", keys=(f"{ARMOUR}\n",)),
+    )
+    assert [
+        repository.id for repository in found.release("lab-2").repositories if isinstance(repository, RpmRepository)
+    ]
+    assert found.releases["lab-1"].is_rpm
+    assert not found.releases["debian-12"].is_rpm
+
+
+@pytest.mark.parametrize(
+    ("key", "message", "hint"),
+    [
+        ("keys/gone.asc", "lab-1: cannot read the key {}/lab/keys/gone.asc: No such file or directory", ""),
+        (
+            "/usr/share/distribution-gpg-keys/lab/gone",
+            "lab-1: cannot read the key /usr/share/distribution-gpg-keys/lab/gone: No such file or directory",
+            "install the package distribution-gpg-keys",
+        ),
+        ("/etc/passwd", "lab-1: /etc/passwd is not an armoured public key", ""),
+    ],
+)
+def test_a_missing_key_matters_only_to_its_release(tmp_path: Path, key: str, message: str, hint: str) -> None:
+    found = catalog.find([directory(tmp_path, RPM.replace("keys/lab.asc", key))])
+    with pytest.raises(TemplateError) as caught:
+        found.release("lab-1")
+    assert caught.value.brief == message.format(tmp_path)
+    assert caught.value.hint == hint
+    assert found.release("debian-12").repositories
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("keys: [keys/lab.asc]}\n  lab-2", "}\n  lab-2", "`lab-1` has a repository without `keys`"),
+        ("baseurl: http://a}", "baseurl: a}", "must be an address"),
+        ("baseurl: http://a}", "baseurl: http://a, metalink: http://b}", "exactly one of"),
+        ("{id: base, ", "{role: main, suites: [s], ", "unknown key `role`"),
+        ("{id: base, baseurl: http://a}", "{role: main, url: http://a, suites: [s]}", "two kinds"),
+        (RPM.split("\n")[2] + "\n", "", "`lab-1` lacks the key `repositories`"),
+    ],
+)
+def test_wrong_repositories(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in RPM
+    with pytest.raises(TemplateError) as caught:
+        catalog.find([directory(tmp_path, RPM.replace(old, new))])
+    assert any(message in error.brief for error in caught.value.each()), [e.brief for e in caught.value.each()]

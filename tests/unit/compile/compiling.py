@@ -1,0 +1,63 @@
+"""Blueprints to pipelines, and what tests look at in them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft7Validator
+
+from osbuild_compose.blueprint import load
+from osbuild_compose.blueprint.model import Blueprint, Format
+from osbuild_compose.compile import pipeline
+from osbuild_compose.distro import catalog, mirrors
+from osbuild_compose.distro.host_apt import HostApt
+from osbuild_compose.distro.mirrors import Mirrors
+from osbuild_compose.document import read
+from osbuild_compose.repository import RpmRepository
+
+REPO = Path(__file__).resolve().parents[3]
+CATALOG = catalog.find()
+
+
+def blueprint(text: str) -> Blueprint:
+    """The blueprint of this text."""
+    return load.check(read.parse(text.encode(), "b.yaml"), CATALOG.releases)
+
+
+def compiled(
+    wanted: Blueprint,
+    image_format: Format = Format.QCOW2,
+    *,
+    host: HostApt | None = None,
+    mirror: str | None = None,
+    instead: tuple[RpmRepository, ...] = (),
+) -> dict[str, Any]:
+    """The pipeline on a machine whose apt is set up as `host` says, with --mirror and --repo as given."""
+    repositories = mirrors.resolve(CATALOG.release(wanted.distro), Mirrors(mirror), lambda _: host or HostApt())
+    return pipeline.compile_blueprint(wanted, image_format, CATALOG, repositories, instead)
+
+
+def names(document: dict[str, Any]) -> list[str]:
+    """The stages' names without what comes before their last dot."""
+    return [stage["name"].rpartition(".")[2] for stage in document["stages"]]
+
+
+def options(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The options of all stages of that name."""
+    return [stage["options"] for stage in document["stages"] if stage["name"] == name]
+
+
+def files(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """All files that the pipeline writes, by their paths."""
+    stages = options(document, "org.osbuild-compose.files")
+    return {file["path"]: file for stage in stages for file in stage.get("files", [])}
+
+
+def check_options(document: dict[str, Any]) -> None:
+    """Fail unless the document is a pipeline whose options are what the stages and the assembler take."""
+    assert set(document) == {"name", "stages", "assembler"}
+    programs = [("stages", stage) for stage in document["stages"]] + [("assemblers", document["assembler"])]
+    for kind, program in programs:
+        assert set(program) == {"name", "options"}
+        meta = json.loads((REPO / kind / f"{program['name']}.meta.json").read_text())
+        Draft7Validator(meta["schema"]).validate(program["options"])
