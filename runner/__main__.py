@@ -9,43 +9,38 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from runner.errors import Kind, RunnerError, input_error
 from runner.events import Broadcast, Listener, Monitor, Printer
 from runner.manifest import v1
 from runner.session import Session, Settings
+from runner.sources.fetch import read_secrets
+from runner.store.size import parse_size
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line's definition."""
     parse = argparse.ArgumentParser(prog="python3 -m runner", description="Build operating system images")
-    parse.add_argument("pipeline", metavar="PIPELINE", help="JSON file with the pipeline to build, or - for stdin")
-    parse.add_argument("--build-env", metavar="ENV", help="JSON file that describes the build environment")
-    parse.add_argument(
-        "--store", metavar="DIRECTORY", default=".osbuild", help="where trees and images are kept (default: .osbuild)"
-    )
-    parse.add_argument(
-        "-l",
-        "--libdir",
-        metavar="DIRECTORY",
-        action="append",
-        default=[],
-        help="directory with stages and assemblers, before the built-in ones (repeatable)",
-    )
-    parse.add_argument("--json", action="store_true", help="print the result as one JSON document")
-    parse.add_argument("--output-directory", metavar="DIRECTORY", help="put what the assembler makes there")
-    parse.add_argument(
-        "--inspect", action="store_true", help="print the pipeline with the ids of its parts, run nothing"
-    )
-    parse.add_argument("--plan", action="store_true", help="print what would be done and why, as JSON; run nothing")
-    parse.add_argument(
-        "--monitor-fd", metavar="FD", type=int, help="file descriptor for events, one JSON object a line"
-    )
-    parse.add_argument(
-        "--scratch", metavar="DIRECTORY", help="where trees are worked on (default: tmpfs if it has room)"
-    )
-    parse.add_argument("--no-overlay", action="store_true", help="make trees by copying, even where overlayfs works")
+    add = parse.add_argument
+    add("pipeline", metavar="PIPELINE", nargs="+", help="JSON file with a pipeline to build, or - for stdin")
+    add("--build-env", metavar="ENV", help="JSON file that describes the build environment")
+    add("--store", metavar="DIRECTORY", default=".osbuild", help="where layers and images are kept (default: .osbuild)")
+    add("-l", "--libdir", metavar="DIRECTORY", action="append", default=[], help="stages and assemblers of your own")
+    add("--json", action="store_true", help="print the result as one JSON document")
+    add("--output-directory", metavar="DIRECTORY", help="put what the assembler makes there")
+    add("--export", metavar="ID", action="append", default=[], help="put this tree there as well, as a directory")
+    add("--checkpoint", metavar="ID", action="append", default=[], help="keep this tree in the store (all are kept)")
+    add("--sources", metavar="FILE", help="JSON file with sources, in place of those in the manifest")
+    add("--secrets", metavar="FILE", help="JSON file with what fetching sources needs: certificates, user, header")
+    add("--inspect", action="store_true", help="print the pipeline with the ids of its parts, run nothing")
+    add("--plan", action="store_true", help="print what would be done and why, as JSON; run nothing")
+    add("--monitor-fd", metavar="FD", type=int, help="file descriptor for events, one JSON object a line")
+    add("--scratch", metavar="DIRECTORY", help="where trees are worked on (default: tmpfs if it has room)")
+    add("--no-overlay", action="store_true", help="make trees by copying, even where overlayfs works")
+    add("--jobs", metavar="N", type=int, default=2, help="how many pipelines are built at a time (default: 2)")
+    add("--cache-size", metavar="SIZE", default="32G", help="bound of the store, 0 for none (default: 32G)")
+    add("--debug-shell", action="store_true", help="when a stage fails, a shell in its sandbox on the terminal")
     return parse
 
 
@@ -74,11 +69,12 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 
 def _main(args: argparse.Namespace, session: Session) -> None:
-    document = v1.decode(_read(args.pipeline), args.pipeline)
-    build_env = v1.decode(_read(args.build_env), args.build_env) if args.build_env else None
-    manifest = v1.load(document, build_env)
+    build_env = _document(args.build_env)
+    sources = _document(args.sources)
+    manifests = [v1.load(v1.decode(_read(path), path), build_env, sources) for path in args.pipeline]
     if args.inspect:
-        print(json.dumps(v1.describe(manifest.pipeline), indent=2, sort_keys=True))
+        for manifest in manifests:
+            print(json.dumps(v1.describe_manifest(manifest), indent=2, sort_keys=True))
         return
     settings = Settings(
         store=Path(args.store).absolute(),
@@ -86,11 +82,21 @@ def _main(args: argparse.Namespace, session: Session) -> None:
         output_directory=Path(args.output_directory).absolute() if args.output_directory else None,
         scratch=Path(args.scratch).absolute() if args.scratch else None,
         overlay=not args.no_overlay,
+        debug_shell=args.debug_shell,
+        jobs=1 if args.debug_shell else args.jobs,
+        exports=tuple(args.export),
+        checkpoints=tuple(args.checkpoint),
+        secrets=read_secrets(_document(args.secrets) or {}),
+        cache_size=parse_size(args.cache_size),
     )
     if args.plan:
-        print(json.dumps({"actions": [action.fields() for action in session.plan(manifest, settings)]}, indent=2))
+        print(json.dumps({"actions": [action.fields() for action in session.plan(manifests, settings)]}, indent=2))
         return
-    session.build(manifest, settings)
+    session.build(manifests, settings)
+
+
+def _document(path: str | None) -> Any:
+    return None if path is None else v1.decode(_read(path), path)
 
 
 def _read(path: str) -> bytes:

@@ -16,6 +16,9 @@ from runner.manifest.model import What
 from runner.plan import Act, Action, Line, Step
 from runner.sandbox import bwrap, process
 from runner.sandbox.buildroot import BuildRoot, prepare
+from runner.sources.fetch import Fetcher
+from runner.sources.model import Source
+from runner.stop import Stop
 from runner.store import files
 from runner.store.layer import CorruptLayerError
 from runner.store.scratch import Scratch
@@ -37,15 +40,34 @@ class Result:
     returncode: int = 0
 
 
+@dataclass(frozen=True)
+class Rooms:
+    """Where and with what all pipelines of a run are built.
+
+    scratch is where the programs' own /var and other passing things go. debug_shell asks for a shell on the terminal
+    in the sandbox of a step that failed.
+    """
+
+    store: Store
+    scratch: Scratch
+    trees: Trees
+    fetcher: Fetcher
+    debug_shell: bool = False
+
+
 class Executor:
     """Carries out the actions of a plan against one store."""
 
-    def __init__(self, store: Store, scratch: Scratch, trees: Trees, tell: Listener) -> None:
-        """scratch is where the programs' own /var and other passing things go."""
-        self._store = store
-        self._scratch = scratch
-        self._trees = trees
+    def __init__(self, rooms: Rooms, sources: Mapping[str, Source], tell: Listener, stop: Stop) -> None:
+        """sources are the manifest's, by checksum; stop ends what runs, from another thread."""
+        self._store = rooms.store
+        self._scratch = rooms.scratch
+        self._trees = rooms.trees
+        self._fetcher = rooms.fetcher
+        self._debug_shell = rooms.debug_shell
+        self._sources = sources
         self._tell = tell
+        self._stop = stop
         self._archiver = _Archiver()
         self.results: list[Result] = []
 
@@ -166,11 +188,28 @@ class Executor:
     @contextlib.contextmanager
     def _view(self, step: Step, tree: Path, output: Path | None = None) -> Iterator[bwrap.View]:
         """What the step's program sees, with a /var of its own."""
-        with self._scratch.workplace() as var:
+        with self._scratch.workplace() as var, self._source_files(step) as sources:
             for name, mode in (("", 0o755), ("tmp", 0o1777), ("lib", 0o755), ("cache", 0o755)):
                 (var / name).mkdir(exist_ok=True)
                 (var / name).chmod(mode)
-            yield bwrap.View(tree, var, output, self._store.downloads if step.program.network else None)
+            yield bwrap.View(tree, var, output, self._store.downloads if step.program.network else None, sources)
+
+    @contextlib.contextmanager
+    def _source_files(self, step: Step) -> Iterator[Path | None]:
+        """A directory with the source files that the step's options name, below their sources' names; None without."""
+        if not step.ingredients.sources:
+            yield None
+            return
+        self._fetcher.wait()
+        directory = self._store.scratch()
+        try:
+            for checksum in step.ingredients.sources:
+                source = self._sources[checksum]
+                (directory / source.name).mkdir(exist_ok=True)
+                (directory / source.name / checksum).hardlink_to(self._fetcher.path(source))
+            yield directory
+        finally:
+            files.remove_tree(directory)
 
     def _execute(self, step: Step, root: BuildRoot, view: bwrap.View, arguments: Mapping[str, Any]) -> None:
         """Run the step's program in its sandbox. Raises RunnerError when it fails, with the end of its log."""
@@ -185,12 +224,16 @@ class Executor:
                 fds=fds,
             )
 
+        full = {**arguments, "options": dict(stage.options)}
+        if view.sources is not None:
+            full["sources"] = bwrap.SOURCES
         started = time.monotonic()
         ended = process.run(
             argv,
-            {**arguments, "options": dict(stage.options)},
+            full,
             lambda line: self._tell("log", id=stage.id, name=stage.name, line=line),
             lambda report: self._tell("progress", id=stage.id, name=stage.name, **report),
+            self._stop,
         )
         seconds = time.monotonic() - started
         success = ended.returncode == 0
@@ -209,6 +252,9 @@ class Executor:
             returncode=ended.returncode,
             why=why,
         )
+        if self._debug_shell:
+            self._tell("note", message=f"a shell in the sandbox of {stage.name}; the tree is at {bwrap.TREE}")
+            process.shell(lambda fds: [*bwrap.without_program(argv(fds)), "/bin/sh", "-i"], full)
         raise stage_failure(step, why, tail)
 
 

@@ -10,6 +10,7 @@ from runner.manifest.identity import Ingredients
 from runner.manifest.model import Manifest, Pipeline, Stage
 from runner.plan import Line, Step
 from runner.sandbox.bwrap import environment
+from runner.sources.model import named_in
 
 # Used where nobody says otherwise: a fixed time, since two builds of the same input must give the same bytes.
 DEFAULT_EPOCH = 1735689600  # 2025-01-01 00:00 UTC
@@ -46,7 +47,9 @@ def lay_out(manifest: Manifest, library: Library, bases: Mapping[str, tuple[str,
             program=program.digest,
             build=build,
             parent=parent,
-            sources={},
+            sources={
+                checksum: manifest.sources[checksum].digest for checksum in named_in(stage.options, manifest.sources)
+            },
             architecture=platform.machine(),
             source_date_epoch=epoch,
             network=program.network,

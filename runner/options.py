@@ -5,27 +5,22 @@ from difflib import get_close_matches
 from typing import Any
 
 from runner.errors import RunnerError, environment_error, input_error
-from runner.libdir import Library
-from runner.manifest.model import Manifest
+from runner.plan import Action
 
 MAX_TOLD = 20
 
 
-def check(manifest: Manifest, library: Library, ids: Iterable[str]) -> None:
-    """Check the options of the steps with these ids. Raises RunnerError (input) that tells all mistakes at once."""
-    wanted = set(ids)
+def check(actions: Iterable[Action]) -> None:
+    """Check the options of the steps that are going to run. Raises RunnerError (input) with all mistakes at once."""
     problems: list[str] = []
-    for pipeline in manifest.pipelines():
-        for step in pipeline.steps():
-            if step.id not in wanted:
-                continue
-            program = library.find(step.what, step.name)
-            problems += [f"{step.name}: {problem}" for problem in _problems(program.schema, dict(step.options))]
+    for action in actions:
+        stage = action.step.stage
+        problems += [f"{stage.name}: {text}" for text in _problems(action.step.program.schema, dict(stage.options))]
     if problems:
         raise input_error(
             problems[0] if len(problems) == 1 else f"{len(problems)} mistakes in the options of stages",
             details=[] if len(problems) == 1 else problems[:MAX_TOLD],
-            hint=f"`compose stages show {problems[0].split(':')[0]}` lists the options",
+            hint=f"the schema of the options is in {problems[0].split(':')[0]}.meta.json",
         )
 
 

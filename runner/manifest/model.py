@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from runner.sources.model import Source
+
 
 class What(StrEnum):
     """The two kinds of program that a pipeline runs; also the directory of a libdir that holds them."""
@@ -60,10 +62,10 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A whole document: the pipeline and where its sources come from (source name to its options)."""
+    """A whole document: the pipeline, and the files that its stages may name, by checksum."""
 
     pipeline: Pipeline
-    sources: Mapping[str, Any]
+    sources: Mapping[str, Source]
 
     def pipelines(self) -> Iterator[Pipeline]:
         """Every pipeline, the innermost build pipeline first, so each comes before those that need it."""

@@ -6,12 +6,14 @@ Nothing is ignored: an unknown key is an error that names its path.
 
 import difflib
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
 from runner.errors import RunnerError, input_error
 from runner.manifest.identity import osbuild_id
 from runner.manifest.model import Manifest, Pipeline, Stage, What
+from runner.sources.model import parse as parse_sources
 
 PIPELINE_KEYS = ("name", "base", "build", "stages", "assembler")
 MAX_DEPTH = 32
@@ -35,23 +37,37 @@ def decode(text: str | bytes, origin: str = "pipeline") -> Any:
         raise input_error(f"{origin}: nested too deeply") from None
 
 
-def load(document: Any, build_env: Any = None) -> Manifest:
+def load(document: Any, build_env: Any = None, sources: Any = None) -> Manifest:
     """Turn a decoded document into a manifest.
 
     build_env is the decoded document of --build-env ({"pipeline", "runner"} or a pipeline by itself); it becomes the
-    build root of the innermost pipeline. Raises RunnerError (input), with the path of what is wrong.
+    build root of the innermost pipeline. sources is the decoded document of --sources, which stands in for the
+    manifest's own. Raises RunnerError (input), with the path of what is wrong.
     """
     top = _mapping(document, "")
     env = None if build_env is None else _build(build_env, "build-env", None, 0)
+    path = ""
     if "pipeline" in top:
         _known(top, ("pipeline", "sources"), "")
-        sources = _mapping(top.get("sources") or {}, "sources")
-        return Manifest(_pipeline(top["pipeline"], "pipeline", env, 0), sources)
-    return Manifest(_pipeline(top, "", env, 0), {})
+        sources = top.get("sources") if sources is None else sources
+        top, path = top["pipeline"], "pipeline"
+    return Manifest(_pipeline(top, path, env, 0), parse_sources(_mapping(sources or {}, "sources")))
 
 
-def describe(pipeline: Pipeline) -> dict[str, Any]:
-    """The pipeline as JSON with the ids of all its parts; nothing of the document is lost."""
+def describe_manifest(manifest: Manifest, *, ids: bool = True) -> dict[str, Any]:
+    """The manifest as JSON, by itself or with the ids of all its parts; nothing of the document is lost."""
+    if not manifest.sources:
+        return describe(manifest.pipeline, ids=ids)
+    shown: dict[str, Any] = {}
+    for checksum, source in manifest.sources.items():
+        items = "urls" if source.data is None else "items"
+        value = source.url if source.data is None else {"encoding": "base64", "data": b64encode(source.data).decode()}
+        shown.setdefault(source.name, {}).setdefault(items, {})[checksum] = value
+    return {"pipeline": describe(manifest.pipeline, ids=ids), "sources": shown}
+
+
+def describe(pipeline: Pipeline, *, ids: bool = True) -> dict[str, Any]:
+    """The pipeline as JSON, by itself or with the ids of all its parts."""
     shown: dict[str, Any] = {}
     if pipeline.name:
         shown["name"] = pipeline.name
@@ -59,20 +75,22 @@ def describe(pipeline: Pipeline) -> dict[str, Any]:
         shown["base"] = pipeline.base
     if pipeline.build or pipeline.runner:
         shown["build"] = {
-            **({"pipeline": describe(pipeline.build)} if pipeline.build else {}),
+            **({"pipeline": describe(pipeline.build, ids=ids)} if pipeline.build else {}),
             **({"runner": pipeline.runner} if pipeline.runner else {}),
         }
     if pipeline.stages:
-        shown["stages"] = [_describe_step(stage) for stage in pipeline.stages]
+        shown["stages"] = [_describe_step(stage, ids=ids) for stage in pipeline.stages]
     if pipeline.assembler:
-        shown["assembler"] = _describe_step(pipeline.assembler)
-    shown["tree_id"] = pipeline.tree_id
-    shown["output_id"] = pipeline.output_id
+        shown["assembler"] = _describe_step(pipeline.assembler, ids=ids)
+    if ids:
+        shown["tree_id"] = pipeline.tree_id
+        shown["output_id"] = pipeline.output_id
     return shown
 
 
-def _describe_step(stage: Stage) -> dict[str, Any]:
-    return {"name": stage.name, "id": stage.id, "options": dict(stage.options)}
+def _describe_step(stage: Stage, *, ids: bool) -> dict[str, Any]:
+    shown = {"name": stage.name, "options": dict(stage.options)}
+    return {**shown, "id": stage.id} if ids else shown
 
 
 def _pipeline(value: Any, path: str, env: tuple[Pipeline | None, str | None] | None, depth: int) -> Pipeline:

@@ -1,7 +1,7 @@
 """The bubblewrap command line for one stage (DESIGN section 6)."""
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,12 +47,16 @@ TOOLS = {"bwrap": "bubblewrap", "tar": "tar", "zstd": "zstd"}
 
 @dataclass(frozen=True)
 class View:
-    """What one step sees: its tree (writable for a stage), its own /var, and where an assembler writes."""
+    """What one step sees: its tree (writable for a stage), its own /var, and where an assembler writes.
+
+    downloads is the writable cache of steps with network, sources the read-only files that its options name.
+    """
 
     tree: Path
     var: Path
     output: Path | None = None
     downloads: Path | None = None
+    sources: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,8 @@ def command(
         argv += ["--bind", str(view.output), OUTPUT]
     if view.downloads is not None:
         argv += ["--bind", str(view.downloads), DOWNLOADS]
+    if view.sources is not None:
+        argv += ["--ro-bind", str(view.sources), SOURCES]
     argv += ["--ro-bind-data", str(fds.arguments), ARGUMENTS]
     argv += ["--cap-drop", "ALL"]
     for capability in (*CAPABILITIES, *program.capabilities):
@@ -102,6 +108,11 @@ def command(
     for name, value in {**env, "COMPOSE_PROGRESS_FD": str(fds.progress)}.items():
         argv += ["--setenv", name, value]
     return [*argv, "--", f"{API}/lib/{DIRECTORIES[program.what]}/{program.name}"]
+
+
+def without_program(argv: Sequence[str]) -> list[str]:
+    """The command line of a sandbox up to where its program stands, with the terminal's job control left on."""
+    return [word for word in argv[:-1] if word != "--new-session"]
 
 
 def check_tools(programs: Iterable[Program]) -> None:

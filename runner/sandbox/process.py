@@ -12,6 +12,7 @@ from typing import Any
 
 from runner.sandbox.bwrap import Descriptors
 from runner.sandbox.seccomp import filter_program
+from runner.stop import Stop
 
 CHUNK = 1 << 16
 MAX_LINE = 1 << 16
@@ -30,11 +31,13 @@ def run(
     arguments: Mapping[str, Any],
     on_line: Callable[[str], None],
     on_progress: Callable[[Mapping[str, Any]], None],
+    stop: Stop,
 ) -> Ended:
     """Run a sandbox to its end.
 
     make_argv gets the descriptors that the sandbox inherits. on_line gets each line as it is printed; on_progress each
     progress object. When this is left by an exception the sandbox is killed first, and all that ran in it is gone.
+    stop ends it from another thread; then RunnerError (interrupted) is raised.
     """
     data = json.dumps(arguments).encode()
     with contextlib.ExitStack() as stack:
@@ -53,7 +56,8 @@ def run(
         )
         os.close(progress_in)
         try:
-            output = _follow(process, progress_out, on_line, on_progress)
+            with stop.watching(process):
+                output = _follow(process, progress_out, on_line, on_progress)
         except BaseException:
             process.kill()
             raise
@@ -64,7 +68,18 @@ def run(
                 pass
             process.stdout.close()
             process.wait()
+        stop.check()
         return Ended(_status(process.returncode), output)
+
+
+def shell(make_argv: Callable[[Descriptors], list[str]], arguments: Mapping[str, Any]) -> None:
+    """Run a sandbox on the terminal until the person leaves it."""
+    with contextlib.ExitStack() as stack:
+        file_fd = _memory_file(stack, json.dumps(arguments).encode())
+        rules = filter_program()
+        seccomp = _memory_file(stack, rules) if rules else None
+        keep = (file_fd, *((seccomp,) if seccomp is not None else ()))
+        subprocess.run(make_argv(Descriptors(file_fd, 2, seccomp)), check=False, pass_fds=keep)
 
 
 def _status(returncode: int) -> int:

@@ -118,6 +118,20 @@ class Scratch:
                 mark.unlink()
 
 
+def clear_scratch(store: Store) -> None:
+    """Remove the scratch directories in memory and beside the store that belong to this store and nobody uses."""
+    for directory in (*SHM.glob("osbuild-compose-*"), store.root / "scratch"):
+        try:
+            if directory.is_symlink() or Path((directory / OWNER).read_text()) != store.root:
+                continue
+            lock = files.open_lock(directory / "lock")
+        except OSError:
+            continue  # another user's, or none
+        if files.try_lock(lock):
+            files.remove_tree(directory)
+        os.close(lock)
+
+
 def _remove_orphans(root: Path) -> None:
     """Remove this user's other scratch directories in memory whose store is gone, and that nobody uses."""
     if root.parent != SHM:
@@ -139,13 +153,21 @@ def default_root(store: Path, uid: int) -> Path:
 
     uid is the user's real one, outside of any user namespace.
     """
-    meminfo = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-    available = int(meminfo["MemAvailable"].split()[0]) << 10
-    try:
-        free = shutil.disk_usage(SHM).free
-    except OSError:
-        free = 0
-    if min(available, free) < MEMORY_FOR_TMPFS:
+    if min(available_memory(), free_in_memory()) < MEMORY_FOR_TMPFS:
         return store / "scratch"
     name = hashlib.sha256(os.fsencode(store)).hexdigest()[:8]
     return SHM / f"osbuild-compose-{uid}-{name}"
+
+
+def available_memory() -> int:
+    """Bytes of memory that programs can still have, proc_meminfo(5)."""
+    meminfo = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(meminfo["MemAvailable"].split()[0]) << 10
+
+
+def free_in_memory() -> int:
+    """Bytes free on the machine's tmpfs; 0 where there is none."""
+    try:
+        return shutil.disk_usage(SHM).free
+    except OSError:
+        return 0

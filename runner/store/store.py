@@ -18,18 +18,18 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from runner.errors import build_error, environment_error
 from runner.manifest.model import Pipeline
-from runner.plan import PastStep, Step, StoreState
-from runner.store import files
+from runner.plan import Step, StoreState
+from runner.store import cache, files
+from runner.store.history import History
 from runner.store.layer import Archive, Survey, pack
 
-KEPT_BUILDS = 64
 BUSY_HINT = "choose a directory of your own with --store"
 
 
@@ -79,6 +79,7 @@ class Store:
         self.builds = root / "builds"
         self.downloads = root / "downloads"
         self.tmp = root / "tmp"
+        self._history = History(self.builds)
         self._locks = root / "locks"
         try:
             for directory in (self.layers, self.outputs, self.refs, self.builds, self.downloads, self.tmp, self._locks):
@@ -116,7 +117,7 @@ class Store:
     def state(self) -> StoreState:
         """A snapshot of the store for planning."""
         layers = _complete(self.layers)
-        return StoreState(layers, _complete(self.outputs), self._trees(), self._history())
+        return StoreState(layers, _complete(self.outputs), Trees(self), self._history.load())
 
     def layer(self, key: str) -> LayerInfo | None:
         """What is known of a layer; None when it is not in the store."""
@@ -203,28 +204,34 @@ class Store:
 
     def remember(self, pipeline: Pipeline, steps: tuple[Step, ...]) -> None:
         """Keep what this build was made of, so that the next plan can say what changed."""
-        record = [
-            {"name": step.stage.name, "key": step.key, "ingredients": json.loads(step.ingredients.canonical())}
-            for step in steps
-        ]
-        data = json.dumps({"name": pipeline.name, "steps": record}, sort_keys=True).encode()
-        path = self.builds / f"{hashlib.sha256(data).hexdigest()}.json"
-        if path.exists():
-            os.utime(path)
-            return
-        files.write_atomic(path, data)
-        for old in _newest_first(self.builds)[KEPT_BUILDS:]:
-            old.unlink(missing_ok=True)
+        self._history.add(pipeline.name, steps)
 
-    def _history(self) -> list[tuple[PastStep, ...]]:
-        history = []
-        for path in _newest_first(self.builds):
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                history.append(tuple(PastStep(**step) for step in json.loads(path.read_bytes())["steps"]))
-        return history
+    def touch(self, keys: Iterable[str]) -> None:
+        """Note that layers and outputs were used now; what was not used for longest is removed first."""
+        for key in keys:
+            for directory in (self.layers, self.outputs):
+                with contextlib.suppress(FileNotFoundError):
+                    os.utime(directory / f"{key}.json")
 
-    def _trees(self) -> "Trees":
-        return Trees(self)
+    def keep_failed(self, manifest: bytes) -> Path:
+        """Keep the manifest of a build that failed; returns where."""
+        path = self.root / "failed" / f"{hashlib.sha256(manifest).hexdigest()[:12]}.json"
+        path.parent.mkdir(exist_ok=True)
+        files.write_atomic(path, manifest)
+        return path
+
+    def only_user(self) -> bool:
+        """Whether no other process has the store open; then none gets in until this one closes it."""
+        return files.try_lock(self._use)
+
+    def bound(self, size: int, held: set[str]) -> None:
+        """Remove what was not used for longest until at most `size` bytes are left (0: no bound).
+
+        Keys in `held` stay, and everything does while other processes use the store.
+        """
+        if size and files.try_lock(self._use):
+            cache.prune(self, cache.entries(self), keep_bytes=size, held=held)
+            fcntl.flock(self._use, fcntl.LOCK_SH)
 
 
 class Trees(Mapping[str, tuple[str, ...]]):
@@ -260,16 +267,6 @@ class Trees(Mapping[str, tuple[str, ...]]):
 
 def _complete(directory: Path) -> frozenset[str]:
     return frozenset(name.removesuffix(".json") for name in os.listdir(directory) if name.endswith(".json"))
-
-
-def _newest_first(directory: Path) -> list[Path]:
-    def age(path: Path) -> int:
-        try:
-            return path.stat().st_mtime_ns
-        except FileNotFoundError:
-            return 0
-
-    return sorted(directory.glob("*.json"), key=age, reverse=True)
 
 
 def _fingerprints(directory: Path) -> dict[str, list[int]]:

@@ -8,9 +8,11 @@ import pytest
 
 from runner import options
 from runner.errors import Kind, RunnerError
+from runner.layout import lay_out
 from runner.libdir import Library
 from runner.manifest import v1
 from runner.manifest.model import What
+from runner.plan import StoreState, plan
 
 SCHEMA = {
     "type": "object",
@@ -36,8 +38,9 @@ def libdir(tmp_path: Path) -> Path:
 
 def check(libdir: Path, stage_options: Any) -> RunnerError | None:
     manifest = v1.load({"stages": [{"name": "my.stage", "options": stage_options}]})
+    lines = lay_out(manifest, Library([libdir]), {}, epoch=0)
     try:
-        options.check(manifest, Library([libdir]), [stage.id for stage in manifest.pipeline.stages])
+        options.check(plan(lines, StoreState()))
     except RunnerError as error:
         return error
     return None

@@ -1,0 +1,213 @@
+"""Getting source files into the store: in parallel, resumed where they broke off, retried, and checked on every use."""
+
+import contextlib
+import hashlib
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from runner.errors import Kind, RunnerError, build_error, environment_error, input_error
+from runner.events import Listener
+from runner.sources.model import Source
+from runner.store.store import Store
+
+PARALLEL = 8
+ATTEMPTS = 3
+# What --secrets may say of a source, and curl's option for it: passed by standard input, not on a command line.
+SECRETS = {
+    "ssl_ca_cert": "cacert",
+    "ssl_client_cert": "cert",
+    "ssl_client_key": "key",
+    "user": "user",
+    "header": "header",
+}
+
+
+class Fetcher:
+    """Fetches files beside the stages that do not need them."""
+
+    def __init__(self, store: Store, tell: Listener, secrets: Mapping[str, Mapping[str, str]]) -> None:
+        """secrets maps the name of a source to the keys of SECRETS. Raises RunnerError (input) for others."""
+        for name, values in secrets.items():
+            unknown = [key for key in values if key not in SECRETS]
+            if unknown:
+                raise input_error(f"secrets.{name}.{unknown[0]}: unknown key", hint=f"known: {', '.join(SECRETS)}")
+        self._store = store
+        self._tell = tell
+        self._secrets = secrets
+        self._thread: threading.Thread | None = None
+        self._error: RunnerError | None = None
+        self._curl: subprocess.Popen[str] | None = None
+        self._closed = False
+
+    def start(self, sources: Iterable[Source]) -> None:
+        """Begin to have these files at hand."""
+        wanted = sorted(sources, key=lambda source: source.checksum)
+        if wanted:
+            self._thread = threading.Thread(target=self._run, args=(wanted,), name="fetcher")
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until all are there. Raises RunnerError (build) for those that can't be had."""
+        if self._thread is not None:
+            self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Stop fetching. What has come so far is kept, and gone on with the next time."""
+        self._closed = True
+        if self._curl is not None and self._curl.poll() is None:
+            self._curl.kill()
+        if self._thread is not None:
+            self._thread.join()
+
+    def path(self, source: Source) -> Path:
+        """Where the file is, or will be, in the store."""
+        return self._store.downloads / "sha256" / source.digest
+
+    def _run(self, wanted: list[Source]) -> None:
+        try:
+            self._fetch(wanted)
+        except RunnerError as error:
+            self._error = error
+        except OSError as error:
+            self._error = build_error(f"sources could not be stored: {error.strerror or error}")
+
+    def _fetch(self, wanted: list[Source]) -> None:
+        (self._store.downloads / "sha256").mkdir(exist_ok=True)
+        (self._store.downloads / "partial").mkdir(exist_ok=True)
+        missing = [source for source in wanted if not self._is_there(source)]
+        for source in missing:
+            if source.data is not None:
+                self._put(source, source.data)
+        remote = [source for source in missing if source.data is None]
+        if not remote:
+            return
+        self._tell("start", id="sources", name="sources")
+        failures = self._download(remote)
+        if failures and not self._closed:
+            raise build_error(
+                f"{len(failures)} of {len(remote)} source files could not be fetched",
+                details=[f"{source.url}: {why}" for source, why in failures][:10],
+                hint="what has come so far is kept; run it again to go on",
+            )
+        self._tell("end", id="sources", name="sources", state="done", seconds=0.0)
+
+    def _is_there(self, source: Source) -> bool:
+        path = self.path(source)
+        if not path.exists():
+            return False
+        if _digest(path) == source.digest:
+            return True
+        self._tell("note", message=f"the stored copy of {source.checksum} was damaged; it is fetched again")
+        path.unlink()
+        return False
+
+    def _put(self, source: Source, data: bytes) -> None:
+        if hashlib.sha256(data).hexdigest() != source.digest:
+            raise input_error(f"sources: the inline data of {source.checksum} are not what that digest says")
+        partial = self._partial(source)
+        partial.write_bytes(data)
+        partial.replace(self.path(source))
+
+    def _partial(self, source: Source) -> Path:
+        return self._store.downloads / "partial" / source.digest
+
+    def _download(self, sources: list[Source]) -> list[tuple[Source, str]]:
+        """Fetch the files, trying again where that may help; returns those that failed, and why."""
+        if shutil.which("curl") is None:
+            raise environment_error("missing on this machine: curl, which fetches sources", hint="apt install curl")
+        todo = [source for source in sources if not self._settle(source)]
+        failed: dict[str, str] = {}
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(attempt)
+            resumed = {source.digest for source in todo if self._partial(source).exists()}
+            failed = self._curl_all(todo, len(sources))
+            todo = [source for source in todo if not self._settle(source)]
+            hopeless = True
+            for source in todo:
+                if source.url not in failed or "416" in failed[source.url]:
+                    # All of it came and is not what it should be. A beginning from another day may be to blame.
+                    self._partial(source).unlink(missing_ok=True)
+                    hopeless &= source.digest not in resumed
+                else:
+                    hopeless &= "(HTTP 4" in failed[source.url]
+            if not todo or hopeless or self._closed:
+                break
+        return [(source, failed.get(source.url, "what came is not what the digest says")) for source in todo]
+
+    def _curl_all(self, todo: list[Source], total: int) -> dict[str, str]:
+        """Run curl once for all; returns what it says of those that failed, by URL."""
+        failed: dict[str, str] = {}
+        argv = ["curl", "--config", "-", "--parallel", "--parallel-max", str(PARALLEL), "--parallel-immediate"]
+        argv += ["--no-progress-meter"]
+        with subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as self._curl:
+            assert self._curl.stdin
+            assert self._curl.stdout
+            if self._closed:
+                self._curl.kill()
+            with contextlib.suppress(BrokenPipeError):
+                self._curl.stdin.write("next\n".join(self._config(source) for source in todo))
+                self._curl.stdin.close()
+            done = total - len(todo)
+            for line in self._curl.stdout:
+                code, url, status, message = line.rstrip("\n").split(" ", 3)
+                if code != "0":
+                    failed[url] = f"{message} (HTTP {status})" if status != "000" else message
+                done += 1
+                self._tell("progress", id="sources", name="sources", done=done, total=total, unit="files")
+        return failed
+
+    def _settle(self, source: Source) -> bool:
+        """Take a completely fetched file into the store; returns whether it was one."""
+        partial = self._partial(source)
+        if not partial.exists():
+            return False
+        if _digest(partial) == source.digest:
+            partial.replace(self.path(source))
+            return True
+        return False
+
+    def _config(self, source: Source) -> str:
+        options = {
+            "url": source.url,
+            "output": str(self._partial(source)),
+            "proto": "=http,https,ftp,file",
+            "write-out": "%{exitcode} %{url} %{http_code} %{errormsg}\n",
+            "connect-timeout": "15",
+            "speed-limit": "1",
+            "speed-time": "60",
+            **{SECRETS[key]: value for key, value in self._secrets.get(source.name, {}).items()},
+        }
+        if self._partial(source).exists():
+            options["continue-at"] = "-"
+        lines = [f"{name} = {_quoted(value)}" for name, value in options.items()]
+        return "\n".join([*lines, "fail", "location", ""])
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _quoted(text: str) -> str:
+    """A value in curl's configuration syntax, curl(1)."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def read_secrets(document: Any) -> dict[str, dict[str, str]]:
+    """The decoded document of --secrets. Raises RunnerError (input)."""
+    if not isinstance(document, dict) or not all(
+        isinstance(values, dict) and all(isinstance(value, str) for value in values.values())
+        for values in document.values()
+    ):
+        raise RunnerError(Kind.INPUT, "secrets: expected an object of objects of texts, by the name of a source")
+    return document

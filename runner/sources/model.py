@@ -1,0 +1,90 @@
+"""The `sources` of a manifest as values.
+
+{"org.osbuild.files": {"urls": {"sha256:<hex>": "https://..."}}}        also named org.osbuild.curl, also "items"
+{"org.osbuild.inline": {"items": {"sha256:<hex>": {"encoding": "base64", "data": "..."}}}}
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runner.errors import RunnerError, input_error
+
+FILES = ("org.osbuild.files", "org.osbuild.curl")
+INLINE = "org.osbuild.inline"
+CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
+URL = re.compile(r"(https?|ftp|file)://[^\s\"\\]+")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file: the source that offers it, its "sha256:<hex>", and either where it is or what is in it."""
+
+    name: str
+    checksum: str
+    url: str = ""
+    data: bytes | None = None
+
+    @property
+    def digest(self) -> str:
+        """The sha256 in hexadecimal."""
+        return self.checksum.partition(":")[2]
+
+
+def parse(sources: Mapping[str, Any]) -> dict[str, Source]:
+    """The files of a manifest's `sources`, by checksum. Raises RunnerError (input) that names the path of a mistake."""
+    found: dict[str, Source] = {}
+    for name, options in sources.items():
+        if name not in (*FILES, INLINE):
+            raise _wrong(f"sources.{name}", "unknown source", f"known: {', '.join((*FILES, INLINE))}")
+        if not isinstance(options, dict):
+            raise _wrong(f"sources.{name}", "expected an object")
+        for key, items in options.items():
+            path = f"sources.{name}.{key}"
+            if key not in (("items",) if name == INLINE else ("urls", "items")):
+                raise _wrong(path, "unknown key")
+            if not isinstance(items, dict):
+                raise _wrong(path, "expected an object of checksums")
+            for checksum, item in items.items():
+                found[checksum] = _source(name, checksum, item, f"{path}.{checksum}")
+    return found
+
+
+def named_in(value: Any, known: Mapping[str, Source]) -> set[str]:
+    """The checksums of known sources that are named anywhere in a stage's options: those are what it may read."""
+    return {text for text in _texts(value) if text in known}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield key
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
+
+
+def _source(name: str, checksum: str, item: Any, path: str) -> Source:
+    if not CHECKSUM.fullmatch(checksum):
+        raise _wrong(path, "a file is named by sha256: and 64 hexadecimal digits")
+    if name == INLINE:
+        if not isinstance(item, dict) or set(item) != {"encoding", "data"} or item["encoding"] != "base64":
+            raise _wrong(path, 'expected {"encoding": "base64", "data": "..."}')
+        try:
+            return Source(name, checksum, data=base64.b64decode(item["data"], validate=True))
+        except (binascii.Error, ValueError, TypeError):
+            raise _wrong(f"{path}.data", "not base64") from None
+    url = item.get("url") if isinstance(item, dict) and set(item) == {"url"} else item
+    if not isinstance(url, str) or not URL.fullmatch(url):
+        raise _wrong(path, "expected a URL", "http, https, ftp and file are known")
+    return Source(name, checksum, url=url)
+
+
+def _wrong(path: str, message: str, hint: str = "") -> RunnerError:
+    return input_error(f"{path}: {message}", hint)

@@ -1,0 +1,89 @@
+"""`python3 -m runner.store`: look after a store. `compose cache` is the same with a nicer face."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from runner.errors import RunnerError, build_error, input_error
+from runner.sandbox import namespace
+from runner.store import cache
+from runner.store.scratch import clear_scratch
+from runner.store.size import parse_size
+from runner.store.store import Store
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's definition."""
+    parse = argparse.ArgumentParser(prog="python3 -m runner.store", description="Look after a store")
+    parse.add_argument("--store", metavar="DIRECTORY", default=".osbuild", help="the store (default: .osbuild)")
+    commands = parse.add_subparsers(dest="command", required=True)
+    commands.add_parser("ls", help="print what is in it, as JSON lines, what was not used for longest first")
+    commands.add_parser("du", help="print how large it is, as JSON")
+    prune = commands.add_parser("prune", help="remove what was not used for longest")
+    prune.add_argument("--keep", metavar="SIZE", help="until at most so much is left, such as 10G")
+    prune.add_argument("--days", metavar="N", type=float, help="what was not used for N days")
+    commands.add_parser("verify", help="read every byte; remove what is damaged and say so (exit code 1)")
+    commands.add_parser("clear", help="remove everything, scratch room in memory as well")
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns 0, 1 when something was damaged or is in use, 2 for wrong input."""
+    args = parser().parse_args(argv)
+    try:
+        return _run(args)
+    except RunnerError as error:
+        error.print(sys.stderr)
+        return error.exit_code
+
+
+def _run(args: argparse.Namespace) -> int:
+    where = Path(args.store).absolute()
+    if not (where / "layers").is_dir():
+        raise input_error(f"{where} is not a store", hint="--store takes the directory that builds use")
+    if args.command == "clear":
+        namespace.enter()  # scratch holds files of other ids
+    store = Store(where)
+    try:
+        entries = cache.entries(store)
+        if args.command == "ls":
+            for entry in entries:
+                print(json.dumps(asdict(entry), sort_keys=True))
+        elif args.command == "du":
+            sizes = {what.value: sum(e.size for e in entries if e.what is what) for what in cache.What}
+            print(json.dumps({**sizes, "total": sum(sizes.values())}, sort_keys=True))
+        elif args.command == "verify":
+            damaged = cache.verify(store, entries)
+            for entry in damaged:
+                print(json.dumps(asdict(entry), sort_keys=True))
+            return 1 if damaged else 0
+        else:
+            _make_room(store, entries, args)
+    finally:
+        store.close()
+    return 0
+
+
+def _make_room(store: Store, entries: list[cache.Entry], args: argparse.Namespace) -> None:
+    if not store.only_user():
+        raise build_error("the store is in use by a build", hint="try again when it has ended")
+    if args.command == "clear":
+        removed = cache.prune(store, entries, keep_bytes=-1)
+        clear_scratch(store)
+    elif args.keep is None and args.days is None:
+        raise input_error("prune: say how much to keep with --keep, or how old with --days")
+    else:
+        removed = cache.prune(
+            store,
+            entries,
+            keep_bytes=parse_size(args.keep) if args.keep else None,
+            unused_since=cache.days_ago(args.days) if args.days is not None else None,
+        )
+    print(json.dumps({"removed": len(removed), "bytes": sum(entry.size for entry in removed)}, sort_keys=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""Looking after a store: what is in it, how large it is, making room, checking every byte."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.store import files
+
+if TYPE_CHECKING:
+    from runner.store.store import Store
+
+
+class What(StrEnum):
+    """The kinds of things in a store."""
+
+    LAYER = "layer"
+    OUTPUT = "output"
+    DOWNLOAD = "download"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in the store: its key (or digest), what made it, bytes on disk, when it was last used (epoch seconds).
+
+    seconds is what making it took, where that is known.
+    """
+
+    what: What
+    key: str
+    name: str
+    size: int
+    used: float
+    seconds: float = 0.0
+
+
+def entries(store: "Store") -> list[Entry]:
+    """Everything in the store, what was not used for longest first."""
+    found = [*_layers(store), *_outputs(store), *_downloads(store)]
+    return sorted(found, key=lambda entry: (entry.used, entry.key))
+
+
+def prune(
+    store: "Store",
+    candidates: Sequence[Entry],
+    *,
+    keep_bytes: int | None = None,
+    unused_since: float | None = None,
+    held: Iterable[str] = (),
+) -> list[Entry]:
+    """Remove entries in their order; returns those removed. The caller is the store's only user.
+
+    keep_bytes: until at most so many bytes are left. unused_since (epoch seconds): those not used since. held: keys
+    that stay.
+    """
+    kept = set(held)
+    left = sum(entry.size for entry in candidates)
+    removed = []
+    for entry in candidates:
+        old = unused_since is not None and entry.used < unused_since
+        large = keep_bytes is not None and left > keep_bytes
+        if entry.key in kept or not (old or large):
+            continue
+        remove(store, entry)
+        left -= entry.size
+        removed.append(entry)
+    return removed
+
+
+def remove(store: "Store", entry: Entry) -> None:
+    """Remove one entry, its metadata first."""
+    if entry.what is What.LAYER:
+        store.drop_layer(entry.key)
+    elif entry.what is What.OUTPUT:
+        (store.outputs / f"{entry.key}.json").unlink(missing_ok=True)
+        files.remove_tree(store.outputs / entry.key)
+    else:
+        (store.downloads / "sha256" / entry.key).unlink(missing_ok=True)
+
+
+def verify(store: "Store", candidates: Iterable[Entry]) -> list[Entry]:
+    """Read every byte of layers and downloads; returns the damaged entries, which have been removed."""
+    damaged = [entry for entry in candidates if not _intact(store, entry)]
+    for entry in damaged:
+        remove(store, entry)
+    return damaged
+
+
+def _intact(store: "Store", entry: Entry) -> bool:
+    if entry.what is What.OUTPUT:
+        return store.output_is_whole(entry.key)
+    if entry.what is What.DOWNLOAD:
+        return _digest(store.downloads / "sha256" / entry.key) == entry.key
+    info = store.layer(entry.key)
+    return info is not None and (info.archive is None or _digest(store.archive_path(entry.key)) == info.archive.digest)
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return ""
+
+
+def _layers(store: "Store") -> Iterable[Entry]:
+    for path in store.layers.glob("*.json"):
+        info = store.layer(path.stem)
+        size = path.stat().st_size + (info.archive.size if info and info.archive else 0)
+        name = info.name if info else "(unreadable)"
+        yield Entry(What.LAYER, path.stem, name, size, path.stat().st_mtime, info.seconds if info else 0.0)
+
+
+def _outputs(store: "Store") -> Iterable[Entry]:
+    for path in store.outputs.glob("*.json"):
+        try:
+            name = str(json.loads(path.read_bytes())["name"])
+        except (ValueError, KeyError, TypeError):
+            name = "(unreadable)"
+        blocks = sum(file.stat().st_blocks for file in (store.outputs / path.stem).glob("*"))
+        yield Entry(What.OUTPUT, path.stem, name, blocks * 512, path.stat().st_mtime)
+
+
+def _downloads(store: "Store") -> Iterable[Entry]:
+    for path in (store.downloads / "sha256").glob("*"):
+        info = path.stat()
+        yield Entry(What.DOWNLOAD, path.name, "download", info.st_size, max(info.st_atime, info.st_mtime))
+
+
+def days_ago(days: float) -> float:
+    """The moment so many days ago, in epoch seconds."""
+    return time.time() - days * 86400
