@@ -10,10 +10,10 @@ STAGES := $(filter-out %.json,$(wildcard stages/org.*))
 ASSEMBLERS := $(filter-out %.json,$(wildcard assemblers/org.*))
 
 # What building needs, and what the tests need besides. Fedora's names follow Debian's.
-APT_BUILD := apt bubblewrap dpkg e2fsprogs fdisk gpgv grub-common grub-pc-bin python3-venv qemu-utils tar uidmap xz-utils zstd
-APT_TEST := acl attr libcap2-bin lzip lzop mmdebstrap openssh-client ovmf passwd python3-jsonschema qemu-system-x86 qemu-utils xfsprogs
-DNF_BUILD := apt bubblewrap dpkg e2fsprogs grub2-pc-modules grub2-tools gnupg2 qemu-img shadow-utils tar util-linux xz zstd
-DNF_TEST := acl attr edk2-ovmf libcap lzip lzop mmdebstrap openssh-clients python3-jsonschema qemu-system-x86 xfsprogs
+APT_BUILD := apt bubblewrap curl dpkg e2fsprogs fdisk gpgv grub-common grub-pc-bin python3-venv qemu-utils tar uidmap xz-utils zstd
+APT_TEST := acl attr createrepo-c dnf gnupg libcap2-bin lzip lzop mmdebstrap openssh-client ovmf passwd policycoreutils python3-jsonschema qemu-system-x86 rpm xfsprogs
+DNF_BUILD := apt bubblewrap curl dpkg e2fsprogs grub2-pc-modules grub2-tools gnupg2 qemu-img shadow-utils tar util-linux xz zstd
+DNF_TEST := acl attr createrepo_c policycoreutils rpm-build rpm-sign edk2-ovmf libcap lzip lzop mmdebstrap openssh-clients python3-jsonschema qemu-system-x86 xfsprogs
 
 .PHONY: image test lint types unit integration boot bench system-build system-test clean
 
