@@ -2,12 +2,14 @@
 # Imports inside functions are this module's purpose: `compose --help` must not wait for libraries it does not use.
 # ruff: noqa: PLC0415
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from osbuild_compose.cli import cache_app
+from osbuild_compose.cli.store_option import Store, store_directory
 
 if TYPE_CHECKING:
     from osbuild_compose.cli.runner import Settings
@@ -20,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+app.add_typer(cache_app.app, name="cache")
 
 ImageFormat = StrEnum(  # the members of blueprint.model.Format, which is slow to import; a test keeps them the same
     "ImageFormat",
@@ -61,10 +64,6 @@ RepoKey = Annotated[
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, such as disk.size=8GiB; repeatable."),
-]
-Store = Annotated[
-    Path | None,
-    typer.Option("--store", metavar="DIR", help="Where layers are kept; ~/.cache/osbuild-compose if left out."),
 ]
 Libdirs = Annotated[
     list[Path] | None,
@@ -200,9 +199,4 @@ def boot(
 def _settings(store: Path | None, libdirs: list[Path] | None) -> "Settings":
     from osbuild_compose.cli.runner import Settings
 
-    return Settings((store or _default_store()).absolute(), tuple(libdirs or ()))
-
-
-def _default_store() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (cache if cache.is_absolute() else Path.home() / ".cache") / "osbuild-compose"
+    return Settings(store_directory(store), tuple(libdirs or ()))

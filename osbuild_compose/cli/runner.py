@@ -73,23 +73,24 @@ def _start(
     stderr: int = subprocess.STDOUT,
     keep: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    command = [*_program(), "--store", str(settings.store), *arguments]
+    command = [*program(), "--store", str(settings.store), *arguments]
     for libdir in settings.libdirs:
         command += ["--libdir", str(libdir)]
     with tempfile.TemporaryFile() as stdin:  # a file cannot fill up as a pipe would
         stdin.write(pipeline)
         stdin.seek(0)
         return subprocess.Popen(
-            [*command, "-"], stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=keep, env=_environment()
+            [*command, "-"], stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=keep, env=environment()
         )
 
 
-def _program() -> list[str]:
+def program(module: str = "runner") -> list[str]:
+    """The command that runs the runner, or another module of it."""
     # -P: a directory called runner where the user stands is not meant.
-    return [sys.executable, "-P", "-m", "runner"]
+    return [sys.executable, "-P", "-m", module]
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Ours, with the place of our own copy of the runner: it need not be installed."""
     paths = [str(Path(osbuild_compose.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

@@ -43,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     where = Path(args.store).absolute()
     if not (where / "layers").is_dir():
-        raise input_error(f"{where} is not a store", hint="--store takes the directory that builds use")
+        what = "is not a store" if where.exists() else "does not exist: nothing was built with this store yet"
+        raise input_error(f"{where} {what}", hint="--store takes the directory that builds use")
     if args.command == "clear":
         namespace.enter()  # scratch holds files of other ids
     store = Store(where)
@@ -82,7 +83,9 @@ def _make_room(store: Store, entries: list[cache.Entry], args: argparse.Namespac
             keep_bytes=parse_size(args.keep) if args.keep else None,
             unused_since=cache.days_ago(args.days) if args.days is not None else None,
         )
-    print(json.dumps({"removed": len(removed), "bytes": sum(entry.size for entry in removed)}, sort_keys=True))
+    size = sum(entry.size for entry in removed)
+    left = sum(entry.size for entry in entries) - size
+    print(json.dumps({"removed": len(removed), "bytes": size, "left": left}, sort_keys=True))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from runner.store.store import Store
 
 
+STORE_LOCK = "store"  # the name of the lock that says whether anybody uses the store
+
+
 class What(StrEnum):
     """The kinds of things in a store."""
 
@@ -68,7 +71,20 @@ def prune(
         remove(store, entry)
         left -= entry.size
         removed.append(entry)
+    _sweep_names(store)
     return removed
+
+
+def _sweep_names(store: "Store") -> None:
+    """Remove the small files that stand for keys which are no longer in the store: ids, locks."""
+    state = store.state()
+    present = state.layers | state.outputs
+    for ref in store.refs.iterdir():
+        if ref.read_text() not in present:
+            ref.unlink()
+    for lock in store.locks.iterdir():
+        if lock.name not in present and lock.name != STORE_LOCK:
+            lock.unlink()
 
 
 def remove(store: "Store", entry: Entry) -> None:

@@ -80,11 +80,11 @@ class Store:
         self.downloads = root / "downloads"
         self.tmp = root / "tmp"
         self._history = History(self.builds)
-        self._locks = root / "locks"
+        self.locks = root / "locks"
         try:
-            for directory in (self.layers, self.outputs, self.refs, self.builds, self.downloads, self.tmp, self._locks):
+            for directory in (self.layers, self.outputs, self.refs, self.builds, self.downloads, self.tmp, self.locks):
                 directory.mkdir(parents=True, exist_ok=True)
-            self._use = files.open_lock(self._locks / "store")
+            self._use = files.open_lock(self.locks / cache.STORE_LOCK)
         except OSError as error:
             raise environment_error(f"the store {root} cannot be used: {error.strerror}", BUSY_HINT) from None
         if files.try_lock(self._use):  # nobody else is here: what lies in tmp was left by a killed build
@@ -98,13 +98,13 @@ class Store:
 
     def building(self, key: str) -> int:
         """Become the only one who makes this key, waiting for who is; returns the lock's descriptor, to be closed."""
-        fd = files.open_lock(self._locks / key)
+        fd = files.open_lock(self.locks / key)
         fcntl.flock(fd, fcntl.LOCK_EX)
         return fd
 
     def try_building(self, key: str) -> int | None:
         """As building, but None instead of waiting."""
-        fd = files.open_lock(self._locks / key)
+        fd = files.open_lock(self.locks / key)
         if files.try_lock(fd):
             return fd
         os.close(fd)

@@ -45,7 +45,7 @@ def wrong(done: subprocess.CompletedProcess[str], message: str) -> None:
 def test_help_lists_the_commands_and_imports_nothing_heavy() -> None:
     script = "import sys\nfrom osbuild_compose.cli import main\nmain(['--help'])\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], cwd=REPO, capture_output=True, text=True, check=True)
-    for command in ("boot", "build", "check", "distros", "plan", "render", "run"):
+    for command in ("boot", "build", "cache", "check", "distros", "plan", "render", "run"):
         assert f"  {command} " in done.stdout
     heavy = {"rich", "jinja2", "jsonschema", "ruamel.yaml", "pydantic"}
     assert heavy.isdisjoint(done.stdout.splitlines()[-1].split())
@@ -185,7 +185,7 @@ def with_stand_in(tmp_path: Path, script: str, *arguments: str) -> list[str]:
     # A stand-in can only be found in front of the real one by a changed way of starting it.
     start = (
         "import sys, osbuild_compose.cli.runner as r; from pathlib import Path; "
-        f"r._program = lambda: [sys.executable, {str(tmp_path / 'runner.py')!r}]; "
+        f"r.program = lambda: [sys.executable, {str(tmp_path / 'runner.py')!r}]; "
         "from osbuild_compose.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     return [
