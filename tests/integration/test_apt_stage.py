@@ -1,8 +1,10 @@
 """The apt stage with real repositories, real packages and the real dpkg."""
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -182,6 +184,17 @@ def test_packages_are_added_to_a_tree(root: Workplace, base: Path) -> None:
     sound(root, base)
     assert "Auto-Installed" in (base / "var/lib/apt/extended_states").read_text()
     assert "Package: sudo\n" not in (base / "var/lib/apt/extended_states").read_text()
+
+
+def test_dpkg_is_the_trees_own_wherever_apt_says_its_database_is(root: Workplace, base: Path) -> None:
+    # apt 3 says where; apt 2 does not, so this is its way of calling with either of them
+    work = root.directory("work")
+    settings = json.dumps({"tree": str(base), "work": str(work), "home": str(work), "cache": str(work)})
+    argv = [sys.executable, "-m", "stagelib.apt.treedpkg", settings, "--admindir", f"{base}/var/lib/dpkg/"]
+    environment = {**os.environ, "PYTHONPATH": str(root.stages)}
+    found = subprocess.check_output([*argv, "--get-selections"], text=True, env=environment)
+    assert "libpam-cap:amd64\t" in found
+    assert found == root.inside(base, "dpkg", "--get-selections")
 
 
 def test_the_initramfs_is_made_only_when_asked_for(root: Workplace, base: Path) -> None:

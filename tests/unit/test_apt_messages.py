@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from stagelib.apt import config, dpkg, keys, lists, options, standins
+from stagelib.apt import config, dpkg, keys, lists, options, standins, treedpkg
 from stagelib.stage import StageError
 
 REPOSITORY = {"url": "http://mirror/debian", "suites": ["bookworm"], "components": ["main"], "keys": ["k"]}
@@ -88,6 +88,25 @@ def test_a_failed_script_is_found_in_dpkgs_output() -> None:
     assert str(error).startswith("package bad:amd64: installed bad:amd64 package post-installation script")
     assert str(error).endswith("\n  oh no")
     assert "good" not in str(error)
+
+
+def test_an_archive_that_dpkg_refuses_is_named_as_its_package() -> None:
+    lines = [
+        "dpkg: regarding .../13-ssh_1_all.deb containing ssh, pre-dependency problem:",
+        " ssh pre-depends on init-system-helpers",
+        "",
+        "dpkg: error processing archive /tmp/apt/temporary/apt-dpkg-install-qZcDD9/13-ssh_1_all.deb (--unpack):",
+        " pre-dependency problem - not installing ssh",
+    ]
+    error = dpkg.failure(lines, 1)
+    assert str(error).startswith("package ssh: pre-dependency problem - not installing ssh")
+    assert "script" not in error.hint
+
+
+@pytest.mark.parametrize("database", [["--admindir", "/tree/var/lib/dpkg/"], ["--admindir=/tree/var/lib/dpkg/"], []])
+def test_the_trees_dpkg_uses_its_own_database(database: list[str]) -> None:
+    arguments = ["--force-unsafe-io", *database, "--status-fd", "11", "--unpack", "--recursive", "/tmp/x"]
+    assert treedpkg.own_database(arguments) == [arguments[0], *arguments[1 + len(database) :]]
 
 
 def test_a_full_disk_is_told_as_such() -> None:

@@ -15,6 +15,7 @@ ENVIRONMENT = {
 }
 # Nobody is there to answer: a configuration file that was changed in the tree stays. A build needs no fsync.
 OPTIONS = ("--force-unsafe-io", "--force-confdef", "--force-confold")
+NUMBERED = re.compile(r"^.*/apt-dpkg-install-\w+/\d+-")  # apt gives dpkg the archives in a directory, numbered
 TAIL = 15  # lines of a failing script's output in the error
 
 
@@ -86,7 +87,8 @@ def failure(lines: Sequence[str], status: int) -> StageError:
     if not (match := re.search(pattern, text, re.MULTILINE)):
         tail = "\n  ".join(lines[-TAIL:])
         return StageError(f"installing packages failed with status {status}:\n  {tail}", "the log above tells more")
-    package = re.sub(r"^.*/|_.*$", "", match[1])
+    package = NUMBERED.sub("", match[1])
+    package = re.sub(r"^.*/|_.*$", "", package)
     before = text[: match.start()].splitlines()
     starts = [
         n
@@ -96,5 +98,7 @@ def failure(lines: Sequence[str], status: int) -> StageError:
     tail = "\n  ".join(before[starts[-1] + 1 :][-TAIL:]) if starts else ""
     return StageError(
         f"package {package}: {match[2]}" + (f"\n  {tail}" if tail else ""),
-        f"it is the package's own script that failed; leave {package} away, or look in the log above for its reason",
+        f"it is the package's own script that failed; leave {package} away, or look in the log above for its reason"
+        if "script" in match[2]
+        else f"look in the log above for what dpkg says of {package}",
     )
