@@ -19,6 +19,13 @@ class Beside:
             self._contents[name] = self._read(self._directory / name)
         return self._contents[name]
 
+    def text(self, name: str) -> str:
+        """The text of the file. Raises ValueError whose text says why it cannot be had."""
+        try:
+            return self.read(name).decode()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{name} is not text: byte {error.start} is not UTF-8") from None
+
     @staticmethod
     def _read(path: Path) -> bytes:
         try:

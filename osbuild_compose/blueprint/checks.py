@@ -10,32 +10,28 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from osbuild_compose.blueprint import size
+from osbuild_compose.blueprint import checks_settings, size
 from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.blueprint.path import normal
-from osbuild_compose.document.read import Document, Trail
+from osbuild_compose.blueprint.walk import ANY, Problem, texts, values
+from osbuild_compose.document.read import Document
 from osbuild_compose.errors import InputError
 from osbuild_compose.repository import ARMOUR
-
-_HASH = re.compile(r"\$[0-9a-z-]+\$[!-9;-~]+|[!*]")  # crypt(5), without the colon that ends the field
-ANY = object()  # stands for all indices of a list
-
-Problem = tuple[Trail, str, str]  # where, what, and what to do
 
 
 def problems(document: Document) -> list[InputError]:
     """All that is wrong, each with its place. Reads the files that the blueprint names."""
     beside = Beside(document.file)
     found: list[Problem] = [
-        *_passwords(document.data),
+        *checks_settings.problems(document.data, beside),
         *_disk_size(document.data),
         *_base64(document.data),
         *_files_beside(document.data, beside),
         *_keys(document.data, beside),
-        *_twice(document.data, "users"),
-        *_twice(document.data, "groups"),
+        *checks_settings.twice(document.data, "users", ANY, "name"),
+        *checks_settings.twice(document.data, "groups", ANY, "name"),
         *_paths_twice(document.data),
-        *_repositories_twice(document.data),
+        *checks_settings.twice(document.data, "repositories", ANY, "id"),
         *_in_two_lists(document.data, ("services",), ("enabled", "disabled", "masked")),
         *_in_two_lists(document.data, ("firewall", "services"), ("enabled", "disabled")),
         *_ports(document.data),
@@ -43,14 +39,8 @@ def problems(document: Document) -> list[InputError]:
     return [InputError(brief, hint=hint, location=document.at_value(trail)) for trail, brief, hint in found]
 
 
-def _passwords(data: Any) -> Iterator[Problem]:
-    for trail, password in _texts(data, "users", ANY, "password"):
-        if not _HASH.fullmatch(password):
-            yield trail, "`password` must be a hash, not the password itself", "make the hash with: openssl passwd -6"
-
-
 def _disk_size(data: Any) -> Iterator[Problem]:
-    for trail, value in _values(data, "disk", "size"):
+    for trail, value in values(data, "disk", "size"):
         if isinstance(value, int | str) and not isinstance(value, bool):
             try:
                 size.parse(value)
@@ -59,7 +49,7 @@ def _disk_size(data: Any) -> Iterator[Problem]:
 
 
 def _base64(data: Any) -> Iterator[Problem]:
-    for trail, text in _texts(data, "files", ANY, "base64"):
+    for trail, text in texts(data, "files", ANY, "base64"):
         try:
             base64.b64decode("".join(text.split()), validate=True)
         except (binascii.Error, ValueError) as error:
@@ -67,7 +57,7 @@ def _base64(data: Any) -> Iterator[Problem]:
 
 
 def _files_beside(data: Any, beside: Beside) -> Iterator[Problem]:
-    for trail, name in _texts(data, "files", ANY, "source"):
+    for trail, name in texts(data, "files", ANY, "source"):
         try:
             beside.read(name)
         except ValueError as error:
@@ -75,7 +65,7 @@ def _files_beside(data: Any, beside: Beside) -> Iterator[Problem]:
 
 
 def _keys(data: Any, beside: Beside) -> Iterator[Problem]:
-    for trail, key in _texts(data, "repositories", ANY, "keys", ANY):
+    for trail, key in texts(data, "repositories", ANY, "keys", ANY):
         if ARMOUR in key:
             continue
         try:
@@ -87,33 +77,17 @@ def _keys(data: Any, beside: Beside) -> Iterator[Problem]:
                 yield trail, f"{key} is not an armoured public key", "make one with: gpg --armor --export KEY"
 
 
-def _twice(data: Any, key: str) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for trail, name in _texts(data, key, ANY, "name"):
-        if name in seen:
-            yield trail, f"`{key}` has {name} twice", ""
-        seen.add(name)
-
-
 def _paths_twice(data: Any) -> Iterator[Problem]:
     seen: dict[str, str] = {}
     for key in ("directories", "files", "symlinks"):
-        for trail, path in _texts(data, key, ANY, "path"):
+        for trail, path in texts(data, key, ANY, "path"):
             if normal(path) in seen:
                 yield trail, f"{path} is already in `{seen[normal(path)]}`", ""
             seen.setdefault(normal(path), key)
 
 
-def _repositories_twice(data: Any) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for trail, name in _texts(data, "repositories", ANY, "id"):
-        if name in seen:
-            yield trail, f"`repositories` has {name} twice", ""
-        seen.add(name)
-
-
 def _ports(data: Any) -> Iterator[Problem]:
-    for trail, text in _texts(data, "firewall", "ports", ANY):
+    for trail, text in texts(data, "firewall", "ports", ANY):
         if match := re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?:[a-z]+", text, re.ASCII):
             first, last = int(match[1]), int(match[2] or match[1])
             if not 0 < first <= last < 65536:
@@ -123,23 +97,8 @@ def _ports(data: Any) -> Iterator[Problem]:
 def _in_two_lists(data: Any, way: tuple[str, ...], lists: tuple[str, ...]) -> Iterator[Problem]:
     seen: dict[str, str] = {}
     for state in lists:
-        for trail, name in _texts(data, *way, state, ANY):
+        for trail, name in texts(data, *way, state, ANY):
             unit = name if "." in name else f"{name}.service"
             if seen.get(unit, state) != state:
                 yield trail, f"{name} is already in `{seen[unit]}`", ""
             seen.setdefault(unit, state)
-
-
-def _texts(data: Any, *way: object) -> Iterator[tuple[Trail, str]]:
-    """The texts at the end of the way, each with its trail."""
-    return ((trail, value) for trail, value in _values(data, *way) if isinstance(value, str))
-
-
-def _values(data: Any, *way: object) -> Iterator[tuple[Trail, Any]]:
-    if not way:
-        yield (), data
-    elif way[0] is ANY and isinstance(data, list):
-        for index, item in enumerate(data):
-            yield from (((index, *trail), value) for trail, value in _values(item, *way[1:]))
-    elif isinstance(way[0], str) and isinstance(data, dict) and way[0] in data:
-        yield from (((way[0], *trail), value) for trail, value in _values(data[way[0]], *way[1:]))

@@ -2,30 +2,39 @@
 
 import base64
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
-from osbuild_compose.blueprint import model, size
+from osbuild_compose.blueprint import certificate, model, password, settings, size
 from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.blueprint.path import normal
 from osbuild_compose.document.read import Document
 from osbuild_compose.repository import ARMOUR, DebRepository, Repository, RpmRepository
+
+_EPOCH = date(1970, 1, 1)
+_SIMPLE = ("name", "distro", "description", "version", "arch", "hostname", "timezone", "locale", "keyboard", "sysctl")
+_LISTS = ("packages", "exclude", "timeservers", "scripts", "languages", "tmpfiles")
 
 
 def convert(document: Document) -> model.Blueprint:
     """The blueprint in the document, with the content of the files that it names."""
     data = document.data
     beside = Beside(document.file)
-    simple = ("name", "distro", "description", "version", "arch", "hostname", "timezone", "locale", "keyboard")
-    lists = ("packages", "exclude", "timeservers", "scripts")
-    given = {key: data[key] for key in simple if key in data} | {key: tuple(data[key]) for key in lists if key in data}
+    given = {key: data[key] for key in _SIMPLE if key in data}
+    given |= {key: tuple(data[key]) for key in _LISTS if key in data}
     return model.Blueprint(
         **given,
         repositories=_repositories(data.get("repositories", ["default"]), beside),
-        users=tuple(model.User(**_tuples(user)) for user in data.get("users", ())),
+        users=tuple(_user(user, data["name"]) for user in data.get("users", ())),
         groups=tuple(model.Group(**group) for group in data.get("groups", ())),
         services=model.Services(**_tuples(data.get("services", {}))),
+        units=tuple(_unit(unit, beside) for unit in data.get("units", ())),
         firewall=_firewall(data["firewall"]) if "firewall" in data else None,
         selinux=model.Selinux(data["selinux"]) if "selinux" in data else None,
+        modprobe=settings.Modprobe(**_tuples(data.get("modprobe", {}))),
+        udev_rules=tuple(_named(rules, beside) for rules in data.get("udev_rules", ())),
+        sshd=settings.Sshd(**_tuples(data["sshd"])) if "sshd" in data else None,
+        cacerts=tuple(pem for item in data.get("cacerts", ()) for pem in certificates(item, beside)),
         directories=tuple(model.Directory(**_at_path(item)) for item in data.get("directories", ())),
         files=tuple(_file(item, beside) for item in data.get("files", ())),
         symlinks=tuple(model.Symlink(**_at_path(item)) for item in data.get("symlinks", ())),
@@ -34,6 +43,48 @@ def convert(document: Document) -> model.Blueprint:
         formats=tuple(model.Format(name) for name in data.get("formats", ["qcow2"])),
         document=document,
     )
+
+
+def certificates(item: str, beside: Beside) -> tuple[str, ...]:
+    """The certificates of one item of `cacerts`. Raises ValueError whose text says why there are none."""
+    if certificate.MARK in item:
+        return certificate.split(item)
+    text = beside.read(item).decode(errors="replace")
+    try:
+        return certificate.split(text)
+    except ValueError as error:
+        raise ValueError(f"{item} {error}") from None
+
+
+def days(expiredate: str | int) -> int:
+    """Days since 1970-01-01. Raises ValueError for what is no date of the calendar."""
+    return expiredate if isinstance(expiredate, int) else (date.fromisoformat(expiredate) - _EPOCH).days
+
+
+def _user(data: Mapping[str, Any], blueprint: str) -> model.User:
+    fields = _tuples(data)
+    if "password" in fields:
+        fields["password"] = password.hashed(fields["password"], blueprint, fields["name"])
+    if "expiredate" in fields:
+        fields["expiredate"] = days(fields["expiredate"])
+    return model.User(**fields)
+
+
+def _unit(data: Mapping[str, Any], beside: Beside) -> settings.Unit:
+    dropins = tuple(_named(item, beside) for item in data.get("dropins", ()))
+    return settings.Unit(data["name"], _text(data, beside), dropins)
+
+
+def _named(data: Mapping[str, Any], beside: Beside) -> settings.NamedFile:
+    return settings.NamedFile(data["name"], _text(data, beside) or "")
+
+
+def _text(data: Mapping[str, Any], beside: Beside) -> str | None:
+    """The text in `content` or in the file `source`."""
+    if "source" in data:
+        return beside.text(data["source"])
+    content: str | None = data.get("content")
+    return content
 
 
 def _file(data: Mapping[str, Any], beside: Beside) -> model.File:

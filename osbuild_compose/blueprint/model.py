@@ -1,8 +1,10 @@
 """A blueprint once it is known to be right: what the image is to be, without a trace of YAML."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from osbuild_compose.blueprint.settings import Modprobe, NamedFile, Sshd, Unit
 from osbuild_compose.document.read import Document
 from osbuild_compose.repository import Repository
 
@@ -54,6 +56,9 @@ class User:
     shell: str | None = None
     password: str | None = None  # a hash of crypt(5), or ! or *
     ssh_keys: tuple[str, ...] = ()
+    sudo: bool | str = False  # "nopasswd": without being asked for the password
+    expiredate: int | None = None  # days since 1970-01-01, -1 for never
+    force_password_reset: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,12 +172,20 @@ class Blueprint:
     timezone: str | None = None
     timeservers: tuple[str, ...] = ()
     locale: str | None = None
+    languages: tuple[str, ...] = ()
     keyboard: str | None = None
     users: tuple[User, ...] = ()
     groups: tuple[Group, ...] = ()
     services: Services = Services()
+    units: tuple[Unit, ...] = ()
     firewall: Firewall | None = None
     selinux: Selinux | None = None
+    sysctl: Mapping[str, str | int] = field(default_factory=dict)
+    modprobe: Modprobe = field(default_factory=Modprobe)
+    udev_rules: tuple[NamedFile, ...] = ()
+    tmpfiles: tuple[str, ...] = ()
+    sshd: Sshd | None = None
+    cacerts: tuple[str, ...] = ()  # PEM texts of one certificate each
     directories: tuple[Directory, ...] = ()
     files: tuple[File, ...] = ()
     symlinks: tuple[Symlink, ...] = ()

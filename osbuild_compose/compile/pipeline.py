@@ -38,7 +38,8 @@ def compile_blueprint(
     except templates.RefusedError as refused:
         raise InputError(
             f"{release.name} cannot do `{refused.key}`: {refused.reason}",
-            location=blueprint.document.at_key(refused.key.split(".")) if blueprint.document else None,
+            hint=refused.hint,
+            location=blueprint.document.at_key(refused.trail) if blueprint.document else None,
         ) from None
     return _parse(text, release.template)
 

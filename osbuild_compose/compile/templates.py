@@ -11,6 +11,7 @@ from jinja2.exceptions import TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
+from osbuild_compose.compile import text
 from osbuild_compose.compile.emit import emit, plain
 from osbuild_compose.errors import Location, TemplateError
 
@@ -20,10 +21,16 @@ MAX_SOURCE_LINE = 200
 class RefusedError(Exception):
     """A template says that its distribution cannot do what a key of the blueprint asks."""
 
-    def __init__(self, key: str, reason: str) -> None:
+    def __init__(self, key: str, reason: str, hint: str = "") -> None:
         super().__init__(key, reason)
         self.key = key
         self.reason = reason
+        self.hint = hint
+
+    @property
+    def trail(self) -> tuple[str | int, ...]:
+        """The way to the key: "users.0.sudo" is a key of the first user."""
+        return tuple(int(step) if step.isdecimal() else step for step in self.key.split("."))
 
 
 def render(name: str, directories: Sequence[Path], built_in: Path, context: Mapping[str, Any]) -> str:
@@ -64,13 +71,15 @@ def _environment(directories: Sequence[Path], built_in: Path) -> ImmutableSandbo
     environment.filters["pick"] = pick
     environment.filters["defaults"] = defaults
     environment.filters["rename"] = rename
+    environment.filters["lines"] = text.lines
+    environment.filters["pairs"] = text.pairs
     environment.filters.pop("random")
     return environment
 
 
-def refuse(key: str, reason: str) -> None:
-    """End rendering: the distribution cannot do what the blueprint's `key` ("services.masked") asks."""
-    raise RefusedError(key, reason)
+def refuse(key: str, reason: str, hint: str = "") -> None:
+    """End rendering: the distribution cannot do what the blueprint's `key` ("services.masked", "users.0.sudo") asks."""
+    raise RefusedError(key, reason, hint)
 
 
 def pick(value: Any, *names: str) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def _resolved(node: dict[str, Any]) -> dict[str, Any]:
 def _kind(node: dict[str, Any]) -> str:
     names = {"object": "mapping", "array": "list", "string": "text", "integer": "number", "boolean": "true or false"}
     if "enum" in node:
-        return "one of " + ", ".join(f"`{choice}`" for choice in node["enum"])
+        return "one of " + ", ".join(f"`{_flow(choice)}`" for choice in node["enum"])
     if node.get("type") == "array":
         item = node["items"]
         if "$ref" in item and _resolved(item).get("type") == "object":

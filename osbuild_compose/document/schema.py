@@ -1,7 +1,8 @@
 """Checking a YAML document against one of the published schemas, with messages for people.
 
-A schema may carry two keywords that JSON Schema does not know and editors do: `patternErrorMessage`, the end of the
-sentence when a text does not match its pattern, and `errorMessage`, the sentence when none or several of `oneOf` match.
+A schema may carry keywords that JSON Schema does not know, editors partly do: `patternErrorMessage`, the end of the
+sentence when a text does not match its pattern, `errorMessage`, the sentence when none or several of `oneOf` match or
+`not` does, and `keyErrorMessage`, the end of the sentence when a key matches none of `patternProperties`.
 """
 
 import json
@@ -51,10 +52,13 @@ def _validator(name: str) -> Any:
 
 
 def _whole_pattern(_validator: Any, pattern: str, instance: object, _schema: Any) -> Iterator[ValidationError]:
-    # In Python a final $ lets a newline through, which JSON Schema's does not.
-    whole = re.sub(r"\$$", r"\\Z", pattern)
-    if isinstance(instance, str) and not re.search(whole, instance):
+    if isinstance(instance, str) and not _matches(pattern, instance):
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _matches(pattern: str, text: str) -> bool:
+    # In Python a final $ lets a newline through, which JSON Schema's does not.
+    return re.search(re.sub(r"\$$", r"\\Z", pattern), text) is not None
 
 
 class _Finding:
@@ -97,10 +101,12 @@ def _explain(finding: _Finding) -> Iterator[InputError]:
 
 def _unknown_keys(finding: _Finding) -> Iterator[InputError]:
     known = finding.schema.get("properties", {})
+    patterns = finding.schema.get("patternProperties", {})
     for key in finding.instance:
-        if key not in known:
+        if key not in known and not any(_matches(pattern, key) for pattern in patterns):
             place = finding.document.at_key([*finding.trail, key])
-            yield InputError(f"unknown key `{key}`", hint=did_you_mean(key, known), location=place)
+            brief = f"`{key}` {finding.schema['keyErrorMessage']}" if patterns else f"unknown key `{key}`"
+            yield InputError(brief, hint=did_you_mean(key, known), location=place)
 
 
 def _missing_key(finding: _Finding) -> Iterator[InputError]:
@@ -123,7 +129,7 @@ def _wrong_type(finding: _Finding) -> Iterator[InputError]:
 
 
 def _not_a_choice(finding: _Finding) -> Iterator[InputError]:
-    choices = [str(choice) for choice in finding.wanted]
+    choices = [choice if isinstance(choice, str) else json.dumps(choice) for choice in finding.wanted]
     hint = did_you_mean(str(finding.instance), choices)
     yield InputError(
         f"{finding.what} cannot be {_shown(finding.instance)}; it is one of: {', '.join(choices)}",

@@ -61,8 +61,8 @@ def told(tmp_path: Path, content: str | bytes) -> list[ComposeError]:
         ),
         (HEAD + "hostname: a_b\n", "3:11", "is not a host name", ""),
         (HEAD + "users:\n- name: A\n", "4:9", "is not a user's or group's name", ""),
-        (HEAD + "users:\n- {name: a, password: secret}\n", "4:23", "must be a hash", "openssl passwd -6"),
-        (HEAD + 'users:\n- {name: a, password: "$6$a:b$c"}\n', "4:23", "must be a hash", "openssl"),
+        (HEAD + 'users:\n- {name: a, password: "se\\tcret"}\n', "4:23", "cannot be typed", "openssl passwd -6"),
+        (HEAD + 'users:\n- {name: a, password: "$6$a:b$c"}\n', "4:23", "begins as a hash does and is none", "openssl"),
         (HEAD + "users:\n- {name: a, uid: -1}\n", "4:18", "`uid` must not be less than 0", ""),
         (HEAD + "users:\n- name: a\n- name: a\n", "5:9", "`users` has a twice", ""),
         (HEAD + "users:\n- {name: a, ssh_keys: [id_rsa]}\n", "4:24", "is not a public key's line", ""),
@@ -126,13 +126,13 @@ def test_error(tmp_path: Path, content: str | bytes, place: str, message: str, h
 
 def test_all_errors_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     found = told(
-        tmp_path, "distro: plan9\npakages: []\nusers: [{name: a, password: x}]\ndisk: {size: 1Q}\nkernel: {apend: a}\n"
+        tmp_path, "distro: plan9\npakages: []\nusers: [{name: a, password: $x}]\ndisk: {size: 1Q}\nkernel: {apend: a}\n"
     )
     assert [(error.location.line, error.brief.split(":")[0]) for error in found if error.location] == [
         (1, "the document lacks the key `name`"),
         (1, "unknown distro plan9; known are"),
         (2, "unknown key `pakages`"),
-        (3, "`password` must be a hash, not the password itself"),
+        (3, "`password` begins as a hash does and is none"),
         (4, "`size`"),
         (5, "unknown key `apend`"),
     ]

@@ -1,0 +1,77 @@
+"""What must hold, beyond the schema, of a blueprint's users and of the keys that become configuration files."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from osbuild_compose.blueprint import password
+from osbuild_compose.blueprint.beside import Beside
+from osbuild_compose.blueprint.convert import certificates, days
+from osbuild_compose.blueprint.walk import ANY, Problem, texts
+
+# Where a text may be taken from a file beside the blueprint.
+_TEXT_SOURCES = (("udev_rules", ANY), ("units", ANY), ("units", ANY, "dropins", ANY))
+_SECTION = re.compile(r"^\[[A-Za-z0-9-]+\]\s*$", re.MULTILINE)
+
+
+def problems(data: Any, beside: Beside) -> Iterator[Problem]:
+    """All that is wrong. Reads the files that these keys name."""
+    if isinstance(data, dict) and "languages" in data and "locale" not in data:
+        yield ("languages",), "`languages` are those besides `locale`, which is not there", "add: locale: en_US.UTF-8"
+    yield from _passwords(data)
+    yield from _expiry_dates(data)
+    yield from _texts_beside(data, beside)
+    yield from _certificates(data, beside)
+    yield from _units(data)
+    for names in ("udev_rules", "units"):
+        yield from twice(data, names, ANY, "name")
+
+
+def twice(data: Any, *way: object) -> Iterator[Problem]:
+    """Texts at the end of the way that stand there a second time."""
+    seen: set[str] = set()
+    for trail, name in texts(data, *way):
+        if name in seen:
+            yield trail, f"`{way[0]}` has {name} twice", ""
+        seen.add(name)
+
+
+def _passwords(data: Any) -> Iterator[Problem]:
+    for trail, text in texts(data, "users", ANY, "password"):
+        if wrong := password.problem(text):
+            yield trail, f"`password` {wrong}", "make a hash with: openssl passwd -6"
+
+
+def _expiry_dates(data: Any) -> Iterator[Problem]:
+    for trail, text in texts(data, "users", ANY, "expiredate"):
+        try:
+            days(text)
+        except ValueError:
+            if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+                yield trail, f"`expiredate`: there is no day {text}", ""
+
+
+def _texts_beside(data: Any, beside: Beside) -> Iterator[Problem]:
+    for way in _TEXT_SOURCES:
+        for trail, name in texts(data, *way, "source"):
+            try:
+                beside.text(name)
+            except ValueError as error:
+                yield trail, str(error), "the path is relative to the blueprint's directory"
+
+
+def _certificates(data: Any, beside: Beside) -> Iterator[Problem]:
+    for trail, item in texts(data, "cacerts", ANY):
+        try:
+            certificates(item, beside)
+        except ValueError as error:
+            hint = "a certificate is PEM text, or a file of it relative to the blueprint's directory"
+            yield trail, f"`cacerts`: {error}", hint
+
+
+def _units(data: Any) -> Iterator[Problem]:
+    """systemd starts units without a section, and drop-ins too, as if they were empty."""
+    for way in (("units", ANY), ("units", ANY, "dropins", ANY)):
+        for trail, content in texts(data, *way, "content"):
+            if not _SECTION.search(content):
+                yield trail, "`content` has no section of a unit, such as [Service]", ""

@@ -1,0 +1,47 @@
+"""The parts of a blueprint that become configuration files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Modprobe:
+    """Kernel modules: not to load by themselves, parameters by module, and to load at boot."""
+
+    blacklist: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    load: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """A file in a directory that its kind decides: a file of udev rules, an addition to a unit."""
+
+    name: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A systemd unit: content None is one that a package brings."""
+
+    name: str
+    content: str | None = None
+    dropins: tuple[NamedFile, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sshd:
+    """The SSH server's options; None and () leave them to the distribution."""
+
+    port: tuple[int, ...] = ()
+    password_authentication: bool | None = None
+    kbd_interactive_authentication: bool | None = None
+    permit_root_login: bool | str | None = None
+    client_alive_interval: int | None = None  # seconds
+    client_alive_count_max: int | None = None
+    max_auth_tries: int | None = None
+    allow_users: tuple[str, ...] = ()
+    allow_groups: tuple[str, ...] = ()
+    x11_forwarding: bool | None = None
+    allow_tcp_forwarding: bool | None = None

@@ -1,0 +1,75 @@
+"""Mistakes in the keys that become configuration files, and that nothing secret is in the messages."""
+
+from pathlib import Path
+
+import pytest
+
+from osbuild_compose.blueprint import load
+from osbuild_compose.document import read
+from osbuild_compose.errors import ComposeError
+
+HEAD = "name: web\ndistro: debian-12\n"
+PRIVATE = "-----BEGIN PRIVATE KEY-----\\nAAAA\\n-----END PRIVATE KEY-----"
+
+
+def told(text: str, directory: Path = Path()) -> list[ComposeError]:
+    with pytest.raises(ComposeError) as caught:
+        load.check(read.parse((HEAD + text).encode(), str(directory / "b.yaml")), ["debian-12"])
+    return list(caught.value.each())
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        ("languages: [cs_CZ.UTF-8]\n", "3:12", "`languages` are those besides `locale`"),
+        ("sysctl: {a b: 1}\n", "3:10", "`a b` is not the name of a kernel parameter"),
+        ('sysctl: {"a\\nb": 1}\n', "3:10", "is not the name of a kernel parameter"),
+        ('sysctl: {"a\\n": 1}\n', "3:10", "is not the name of a kernel parameter"),
+        ('sysctl: {a: "1\\nb = 2"}\n', "3:13", "must be one line"),
+        ("sysctl: {a: true}\n", "3:13", "`a` must be text or a whole number, not true or false"),
+        ("modprobe: {blacklist: [a b]}\n", "3:24", "is not the name of a kernel module"),
+        ("modprobe: {options: {a b: c}}\n", "3:22", "`a b` is not the name of a kernel module"),
+        ('modprobe: {options: {a: "b\\nc"}}\n', "3:25", "must be one line"),
+        ("udev_rules: [{name: 90-disk, content: a}]\n", "3:21", "is not a name such as 90-disk.rules"),
+        ("udev_rules: [{name: a.rules}]\n", "3:14", "exactly one of `content` and `source`"),
+        ("udev_rules: [{name: a.rules, source: gone}]\n", "3:38", "No such file"),
+        ("udev_rules: [{name: a.rules, content: a}, {name: a.rules, content: b}]\n", "3:50", "a.rules twice"),
+        ("tmpfiles: [/run/app]\n", "3:12", "is not a line such as d /run/app"),
+        ('tmpfiles: ["d /a\\nf /b"]\n', "3:12", "is not a line such as"),
+        ("sshd: {port: [0]}\n", "3:15", "must not be less than 1"),
+        ("sshd: {permit_root_login: maybe}\n", "3:27", "it is one of: true, false, prohibit-password"),
+        ("sshd: {PermitRootLogin: false}\n", "3:8", "unknown key `PermitRootLogin`"),
+        ("sshd: {allow_users: [a*]}\n", "3:22", "is not a user's or group's name"),
+        ("cacerts: [gone.pem]\n", "3:11", "No such file"),
+        (f'cacerts: ["-----BEGIN CERTIFICATE-----\\nMII\\n{PRIVATE}"]\n', "3:11", "holds a private key"),
+        ('cacerts: ["-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----"]\n', "3:11", "not a certificate"),
+        ('cacerts: ["-----BEGIN CERTIFICATE-----\\nMII\\n-----END CERTIFICATE-----"]\n', "3:11", "no base64"),
+        ("units: [{name: app, content: '[Service]'}]\n", "3:16", "is not a unit's name"),
+        ("units: [{name: a.service}]\n", "3:9", "has `content`, `source` or `dropins`"),
+        ("units: [{name: a.service, content: '[A]', source: b}]\n", "3:9", "at most one of"),
+        ("units: [{name: a.service, content: ExecStart=b}]\n", "3:36", "no section"),
+        ("units: [{name: a.service, dropins: [{name: b, content: '[A]'}]}]\n", "3:44", "such as memory.conf"),
+        ("units: [{name: a.service, dropins: [{name: b.conf, content: c}]}]\n", "3:61", "no section"),
+        ("users: [{name: a, sudo: yess}]\n", "3:25", "it is one of: true, false, nopasswd"),
+        ("users: [{name: a, expiredate: 2030-02-30}]\n", "3:31", "there is no day 2030-02-30"),
+        ("users: [{name: a, expiredate: tomorrow}]\n", "3:31", "is not a date such as 2030-12-31"),
+        ("users: [{name: a, expiredate: -2}]\n", "3:31", "must not be less than -1"),
+    ],
+)
+def test_error(text: str, place: str, message: str) -> None:
+    found = told(text)
+    mine = [error for error in found if message in error.brief]
+    assert mine, [str(error) for error in found]
+    assert str(mine[0].location) == f"b.yaml:{place}"
+
+
+@pytest.mark.parametrize("password", ['"s3cret\\twith a tab"', "$6$s3cret:x$", "[s3cret]", "{a: s3cret}"])
+def test_a_message_about_a_password_does_not_repeat_it(password: str) -> None:
+    for error in told(f"users: [{{name: a, password: {password}}}]\n"):
+        assert "s3cret" not in error.brief + error.hint
+
+
+def test_a_file_that_is_not_text(tmp_path: Path) -> None:
+    (tmp_path / "x.service").write_bytes(b"[Service]\n\xff")
+    (error,) = told("units: [{name: x.service, source: x.service}]\n", tmp_path)
+    assert "is not text: byte 10 is not UTF-8" in error.brief

@@ -1,0 +1,145 @@
+"""Keys that are configuration files: what is in them, and the same on every distribution."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compiling import blueprint, check_options, compiled, files, names, options
+
+from osbuild_compose.compile import text
+from osbuild_compose.errors import InputError
+
+CASES = [
+    (
+        "sysctl: {net.ipv4.ip_forward: 1, -a/b: x y}",
+        "/etc/sysctl.d/90-compose.conf",
+        "net.ipv4.ip_forward = 1\n-a/b = x y\n",
+    ),
+    (
+        "modprobe: {blacklist: [a, b], options: {c: d=1 e=2}}",
+        "/etc/modprobe.d/90-compose.conf",
+        "blacklist a\nblacklist b\noptions c d=1 e=2\n",
+    ),
+    ("modprobe: {load: [br_netfilter, tun]}", "/etc/modules-load.d/90-compose.conf", "br_netfilter\ntun\n"),
+    ("udev_rules: [{name: 9-a.rules, content: 'A==\"b\"'}]", "/etc/udev/rules.d/9-a.rules", 'A=="b"'),
+    ("tmpfiles: [d /run/a, f+ /b - - - - c]", "/etc/tmpfiles.d/90-compose.conf", "d /run/a\nf+ /b - - - - c\n"),
+    ("users: [{name: a, sudo: true}]", "/etc/sudoers.d/a", "a ALL=(ALL:ALL) ALL\n"),
+    ("users: [{name: a, sudo: nopasswd}]", "/etc/sudoers.d/a", "a ALL=(ALL:ALL) NOPASSWD: ALL\n"),
+    (
+        "sshd: {password_authentication: false, permit_root_login: true, allow_groups: [a, b], max_auth_tries: 2}",
+        "/etc/ssh/sshd_config.d/10-compose.conf",
+        "PasswordAuthentication no\nPermitRootLogin yes\nMaxAuthTries 2\nAllowGroups a b\n",
+    ),
+    ("units: [{name: a.service, content: '[Service]'}]", "/etc/systemd/system/a.service", "[Service]"),
+    (
+        "units: [{name: a@.service, dropins: [{name: b.conf, content: '[Unit]'}]}]",
+        "/etc/systemd/system/a@.service.d/b.conf",
+        "[Unit]",
+    ),
+]
+
+
+def made(distro: str, content: str) -> dict[str, Any]:
+    document = compiled(blueprint(f"name: a\ndistro: {distro}\npackages: [openssh-server]\n{content}\n"))
+    check_options(document)
+    return document
+
+
+@pytest.mark.parametrize("distro", ["debian-12", "fedora-43"])
+@pytest.mark.parametrize(("content", "path", "expected"), CASES, ids=[path for _, path, _ in CASES])
+def test_a_key_is_a_file(distro: str, content: str, path: str, expected: str) -> None:
+    assert files(made(distro, content))[path]["content"] == expected
+
+
+def test_secret_files_are_not_for_everybody() -> None:
+    found = files(made("debian-12", "users: [{name: a, sudo: true}]\nsshd: {port: [22, 2222]}"))
+    assert found["/etc/sudoers.d/a"]["mode"] == "0440"
+    assert found["/etc/ssh/sshd_config.d/10-compose.conf"]["mode"] == "0600"
+    assert found["/etc/ssh/sshd_config.d/10-compose.conf"]["content"] == "Port 22\nPort 2222\n"
+
+
+def test_sudo_is_installed_for_those_who_may_use_it() -> None:
+    for distro, stage in (("debian-12", "org.osbuild-compose.apt"), ("fedora-43", "org.osbuild.dnf")):
+        own = options(made(distro, "users: [{name: a, sudo: true}]"), stage)[1]
+        assert "sudo" in own["packages"]
+        assert "sudo" not in options(made(distro, "users: [{name: a}]"), stage)[1]["packages"]
+
+
+def test_accounts_that_end() -> None:
+    users = "users: [{name: a, expiredate: 2030-01-01, force_password_reset: true}, {name: b, expiredate: -1}]"
+    found = options(made("debian-12", users), "org.osbuild.users")[0]["users"]
+    assert found["a"] == {"expiredate": 21915, "force_password_reset": True, "shell": "/bin/bash"}
+    assert found["b"] == {"expiredate": -1, "shell": "/bin/bash"}
+
+
+def test_languages() -> None:
+    text = "locale: en_US.UTF-8\nlanguages: [cs_CZ.UTF-8, de_DE.UTF-8]"
+    debian = made("debian-12", text)
+    assert [item["language"] for item in options(debian, "org.osbuild.locale")] == [
+        *("cs_CZ.UTF-8", "de_DE.UTF-8", "en_US.UTF-8")
+    ]
+    fedora = made("fedora-43", text)
+    assert [item["language"] for item in options(fedora, "org.osbuild.locale")] == ["en_US.UTF-8"]
+    packages = options(fedora, "org.osbuild.dnf")[1]["packages"]
+    assert {"glibc-langpack-en", "glibc-langpack-cs", "glibc-langpack-de"} <= set(packages)
+
+
+def test_certificates(tmp_path: Path) -> None:
+    both = []
+    for name in ("one", "two"):
+        argv = [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ed25519",
+            "-nodes",
+            "-keyout",
+            "/dev/null",
+            "-subj",
+            f"/CN={name}",
+        ]
+        both.append(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
+    (tmp_path / "both.pem").write_text("Remarks\n" + "\n".join(both))
+    text = f"cacerts: [{tmp_path}/both.pem]"
+    found = files(made("debian-12", text))
+    place = "/usr/local/share/ca-certificates/compose"
+    assert [found[f"{place}-{number}.crt"]["content"] for number in (1, 2)] == both
+    assert options(made("debian-12", text), "org.osbuild.script") == [
+        {"script": "#!/bin/sh\nexec update-ca-certificates\n"}
+    ]
+    fedora = made("fedora-43", text)
+    assert files(fedora)["/etc/pki/ca-trust/source/anchors/compose-2.pem"]["content"] == both[1]
+    assert options(fedora, "org.osbuild.script") == [{"script": "#!/bin/sh\nexec update-ca-trust extract\n"}]
+
+
+def test_nothing_is_written_for_nothing() -> None:
+    assert names(made("debian-12", "")) == names(made("debian-12", "sysctl: {}\nmodprobe: {}\ntmpfiles: []"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "hint"),
+    [
+        (
+            "distro: debian-12\nsshd: {port: [22]}\n",
+            "b.yaml:3:1: debian-12 cannot do `sshd`: no openssh-server in `packages`",
+            "add it or remove the key",
+        ),
+        (
+            "distro: fedora-43\nsshd: {port: [22, 2222]}\n",
+            "b.yaml:3:8: fedora-43 cannot do `sshd.port`: SELinux lets sshd listen on port 22 only",
+            "set selinux: permissive, or remove the key",
+        ),
+    ],
+)
+def test_refused(content: str, message: str, hint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        compiled(blueprint(f"name: a\n{content}"))
+    assert (str(caught.value), caught.value.hint) == (message, hint)
+    compiled(blueprint("name: a\ndistro: fedora-43\nselinux: permissive\nsshd: {port: [2222]}\n"))
+
+
+def test_lines_and_pairs() -> None:
+    assert text.lines(["a", 1], "<", ">") == "<a>\n<1>\n"
+    assert text.pairs({"a": None, "b": True, "c": (), "d": [1, False], "e": ""}, "=") == "b=yes\nd=1\nd=no\ne=\n"
