@@ -1,5 +1,6 @@
 """What must hold, beyond the schema, of a blueprint's users and of the keys that become configuration files."""
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,8 @@ from osbuild_compose.blueprint.walk import ANY, Problem, texts
 
 # Where a text may be taken from a file beside the blueprint.
 _TEXT_SOURCES = (("udev_rules", ANY), ("units", ANY), ("units", ANY, "dropins", ANY))
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_NETWORK = re.compile(r"[0-9A-Fa-f.:]+(/\d{1,3})?")
 _SECTION = re.compile(r"^\[[A-Za-z0-9-]+\]\s*$", re.MULTILINE)
 
 
@@ -23,6 +26,8 @@ def problems(data: Any, beside: Beside) -> Iterator[Problem]:
     yield from _texts_beside(data, beside)
     yield from _certificates(data, beside)
     yield from _units(data)
+    yield from _networks(data)
+    yield from twice(data, "firewall", "zones", ANY, "name")
     for names in ("udev_rules", "units"):
         yield from twice(data, names, ANY, "name")
 
@@ -47,7 +52,7 @@ def _expiry_dates(data: Any) -> Iterator[Problem]:
         try:
             days(text)
         except ValueError:
-            if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            if _DATE.fullmatch(text):
                 yield trail, f"`expiredate`: there is no day {text}", ""
 
 
@@ -75,3 +80,12 @@ def _units(data: Any) -> Iterator[Problem]:
         for trail, content in texts(data, *way, "content"):
             if not _SECTION.search(content):
                 yield trail, "`content` has no section of a unit, such as [Service]", ""
+
+
+def _networks(data: Any) -> Iterator[Problem]:
+    for trail, text in texts(data, "firewall", "zones", ANY, "sources", ANY):
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            if _NETWORK.fullmatch(text):  # of others the schema says what is wrong
+                yield trail, f"`sources`: {error}", ""

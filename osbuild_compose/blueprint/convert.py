@@ -102,7 +102,8 @@ def _file(data: Mapping[str, Any], beside: Beside) -> model.File:
 
 def _firewall(data: Mapping[str, Any]) -> model.Firewall:
     services = model.FirewallServices(**_tuples(data.get("services", {})))
-    return model.Firewall(tuple(data.get("ports", ())), services)
+    zones = tuple(model.FirewallZone(zone["name"], tuple(zone["sources"])) for zone in data.get("zones", ()))
+    return model.Firewall(tuple(data.get("ports", ())), services, zones)
 
 
 def _repositories(items: list[Any], beside: Beside) -> model.Repositories:

@@ -96,11 +96,20 @@ class FirewallServices:
 
 
 @dataclass(frozen=True)
+class FirewallZone:
+    """A zone of the firewall; sources are the addresses and networks in it."""
+
+    name: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Firewall:
     """What the firewall lets in. ports are "80:tcp" or "6000-6010:udp"."""
 
     ports: tuple[str, ...] = ()
     services: FirewallServices = FirewallServices()
+    zones: tuple[FirewallZone, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,9 @@ def told(tmp_path: Path, content: str | bytes) -> list[ComposeError]:
         (HEAD + 'firewall: {ports: ["90-80:udp"]}\n', "3:20", "the lower one first", ""),
         (HEAD + "firewall: {services: [http]}\n", "3:22", "must be a mapping", "{enabled: [http]}"),
         (HEAD + "firewall: {services: {enabled: [a], disabled: [a]}}\n", "3:48", "already in `enabled`", ""),
-        (HEAD + "firewall: {zones: [a]}\n", "3:12", "unknown key `zones`", "ports, services"),
+        (HEAD + "firewall: {zones: [a]}\n", "3:20", "an item of `zones` must be a mapping", "trusted"),
+        (HEAD + "firewall: {zones: [{name: a, sources: [10.0.0.1/8]}]}\n", "3:40", "has host bits set", ""),
+        (HEAD + "firewall: {zones: [{name: a, sources: [xy]}]}\n", "3:40", "is not an address", ""),
         (HEAD + "selinux: true\n", "3:10", "`selinux` cannot be true; it is one of: enforcing", ""),
         (HEAD + "kernel: quiet\n", "3:9", "`kernel` must be a mapping", "{append: "),
         (

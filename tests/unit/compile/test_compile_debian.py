@@ -194,7 +194,6 @@ def test_same_input_same_bytes_and_names_tell_images_apart() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("firewall: {}\n", "b.yaml:3:1: debian-12 cannot do `firewall`: "),
         ("selinux: permissive\n", "b.yaml:3:1: debian-12 cannot do `selinux`: "),
         (
             "repositories: [default, {id: a, baseurl: http://a}]\n",

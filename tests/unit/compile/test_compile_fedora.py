@@ -87,7 +87,7 @@ def test_the_structure_is_that_of_the_readme_of_2019() -> None:
 
 def test_order_keeps_the_cache() -> None:
     assert " ".join(names(compiled(blueprint(EVERYTHING)))) == (
-        "dnf dnf locale keymap timezone hostname groups users chrony repos files fstab firewall files systemd grub2 "
+        "dnf dnf locale keymap timezone hostname groups users chrony repos files firewall fstab files systemd grub2 "
         "fix-bls script selinux"
     )
 
