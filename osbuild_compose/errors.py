@@ -85,6 +85,19 @@ class TemplateError(ComposeError):
     """A distribution's template or data file is wrong: not the blueprint's fault."""
 
 
+class TemplatesError(TemplateError):
+    """All errors of templates or data files at once. `errors` is not empty."""
+
+    def __init__(self, errors: Sequence[ComposeError]) -> None:
+        first = errors[0]
+        super().__init__(first.brief, details=first.details, hint=first.hint, location=first.location)
+        self.errors = tuple(errors)
+
+    def each(self) -> tuple[ComposeError, ...]:
+        """All of them."""
+        return self.errors
+
+
 class HostError(ComposeError):
     """This machine lacks something that is needed, or does not let us do it."""
 

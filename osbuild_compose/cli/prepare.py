@@ -9,6 +9,8 @@ from pathlib import Path
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.model import Blueprint, Format
 from osbuild_compose.compile import pipeline
+from osbuild_compose.compile.programs import Programs
+from osbuild_compose.compile.verify import verify
 from osbuild_compose.distro import catalog, mirrors, repo_option
 from osbuild_compose.distro.catalog import Catalog
 from osbuild_compose.distro.mirrors import Mirrors
@@ -40,11 +42,17 @@ class Workshop:
     settings: Sequence[str] = ()  # "key=value" texts for all blueprints
     repos: Sequence[str] = ()  # "NAME=URL" texts and names of .repo files
     repo_keys: Sequence[Path] = ()
+    libdirs: Sequence[Path] = ()
 
     @cached_property
     def catalog(self) -> Catalog:
         """The distributions."""
         return catalog.find(self.templates)
+
+    @cached_property
+    def programs(self) -> Programs:
+        """The stages and assemblers that templates can use."""
+        return Programs(self.libdirs)
 
     @cached_property
     def _mirrors(self) -> Mirrors:
@@ -82,7 +90,9 @@ class Workshop:
                 hint="use --mirror, or the blueprint's `repositories`",
             )
         repositories = mirrors.resolve(release, self._mirrors)
-        compiled = pipeline.compile_blueprint(blueprint, image_format, self.catalog, repositories, self._instead)
+        arguments = (blueprint, image_format, self.catalog, repositories, self._instead)
+        compiled = pipeline.compile_blueprint(*arguments)
+        verify(compiled, self.programs, lambda: pipeline.origins(*arguments))
         return Image(blueprint, image_format, pipeline.to_json(compiled).encode())
 
     def images(self, paths: Sequence[Path], formats: Sequence[Format]) -> list[Image]:

@@ -9,6 +9,9 @@ from ruamel.yaml.error import YAMLError
 
 from osbuild_compose.blueprint.model import Blueprint, Format
 from osbuild_compose.compile import identity, templates
+from osbuild_compose.compile.origin import Origin, Origins
+from osbuild_compose.compile.reads import recorded_context
+from osbuild_compose.compile.trace import Tracer
 from osbuild_compose.distro.catalog import Catalog, built_in
 from osbuild_compose.distro.model import Release
 from osbuild_compose.errors import InputError, Location, TemplateError
@@ -32,16 +35,50 @@ def compile_blueprint(
     template is wrong or a key is missing.
     """
     release = catalog.release(blueprint.distro)
-    context = _context(blueprint, image_format, release, mirrors, instead)
+    text = _render(release, catalog, blueprint, _context(blueprint, image_format, release, mirrors, instead))
     try:
-        text = templates.render(release.template, catalog.directories, built_in(), context)
+        return _parse(text, release.template)
+    except TemplateError as error:
+        position = error.position if isinstance(error, _BadTextError) else 0
+        origin = origins(blueprint, image_format, catalog, mirrors, instead).at(position)
+        raise located(error, origin) from None
+
+
+def origins(
+    blueprint: Blueprint,
+    image_format: Format,
+    catalog: Catalog,
+    mirrors: tuple[Repository, ...],
+    instead: tuple[RpmRepository, ...] = (),
+) -> Origins:
+    """Where the parts of the pipeline that compile_blueprint makes of the same come from."""
+    release = catalog.release(blueprint.distro)
+    tracer = Tracer()
+    context = recorded_context(_context(blueprint, image_format, release, mirrors, instead), tracer.read)
+    return Origins.of(_render(release, catalog, blueprint, context, tracer), tracer)
+
+
+def located(error: TemplateError, origin: Origin | None) -> TemplateError:
+    """The error with the place in a template that `origin` says, if that is known."""
+    if origin is None:
+        return error
+    block = next((site for site in origin.around if site.what == "block"), None)
+    inside = [f"in the block `{block.name}`, which begins in line {block.line}"] if block else []
+    location = templates.location_of(origin.place.file, origin.place.line)
+    return TemplateError(error.brief, details=[*inside, *error.details], hint=error.hint, location=location)
+
+
+def _render(
+    release: Release, catalog: Catalog, blueprint: Blueprint, context: dict[str, Any], tracer: Tracer | None = None
+) -> str:
+    try:
+        return templates.render(release.template, catalog.directories, built_in(), context, tracer)
     except templates.RefusedError as refused:
         raise InputError(
             f"{release.name} cannot do `{refused.key}`: {refused.reason}",
             hint=refused.hint,
             location=blueprint.document.at_key(refused.trail) if blueprint.document else None,
         ) from None
-    return _parse(text, release.template)
 
 
 def to_json(pipeline: Pipeline) -> str:
@@ -132,6 +169,12 @@ def _services(blueprint: Blueprint, release: Release) -> dict[str, Any]:
     }
 
 
+class _BadTextError(TemplateError):
+    """What a template makes is no YAML at `position` of its text."""
+
+    position = 0
+
+
 def _parse(text: str, template: str) -> Pipeline:
     try:
         pipeline = YAML(typ="safe", pure=True).load(text)
@@ -142,7 +185,10 @@ def _parse(text: str, template: str) -> Pipeline:
         details = (
             [f"line {mark.line + 1} of its output: {lines[mark.line][:200]}"] if mark and mark.line < len(lines) else []
         )
-        raise TemplateError(f"template {template} does not make valid YAML: {problem}", details=details) from None
+        hint = "in a template each value is a whole one: write {{ a ~ b }}, not {{ a }}{{ b }}"
+        bad = _BadTextError(f"template {template} does not make valid YAML: {problem}", details=details, hint=hint)
+        bad.position = mark.index if mark else 0
+        raise bad from None
     if not isinstance(pipeline, dict) or not isinstance(pipeline.get("stages"), list):
         raise TemplateError(f"template {template} makes no pipeline: a mapping with `name`, `stages` and `assembler`")
     return pipeline

@@ -2,17 +2,20 @@
 
 import traceback
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader, StrictUndefined
+from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader
 from jinja2 import TemplateError as JinjaError
 from jinja2.exceptions import TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-from osbuild_compose.compile import text
+from osbuild_compose.compile import text, undefined
 from osbuild_compose.compile.emit import emit, plain
+from osbuild_compose.compile.trace import Tracer
+from osbuild_compose.document.suggest import did_you_mean
 from osbuild_compose.errors import Location, TemplateError
 
 MAX_SOURCE_LINE = 200
@@ -33,48 +36,60 @@ class RefusedError(Exception):
         return tuple(int(step) if step.isdecimal() else step for step in self.key.split("."))
 
 
-def render(name: str, directories: Sequence[Path], built_in: Path, context: Mapping[str, Any]) -> str:
+def render(
+    name: str, directories: Sequence[Path], built_in: Path, context: Mapping[str, Any], tracer: Tracer | None = None
+) -> str:
     """The text that template `name` makes of the context. Templates are searched for in `directories`, in their order;
     `builtin/NAME` is always the one that comes with the program, so that a template of the same name can extend it.
+    With a tracer, its marks are in the text.
 
     Raises TemplateError with the template's line, RefusedError when the template refuses a key.
     """
-    environment = _environment(directories, built_in)
+    engine = _plain_environment(tuple(directories), built_in) if tracer is None else environment(directories, built_in)
+    if tracer:
+        tracer.attach(engine)
     try:
-        return environment.get_template(name).render(context)
+        return engine.get_template(name).render(context)
     except TemplateNotFound as error:
-        raise TemplateError(
-            f"there is no template {error.message or name}",
-            hint="templates are searched for in: " + ", ".join(map(str, directories)),
-        ) from None
+        wanted = str(error.message or name)
+        hint = did_you_mean(wanted, engine.list_templates(["j2"]))
+        where = _where(error, name) if wanted != name else None
+        raise TemplateError(f"there is no template {wanted}", hint=hint, location=where) from None
     except TemplateSyntaxError as error:
-        location = _location(error.filename or error.name or name, error.lineno)
+        location = location_of(error.filename or error.name or name, error.lineno)
         raise TemplateError(f"template: {error.message}", location=location) from None
     except (JinjaError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         # A template is a program; its mistakes come out as Python's errors.
-        raise TemplateError(f"template: {error or type(error).__name__}", location=_where(error, name)) from None
+        brief, hint = undefined.explained(error, context)
+        raise TemplateError(f"template: {brief}", hint=hint, location=_where(error, name)) from None
 
 
-def _environment(directories: Sequence[Path], built_in: Path) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
+@cache
+def _plain_environment(directories: tuple[Path, ...], built_in: Path) -> ImmutableSandboxedEnvironment:
+    return environment(directories, built_in)
+
+
+def environment(directories: Sequence[Path], built_in: Path) -> ImmutableSandboxedEnvironment:
+    """What templates are compiled and run in."""
+    engine = ImmutableSandboxedEnvironment(
         loader=ChoiceLoader(
             [FileSystemLoader([*directories, built_in]), PrefixLoader({"builtin": FileSystemLoader(built_in)})]
         ),
-        undefined=StrictUndefined,
+        undefined=undefined.Undefined,
         finalize=emit,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=True,  # what blocks and macros made is marked as such and not emitted a second time
     )
-    environment.globals = {"namespace": Namespace, "refuse": refuse}  # lipsum is chance, and nobody missed the others
-    environment.filters["pick"] = pick
-    environment.filters["defaults"] = defaults
-    environment.filters["rename"] = rename
-    environment.filters["lines"] = text.lines
-    environment.filters["pairs"] = text.pairs
-    environment.filters.pop("random")
-    return environment
+    engine.globals = {"namespace": Namespace, "refuse": refuse}  # lipsum is chance, and nobody missed the others
+    engine.filters["pick"] = pick
+    engine.filters["defaults"] = defaults
+    engine.filters["rename"] = rename
+    engine.filters["lines"] = text.lines
+    engine.filters["pairs"] = text.pairs
+    engine.filters.pop("random")
+    return engine
 
 
 def refuse(key: str, reason: str, hint: str = "") -> None:
@@ -104,10 +119,11 @@ def defaults(value: Mapping[str, Any], **values: Any) -> dict[str, Any]:
 def _where(error: BaseException, name: str) -> Location:
     # Jinja rewrites tracebacks so that frames of templates carry the template's file and line.
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
-    return _location(frames[-1].filename, frames[-1].lineno or 0) if frames else Location(name)
+    return location_of(frames[-1].filename, frames[-1].lineno or 0) if frames else Location(name)
 
 
-def _location(file: str, line: int) -> Location:
+def location_of(file: str, line: int) -> Location:
+    """That line of a template, with its text."""
     try:
         text = Path(file).read_text(encoding="utf-8").split("\n")[line - 1][:MAX_SOURCE_LINE]
     except (OSError, ValueError, IndexError):

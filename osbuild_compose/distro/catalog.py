@@ -9,7 +9,7 @@ from osbuild_compose import data
 from osbuild_compose.distro import keys, model
 from osbuild_compose.document import read, schema
 from osbuild_compose.document.read import Document
-from osbuild_compose.errors import ComposeError, DocumentError, InputError, Location, TemplateError
+from osbuild_compose.errors import DocumentError, InputError, Location, TemplateError, TemplatesError
 from osbuild_compose.repository import ARMOUR, DebRepository, Repository, Role, RpmRepository
 
 _FILE = "distro.yaml"
@@ -48,22 +48,10 @@ def find(own: Sequence[Path] = ()) -> Catalog:
             for release in _releases(name, documents):
                 releases.setdefault(release.name, release)
     except DocumentError as error:
-        raise DistroError(error.errors) from None
+        raise TemplatesError(error.errors) from None
     except InputError as error:
         raise TemplateError(error.brief, hint=error.hint, location=error.location) from None
     return Catalog(directories, releases)
-
-
-class DistroError(TemplateError):
-    """All errors of a distro.yaml at once."""
-
-    def __init__(self, errors: Sequence[ComposeError]) -> None:
-        super().__init__(errors[0].brief, hint=errors[0].hint, location=errors[0].location)
-        self.errors = tuple(errors)
-
-    def each(self) -> tuple[ComposeError, ...]:
-        """All errors of the file."""
-        return self.errors
 
 
 def _documents(directories: Sequence[Path]) -> dict[str, Document]:

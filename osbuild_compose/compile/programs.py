@@ -1,0 +1,90 @@
+"""What is known of stages and assemblers: their meta.json, from the program's own directory or one of the user's."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import osbuild_compose
+from osbuild_compose.document.suggest import did_you_mean
+from osbuild_compose.errors import InputError, TemplateError
+
+
+class Kind(StrEnum):
+    """What a program is to a pipeline."""
+
+    STAGE = "stage"
+    ASSEMBLER = "assembler"
+
+    @property
+    def directory(self) -> str:
+        """Where in a libdir its programs are."""
+        return f"{self.value}s"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A stage or an assembler. `meta` is its meta.json, `schema` the schema of its options in it."""
+
+    kind: Kind
+    name: str
+    path: Path
+    meta: Mapping[str, Any]
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """The JSON Schema of its options; the older or the newer of the forms that osbuild has."""
+        schema: Mapping[str, Any] = self.meta.get("schema") or self.meta.get("schema_2") or {}
+        return schema
+
+
+def built_in() -> Path:
+    """The libdir that comes with the program: the checkout, or the runner's data when installed from a wheel."""
+    package = Path(osbuild_compose.__file__).resolve().parent
+    installed = package.parent / "runner" / "data"
+    return installed if (installed / "stages").is_dir() else package.parent
+
+
+class Programs:
+    """All stages and assemblers; those of the user's libdirs come before the built-in ones."""
+
+    def __init__(self, libdirs: Sequence[Path] = ()) -> None:
+        self._libdirs = (*libdirs, built_in())
+
+    @cached_property
+    def _places(self) -> dict[tuple[Kind, str], Path]:
+        found: dict[tuple[Kind, str], Path] = {}
+        for libdir in self._libdirs:
+            for kind in Kind:
+                for path in sorted((libdir / kind.directory).glob("*.meta.json")):
+                    found.setdefault((kind, path.name.removesuffix(".meta.json")), path)
+        return found
+
+    def names(self, kind: Kind) -> list[str]:
+        """The names of all programs of one kind, sorted."""
+        return sorted(name for known, name in self._places if known is kind)
+
+    def find(self, kind: Kind, name: str) -> Program:
+        """The program of that name. Raises InputError for one that is not there, TemplateError for a bad meta.json."""
+        path = self._places.get((kind, name))
+        if path is None:
+            raise InputError(f"there is no {kind} {name}", hint=nearest_name(name, self.names(kind)))
+        try:
+            meta = json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise TemplateError(f"cannot read {path}: {error}") from None
+        if not isinstance(meta, dict):
+            raise TemplateError(f"{path} is not a JSON object")
+        return Program(kind, name, path, meta)
+
+
+def nearest_name(name: str, known: Sequence[str]) -> str:
+    """A hint to the program that was meant, also when only the part after the last dot was given."""
+    ends = {other.rpartition(".")[2]: other for other in known}
+    if (end := name.rpartition(".")[2]) in ends:
+        return f"did you mean `{ends[end]}`?"
+    hint = did_you_mean(name, known)
+    return hint if hint.startswith("did") else "`compose stages` lists them"
