@@ -94,7 +94,9 @@ def build(
     from osbuild_compose.cli import build as command
     from osbuild_compose.cli.prepare import Workshop
 
-    workshop = Workshop(templates or (), mirror, security_mirror, settings or (), repo or (), repo_key or ())
+    workshop = Workshop(
+        templates or (), mirror, security_mirror, settings or (), repo or (), repo_key or (), libdir or ()
+    )
     wanted = [str(item) for item in formats or ()]
     how = command.How(output, _settings(store, libdir), as_json=json, verbose=verbose)
     command.build(workshop, blueprints, wanted, how)
@@ -111,22 +113,33 @@ def render(
     repo_key: RepoKey = None,
     templates: Templates = None,
     settings: Set = None,
+    libdir: Libdirs = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Tell which template and which lines of the blueprint made each stage.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="With --explain: as JSON.")] = False,
 ) -> None:
     """Print the pipeline JSON that a blueprint stands for."""
+    from osbuild_compose.cli import explain as explaining
     from osbuild_compose.cli import inspect as command
     from osbuild_compose.cli.prepare import Workshop
 
-    workshop = Workshop(templates or (), mirror, security_mirror, settings or (), repo or (), repo_key or ())
-    command.render(workshop, blueprint, image_format)
+    workshop = Workshop(
+        templates or (), mirror, security_mirror, settings or (), repo or (), repo_key or (), libdir or ()
+    )
+    if explain:
+        explaining.explain(workshop, blueprint, image_format, json)
+    else:
+        command.render(workshop, blueprint, image_format)
 
 
 @app.command()
-def check(blueprints: Blueprints, *, templates: Templates = None, settings: Set = None) -> None:
+def check(blueprints: Blueprints, *, templates: Templates = None, settings: Set = None, libdir: Libdirs = None) -> None:
     """Tell whether blueprints are right, without building anything."""
     from osbuild_compose.cli import inspect as command
     from osbuild_compose.cli.prepare import Workshop
 
-    command.check(Workshop(templates or (), settings=settings or ()), blueprints)
+    command.check(Workshop(templates or (), settings=settings or (), libdirs=libdir or ()), blueprints)
 
 
 @app.command()
@@ -148,7 +161,9 @@ def plan(
     from osbuild_compose.cli import inspect as command
     from osbuild_compose.cli.prepare import Workshop
 
-    workshop = Workshop(templates or (), mirror, security_mirror, settings or (), repo or (), repo_key or ())
+    workshop = Workshop(
+        templates or (), mirror, security_mirror, settings or (), repo or (), repo_key or (), libdir or ()
+    )
     command.plan(workshop, blueprint, image_format, _settings(store, libdir), json)
 
 

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.model import Blueprint, Format
 from osbuild_compose.compile import pipeline
+from osbuild_compose.compile.origin import Origins
 from osbuild_compose.compile.programs import Programs
 from osbuild_compose.compile.verify import verify
 from osbuild_compose.distro import catalog, mirrors, repo_option
@@ -80,7 +82,17 @@ class Workshop:
         return loaded
 
     def image(self, blueprint: Blueprint, image_format: Format) -> Image:
-        """The blueprint's image in one format."""
+        """The blueprint's image in one format. Raises ComposeError, also for a template that makes no good pipeline."""
+        arguments = self._arguments(blueprint, image_format)
+        compiled = pipeline.compile_blueprint(*arguments)
+        verify(compiled, self.programs, lambda: pipeline.origins(*arguments))
+        return Image(blueprint, image_format, pipeline.to_json(compiled).encode())
+
+    def origins(self, blueprint: Blueprint, image_format: Format) -> Origins:
+        """Where the parts of the image's pipeline come from."""
+        return pipeline.origins(*self._arguments(blueprint, image_format))
+
+    def _arguments(self, blueprint: Blueprint, image_format: Format) -> tuple[Any, ...]:
         release = self.catalog.release(blueprint.distro)
         if release.is_rpm and self.security_mirror:
             raise InputError(f"--security-mirror: {release.name} has no mirrors of its own for security updates")
@@ -89,11 +101,7 @@ class Workshop:
                 f"--repo: {release.name} takes no repositories of the RPM kind",
                 hint="use --mirror, or the blueprint's `repositories`",
             )
-        repositories = mirrors.resolve(release, self._mirrors)
-        arguments = (blueprint, image_format, self.catalog, repositories, self._instead)
-        compiled = pipeline.compile_blueprint(*arguments)
-        verify(compiled, self.programs, lambda: pipeline.origins(*arguments))
-        return Image(blueprint, image_format, pipeline.to_json(compiled).encode())
+        return blueprint, image_format, self.catalog, mirrors.resolve(release, self._mirrors), self._instead
 
     def images(self, paths: Sequence[Path], formats: Sequence[Format]) -> list[Image]:
         """All images of the blueprints in these files, in `formats` or else in those each blueprint names.

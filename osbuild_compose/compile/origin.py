@@ -129,8 +129,9 @@ def _made_by(position: int, region: _Region | None, starts: list[tuple[int, Trai
     """The programs that something read at that place went into: the innermost part of a template that wrote any.
 
     Of those the one that was begun last, or, when none was begun yet, the next one; all of them when the part exists
-    only because of what was read, as the body of an `if` does.
+    only because of what was read, as the body of an `if` does. A block that wrote none says nothing of others' ones.
     """
+    in_block = False
     while region and region.site:
         inside = [(start, trail) for start, trail in starts if region.start <= start < region.end]
         before = [trail for start, trail in inside if start < position]
@@ -139,5 +140,6 @@ def _made_by(position: int, region: _Region | None, starts: list[tuple[int, Trai
         if inside:
             depends = region.site.what in ("if", "for", "value") and position == region.start
             return [trail for _, trail in inside[: None if depends else 1]]
+        in_block = in_block or region.site.what in ("block", "macro")
         region = region.parent
-    return [trail for start, trail in starts if start < position][-1:]
+    return [] if in_block else [trail for start, trail in starts if start < position][-1:]

@@ -1,7 +1,8 @@
 """Following a template while it renders: which line wrote which part of its output, and what was read meanwhile.
 
-Marks are put between a template's tokens before it is compiled. Each writes its number into the output, between two
-characters that no value can hold (emit.py escapes them), and whatever is read from then on is noted under it.
+Marks are put between a template's tokens before it is compiled. Each writes its number into the output, in characters
+that no value can hold (emit.py escapes them) and that are white space to Python: text that a template captures and
+finds empty, trimmed, is so with marks, too. Whatever is read after a mark is noted under it.
 """
 
 import re
@@ -18,7 +19,8 @@ from markupsafe import Markup
 Trail = tuple[str | int, ...]
 
 _MARK = "_compose_mark"
-_IN_TEXT = re.compile("\ue000([0-9]+)\ue001")
+_BEGIN, _ZERO, _ONE, _END = "\x1c", "\x1d", "\x1e", "\x1f"
+_IN_TEXT = re.compile(f"{_BEGIN}([{_ZERO}{_ONE}]+){_END}")
 
 
 class Part(Enum):
@@ -68,7 +70,8 @@ class Tracer:
 
     def _pass(self, site: int) -> Markup:
         self.marks.append(Mark(self.sites[site]))
-        return Markup(f"\ue000{len(self.marks) - 1}\ue001")  # noqa: S704 - no HTML here
+        number = f"{len(self.marks) - 1:b}".translate({ord("0"): _ZERO, ord("1"): _ONE})
+        return Markup(f"{_BEGIN}{number}{_END}")  # noqa: S704 - no HTML here
 
     def split(self, text: str) -> tuple[str, list[tuple[int, Mark]]]:
         """The rendered text without its marks, and the marks with their positions in it, in their order."""
@@ -77,7 +80,8 @@ class Tracer:
         length = 0
         for index, part in enumerate(_IN_TEXT.split(text)):
             if index % 2:
-                found.append((length, self.marks[int(part)]))
+                number = part.translate({ord(_ZERO): "0", ord(_ONE): "1"})
+                found.append((length, self.marks[int(number, 2)]))
             else:
                 plain.append(part)
                 length += len(part)
@@ -104,7 +108,7 @@ class _Marking(Extension):
                 yield token
 
     def _lines(self, token: Token, file: str) -> Iterator[Token]:
-        for number, line in enumerate(token.value.splitlines(keepends=True)):
+        for number, line in enumerate(re.findall(r"[^\n]*\n|[^\n]+", token.value)):
             if line.strip():
                 yield from self._mark(Part.LINE, "text", "", file, token.lineno + number)
             yield Token(token.lineno + number, "data", line)

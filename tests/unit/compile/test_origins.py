@@ -1,0 +1,83 @@
+"""What made a part of a pipeline: the template's line that wrote it, the values of the blueprint that were read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from osbuild_compose.blueprint.model import Blueprint, Format
+from osbuild_compose.cli.prepare import Workshop
+from osbuild_compose.compile.origin import Origin
+from osbuild_compose.compile.pipeline import _parse
+from osbuild_compose.compile.trace import Trail
+from tests.unit.compile import compiling
+
+REPO = Path(__file__).resolve().parents[3]
+SAMPLES = sorted((REPO / "blueprints").glob("*.yaml"))
+
+
+def explained(workshop: Workshop, wanted: Blueprint) -> tuple[dict[str, Any], dict[Trail, Origin]]:
+    workshop.mirror = "http://m.example"
+    found = workshop.origins(wanted, Format.QCOW2)
+    return _parse(found.text, ""), found.programs()
+
+
+def named(pipeline: dict[str, Any], origins: dict[Trail, Origin], name: str) -> Origin:
+    (trail,) = [("stages", index) for index, stage in enumerate(pipeline["stages"]) if stage["name"].endswith(name)]
+    return origins[trail]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_marks_change_nothing_of_the_pipeline(sample: Path) -> None:
+    workshop = Workshop(mirror="http://m.example")
+    wanted = workshop.blueprints([sample])[0]
+    for image_format in (Format.QCOW2, Format.TAR):
+        marked = workshop.origins(wanted, image_format)
+        pipeline = json.loads(workshop.image(wanted, image_format).pipeline)
+        assert _parse(marked.text, "") == pipeline
+        trails = [("stages", index) for index in range(len(pipeline["stages"]))]
+        assert list(marked.programs()) == [*trails, ("assembler",)]
+
+
+def test_a_stage_is_of_a_line_in_a_block_and_of_the_values_that_were_read() -> None:
+    wanted = compiling.blueprint("name: web\ndistro: debian-12\nhostname: h\ntimezone: UTC\npackages: [nginx]\n")
+    pipeline, origins = explained(Workshop(), wanted)
+    origin = named(pipeline, origins, "hostname")
+    base = (REPO / "templates/_base/pipeline.yaml.j2").read_text().split("\n")
+    assert origin.place.file == str(REPO / "templates/_base/pipeline.yaml.j2")
+    assert base[origin.place.line - 1] == "- name: org.osbuild.hostname"
+    assert [(site.what, site.name) for site in origin.around] == [("block", "system")]
+    assert base[origin.around[0].line - 1] == "{% block system %}"
+    assert origin.reads == (("hostname",),)
+
+
+def test_a_stage_of_a_macro_is_also_of_the_block_that_calls_it() -> None:
+    wanted = compiling.blueprint("name: web\ndistro: debian-12\ntimezone: UTC\npackages: [nginx]\n")
+    _, origins = explained(Workshop(), wanted)
+    base, packages = origins["stages", 0], origins["stages", 1]
+    assert [(site.what, site.name) for site in base.around] == [("macro", "apt"), ("block", "base")]
+    assert [(site.what, site.name) for site in packages.around] == [("macro", "apt"), ("block", "packages")]
+    assert ("packages",) not in base.reads
+    assert {("packages",), ("timezone",)} <= set(packages.reads)
+
+
+def test_an_overridden_block_shows_both_templates(tmp_path: Path) -> None:
+    (tmp_path / "debian").mkdir()
+    (tmp_path / "debian/pipeline.yaml.j2").write_text(
+        '{% extends "builtin/debian/pipeline.yaml.j2" %}\n{% block services %}\n'
+        "{% if blueprint.kernel.append %}\n- name: org.osbuild.noop\n  options: {}\n{% endif %}\n"
+        "{{ super() }}\n{% endblock %}\n"
+    )
+    wanted = compiling.blueprint(
+        "name: a\ndistro: debian-12\nkernel: {append: quiet}\nservices: {enabled: [b]}\nscripts: [c]\n"
+    )
+    pipeline, origins = explained(Workshop([tmp_path]), wanted)
+    own = named(pipeline, origins, "noop")
+    assert (own.place.file, own.place.line) == (str(tmp_path / "debian/pipeline.yaml.j2"), 4)
+    assert own.reads == (("kernel",), ("kernel", "append"))
+    services = named(pipeline, origins, "systemd")
+    assert [Path(site.file).parent for site in services.around] == [REPO / "templates/_base", tmp_path / "debian"]
+    assert ("services", "enabled") in services.reads
+    assert ("scripts",) not in services.reads
+    assert named(pipeline, origins, "script").reads == (("scripts",),)
