@@ -108,6 +108,18 @@ class BuildError(ComposeError):
     exit_code = ExitCode.BUILD_FAILED
 
 
+class SeveralErrors(BuildError):  # noqa: N818 - several, as each of them says what it is
+    """The builds that failed of those that were run together. `errors` is not empty."""
+
+    def __init__(self, errors: Sequence[ComposeError]) -> None:
+        super().__init__(errors[-1].brief, details=errors[-1].details, hint=errors[-1].hint)
+        self.errors = tuple(errors)
+
+    def each(self) -> tuple[ComposeError, ...]:
+        """All of them."""
+        return self.errors
+
+
 class Interrupted(ComposeError):  # noqa: N818 - it is an event, not an error
     """The user stopped it."""
 

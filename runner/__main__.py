@@ -11,10 +11,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from runner.build import Settings
 from runner.errors import Kind, RunnerError, input_error
 from runner.events import Broadcast, Listener, Monitor, Printer
 from runner.manifest import v1
-from runner.session import Session, Settings
+from runner.session import Session
 from runner.sources.fetch import read_secrets
 from runner.store.size import parse_size
 
@@ -38,10 +39,21 @@ def parser() -> argparse.ArgumentParser:
     add("--monitor-fd", metavar="FD", type=int, help="file descriptor for events, one JSON object a line")
     add("--scratch", metavar="DIRECTORY", help="where trees are worked on (default: tmpfs if it has room)")
     add("--no-overlay", action="store_true", help="make trees by copying, even where overlayfs works")
-    add("--jobs", metavar="N", type=int, default=2, help="how many pipelines are built at a time (default: 2)")
+    add("--jobs", metavar="N", type=_jobs, default=default_jobs(), help="how many pipelines are built at a time")
     add("--cache-size", metavar="SIZE", default="32G", help="bound of the store, 0 for none (default: 32G)")
     add("--debug-shell", action="store_true", help="when a stage fails, a shell in its sandbox on the terminal")
     return parse
+
+
+def default_jobs() -> int:
+    """How many pipelines are built at a time unless the user says otherwise."""
+    return min(4, len(os.sched_getaffinity(0)))
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

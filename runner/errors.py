@@ -22,7 +22,7 @@ class RunnerError(Exception):
     """An error that a person can act on.
 
     message says what and where in one line, details are further lines, hint says what to do. stage is the name of
-    the stage that failed, and command reproduces the failure.
+    the stage that failed, manifest the file that its pipeline was kept in, and command reproduces the failure.
     """
 
     kind: Kind
@@ -30,6 +30,7 @@ class RunnerError(Exception):
     details: list[str] = field(default_factory=list)
     hint: str = ""
     stage: str = ""
+    manifest: str = ""
     command: str = ""
 
     @property

@@ -2,25 +2,24 @@
 
 import contextlib
 import os
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.errors import Kind, RunnerError
+from runner.archiver import Archiver
+from runner.errors import RunnerError
 from runner.events import Listener
 from runner.manifest.model import What
 from runner.plan import Act, Action, Line, Step
+from runner.result import Result, how_it_ended, stage_failure
 from runner.sandbox import bwrap, process
 from runner.sandbox.buildroot import BuildRoot, prepare
 from runner.sources.fetch import Fetcher
 from runner.sources.model import Source
 from runner.stop import Stop
 from runner.store import files
-from runner.store.layer import CorruptLayerError
 from runner.store.scratch import Scratch
 from runner.store.store import Store
 from runner.tree import Trees
@@ -29,23 +28,12 @@ TAIL = 20  # lines of a failed stage's log that are shown again at the end
 
 
 @dataclass(frozen=True)
-class Result:
-    """What became of one step; returncode and output only of those that ran."""
-
-    step: Step
-    act: Act
-    success: bool
-    seconds: float = 0.0
-    output: str = ""
-    returncode: int = 0
-
-
-@dataclass(frozen=True)
 class Rooms:
     """Where and with what all pipelines of a run are built.
 
     scratch is where the programs' own /var and other passing things go. debug_shell asks for a shell on the terminal
-    in the sandbox of a step that failed.
+    in the sandbox of a step that failed. making has the keys of the steps that are at work, and failed those that
+    failed and why: what fails for one pipeline is not tried again for another.
     """
 
     store: Store
@@ -53,6 +41,8 @@ class Rooms:
     trees: Trees
     fetcher: Fetcher
     debug_shell: bool = False
+    making: set[str] = field(default_factory=set)
+    failed: dict[str, RunnerError] = field(default_factory=dict)
 
 
 class Executor:
@@ -64,15 +54,19 @@ class Executor:
         self._scratch = rooms.scratch
         self._trees = rooms.trees
         self._fetcher = rooms.fetcher
-        self._debug_shell = rooms.debug_shell
+        self._rooms = rooms
         self._sources = sources
         self._tell = tell
         self._stop = stop
-        self._archiver = _Archiver()
+        self._archiver = Archiver()
         self.results: list[Result] = []
 
     def run(self, lines: Sequence[Line], actions: Sequence[Action]) -> None:
-        """Carry out the actions. Raises RunnerError for what fails; what succeeded before that is in the store."""
+        """Carry out the actions. What succeeded before an error is in the store.
+
+        Raises RunnerError for what fails, CorruptLayerError for a layer that has to be made again. May be called
+        again then, with actions that do so.
+        """
         by_id = {action.step.stage.id: action for action in actions}
         try:
             with contextlib.ExitStack() as stack:
@@ -95,34 +89,20 @@ class Executor:
         stack = list(line.base)
         for step in line.steps:
             action = by_id[step.stage.id]
-            if action.act is Act.CACHED:
-                self._cached(step)
-            elif action.act is Act.RUN:
-                self._repair(line, stack, root)
+            if action.open:
+                for key in stack:
+                    self._trees.provide(key)
                 self._run_step(step, tuple(stack), root)
+            elif action.act is Act.CACHED:
+                self._cached(step)
             if step.stage.what is What.STAGE:
                 stack.append(step.key)
 
     def _cached(self, step: Step) -> None:
+        if any(result.step == step for result in self.results):
+            return  # told already, before a damaged layer was found
         self._tell("end", id=step.stage.id, name=step.stage.name, state="cached", seconds=0.0)
         self.results.append(Result(step, Act.CACHED, True))
-
-    def _repair(self, line: Line, stack: Sequence[str], root: BuildRoot) -> None:
-        """Have all layers below at hand; one whose archive was damaged is made again."""
-        for position, key in enumerate(stack):
-            try:
-                self._trees.provide(key)
-            except CorruptLayerError:
-                self._store.drop_layer(key)
-                damaged = [step for step in line.stages if step.key == key]
-                if not damaged:
-                    raise RunnerError(
-                        Kind.BUILD,
-                        f"a layer of the base tree was damaged in the store ({key[:16]})",
-                        hint="build the pipeline that makes the base tree again",
-                    ) from None
-                self._tell("note", message=f"the layer of {damaged[0].stage.name} was damaged; it is made again")
-                self._run_step(damaged[0], tuple(stack[:position]), root)
 
     def _run_step(self, step: Step, stack: tuple[str, ...], root: BuildRoot) -> None:
         with contextlib.ExitStack() as held:
@@ -130,19 +110,28 @@ class Executor:
             if self._made_meanwhile(step):
                 self._cached(step)
                 return
+            if error := self._rooms.failed.get(step.key):
+                raise error
             self._tell("start", id=step.stage.id, name=step.stage.name)
-            if step.stage.what is What.STAGE:
-                self._run_stage(held, step, stack, root)
-            else:
-                self._run_assembler(step, stack, root)
+            try:
+                if step.stage.what is What.STAGE:
+                    self._run_stage(held, step, stack, root)
+                else:
+                    self._run_assembler(step, stack, root)
+            except RunnerError as error:
+                self._rooms.failed[step.key] = error
+                raise
 
     def _wait_for(self, held: contextlib.ExitStack, step: Step) -> None:
         """Become the only process that makes this step's key."""
         lock = self._store.try_building(step.key)
         if lock is None:
-            self._tell("note", message=f"waiting for another build of {step.stage.name}")
+            if step.key not in self._rooms.making:
+                self._tell("note", message=f"waiting for another build of {step.stage.name}")
             lock = self._store.building(step.key)
         held.callback(os.close, lock)
+        held.callback(self._rooms.making.discard, step.key)
+        self._rooms.making.add(step.key)
 
     def _made_meanwhile(self, step: Step) -> bool:
         """Whether another process made it between the plan and now."""
@@ -241,7 +230,7 @@ class Executor:
         if success:
             return
         tail = ended.output.splitlines()[-TAIL:]
-        why = _how_it_ended(ended.returncode)
+        why = how_it_ended(ended.returncode)
         self._tell(
             "end",
             id=stage.id,
@@ -252,56 +241,7 @@ class Executor:
             returncode=ended.returncode,
             why=why,
         )
-        if self._debug_shell:
+        if self._rooms.debug_shell:
             self._tell("note", message=f"a shell in the sandbox of {stage.name}; the tree is at {bwrap.TREE}")
             process.shell(lambda fds: [*bwrap.without_program(argv(fds)), "/bin/sh", "-i"], full)
         raise stage_failure(step, why, tail)
-
-
-def stage_failure(step: Step, why: str, tail: Sequence[str]) -> RunnerError:
-    """The error for a step that failed: what the stage itself said was wrong comes first, where it said so."""
-    said = [line.removeprefix("error: ") for line in tail if line.startswith("error: ")]
-    hints = [line.removeprefix("hint: ") for line in tail if line.startswith("hint: ")]
-    message = f"{step.stage.name} {why}" + (f": {said[-1]}" if said else "")
-    details = list(tail) if not said else [line for line in tail if not line.startswith(("error: ", "hint: "))]
-    return RunnerError(Kind.BUILD, message, details, hints[-1] if hints else "", stage=step.stage.name)
-
-
-def _how_it_ended(returncode: int) -> str:
-    return f"was killed by signal {-returncode}" if returncode < 0 else f"failed with exit code {returncode}"
-
-
-class _Archiver:
-    """Archives finished layers one after the other, beside the stages that follow."""
-
-    def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._error: BaseException | None = None
-
-    def submit(self, job: Callable[[], None]) -> None:
-        """Have a job done after those before it. Raises what an earlier job raised."""
-        self.check()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="archiver")
-            self._thread.start()
-        self._jobs.put(job)
-
-    def finish(self) -> None:
-        """Wait for all jobs."""
-        if self._thread is not None:
-            self._jobs.put(None)
-            self._thread.join()
-            self._thread = None
-
-    def check(self) -> None:
-        """Raise what a job raised."""
-        if self._error is not None:
-            raise self._error
-
-    def _work(self) -> None:
-        while job := self._jobs.get():
-            try:
-                job()
-            except BaseException as error:
-                self._error = self._error or error

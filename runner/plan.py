@@ -3,7 +3,7 @@
 Execution, `--plan` and progress totals all follow from the list of actions made here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -85,11 +85,20 @@ class StoreState:
 
 @dataclass(frozen=True)
 class Action:
-    """What is done about one step, and a reason that a person understands."""
+    """What is done about one step, and a reason that a person understands.
+
+    shared says that it is cached only once another pipeline of the same run has made it.
+    """
 
     act: Act
     step: Step
     reason: str
+    shared: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether its result is still to be made."""
+        return self.act is Act.RUN or self.shared
 
     def fields(self) -> dict[str, str]:
         """The action as JSON values."""
@@ -104,21 +113,22 @@ class Action:
         }
 
 
-def plan(lines: Sequence[Line], state: StoreState) -> list[Action]:
+def plan(lines: Sequence[Line], state: StoreState, elsewhere: Container[str] = ()) -> list[Action]:
     """The actions for these pipelines, in the order in which they can run; the last line is what was asked for.
 
     Build pipelines come before the pipeline that they serve, and are skipped where nothing runs in their tree.
+    elsewhere holds the keys of steps that other pipelines of the same run make.
     """
     decided: list[list[Action]] = []
     needed = True
     for line in reversed(lines):
-        actions = _plan_line(line, state, needed)
-        needed = any(action.act is Act.RUN for action in actions)
+        actions = _plan_line(line, state, elsewhere, needed)
+        needed = any(action.open for action in actions)
         decided.append(actions)
     return [action for actions in reversed(decided) for action in actions]
 
 
-def _plan_line(line: Line, state: StoreState, needed: bool) -> list[Action]:
+def _plan_line(line: Line, state: StoreState, elsewhere: Container[str], needed: bool) -> list[Action]:
     if not needed:
         return [Action(Act.SKIP, step, "nothing has to run in this build root") for step in line.stages]
     past = _nearest(line, state)
@@ -131,6 +141,9 @@ def _plan_line(line: Line, state: StoreState, needed: bool) -> list[Action]:
     for step in line.steps:
         if step.key in (state.outputs if step is last else state.layers):
             actions.append(Action(Act.CACHED, step, "unchanged"))
+            continue
+        if step.key in elsewhere:
+            actions.append(Action(Act.CACHED, step, "made for another image of this run", shared=True))
             continue
         actions.append(Action(Act.RUN, step, _reason(step, past, changed, _number(step, line))))
         changed = changed or step.stage.name

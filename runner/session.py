@@ -2,70 +2,33 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from runner import options
+from runner.build import Build, Settings, keys_of, output_directory, plan_builds, sources_of
 from runner.errors import Kind, RunnerError, build_error, input_error
 from runner.events import Listener
-from runner.execute import Executor, Result, Rooms
-from runner.layout import lay_out, source_date_epoch
-from runner.libdir import Library
-from runner.manifest.model import Manifest, What
+from runner.execute import Executor, Rooms
+from runner.manifest.model import Manifest
 from runner.manifest.v1 import describe_manifest
-from runner.plan import Act, Action, Line, StoreState, base_layers, plan
+from runner.plan import Act, Action, base_layers, plan
+from runner.result import Result
 from runner.sandbox import bwrap, namespace
 from runner.sources.fetch import Fetcher
 from runner.stop import Stop
+from runner.store.layer import CorruptLayerError
 from runner.store.scratch import Scratch, default_root
 from runner.store.store import Store
 from runner.tree import Trees
 from runner.tree.overlay import OverlayTrees
 from runner.tree.plain import PlainTrees
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a person chooses about a run; all paths are absolute but those of libdirs.
-
-    scratch None means: wherever there is room. overlay False means: make trees by copying. output_directory None
-    means: leave the output in the store. exports are ids of trees or outputs to put there as well; jobs is how many
-    pipelines are built at a time; cache_size bounds the store, in bytes.
-    """
-
-    store: Path
-    libdirs: tuple[Path, ...] = ()
-    output_directory: Path | None = None
-    scratch: Path | None = None
-    overlay: bool = True
-    debug_shell: bool = False
-    jobs: int = 2
-    exports: tuple[str, ...] = ()
-    checkpoints: tuple[str, ...] = ()
-    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    cache_size: int = 0
-
-
-@dataclass
-class Build:
-    """One manifest on its way: what there is to do, and what became of it."""
-
-    manifest: Manifest
-    lines: list[Line]
-    actions: list[Action]
-    results: list[Result] = field(default_factory=list)
-    files: list[Path] = field(default_factory=list)
-    error: RunnerError | None = None
-
-    @property
-    def runs(self) -> list[Action]:
-        """The actions that are not done yet."""
-        return [action for action in self.actions if action.act is Act.RUN]
 
 
 class Session:
@@ -75,12 +38,13 @@ class Session:
         """tell gets the events."""
         self.tell = tell
         self._builds: list[Build] = []
+        self._exported: dict[str, str] = {}  # names in the output directory, and the keys of the outputs they are of
 
     def plan(self, manifests: Sequence[Manifest], settings: Settings) -> list[Action]:
         """What a build would do. Raises RunnerError for a pipeline that can't be built."""
         store = Store(settings.store)
         try:
-            builds = _plan(manifests, settings, store)
+            builds = plan_builds(manifests, settings, store)
             return [action for build in builds for action in build.actions]
         finally:
             store.close()
@@ -90,26 +54,42 @@ class Session:
         scratch_root = settings.scratch or default_root(settings.store, os.geteuid())
         store = Store(settings.store)
         try:
-            self._builds = _plan(manifests, settings, store)
+            self._builds = plan_builds(manifests, settings, store)
             self.tell("plan", actions=[action.fields() for build in self._builds for action in build.actions])
-            for build in self._builds:
-                options.check(build.runs)
+            _check(self._builds)
             if any(build.runs for build in self._builds) or settings.exports:
                 self._execute(store, scratch_root, settings)
             else:
                 self._tell_cached()
             for build in self._builds:
-                self._finish(build, store, settings)
-            store.bound(settings.cache_size, {key for build in self._builds for key in _keys(build)})
+                if build.error is None:
+                    self._finish(build, store, settings)
+            store.bound(settings.cache_size, {key for build in self._builds for key in keys_of(build)})
+            self._raise_errors()
         finally:
             store.close()
 
     def _finish(self, build: Build, store: Store, settings: Settings) -> None:
         target = build.lines[-1]
-        store.touch(_keys(build))
+        store.touch(keys_of(build))
         store.remember(build.manifest.pipeline, target.steps)
         if settings.output_directory and target.assembler:
-            build.files += store.export(target.assembler.key, settings.output_directory)
+            key = target.assembler.key
+            for name in store.output_names(key):
+                if self._exported.setdefault(name, key) != key:
+                    raise build_error(
+                        f"two of the pipelines make {name}", hint="give them different names, or build them apart"
+                    )
+            build.files += store.export(key, settings.output_directory)
+        build.done = True
+
+    def _raise_errors(self) -> None:
+        """Raise what a pipeline failed with; if several failed in different ways, tell all but the first."""
+        errors = list({id(build.error): build.error for build in self._builds if build.error}.values())
+        for error in errors[1:]:
+            self.tell("error", **error.fields())
+        if errors:
+            raise errors[0]
 
     def _tell_cached(self) -> None:
         for build in self._builds:
@@ -117,9 +97,9 @@ class Session:
                 if action.act is Act.CACHED:
                     stage = action.step.stage
                     self.tell("end", id=stage.id, name=stage.name, state="cached", seconds=0.0)
+                    build.results.append(Result(action.step, Act.CACHED, True))
 
     def _execute(self, store: Store, scratch_root: Path, settings: Settings) -> None:
-        bwrap.check_tools(action.step.program for build in self._builds for action in build.runs if action.step.in_host)
         user = os.geteuid() != 0
         namespace.enter()
         scratch = Scratch(scratch_root, store)
@@ -128,42 +108,55 @@ class Session:
         try:
             with scratch.workplace() as room:
                 trees = self._trees(scratch, store, room, user=user, overlay=settings.overlay)
-                fetcher.start(_sources(self._builds))
+                fetcher.start(sources_of(self._builds))
                 rooms = Rooms(store, scratch, trees, fetcher, settings.debug_shell)
-                self._run_all(rooms, settings.jobs if trees.background else 1)
+                self._run_all(rooms, settings, settings.jobs if trees.background else 1)
                 for wanted in settings.exports:
-                    self._export(wanted, trees, settings, user=user)
+                    self._export(wanted, store, trees, settings, user=user)
         finally:
             fetcher.close()
             scratch.close()
 
-    def _run_all(self, rooms: Rooms, jobs: int) -> None:
-        """Build all pipelines, several at a time. When one fails the others go on; then the first error is raised."""
+    def _run_all(self, rooms: Rooms, settings: Settings, jobs: int) -> None:
+        """Build all pipelines, several at a time. When one fails the others go on, and its error is noted."""
         stop = Stop()
         with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
             try:
-                futures = [pool.submit(self._run_one, build, rooms, stop) for build in self._builds]
+                futures = [pool.submit(self._run_one, build, rooms, settings, stop) for build in self._builds]
                 for future in futures:
                     future.result()
             except BaseException:
                 stop.ask()
                 rooms.fetcher.close()
                 raise
-        errors = [build.error for build in self._builds if build.error]
-        if errors:
-            raise errors[0]
 
-    def _run_one(self, build: Build, rooms: Rooms, stop: Stop) -> None:
+    def _run_one(self, build: Build, rooms: Rooms, settings: Settings, stop: Stop) -> None:
         executor = Executor(rooms, build.manifest.sources, self.tell, stop)
         build.results = executor.results
         try:
-            executor.run(build.lines, build.actions)
+            while True:
+                try:
+                    executor.run(build.lines, build.actions)
+                    return
+                except CorruptLayerError as damaged:
+                    self._make_again(build, damaged.key, rooms)
         except RunnerError as error:
             build.error = error
-            if error.kind is Kind.BUILD and error.stage:
-                error.command = _rerun(build.manifest, rooms.store)
+            if error.kind is Kind.BUILD and error.stage and not error.command:
+                _tell_how_to_rerun(error, build.manifest, settings, rooms.store)
         except OSError as error:
             build.error = build_error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+    def _make_again(self, build: Build, key: str, rooms: Rooms) -> None:
+        """Plan anew without a layer that was damaged. Raises RunnerError (input) when it was part of a base tree."""
+        info = rooms.store.layer(key)
+        self.tell("note", message=f"the layer of {info.name if info else key} was damaged; it is made again")
+        rooms.store.drop_layer(key)
+        state = rooms.store.state()
+        base_layers(build.manifest, state.trees)
+        build.actions = plan(build.lines, state)
+        _check([build])
+        rooms.fetcher.start(sources_of([build]))
 
     def _trees(self, scratch: Scratch, store: Store, room: Path, *, user: bool, overlay: bool) -> Trees:
         overlays = OverlayTrees(scratch, user=user)
@@ -177,7 +170,7 @@ class Session:
             )
         return PlainTrees(store, room)
 
-    def _export(self, wanted: str, trees: Trees, settings: Settings, *, user: bool) -> None:
+    def _export(self, wanted: str, store: Store, trees: Trees, settings: Settings, *, user: bool) -> None:
         """Put a tree of one of the pipelines into the output directory, below its id."""
         for build in self._builds:
             for line in build.lines:
@@ -188,9 +181,21 @@ class Session:
                                 "--export: an ordinary user cannot own a tree's files",
                                 hint="the assembler org.osbuild.tar makes an archive of a tree",
                             )
-                        with trees.reading((*line.base, *(s.key for s in line.stages[: position + 1]))) as tree:
-                            build.files.append(_copy_tree(tree, _output(settings) / wanted))
+                        if build.error is None:
+                            stack = (*line.base, *(s.key for s in line.stages[: position + 1]))
+                            build.files.append(self._copy_out(store, trees, stack, output_directory(settings) / wanted))
                         return
+
+    def _copy_out(self, store: Store, trees: Trees, stack: tuple[str, ...], target: Path) -> Path:
+        try:
+            with trees.reading(stack) as tree:
+                return _copy_tree(tree, target)
+        except CorruptLayerError as damaged:
+            store.drop_layer(damaged.key)
+            raise build_error(
+                f"a layer of the tree {target.name} was damaged; it was removed from the store",
+                hint="the same command makes it again",
+            ) from None
 
     def result(self, seconds: float, *, success: bool) -> dict[str, Any]:
         """The result as JSON values; the ids are those of the last pipeline."""
@@ -200,83 +205,31 @@ class Session:
             "tree_id": pipeline.tree_id if pipeline else None,
             "output_id": pipeline.output_id if pipeline else None,
             "files": [str(path) for build in self._builds for path in build.files],
+            "pipelines": [build.fields() for build in self._builds],
             "seconds": round(seconds, 3),
         }
 
     def steps(self) -> list[dict[str, Any]]:
         """The steps that ran or came from the store, in turn, as JSON values; the last one may have failed."""
-        return [_step_fields(result) for build in self._builds for result in build.results]
+        return [result.fields() for build in self._builds for result in build.results]
 
 
-def _step_fields(result: Result) -> dict[str, Any]:
-    stage = result.step.stage
-    return {
-        "what": stage.what.value,
-        "id": stage.id,
-        "name": stage.name,
-        "options": dict(stage.options),
-        "success": result.success,
-        "cached": result.act is Act.CACHED,
-        "output": result.output,
-        "returncode": result.returncode,
-        "duration": round(result.seconds, 3),
-    }
+def _check(builds: Sequence[Build]) -> None:
+    """Check the options of the steps that are going to run, and that their tools are there. Raises RunnerError."""
+    for build in builds:
+        options.check(build.runs)
+    if any(build.runs for build in builds):
+        bwrap.check_tools(action.step.program for build in builds for action in build.runs if action.step.in_host)
 
 
-def _plan(manifests: Sequence[Manifest], settings: Settings, store: Store) -> list[Build]:
-    library = Library(settings.libdirs)
-    state = store.state()
-    builds = []
-    for manifest in manifests:
-        bases = base_layers(manifest, state.trees)
-        lines = lay_out(manifest, library, bases, source_date_epoch())
-        builds.append(Build(manifest, lines, plan(lines, _trusted(state, lines, store))))
-    ids = {step.stage.id for build in builds for line in build.lines for step in line.steps}
-    for wanted in settings.checkpoints:
-        if wanted not in ids:
-            raise build_error(f"Checkpoint {wanted} not found!", hint="--inspect shows the ids")
-    for wanted in settings.exports:
-        if wanted not in ids:
-            raise input_error(f"--export: there is no {wanted} in the pipeline", hint="--inspect shows the ids")
-        _output(settings)
-    return builds
-
-
-def _output(settings: Settings) -> Path:
-    if settings.output_directory is None:
-        raise input_error("--export needs --output-directory")
-    return settings.output_directory
-
-
-def _trusted(state: StoreState, lines: list[Line], store: Store) -> StoreState:
-    """The state without outputs that were changed behind the store's back."""
-    changed = {
-        step.key
-        for line in lines
-        for step in line.steps
-        if step.stage.what is What.ASSEMBLER and step.key in state.outputs and not store.output_is_whole(step.key)
-    }
-    return replace(state, outputs=state.outputs - changed)
-
-
-def _keys(build: Build) -> set[str]:
-    return {key for line in build.lines for key in (*line.stack, *(step.key for step in line.steps))}
-
-
-def _sources(builds: Sequence[Build]) -> set[Any]:
-    """The files that the steps which are going to run may read."""
-    return {
-        build.manifest.sources[checksum]
-        for build in builds
-        for action in build.runs
-        for checksum in action.step.ingredients.sources
-    }
-
-
-def _rerun(manifest: Manifest, store: Store) -> str:
-    """The command that runs what failed once more, with a shell in its sandbox; the manifest is kept for it."""
-    path = store.keep_failed(json.dumps(describe_manifest(manifest, ids=False), indent=2, sort_keys=True).encode())
-    return f"python3 -m runner --store {store.root} --debug-shell {path}"
+def _tell_how_to_rerun(error: RunnerError, manifest: Manifest, settings: Settings, store: Store) -> None:
+    """Keep the manifest of what failed, and say how to run that once more with a shell in its sandbox."""
+    text = json.dumps(describe_manifest(manifest, ids=False), indent=2, sort_keys=True)
+    error.manifest = str(store.keep_failed(text.encode()))
+    python = "python3" if sys.prefix == sys.base_prefix else sys.executable
+    libdirs = [word for path in settings.libdirs for word in ("--libdir", str(path.absolute()))]
+    argv = [python, "-m", "runner", "--store", str(store.root), *libdirs, "--debug-shell", error.manifest]
+    error.command = shlex.join(argv)
 
 
 def _copy_tree(tree: Path, target: Path) -> Path:

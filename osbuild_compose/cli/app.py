@@ -2,6 +2,7 @@
 # Imports inside functions are this module's purpose: `compose --help` must not wait for libraries it does not use.
 # ruff: noqa: PLC0415
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -70,6 +71,12 @@ Libdirs = Annotated[
     typer.Option("--libdir", metavar="DIR", help="Stages of your own, before the built-in ones; repeatable."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Jobs = Annotated[
+    int | None, typer.Option("-j", "--jobs", metavar="N", min=1, help="How many images are built at a time.")
+]
+DebugShell = Annotated[
+    bool, typer.Option("--debug-shell", help="When a stage fails, a shell in its sandbox on this terminal.")
+]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show what stages print.")]
 
 
@@ -87,6 +94,8 @@ def build(
     templates: Templates = None,
     settings: Set = None,
     libdir: Libdirs = None,
+    jobs: Jobs = None,
+    debug_shell: DebugShell = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -98,7 +107,8 @@ def build(
         templates or (), mirror, security_mirror, settings or (), repo or (), repo_key or (), libdir or ()
     )
     wanted = [str(item) for item in formats or ()]
-    how = command.How(output, _settings(store, libdir), as_json=json, verbose=verbose)
+    where = _settings(store, libdir, jobs, debug_shell)
+    how = command.How(output, where, as_json=json, verbose=verbose, typed=sys.argv[1:])
     command.build(workshop, blueprints, wanted, how)
 
 
@@ -174,13 +184,15 @@ def run(
     output: OutputDirectory = Path(),
     store: Store = None,
     libdir: Libdirs = None,
+    debug_shell: DebugShell = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Run a pipeline that is JSON already."""
     from osbuild_compose.cli import build as command
 
-    command.run(pipeline, command.How(output, _settings(store, libdir), as_json=json, verbose=verbose))
+    where = _settings(store, libdir, debug_shell=debug_shell)
+    command.run(pipeline, command.How(output, where, as_json=json, verbose=verbose, typed=sys.argv[1:]))
 
 
 @app.command()
@@ -211,7 +223,9 @@ def boot(
     command.boot(image, memory, cpus, port or ())
 
 
-def _settings(store: Path | None, libdirs: list[Path] | None) -> "Settings":
+def _settings(
+    store: Path | None, libdirs: list[Path] | None, jobs: int | None = None, debug_shell: bool = False
+) -> "Settings":
     from osbuild_compose.cli.runner import Settings
 
-    return Settings(store_directory(store), tuple(libdirs or ()))
+    return Settings(store_directory(store), tuple(libdirs or ()), jobs, debug_shell)

@@ -1,7 +1,9 @@
 """`compose build` and `compose run`: pipelines to images."""
 
 import json
+import shlex
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,90 +14,107 @@ from osbuild_compose.cli import runner
 from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.cli.runner import Settings
 from osbuild_compose.errors import ComposeError, InputError
-from osbuild_compose.report.events import Result
+from osbuild_compose.report.events import Made
 from osbuild_compose.report.progress import display, duration
 
 
 @dataclass(frozen=True)
 class How:
-    """Where the images go, where the runner works, and what is shown."""
+    """Where the images go, where the runner works, what is shown; and what the person typed after `compose`."""
 
     directory: Path
     settings: Settings
     as_json: bool = False
     verbose: bool = False
+    typed: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A pipeline in a file, and what the result says of it besides."""
+
+    pipeline: Path
+    about: dict[str, str]
 
 
 def build(workshop: Workshop, blueprints: Sequence[Path], formats: Sequence[str], how: How) -> None:
-    """Make all images, one after the other; stop at the first that fails. Raises ComposeError."""
-    images = workshop.images(blueprints, [Format(name) for name in formats])
-    made: list[dict[str, Any]] = []
-    with _as_json(how.as_json, made):
-        for image in images:
-            if len(images) > 1:
-                print(f"{image.filename}:", file=sys.stderr)
-            result = _run(image.pipeline, how)
-            made.append({"blueprint": image.blueprint.name, "format": str(image.format), **_fields(result)})
-            if not how.as_json:
-                _print_files(result)
+    """Make all images in one run, which makes what they share once. Raises ComposeError, after those that succeed."""
+    with _Report(how.as_json) as report, tempfile.TemporaryDirectory(prefix="compose-") as work:
+        jobs = []
+        for number, image in enumerate(workshop.images(blueprints, [Format(name) for name in formats])):
+            path = Path(work) / f"{number}.json"
+            path.write_bytes(image.pipeline)
+            jobs.append(_Job(path, {"blueprint": image.blueprint.name, "format": str(image.format)}))
+        _run(jobs, how, report)
 
 
 def run(pipeline: str, how: How) -> None:
     """Run the pipeline in a file, or on standard input for "-". Raises ComposeError."""
-    try:
-        content = sys.stdin.buffer.read() if pipeline == "-" else Path(pipeline).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {pipeline}: {error.strerror}") from None
-    made: list[dict[str, Any]] = []
-    with _as_json(how.as_json, made):
-        result = _run(content, how)
-        made.append(_fields(result))
-        if not how.as_json:
-            _print_files(result)
+    with _Report(how.as_json) as report:
+        if pipeline == "-" and how.settings.debug_shell:
+            raise InputError("--debug-shell needs standard input for the shell", hint="put the pipeline in a file")
+        _run([_Job(Path(pipeline), {})], how, report)
 
 
-def _run(pipeline: bytes, how: How) -> Result:
+def _run(jobs: Sequence[_Job], how: How, report: "_Report") -> None:
+    """Run the jobs and tell what they made. Raises the error of those that failed."""
     try:
         how.directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the directory {how.directory}: {error.strerror}") from None
-    screen = display(sys.stderr, verbose=how.verbose)
+    screen = display(sys.stderr, verbose=how.verbose, steady=how.settings.debug_shell)
     try:
-        result = runner.build(pipeline, how.directory.absolute(), how.settings, screen.show)
+        result, failed = runner.build(
+            [job.pipeline for job in jobs],
+            how.directory.absolute(),
+            how.settings,
+            screen.show,
+            None if how.settings.debug_shell else lambda kept: _again(how, kept),
+        )
     finally:
         screen.close()
+    for job, made in zip(jobs, result.pipelines, strict=True):
+        report.images.append({**job.about, **_fields(made)})
+        if not how.as_json:
+            for file in made.files:
+                print(file, flush=True)
     print(f"done in {duration(result.seconds)}", file=sys.stderr)
-    return result
+    if failed:
+        raise failed
 
 
-def _print_files(result: Result) -> None:
-    for file in result.files:
-        print(file, flush=True)
+def _again(how: How, kept: str) -> str:
+    """What to type for a shell in the sandbox of the stage that failed; what came before it is in the store."""
+    typed = list(how.typed)
+    if "-" in typed:
+        typed = ["run", kept, "--store", str(how.settings.store)]
+        typed += [word for path in how.settings.libdirs for word in ("--libdir", str(path))]
+    return shlex.join(["compose", *typed, "--debug-shell"])
 
 
-def _fields(result: Result) -> dict[str, Any]:
+def _fields(made: Made) -> dict[str, Any]:
     return {
-        "tree_id": result.tree_id,
-        "output_id": result.output_id,
-        "files": list(result.files),
-        "seconds": result.seconds,
+        "success": made.success,
+        "tree_id": made.tree_id,
+        "output_id": made.output_id,
+        "files": list(made.files),
     }
 
 
-class _as_json:  # noqa: N801 - reads as a statement
-    """Prints one JSON object at the end, also when it ends with an error: {"success", "images", "error"}."""
+class _Report:
+    """Prints, if wanted, one JSON object at the end, also of an error: {"success", "images", "error"}."""
 
-    def __init__(self, wanted: bool, images: list[dict[str, Any]]) -> None:
+    def __init__(self, wanted: bool) -> None:
         self._wanted = wanted
-        self._images = images
+        self.images: list[dict[str, Any]] = []
 
-    def __enter__(self) -> None:
-        pass
+    def __enter__(self) -> "_Report":
+        return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if not self._wanted:
             return
-        document: dict[str, Any] = {"success": error is None, "images": self._images, "error": None}
+        document: dict[str, Any] = {"success": error is None, "images": self.images, "error": None}
         if isinstance(error, ComposeError):
             document["error"] = {"message": error.brief, "details": list(error.details), "hint": error.hint}
         print(json.dumps(document, indent=2, sort_keys=True))

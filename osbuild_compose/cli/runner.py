@@ -7,46 +7,76 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
 import osbuild_compose
-from osbuild_compose.errors import BuildError, ComposeError, ExitCode, HostError, InputError, Interrupted
+from osbuild_compose.errors import BuildError, ComposeError, ExitCode, HostError, InputError, Interrupted, SeveralErrors
 from osbuild_compose.report.events import End, Event, Failure, Result, State, parse
+
+# From the file of a pipeline that failed to the command line that runs what failed with a shell in its sandbox.
+Again = Callable[[str], str] | None
 
 MAX_OUTPUT = 4096  # bytes of the runner's own output that are worth showing when it ends without a word
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the runner works. libdirs are searched for stages before the built-in ones."""
+    """Where and how the runner works.
+
+    libdirs are searched for stages before the built-in ones; jobs is how many pipelines are built at a time (None: the
+    runner's own choice); debug_shell asks for a shell on the terminal in the sandbox of a stage that failed.
+    """
 
     store: Path
     libdirs: tuple[Path, ...] = ()
+    jobs: int | None = None
+    debug_shell: bool = False
 
 
-def build(pipeline: bytes, directory: Path, settings: Settings, show: Callable[[Event], None]) -> Result:
-    """Run the pipeline JSON; what its assembler makes lands in `directory`. `show` gets every event.
+def build(
+    pipelines: Sequence[Path],
+    directory: Path,
+    settings: Settings,
+    show: Callable[[Event], None],
+    again: Again = None,
+) -> tuple[Result, ComposeError | None]:
+    """Run pipeline JSON files ("-": standard input) in one go; what their assemblers make lands in `directory`.
 
-    Raises BuildError, InputError, HostError or Interrupted when the runner says so, after it has ended.
+    `show` gets every event; `again` says what to type to run what failed once more, with a shell in its sandbox.
+
+    Returns how it ended, and the error of pipelines that failed. Raises BuildError, InputError, HostError or
+    Interrupted when the runner says so, after it has ended, and nothing was made.
     """
     read_end, write_end = os.pipe()
     arguments = ["--output-directory", str(directory), "--monitor-fd", str(write_end)]
+    if settings.jobs:
+        arguments += ["--jobs", str(settings.jobs)]
     with tempfile.TemporaryFile() as output, open(read_end, encoding="utf-8", errors="replace") as events:  # noqa: PTH123
         try:
-            process = _start(pipeline, arguments, settings, stdout=output.fileno(), keep=(write_end,))
+            process = _start(
+                [*arguments, *(["--debug-shell"] if settings.debug_shell else []), *map(str, pipelines)],
+                settings,
+                # A shell needs the terminal; otherwise what the runner prints is of interest only if it dies.
+                stdin=None if settings.debug_shell or Path("-") in pipelines else subprocess.DEVNULL,
+                stdout=None if settings.debug_shell else output.fileno(),
+                keep=(write_end,),
+            )
         finally:
             os.close(write_end)
         with _passing_on_signals(process) as stopped:
             last = _follow(events, show)
             code = process.wait()
         if last.result and last.result.success and code == ExitCode.DONE:
-            return last.result
+            return last.result, None
         if code == ExitCode.INTERRUPTED or stopped:
-            raise Interrupted("interrupted", hint=last.failure.hint if last.failure else "")
-        if last.failure:
-            raise _error(last.failure, last.failed)
+            raise Interrupted("interrupted", hint=last.failures[-1].hint if last.failures else "")
+        if last.failures:
+            error = _errors(last, again)
+            if last.result and last.result.files:  # some of the pipelines came to their end
+                return last.result, error
+            raise error
         output.seek(max(0, os.fstat(output.fileno()).st_size - MAX_OUTPUT))
         said = output.read().decode(errors="replace").splitlines()
         raise _unexplained(code, said)
@@ -54,7 +84,12 @@ def build(pipeline: bytes, directory: Path, settings: Settings, show: Callable[[
 
 def plan(pipeline: bytes, settings: Settings) -> bytes:
     """What the runner would do, as the JSON that it prints. Raises like `build`."""
-    process = _start(pipeline, ["--plan"], settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with tempfile.TemporaryFile() as stdin:  # a file cannot fill up as a pipe would
+        stdin.write(pipeline)
+        stdin.seek(0)
+        process = _start(
+            ["--plan", "-"], settings, stdin=stdin.fileno(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
     with _passing_on_signals(process) as stopped:
         out, err = process.communicate()
     if process.returncode == ExitCode.INTERRUPTED or stopped:
@@ -65,23 +100,20 @@ def plan(pipeline: bytes, settings: Settings) -> bytes:
 
 
 def _start(
-    pipeline: bytes,
     arguments: Sequence[str],
     settings: Settings,
     *,
-    stdout: int,
+    stdin: int | None,
+    stdout: int | None,
     stderr: int = subprocess.STDOUT,
     keep: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    command = [*program(), "--store", str(settings.store), *arguments]
+    command = [*program(), "--store", str(settings.store)]
     for libdir in settings.libdirs:
         command += ["--libdir", str(libdir)]
-    with tempfile.TemporaryFile() as stdin:  # a file cannot fill up as a pipe would
-        stdin.write(pipeline)
-        stdin.seek(0)
-        return subprocess.Popen(
-            [*command, "-"], stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=keep, env=environment()
-        )
+    return subprocess.Popen(
+        [*command, *arguments], stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=keep, env=environment()
+    )
 
 
 def program(module: str = "runner") -> list[str]:
@@ -100,8 +132,8 @@ def environment() -> dict[str, str]:
 class _Last:
     """What the events said that matters at the end."""
 
-    failed: End | None = None
-    failure: Failure | None = None
+    failed: dict[str, End] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
     result: Result | None = None
 
 
@@ -114,9 +146,9 @@ def _follow(lines: Iterable[str], show: Callable[[Event], None]) -> _Last:
         show(event)
         match event:
             case End(state=State.FAILED):
-                last.failed = event
+                last.failed[event.name] = event
             case Failure():
-                last.failure = event
+                last.failures.append(event)
             case Result():
                 last.result = event
     return last
@@ -143,15 +175,21 @@ def _passing_on_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]
             signal.signal(number, handler)
 
 
-def _error(failure: Failure, failed: End | None) -> ComposeError:
+def _errors(last: _Last, again: Again) -> ComposeError:
+    """The error, or all of them as one: those come before the one that the runner ended with."""
+    each = [_error(failure, last.failed.get(failure.stage), again) for failure in last.failures]
+    return each[0] if len(each) == 1 else SeveralErrors(each)
+
+
+def _error(failure: Failure, failed: End | None, again: Again) -> ComposeError:
     details = list(failure.details)
     if failed and not details:
         details = list(failed.output)
     # A stage that says itself what is wrong has said it in the message and the hint already.
     said = {failure.hint, f"hint: {failure.hint}"}
     details = [line for line in details if line not in said and not _repeats(line, failure.message)]
-    if failure.command:
-        details.append(f"to run it again: {failure.command}")
+    if failure.manifest and again:
+        details.append(f"to run {failure.stage} again, with a shell in its sandbox: {again(failure.manifest)}")
     kinds: dict[str, type[ComposeError]] = {
         "input": InputError,
         "environment": HostError,

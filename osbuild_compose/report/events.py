@@ -91,25 +91,39 @@ class Note:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why it all ended early. kind is input, environment, build or interrupted."""
+    """Why a pipeline, or all of it, ended early. kind is input, environment, build or interrupted.
+
+    manifest is the file that the pipeline was kept in, if a stage failed.
+    """
 
     kind: str
     message: str
     details: tuple[str, ...]
     hint: str
     stage: str
-    command: str
+    manifest: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """How one pipeline ended. files are what is now in the output directory."""
+
+    success: bool
+    tree_id: str | None
+    output_id: str | None
+    files: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Result:
-    """How it all ended. files are what is now in the output directory."""
+    """How it all ended. pipelines are in the order in which they were given; the rest is of the last, or of all."""
 
     success: bool
     tree_id: str | None
     output_id: str | None
     files: tuple[str, ...]
     seconds: float
+    pipelines: tuple[Made, ...] = ()
 
 
 Event = Plan | Start | Log | Progress | End | Note | Failure | Result
@@ -145,7 +159,7 @@ def _end(data: dict[str, Any]) -> End:
 
 
 def _failure(data: dict[str, Any]) -> Failure:
-    texts = {name: data.get(name) or "" for name in ("hint", "stage", "command")}
+    texts = {name: data.get(name) or "" for name in ("hint", "stage", "manifest")}
     return Failure(kind=data["kind"], message=data["message"], details=tuple(data.get("details") or ()), **texts)
 
 
@@ -156,7 +170,12 @@ def _result(data: dict[str, Any]) -> Result:
         output_id=data.get("output_id"),
         files=tuple(data.get("files") or ()),
         seconds=float(data.get("seconds") or 0),
+        pipelines=tuple(_made(item) for item in data.get("pipelines") or ()),
     )
+
+
+def _made(item: dict[str, Any]) -> Made:
+    return Made(bool(item["success"]), item.get("tree_id"), item.get("output_id"), tuple(item.get("files") or ()))
 
 
 _READERS: dict[str, Callable[[dict[str, Any]], Event]] = {

@@ -1,5 +1,6 @@
-"""Progress on a terminal: finished steps stay as lines, the running one has a line that moves."""
+"""Progress on a terminal: finished steps stay as lines, the running ones have lines that move."""
 
+from dataclasses import dataclass
 from typing import TextIO
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -14,66 +15,73 @@ _STYLES = {State.CACHED: "dim", State.DONE: "", State.FAILED: "bold red"}
 
 
 class Live:
-    """Shows the running step with its time, how far it is, and the last thing it said."""
+    """Shows each running step with its time, how far it is, and the last thing it said."""
 
     def __init__(self, out: TextIO, *, verbose: bool) -> None:
         """Everything goes to the terminal `out`."""
         self._verbose = verbose
         self._console = Console(file=out, highlight=False, markup=False, emoji=False)
         self._count = Counter()
-        self._line = _Running(self._count)
-        self._live = RichLive(self._line, console=self._console, refresh_per_second=8, transient=True)
+        self._running = _Running(self._count)
+        self._live = RichLive(self._running, console=self._console, refresh_per_second=8, transient=True)
         self._live.start()
 
     def show(self, event: Event) -> None:
         """Show one event."""
         self._count.see(event)
-        self._line.see(event)
+        self._running.see(event)
         match event:
             case Log() if self._verbose:
                 self._print(f"  {event.line}", "dim")
             case End():
-                self._print(f"{self._count} {ended(event)}", _STYLES[event.state])
+                self._print(f"{self._count.of(event.id)} {ended(event)}", _STYLES[event.state])
             case Note():
                 self._print(f"note: {event.message}", "cyan")
 
     def close(self) -> None:
-        """Take the moving line away."""
+        """Take the moving lines away."""
         self._live.stop()
 
     def _print(self, text: str, style: str) -> None:
         self._console.print(Text(text, style=style), soft_wrap=True)
 
 
+@dataclass
+class _Step:
+    """A running step."""
+
+    id: str
+    name: str
+    since: float
+    progress: str = ""
+    said: str = ""
+
+
 class _Running:
-    """The moving line; drawn anew several times a second, so that the time in it goes on."""
+    """The moving lines; drawn anew several times a second, so that the time in them goes on."""
 
     def __init__(self, count: Counter) -> None:
         self._count = count
         self._spinner = Spinner("line")
-        self._name = ""
-        self._since = 0.0
-        self._progress = ""
-        self._said = ""
+        self._steps: dict[str, _Step] = {}
 
     def see(self, event: Event) -> None:
         match event:
             case Start():
-                self._name, self._since, self._progress, self._said = event.name, clock(), "", ""
-            case Progress():
-                self._progress = done_of(event)
-            case Log():
-                self._said = event.line.strip()
+                self._steps[event.id] = _Step(event.id, event.name, clock())
+            case Progress() if event.id in self._steps:
+                self._steps[event.id].progress = done_of(event)
+            case Log() if event.id in self._steps:
+                self._steps[event.id].said = event.line.strip()
             case End():
-                self._name = ""
+                self._steps.pop(event.id, None)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if not self._name:
-            return
-        parts = [f"{self._count} {self._name}", duration(clock() - self._since), self._progress]
-        text = Text(" ".join(filter(None, parts)), style="bold")
-        if self._said:
-            text.append(f"  {self._said}", style="not bold dim")
-        text.truncate(max(10, options.max_width - 3), overflow="ellipsis")
-        self._spinner.update(text=text)
-        yield self._spinner
+        for step in list(self._steps.values()):
+            parts = [f"{self._count.of(step.id)} {step.name}", duration(clock() - step.since), step.progress]
+            text = Text(" ".join(filter(None, parts)), style="bold")
+            if step.said:
+                text.append(f"  {step.said}", style="not bold dim")
+            text.truncate(max(10, options.max_width - 3), overflow="ellipsis")
+            self._spinner.update(text=text)
+            yield self._spinner.render(console.get_time())

@@ -18,9 +18,9 @@ class Display(Protocol):
         """Leave the terminal as it was; nothing is shown after it."""
 
 
-def display(out: TextIO, *, verbose: bool) -> Display:
-    """The display that suits `out`. verbose shows what stages print as well."""
-    if style.is_terminal(out):
+def display(out: TextIO, *, verbose: bool, steady: bool = False) -> Display:
+    """The display that suits `out`. verbose shows what stages print as well; steady asks for plain lines."""
+    if style.is_terminal(out) and not steady:
         from osbuild_compose.report.live import Live  # noqa: PLC0415 - only a terminal needs rich
 
         return Live(out, verbose=verbose)
@@ -42,11 +42,11 @@ class Lines:
         self._count.see(event)
         match event:
             case Start():
-                self._line(f"{self._count} {event.name} ...")
+                self._line(f"{self._count.of(event.id)} {event.name} ...")
             case Log() if self._verbose:
                 self._line(f"  | {event.line}")
             case End():
-                self._line(f"{self._count} {ended(event)}")
+                self._line(f"{self._count.of(event.id)} {ended(event)}")
             case Note():
                 self._line(f"note: {event.message}")
 
@@ -59,27 +59,36 @@ class Lines:
 
 
 class Counter:
-    """Which step of how many it is: "[3/12]"."""
+    """Which step of how many it is: "[3/12]", in the order in which they begin; several may run at a time."""
 
     def __init__(self) -> None:
         """Counting starts with the plan."""
         self._total = 0
-        self._ended = 0
-        self._current = 0
+        self._last = 0
+        self._numbers: dict[str, int] = {}
+        self._running: set[str] = set()
 
     def see(self, event: Event) -> None:
         """Count one event."""
-        if isinstance(event, Plan):
-            self._total = sum(action.kind is not action.kind.SKIP for action in event.actions)
-        elif isinstance(event, Start):
-            self._current = self._ended + 1
-        elif isinstance(event, End):
-            self._ended += 1
-            self._current = self._ended
+        match event:
+            case Plan():
+                self._total = sum(action.kind is not action.kind.SKIP for action in event.actions)
+            case Start():
+                self._count(event.id)
+                self._running.add(event.id)
+            case End():
+                if event.id not in self._running:
+                    self._count(event.id)
+                self._running.discard(event.id)
 
-    def __str__(self) -> str:
+    def _count(self, step: str) -> None:
+        self._last += 1
+        self._numbers[step] = self._last
+
+    def of(self, step: str) -> str:
+        """The number of the step that has this id."""
         width = len(str(self._total))
-        return f"[{self._current:{width}}/{self._total}]" if self._total else "[-]"
+        return f"[{self._numbers[step]:{width}}/{max(self._total, self._last)}]" if self._total else "[-]"
 
 
 def ended(event: End) -> str:

@@ -48,6 +48,8 @@ class Fetcher:
         """Begin to have these files at hand."""
         wanted = sorted(sources, key=lambda source: source.checksum)
         if wanted:
+            if self._thread is not None:
+                self._thread.join()
             self._thread = threading.Thread(target=self._run, args=(wanted,), name="fetcher")
             self._thread.start()
 

@@ -159,6 +159,7 @@ def _compress(tar: list[str], target: Path) -> Archive:
 
 def unpack(
     archive: Path,
+    key: str,
     expected: Archive,
     target: Path,
     *,
@@ -166,13 +167,13 @@ def unpack(
     opaques: tuple[bytes, ...],
     opaque_xattr: str,
 ) -> None:
-    """Unpack a layer into the new directory `target`, as an overlay lower directory.
+    """Unpack the layer `key` into the new directory `target`, as an overlay lower directory.
 
     opaque_xattr is the attribute that the overlay to come looks at. Raises CorruptLayerError when the archive's
     bytes are not those that were written; what is in `target` is then of no use.
     """
     target.mkdir(mode=0o755)
-    extract(archive, expected, target)
+    extract(archive, key, expected, target)
     top = os.fsencode(target)
     for path in whiteouts:
         place = os.path.join(top, path)
@@ -184,11 +185,15 @@ def unpack(
 
 
 class CorruptLayerError(Exception):
-    """An archive in the store does not have the bytes that were put there."""
+    """A layer's archive is gone or does not have the bytes that were put there; `key` is the layer's."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
 
 
-def extract(archive: Path, expected: Archive, target: Path) -> None:
-    """Put an archive's entries into a directory, replacing files that are there; whiteouts are left out.
+def extract(archive: Path, key: str, expected: Archive, target: Path) -> None:
+    """Put the entries of the archive of the layer `key` into a directory, replacing files; whiteouts are left out.
 
     Raises CorruptLayerError as soon as the bytes are known not to be those that were written.
     """
@@ -199,7 +204,7 @@ def extract(archive: Path, expected: Archive, target: Path) -> None:
     try:
         source = archive.open("rb")
     except FileNotFoundError:
-        raise CorruptLayerError(str(archive)) from None
+        raise CorruptLayerError(key) from None
     with (
         source,
         subprocess.Popen(
@@ -223,7 +228,7 @@ def extract(archive: Path, expected: Archive, target: Path) -> None:
         if digest.hexdigest() != expected.digest:
             expander.kill()
             extractor.kill()
-            raise CorruptLayerError(str(archive))
+            raise CorruptLayerError(key)
         _finish(("tar", extractor), ("zstd", expander))
 
 

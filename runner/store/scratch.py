@@ -82,6 +82,7 @@ class Scratch:
             else:
                 unpack(
                     self._store.archive_path(key),
+                    key,
                     info.archive,
                     work / "layer",
                     whiteouts=info.whiteouts,

@@ -191,6 +191,10 @@ class Store:
             files.remove_tree(self.outputs / key)
         return same
 
+    def output_names(self, key: str) -> list[str]:
+        """The names of an output's files, sorted."""
+        return sorted(os.listdir(self.outputs / key))
+
     def export(self, key: str, directory: Path) -> list[Path]:
         """Hand an output's files over to `directory`, each at once and whole; returns where they are.
 

@@ -154,7 +154,7 @@ def test_the_store_is_listed_measured_pruned_and_cleared(bench: Bench) -> None:
     code, (removed,), _ = cache(bench, "prune", "--keep", "3M")
     assert (code, removed["removed"]) == (0, 2)
     assert [entry["key"] for entry in cache(bench, "ls")[1]] == [first_key]
-    assert [s["cached"] for s in bench.run(("fill", {"n": 0})).result["stages"]] == []
+    assert [s["cached"] for s in bench.run(("fill", {"n": 0})).result["stages"]] == [True]
     assert cache(bench, "clear")[1][0]["removed"] == 1
     assert cache(bench, "ls")[1] == []
 

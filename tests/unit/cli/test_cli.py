@@ -128,7 +128,7 @@ def test_an_architecture_that_is_not_supported_fails_in_check(tmp_path: Path) ->
         (["boot", "/nowhere.qcow2"], "cannot boot /nowhere.qcow2: No such file or directory"),
         (["boot", "/dev/null", "-p", "80"], "--port 80: want HOST:GUEST"),
         (["boot", "/dev/null", "-p", "8080:99999"], "--port 8080:99999: want HOST:GUEST"),
-        (["run", "/nowhere.json"], "cannot read /nowhere.json"),
+        (["run", "/nowhere.json"], "/nowhere.json: cannot be read"),
     ],
 )
 def test_wrong_input(arguments: list[str], message: str) -> None:
@@ -211,28 +211,32 @@ def test_success(tmp_path: Path) -> None:
         tell(event="of a later version")
         print("not for standard output")
         tell(event="end", id="1", name="a", state="done", seconds=1, size=2048)
-        tell(event="result", success=True, tree_id="t", output_id="o", files=["/out/a.raw"], seconds=1.5)
+        made = {"success": True, "tree_id": "t", "output_id": "o", "files": ["/out/a.raw"]}
+        tell(event="result", **made, seconds=1.5, pipelines=[made])
     """
     done = run(with_stand_in(tmp_path, script))
     assert (done.returncode, done.stdout) == (0, "/out/a.raw\n")
     assert done.stderr == "[1/1] a ...\n[1/1] a: 1.0 s, 2.0 KiB\ndone in 1.5 s\n"
     document = json.loads(run(with_stand_in(tmp_path, script, "--json")).stdout)
     assert document["success"]
-    assert document["images"][0] == {"files": ["/out/a.raw"], "output_id": "o", "seconds": 1.5, "tree_id": "t"}
+    assert document["images"][0] == {"files": ["/out/a.raw"], "output_id": "o", "success": True, "tree_id": "t"}
 
 
 def test_a_failed_stage_leaves_its_log_and_the_command(tmp_path: Path) -> None:
     script = """
         tell(event="end", id="1", name="a", state="failed", seconds=1, returncode=3,
              output=["last words", "error: no disk", "hint: look"])
-        tell(event="error", kind="build", message="stage a failed: no disk", hint="look", command="again")
+        tell(event="error", kind="build", message="stage a failed: no disk", hint="look",
+             stage="a", manifest="/kept.json")
         tell(event="result", success=False, seconds=1)
         sys.exit(1)
     """
     done = run(with_stand_in(tmp_path, script))
     assert (done.returncode, done.stdout) == (1, "")
     assert "a: failed after 1.0 s (exit status 3)" in done.stderr
-    assert "error: stage a failed: no disk\n    last words\n    to run it again: again\n  hint: look\n" in done.stderr
+    again = f"compose run {tmp_path}/pipeline.json -o {tmp_path}/out --debug-shell"
+    shell = f"to run a again, with a shell in its sandbox: {again}"
+    assert f"error: stage a failed: no disk\n    last words\n    {shell}\n  hint: look\n" in done.stderr
     document = json.loads(run(with_stand_in(tmp_path, script, "--json")).stdout)
     assert document["error"]["message"] == "stage a failed: no disk"
     assert not document["success"]

@@ -53,6 +53,18 @@ def test_what_is_in_the_store_is_not_run_again() -> None:
     assert acts(lines, state) == [Act.CACHED, Act.RUN, Act.RUN]
 
 
+def test_what_another_pipeline_of_the_run_makes_is_not_made_again() -> None:
+    first, second = lines_of(document(1, 2)), lines_of(document(1, 3))
+    making = {action.step.key for action in plan(first, StoreState()) if action.open}
+    actions = plan(second, StoreState(), making)
+    assert [(action.act, action.shared) for action in actions] == [
+        (Act.CACHED, True),
+        (Act.RUN, False),
+        (Act.RUN, False),
+    ]
+    assert actions[0].reason == "made for another image of this run"
+
+
 def test_a_missing_layer_in_the_middle_is_made_again_and_those_above_are_kept() -> None:
     lines = lines_of(document(1, 2, 3))
     state = StoreState(layers=frozenset([lines[0].stages[0].key, lines[0].stages[2].key]))

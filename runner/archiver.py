@@ -1,0 +1,41 @@
+"""Archiving finished layers beside the stages that follow."""
+
+import queue
+import threading
+from collections.abc import Callable
+
+
+class Archiver:
+    """Archives finished layers one after the other, beside the stages that follow."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Have a job done after those before it. Raises what an earlier job raised."""
+        self.check()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="archiver")
+            self._thread.start()
+        self._jobs.put(job)
+
+    def finish(self) -> None:
+        """Wait for all jobs."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def check(self) -> None:
+        """Raise what a job raised."""
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        while job := self._jobs.get():
+            try:
+                job()
+            except BaseException as error:
+                self._error = self._error or error

@@ -1,0 +1,121 @@
+"""`compose build` with several images in one run, and with stages that fail: a distribution of three small stages."""
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+DISTRO = "inherits: debian\ntitle: Tiny\nreleases:\n  tiny-1: {inherits: debian-12, title: Tiny 1}\n"
+TEMPLATE = """\
+name: {{ blueprint.name }}
+stages:
+  - name: org.osbuild-compose.files
+    options: {files: [{path: /base, content: "of all images"}]}
+  - name: org.osbuild.hostname
+    options: {hostname: {{ blueprint.hostname or "tiny" }}}
+  {% for file in blueprint.files if file.path == "/fail" %}
+  - name: org.osbuild.error
+    options: {returncode: 7}
+  {% endfor %}
+assembler:
+  name: org.osbuild.tar
+  options: {filename: {{ image.filename }}}
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A directory with the distribution and two blueprints, of which `bad` fails."""
+    distro = tmp_path / "templates" / "tiny"
+    distro.mkdir(parents=True)
+    (distro / "distro.yaml").write_text(DISTRO)
+    (distro / "pipeline.yaml.j2").write_text(TEMPLATE)
+    for name, more in (("one", ""), ("two", "hostname: two\n"), ("bad", "files: [{path: /fail, content: x}]\n")):
+        (tmp_path / f"{name}.yaml").write_text(f"name: {name}\ndistro: tiny-1\nformats: [tar]\n{more}")
+    return tmp_path
+
+
+def argv(*arguments: str) -> list[str]:
+    here = ["--templates", "templates", "--store", "store", "-o", "out"]
+    return [sys.executable, "-m", "osbuild_compose", "build", *arguments, *here]
+
+
+def environment(term: str) -> dict[str, str]:
+    plain = {name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")}
+    return {**plain, "PYTHONPATH": str(REPO), "TERM": term}
+
+
+def build(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        argv(*arguments), cwd=place, env=environment("dumb"), capture_output=True, text=True, check=False
+    )
+
+
+def test_what_images_share_is_made_once(place: Path) -> None:
+    done = build(place, "one.yaml", "two.yaml", "--format", "tar", "--format", "tar.gz")
+    assert done.returncode == 0, done.stderr
+    names = ["one.tar", "one.tar.gz", "two.tar", "two.tar.gz"]
+    assert done.stdout.splitlines() == [f"{place}/out/{name}" for name in names]
+    assert sorted(path.name for path in (place / "out").iterdir()) == names
+    ran = [line for line in done.stderr.splitlines() if line.endswith(" ...")]
+    assert sum("org.osbuild-compose.files" in line for line in ran) == 1
+    assert sum("org.osbuild.hostname" in line for line in ran) == 2
+    assert "[12/12]" in done.stderr
+
+
+def test_the_json_tells_what_became_of_each_image(place: Path) -> None:
+    done = build(place, "one.yaml", "bad.yaml", "--json", "--jobs", "2")
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    assert document["success"] is False
+    assert [(image["blueprint"], image["success"]) for image in document["images"]] == [("one", True), ("bad", False)]
+    assert document["images"][0]["files"] == [f"{place}/out/one.tar"]
+    assert "org.osbuild.error failed with exit code 7" in document["error"]["message"]
+
+
+def test_what_fails_for_several_images_is_tried_and_told_once(place: Path) -> None:
+    done = build(place, "bad.yaml", "--format", "tar", "--format", "tar.gz")
+    assert done.returncode == 1
+    assert done.stderr.count("org.osbuild.error ...") == 1
+    assert done.stderr.count("error: org.osbuild.error failed") == 1
+
+
+def test_a_failed_stage_is_told_with_the_command_for_a_shell_in_its_sandbox(place: Path) -> None:
+    done = build(place, "bad.yaml")
+    again = "compose build bad.yaml --templates templates --store store -o out --debug-shell"
+    assert f"to run org.osbuild.error again, with a shell in its sandbox: {again}\n" in done.stderr
+    shown = on_terminal(argv("bad.yaml", "--debug-shell"), place, "cat /run/osbuild/tree/base; exit\n")
+    assert "org.osbuild.hostname: cached" in shown
+    assert "of all images" in shown
+    assert "failed with exit code 7" in shown
+    assert "to run" not in shown
+
+
+def on_terminal(command: list[str], place: Path, typed: str) -> str:
+    """Run a command on a terminal of its own, type something at its first prompt, return all that was shown."""
+    main, other = pty.openpty()
+    with subprocess.Popen(
+        command, cwd=place, stdin=other, stdout=other, stderr=other, env=environment("xterm"), start_new_session=True
+    ):
+        os.close(other)
+        shown = b""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if not select.select([main], [], [], 0.2)[0]:
+                continue
+            try:
+                shown += os.read(main, 4096)
+            except OSError:
+                break
+            if typed and (b"# " in shown or b"$ " in shown):
+                os.write(main, typed.encode())
+                typed = ""
+    os.close(main)
+    return shown.decode(errors="replace")
