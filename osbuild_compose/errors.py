@@ -39,19 +39,33 @@ class ComposeError(Exception):
     """An error to show to a person: what is wrong, where, and what to do about it.
 
     brief is one sentence without a full stop; details are lines to show below it, as they are; hint says what to do;
-    location is where it is, if it is in a file.
+    location is where it is, if it is in a file. For programs: path is the way to the value ("users.0.name"), expected
+    says what may stand there, suggestion is what was probably meant. reference is a page and heading of docs/.
     """
 
     exit_code = ExitCode.INPUT_WRONG
 
     def __init__(
-        self, brief: str, *, details: Sequence[str] = (), hint: str = "", location: Location | None = None
+        self,
+        brief: str,
+        *,
+        details: Sequence[str] = (),
+        hint: str = "",
+        location: Location | None = None,
+        path: str = "",
+        expected: str = "",
+        suggestion: str = "",
+        reference: str = "",
     ) -> None:
         super().__init__(brief)
         self.brief = brief
         self.details = tuple(details)
         self.hint = hint
         self.location = location
+        self.path = path
+        self.expected = expected
+        self.suggestion = suggestion
+        self.reference = reference
 
     def __str__(self) -> str:
         return f"{self.location}: {self.brief}" if self.location else self.brief
@@ -66,18 +80,26 @@ class InputError(ComposeError):
 
 
 class DocumentError(InputError):
-    """All errors of one file at once, in the order of the file. `errors` is not empty."""
+    """All errors at once: file after file as they were met, in each in the order of its lines. None is told twice."""
 
     def __init__(self, errors: Sequence[InputError]) -> None:
-        ordered = sorted(
-            errors, key=lambda error: (error.location.line, error.location.column) if error.location else (0, 0)
-        )
+        """errors is not empty."""
+        each: dict[tuple[str, str], InputError] = {}
+        for error in errors:
+            each.setdefault((str(error.location), error.brief), error)
+        files = [error.location.file if error.location else "" for error in errors]
+
+        def position(error: InputError) -> tuple[int, int, int]:
+            place = error.location or Location("")
+            return files.index(place.file), place.line, place.column
+
+        ordered = sorted(each.values(), key=position)
         first = ordered[0]
         super().__init__(first.brief, details=first.details, hint=first.hint, location=first.location)
         self.errors = tuple(ordered)
 
     def each(self) -> tuple[ComposeError, ...]:
-        """All errors of the file."""
+        """All of them."""
         return self.errors
 
 

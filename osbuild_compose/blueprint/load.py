@@ -1,54 +1,60 @@
 """From a file to a blueprint, with all that is wrong told at once."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 from osbuild_compose.blueprint import checks
 from osbuild_compose.blueprint.convert import convert
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.document import read, schema
-from osbuild_compose.document.override import override
+from osbuild_compose.document.compose import Choices, compose
 from osbuild_compose.document.read import Document
-from osbuild_compose.document.suggest import did_you_mean
+from osbuild_compose.document.suggest import nearest
 from osbuild_compose.errors import DocumentError, InputError
 
+_NOTHING = Choices()
 
-def load(path: Path, distros: Collection[str], settings: Sequence[str] = ()) -> Blueprint:
+
+def load(path: Path, distros: Collection[str], choices: Choices = _NOTHING) -> Blueprint:
     """The blueprint in the YAML file at `path`; `distros` are the names its `distro` may have.
 
-    settings are "key=value" texts that replace values of the file. Raises DocumentError (or InputError when the file
-    cannot be read) with the place of each error.
+    choices are what the command line says on top of the file. Raises DocumentError (or InputError when the file cannot
+    be read) with the place of each error.
     """
-    return check(override(read.read(path), settings), distros)
+    return check(read.read(path), distros, choices)
 
 
-def check(source: Document, distros: Collection[str]) -> Blueprint:
-    """The blueprint in a document that was read. Raises DocumentError with all that is wrong."""
-    if not isinstance(source.data, dict):
-        raise InputError(
-            "a blueprint is a mapping: lines of the form key: value",
-            hint="begin with: name: my-image",
-            location=source.at_value(()),
-        )
+def check(source: Document, distros: Collection[str], choices: Choices = _NOTHING) -> Blueprint:
+    """The blueprint in a document that was read, with all that it extends. Raises DocumentError with all that is wrong.
+
+    The blueprint's own document is the merged one.
+    """
+    composed = compose(source, "blueprint", choices)
+    merged = composed.document
+    of_whole = [*schema.problems(merged, "blueprint"), *_unknown_distro(merged, distros), *checks.problems(merged)]
     problems = [
-        *schema.problems(source, "blueprint"),
-        *_unknown_distro(source, distros),
-        *checks.problems(source),
+        *composed.problems,
+        *(problem for problem in of_whole if str(problem.location) not in composed.unsettled),
     ]
     if problems:
         raise DocumentError(problems)
-    return convert(source)
+    return convert(merged)
 
 
 def _unknown_distro(source: Document, distros: Collection[str]) -> list[InputError]:
     distro = source.data.get("distro")
     if not isinstance(distro, str) or distro in distros:
         return []
-    hint = did_you_mean(distro, distros)
+    near = nearest(distro, distros)
+    known = ", ".join(sorted(distros))
     return [
         InputError(
-            f"unknown distro {distro}; known are: {', '.join(sorted(distros))}",
-            hint=hint if hint.startswith("did") else "",
+            f"unknown distro {distro}; known are: {known}",
+            hint=f"did you mean `{near}`?" if near else "",
             location=source.at_value(["distro"]),
+            path="distro",
+            expected=f"one of: {known}",
+            suggestion=near or "",
+            reference="docs/reference/blueprint.md#distro",
         )
     ]

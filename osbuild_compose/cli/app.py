@@ -66,6 +66,12 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, such as disk.size=8GiB; repeatable."),
 ]
+Profile = Annotated[
+    list[str] | None, typer.Option("--profile", metavar="NAME", help="Put this profile on top; repeatable.")
+]
+Var = Annotated[
+    list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="The value of a variable; repeatable.")
+]
 Libdirs = Annotated[
     list[Path] | None,
     typer.Option("--libdir", metavar="DIR", help="Stages of your own, before the built-in ones; repeatable."),
@@ -93,6 +99,8 @@ def build(
     repo_key: RepoKey = None,
     templates: Templates = None,
     settings: Set = None,
+    profile: Profile = None,
+    var: Var = None,
     libdir: Libdirs = None,
     jobs: Jobs = None,
     debug_shell: DebugShell = False,
@@ -104,7 +112,15 @@ def build(
     from osbuild_compose.cli.prepare import Workshop
 
     workshop = Workshop(
-        templates or (), mirror, security_mirror, settings or (), repo or (), repo_key or (), libdir or ()
+        templates or (),
+        mirror,
+        security_mirror,
+        settings or (),
+        repo or (),
+        repo_key or (),
+        libdir or (),
+        profile or (),
+        var or (),
     )
     wanted = [str(item) for item in formats or ()]
     where = _settings(store, libdir, jobs, debug_shell)
@@ -123,6 +139,8 @@ def render(
     repo_key: RepoKey = None,
     templates: Templates = None,
     settings: Set = None,
+    profile: Profile = None,
+    var: Var = None,
     libdir: Libdirs = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Tell which template and which lines of the blueprint made each stage.")
@@ -135,7 +153,15 @@ def render(
     from osbuild_compose.cli.prepare import Workshop
 
     workshop = Workshop(
-        templates or (), mirror, security_mirror, settings or (), repo or (), repo_key or (), libdir or ()
+        templates or (),
+        mirror,
+        security_mirror,
+        settings or (),
+        repo or (),
+        repo_key or (),
+        libdir or (),
+        profile or (),
+        var or (),
     )
     if explain:
         explaining.explain(workshop, blueprint, image_format, json)
@@ -144,12 +170,23 @@ def render(
 
 
 @app.command()
-def check(blueprints: Blueprints, *, templates: Templates = None, settings: Set = None, libdir: Libdirs = None) -> None:
+def check(
+    blueprints: Blueprints,
+    *,
+    templates: Templates = None,
+    settings: Set = None,
+    profile: Profile = None,
+    var: Var = None,
+    libdir: Libdirs = None,
+) -> None:
     """Tell whether blueprints are right, without building anything."""
     from osbuild_compose.cli import inspect as command
     from osbuild_compose.cli.prepare import Workshop
 
-    command.check(Workshop(templates or (), settings=settings or (), libdirs=libdir or ()), blueprints)
+    workshop = Workshop(
+        templates or (), settings=settings or (), libdirs=libdir or (), profiles=profile or (), variables=var or ()
+    )
+    command.check(workshop, blueprints)
 
 
 @app.command()
@@ -164,6 +201,8 @@ def plan(
     repo_key: RepoKey = None,
     templates: Templates = None,
     settings: Set = None,
+    profile: Profile = None,
+    var: Var = None,
     libdir: Libdirs = None,
     json: Json = False,
 ) -> None:
@@ -172,7 +211,15 @@ def plan(
     from osbuild_compose.cli.prepare import Workshop
 
     workshop = Workshop(
-        templates or (), mirror, security_mirror, settings or (), repo or (), repo_key or (), libdir or ()
+        templates or (),
+        mirror,
+        security_mirror,
+        settings or (),
+        repo or (),
+        repo_key or (),
+        libdir or (),
+        profile or (),
+        var or (),
     )
     command.plan(workshop, blueprint, image_format, _settings(store, libdir), json)
 

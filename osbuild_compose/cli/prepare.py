@@ -16,6 +16,7 @@ from osbuild_compose.compile.verify import verify
 from osbuild_compose.distro import catalog, mirrors, repo_option
 from osbuild_compose.distro.catalog import Catalog
 from osbuild_compose.distro.mirrors import Mirrors
+from osbuild_compose.document.compose import Choices
 from osbuild_compose.errors import DocumentError, InputError
 from osbuild_compose.repository import RpmRepository
 
@@ -45,6 +46,8 @@ class Workshop:
     repos: Sequence[str] = ()  # "NAME=URL" texts and names of .repo files
     repo_keys: Sequence[Path] = ()
     libdirs: Sequence[Path] = ()
+    profiles: Sequence[str] = ()
+    variables: Sequence[str] = ()  # "name=value" texts
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -64,13 +67,17 @@ class Workshop:
     def _instead(self) -> tuple[RpmRepository, ...]:
         return repo_option.parse(self.repos, self.repo_keys)
 
+    @property
+    def _choices(self) -> Choices:
+        return Choices(self.settings, self.profiles, self.variables)
+
     def blueprints(self, paths: Sequence[Path]) -> list[Blueprint]:
         """The blueprints in these files. Raises DocumentError with all that is wrong in all of them."""
         loaded: list[Blueprint] = []
         problems: list[InputError] = []
         for path in paths:
             try:
-                loaded.append(load.load(path, self.catalog.releases, self.settings))
+                loaded.append(load.load(path, self.catalog.releases, self._choices))
             except DocumentError as error:
                 problems += error.errors
             except InputError as error:

@@ -1,56 +1,97 @@
-"""`--set key=value`: single values of a document replaced from the command line."""
+"""`--set way=value`: single values of a document replaced from the command line."""
 
-import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from osbuild_compose.document import read
-from osbuild_compose.document.read import Document, Step, Trail
-from osbuild_compose.errors import InputError, Location
+from osbuild_compose.document import read, way
+from osbuild_compose.document.merge import OPERATORS, Merge
+from osbuild_compose.document.shape import Shape
+from osbuild_compose.document.tree import Node, Source, Span
+from osbuild_compose.errors import InputError
+
+_TOO_LATE = {"extends", "profiles", "unset"}  # these have done their work before
 
 
-def override(document: Document, settings: Sequence[str]) -> Document:
-    """The document with each "key.key=value" of `settings` applied in order; the value is YAML.
+def override(tree: Node, settings: Sequence[str], shape: Shape, merge: Merge) -> Node:
+    """The tree with each "key.key=value" of `settings` applied in order; the value is YAML.
 
-    A number in the key is a position in a list ("users.0.ssh_keys"); one past the end appends. Errors in a value that
-    was set are placed at the setting. Raises InputError for what is no such setting or leads nowhere.
+    A step into a list is an item's identity ("users.admin.shell", "files[/etc/motd].mode") or its position
+    ("users.0.shell"); one past the end appends. The value replaces what was there; {append: [...]} changes a list.
+    Errors in a value that was set are placed at the setting. Raises InputError for what is no such setting or leads
+    nowhere.
     """
-    data = copy.deepcopy(document.data)
-    places = dict(document.set_elsewhere)
     for setting in settings:
-        trail, value = _parse(setting)
-        places[_put(data, trail, value, setting)] = Location(f"--set {setting}")
-    return replace(document, data=data, set_elsewhere=places)
+        tree = _Setting(setting, merge).put(tree, shape)
+    return tree
 
 
-def _parse(setting: str) -> tuple[list[str], Any]:
-    key, equals, text = setting.partition("=")
-    if not equals or not all(key.split(".")):
-        raise InputError(f"--set {setting}: want key=value", hint="for example: --set disk.size=8GiB")
-    return key.split("."), read.parse(text.encode(errors="surrogateescape"), f"--set {key}").data if text else ""
+class _Setting:
+    def __init__(self, text: str, merge: Merge) -> None:
+        self.text = text
+        self.merge = merge
+        key, equals, value = text.partition("=")
+        try:
+            self.steps = way.steps(key)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise InputError(f"--set {text}: want key=value", hint="for example: --set disk.size=8GiB")
+        if self.steps[0] in _TOO_LATE:
+            raise InputError(f"--set {text}: `{self.steps[0]}` cannot be set, only written in a blueprint")
+        self.span = Span(Source(f"--set {text}"))
+        self.value = _value(value, f"--set {key}", self.span)
 
+    def put(self, tree: Node, shape: Shape) -> Node:
+        return self._put(tree, 0, shape)
 
-def _put(data: Any, steps: Sequence[str], value: Any, setting: str) -> Trail:
-    trail: list[Step] = []
-    for number, step in enumerate(steps):
-        last = number == len(steps) - 1
-        if isinstance(data, list):
-            if not step.isdecimal() or int(step) > len(data):
-                raise InputError(f"--set {setting}: `{step}` is not a position from 0 to {len(data)}")
-            index = int(step)
-            if index == len(data):
-                data.append({})
-            trail.append(index)
-            if last:
-                data[index] = value
-            data = data[index]
-        elif isinstance(data, dict):
-            trail.append(step)
-            data[step] = value if last else data.get(step, {})
-            data = data[step]
-        else:
+    def _put(self, node: Node | None, number: int, shape: Shape) -> Node:
+        if number == len(self.steps):
+            return self._final(node, shape)
+        step = self.steps[number]
+        if node is None:
+            node = Node([] if shape.is_list and step == "0" else {}, self.span, self.span)
+        if isinstance(node.value, list):
+            return self._put_item(node, step, number, shape)
+        if isinstance(node.value, dict):
+            below = self._put(node.value.get(step), number + 1, shape.below(step))
+            return replace(node, value={**node.value, step: replace(below, key=below.key or self.span)})
+        there = way.steps(self.text.partition("=")[0])[:number]
+        raise InputError(f"--set {self.text}: there is nothing below `{'.'.join(there)}`, it is a plain value")
+
+    def _put_item(self, node: Node, step: str, number: int, shape: Shape) -> Node:
+        index = way.position(node, step, shape)
+        if index is None and step == str(len(node.value)):
+            index = len(node.value)
+        if index is None:
+            known = [item.child(shape.identity) for item in node.value] if shape.identity else []
+            names = [str(item.value) for item in known if item is not None]
             raise InputError(
-                f"--set {setting}: there is nothing below `{'.'.join(steps[:number])}`, it is a plain value"
+                f"--set {self.text}: `{step}` is not a position from 0 to {len(node.value)}"
+                + (f", nor one of: {', '.join(names)}" if names else "")
             )
-    return tuple(trail)
+        items = list(node.value)
+        old = items[index] if index < len(items) else None
+        items[index : index + 1] = [self._put(old, number + 1, shape.item)]
+        return replace(node, value=items)
+
+    def _final(self, old: Node | None, shape: Shape) -> Node:
+        value = self.value
+        changes = isinstance(value.value, dict) and shape.is_list and value.value.keys() <= set(OPERATORS)
+        new = self.merge.merged(old if changes else None, value, shape)
+        return replace(new, key=old.key if old is not None else self.span)
+
+
+def _value(text: str, name: str, span: Span) -> Node:
+    if not text:
+        return Node("", span, span)
+    return _placed(read.parse(text.encode(errors="surrogateescape"), name).tree, span)
+
+
+def _placed(node: Node, span: Span) -> Node:
+    value: Any = node.value
+    if isinstance(value, dict):
+        value = {key: _placed(item, span) for key, item in value.items()}
+    elif isinstance(value, list):
+        value = [_placed(item, span) for item in value]
+    return replace(node, value=value, place=span, key=span)

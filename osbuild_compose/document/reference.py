@@ -33,8 +33,10 @@ def page() -> str:
 def _table(title: str, node: dict[str, Any], level: int = 2) -> Iterator[str]:
     if title:
         yield f"\n{'#' * level} {title}\n"
-    required = node.get("required", [])
+    required = node.get("required", node.get("requiredOnceMerged", []))
     for key, value in node["properties"].items():
+        if title:  # errors refer to these headings
+            yield f"### {key}\n"
         yield from _key(key, _resolved(value), key in required)
         yield from _inner_keys(key, _resolved(value))
 
@@ -69,6 +71,8 @@ def _kind(node: dict[str, Any]) -> str:
     names = {"object": "mapping", "array": "list", "string": "text", "integer": "number", "boolean": "true or false"}
     if "enum" in node:
         return "one of " + ", ".join(f"`{_flow(choice)}`" for choice in node["enum"])
+    if "array" in node.get("type", "") and "object" in node["type"]:
+        node = {**node, "type": "array"}  # or a change of a list, which the page says once for all
     if node.get("type") == "array":
         item = node["items"]
         if "$ref" in item and _resolved(item).get("type") == "object":

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from osbuild_compose.blueprint import load
+from osbuild_compose.document.compose import Choices
 from osbuild_compose.errors import ComposeError, InputError
 
 BLUEPRINT = "name: web\ndistro: debian-12\nusers: [{name: admin}]\ndisk: {size: 4 GiB}\n"
@@ -24,25 +25,46 @@ def test_values_are_replaced_added_and_appended(path: Path) -> None:
         "users.0.ssh_keys=[ssh-ed25519 AAAA a=b]",
         "users.1.name=x",
         "kernel.append=",
+        "users.admin.shell=/bin/sh",
+        "files=[{path: /etc/motd, content: a}]",
+        "files[/etc/motd].mode='0600'",
+        "packages=[nano]",
+        "packages={append: [gdb]}",
     ]
-    blueprint = load.load(path, ["debian-12"], settings)
+    blueprint = load.load(path, ["debian-12"], Choices(settings))
     assert blueprint.disk.size == 1024**3
     assert blueprint.hostname == "h"
     assert blueprint.users[0].ssh_keys == ("ssh-ed25519 AAAA a=b",)
     assert blueprint.users[1].name == "x"
     assert blueprint.kernel.append == ""
+    assert blueprint.users[0].shell == "/bin/sh"
+    assert blueprint.files[0].mode == "0600"
+    assert blueprint.packages == ("nano", "gdb")
 
 
 def test_errors_are_placed_at_the_setting(path: Path) -> None:
     with pytest.raises(ComposeError) as caught:
-        load.load(path, ["debian-12"], ["disk.size=4G", "users.0.nam=a", "hostnam=b"])
+        load.load(path, ["debian-12"], Choices(["disk.size=4G", "users.0.nam=a", "hostnam=b"]))
     places = {str(error.location) for error in caught.value.each()}
     assert places == {"--set disk.size=4G", "--set users.0.nam=a", "--set hostnam=b"}
 
 
 @pytest.mark.parametrize(
-    "setting", ["disk", "=a", "a..b=c", "users.x=1", "users.7.name=a", "name.a=1", "name=[a", "name=a: b: c"]
+    "setting",
+    [
+        "disk",
+        "=a",
+        "a..b=c",
+        "users.x=1",
+        "users.7.name=a",
+        "name.a=1",
+        "name=[a",
+        "name=a: b: c",
+        "extends=b.yaml",
+        "users[a=b",
+        "profiles.dev.name=x",
+    ],
 )
 def test_wrong_settings(path: Path, setting: str) -> None:
     with pytest.raises(InputError):
-        load.load(path, ["debian-12"], [setting])
+        load.load(path, ["debian-12"], Choices([setting]))

@@ -1,0 +1,56 @@
+"""Lists that change an inherited one, in the schema.
+
+In a blueprint a list may stand as {append, remove, replace}. `python3 -m osbuild_compose.document.changes` writes that
+into schemas/blueprint.schema.json, for editors, at every list that lacks it.
+"""
+
+import copy
+import json
+from typing import Any
+
+from osbuild_compose import data
+
+APPEND, REMOVE, REPLACE = "append", "remove", "replace"
+REF = {"$ref": "#/definitions/changes"}
+_NOT_INHERITED = {"extends", "unset"}  # these are about inheriting
+
+
+def with_changes(schema: dict[str, Any]) -> dict[str, Any]:
+    """A copy of the schema in which every list may be a change of one. Does nothing to a schema that has that."""
+    if "changes" not in schema.get("definitions", {}):
+        return schema
+    changed = copy.deepcopy(schema)
+    _walk(changed, "")
+    return changed
+
+
+def is_list(node: dict[str, Any]) -> bool:
+    """Whether the schema's node is a list that may be a change of one as well."""
+    return REF in node.get("allOf", ())
+
+
+def _walk(node: Any, name: str) -> None:
+    if not isinstance(node, dict) or name in _NOT_INHERITED:
+        return
+    if node.get("type") == "array":
+        node["type"] = ["array", "object"]
+        node["allOf"] = [REF, *node.get("allOf", ())]
+    for keyword in ("properties", "patternProperties"):
+        for key, value in node.get(keyword, {}).items():
+            _walk(value, key)
+    for key, value in node.get("definitions", {}).items():
+        if key != "changes":
+            _walk(value, key)
+    for keyword in ("items", "then", "else", "additionalProperties"):
+        _walk(node.get(keyword), "")
+
+
+def main() -> None:
+    """Write the schema."""
+    path = data.directory("schemas") / "blueprint.schema.json"
+    schema = with_changes(json.loads(path.read_text(encoding="utf-8")))
+    path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
