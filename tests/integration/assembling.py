@@ -94,7 +94,7 @@ def make_difficult_tree(tree: Path) -> None:
     os.mkfifo(tree / "dev/fifo")
     os.mknod(tree / "dev/null", 0o20666, os.makedev(1, 3))
     os.setxattr(tree / "usr/bin/ping", "security.capability", bytes.fromhex("0100000200200000000000000000000000000000"))
-    os.setxattr(tree / "etc/hostname", "security.selinux", b"system_u:object_r:hostname_etc_t:s0\0")
+    os.setxattr(tree / "etc/hostname", "security.selinux", b"of_this:machine:hostname_t:s0\0")
     for name in ("z", "a", "m"):
         os.setxattr(tree / "etc/hostname", f"user.{name}", name.encode() * 50)
         os.setxattr(tree / "home/a b", f"user.{name}", name.encode() * 10)
@@ -102,8 +102,18 @@ def make_difficult_tree(tree: Path) -> None:
     subprocess.run(["setfacl", "-d", "-m", "u:70000:rwx", tree / "home/a b"], check=True)
     os.utime(tree / "etc/hostname", (1, 1_500_000_000))
     os.utime(tree / "etc/shadow", (1, EPOCH + 1000))
-    for path in (tree / "etc", tree / "usr", tree):
+    for path in (tree / "lost+found", tree / "etc", tree / "usr", tree):
         os.utime(path, (1, EPOCH - 5))
+
+
+def label(tree: Path, policy: str) -> None:
+    """Give the tree file contexts, and have it labelled by them, as the stage org.osbuild.selinux does."""
+    contexts = tree / "etc/selinux/targeted/contexts/files/file_contexts"
+    contexts.parent.mkdir(parents=True)
+    contexts.write_text(policy)
+    options = {"file_contexts": str(contexts.relative_to(tree))}
+    arguments = json.dumps({"tree": str(tree), "options": options})
+    subprocess.run([REPO / "stages/org.osbuild.selinux"], input=arguments, text=True, check=True)
 
 
 def copy(tree: Path, target: Path, *, backwards: bool = False, sparse: str = "auto") -> None:

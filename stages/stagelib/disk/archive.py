@@ -4,7 +4,8 @@ import os
 import struct
 import zlib
 
-from stagelib.disk import output, tar_order, tools
+from stagelib import selinux
+from stagelib.disk import labels, output, tar_labels, tools
 from stagelib.disk.errors import ImageError
 
 # Command line of each compressor, reading standard input. None records a name or a time (but lzop, see below), and
@@ -22,18 +23,18 @@ COMPRESSORS = {
 LZOP_MAGIC = b"\x89LZO\0\r\n\x1a\n"
 
 
-def make(archive: str, tree: str, *, compression: str | None, epoch: int) -> None:
+def make(archive: str, tree: str, *, compression: str | None) -> None:
     """Pack `tree` into the new file `archive`, compressed by a key of COMPRESSORS or not at all.
 
-    Entries are sorted and named ./...; owners are numbers; extended attributes, ACLs and SELinux labels are in;
-    times of modification later than `epoch` (seconds since 1970) become `epoch`.
+    Entries are sorted and named ./...; owners are numbers; extended attributes and ACLs are in; SELinux labels are
+    those that the tree is to have (labels.of_tree). Times of modification are the tree's; there are no others.
     """
     if compression is None:
-        pack(archive, tree, epoch)
+        pack(archive, tree)
         return
     with output.scratch() as work:
         plain = os.path.join(work, "tree.tar")
-        pack(plain, tree, epoch)
+        pack(plain, tree)
         tools.compress(_compressor(compression), plain, archive)
     if compression == "lzop":
         clear_lzop_time(archive)
@@ -46,32 +47,31 @@ def _compressor(compression: str) -> list[str]:
     return COMPRESSORS[compression]
 
 
-def pack(archive: str, tree: str, epoch: int) -> None:
+def pack(archive: str, tree: str) -> None:
     """Pack `tree` into the new file `archive`, not compressed."""
-    said = tools.run(
-        [
-            "tar",
-            "--create",
-            f"--file={archive}",
-            f"--directory={tree}",
-            "--format=posix",
-            # The default name of an extended header has tar's process id in it.
-            "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
-            "--sort=name",
-            "--numeric-owner",
-            f"--mtime=@{epoch}",
-            "--clamp-mtime",
-            "--xattrs",
-            "--xattrs-include=*",
-            "--xattrs-exclude=system.*",  # ACLs, which --acls writes in a form that other programs read, too
-            "--acls",
-            "--selinux",
-            ".",
-        ]
-    )
-    print(said, end="", flush=True)
-    with open(archive, "r+b") as file:  # noqa: PTH123
-        tar_order.sort_xattrs(file)
+    argv = [
+        "tar",
+        "--create",
+        "--file=-",
+        f"--directory={tree}",
+        "--format=posix",
+        # The default name of an extended header has tar's process id in it.
+        "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
+        "--sort=name",
+        "--numeric-owner",
+        "--xattrs",
+        "--xattrs-include=*",
+        "--xattrs-exclude=system.*",  # ACLs, which --acls writes in a form that other programs read, too
+        f"--xattrs-exclude={labels.XATTR}",  # that of the machine where the tree was made
+        "--acls",
+        "--no-wildcards",
+        "--anchored",
+        f"--exclude=./{selinux.RECORD}",
+        ".",
+    ]
+    wanted = labels.of_tree(tree)
+    with open(archive, "wb") as file:  # noqa: PTH123
+        tools.pipe(argv, lambda source: tar_labels.copy(source, file, wanted))
 
 
 def clear_lzop_time(archive: str) -> None:

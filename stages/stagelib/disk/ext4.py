@@ -2,8 +2,10 @@
 
 import os
 import uuid
+from collections.abc import Callable, Mapping
 
-from stagelib.disk import ext4_normal, output, sizes, tools
+from stagelib import selinux
+from stagelib.disk import ext4_finish, output, sizes, tools
 from stagelib.disk.errors import ImageError
 from stagelib.disk.sizes import BLOCK, MIB, human
 
@@ -25,12 +27,21 @@ CONFIG = """\
 """
 
 
-def make(image: str, tree: str, *, offset: int, size: int, fs_uuid: str, epoch: int) -> None:
+def make(
+    image: str,
+    tree: str,
+    *,
+    offset: int,
+    size: int,
+    fs_uuid: str,
+    epoch: int,
+    labels: Callable[[], Mapping[str, str]],
+) -> None:
     """Make an ext4 of `size` bytes at `offset` in the file `image` (zeroes there) that holds `tree`.
 
-    Owners, modes, extended attributes, ACLs, hard links, holes and times of modification are the tree's; times of
-    modification later than `epoch` (seconds since 1970), and all other times, become `epoch`.
-    Raises ImageError when the tree does not fit or is not readable.
+    Owners, modes, extended attributes, ACLs, hard links, holes and times of modification are the tree's; all other
+    times become `epoch` (seconds since 1970). labels gives the SELinux labels by path, "/" is the root directory:
+    what labels.beside() of the tree gives. Raises ImageError when the tree does not fit or is not readable.
     """
     need = sizes.of_tree(tree)
     with output.scratch() as work:
@@ -41,7 +52,7 @@ def make(image: str, tree: str, *, offset: int, size: int, fs_uuid: str, epoch: 
             if "Could not allocate" not in error.output:
                 raise
             raise _too_small(need, _room(work, argv, env, offset, size), size) from None
-    ext4_normal.normalise(image, tree, offset=offset, epoch=epoch)
+    ext4_finish.finish(image, tree, offset=offset, epoch=epoch, wanted=labels(), leave_out=selinux.RECORD)
 
 
 def _mke2fs(
@@ -79,7 +90,7 @@ def _room(work: str, argv: list[str], env: dict[str, str], offset: int, size: in
     with open(empty, "wb") as file:  # noqa: PTH123
         file.truncate(offset + size)
     tools.run([*argv, empty, _kib(size)], env=env)
-    return ext4_normal.free_bytes(empty, offset)
+    return ext4_finish.free_bytes(empty, offset)
 
 
 def _kib(size: int) -> str:

@@ -55,6 +55,12 @@ class Inode:
     body: bytes
 
     @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        low, high = struct.unpack_from("<I", self.body, 0x4)[0], struct.unpack_from("<I", self.body, 0x6C)[0]
+        return int(low | high << 32)
+
+    @property
     def xattr_block(self) -> int:
         """The block with extended attributes that did not fit into the inode; 0: none."""
         low, high = struct.unpack_from("<I", self.body, 0x68)[0], struct.unpack_from("<H", self.body, 0x76)[0]

@@ -2,7 +2,9 @@
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import BinaryIO, cast
 
 from stagelib.disk.errors import ImageError
 
@@ -91,6 +93,38 @@ def compress(argv: Sequence[str], source: str, target: str) -> None:
     print(said, end="", flush=True)
     if done.returncode != 0:
         raise failed(argv[0], done.returncode, said)
+
+
+def pipe(argv: Sequence[str], consume: Callable[[BinaryIO], None]) -> None:
+    """Run a program and have `consume` read what it writes to standard output; what it says besides goes to the log.
+
+    Raises as run() does, and what consume raises unless the program's own failure explains it.
+    """
+    with tempfile.TemporaryFile() as said:
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
+            )
+        except (FileNotFoundError, PermissionError):
+            raise missing(argv[0]) from None
+        with process:
+            assert process.stdout
+            problem: ImageError | None = None
+            try:
+                consume(cast("BinaryIO", process.stdout))
+            except ImageError as error:
+                problem = error
+        said.seek(0)
+        text = said.read().decode("utf-8", "replace")
+    print(text, end="", flush=True)
+    if process.returncode != 0:
+        raise failed(argv[0], process.returncode, text)
+    if problem:
+        raise problem
 
 
 def failed(program: str, status: int, output: str) -> ImageError:

@@ -2,7 +2,7 @@
 
 import re
 
-from stagelib.disk import tools
+from stagelib.disk import labels, tools
 from stagelib.disk.errors import ImageError
 
 POPULATES = (6, 17)  # the first xfsprogs whose mkfs.xfs -p takes a directory
@@ -12,7 +12,9 @@ def make(image: str, tree: str, *, fs_uuid: str, epoch: int) -> None:
     """Make an XFS that fills the file `image` and holds `tree`; needs xfsprogs 6.17.
 
     Raises ImageError with an older one: its protofiles know neither extended attributes nor hard links nor times.
+    And for a tree that is to be labelled: labels are taken from files only, and those have none.
     """
+    labels.refuse(tree, "XFS")
     said = tools.run(["mkfs.xfs", "-V"])
     found = version(said)
     if found < POPULATES:

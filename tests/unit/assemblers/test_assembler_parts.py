@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from stagelib.disk import archive, crc32c, errors, ext4, grub, output, partition, sizes, tar_order, tools, xfs
+from stagelib.disk import archive, crc32c, errors, ext4, grub, output, partition, sizes, tar_labels, tools, xfs
 from stagelib.disk.errors import ImageError
 
 UUID = "76a22bf4-f153-4541-b6c7-0332c0dfaeac"
@@ -185,29 +185,64 @@ def test_xfs_version() -> None:
         xfs.version("what?")
 
 
-def test_pax_attributes_are_sorted_in_place() -> None:
+def test_tar_is_passed_on_with_labels_and_attributes_sorted() -> None:
     packed = io.BytesIO()
-    names = ["user.z", "user.a", "security.selinux"]
+    names = ["user.z", "user.a"]
+    long = "p" * 200
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, size in (("first", 1000), ("second", 512)):
+        for name, size in (("./", 0), ("./first", 1000), (f"./{long}", 512), ("./none", 0)):
             info = tarfile.TarInfo(name)
             info.size = size
-            info.pax_headers = {"comment": "1", **{f"SCHILY.xattr.{one}": one * 3 for one in names}, "path": "p" * 200}
+            info.type = tarfile.REGTYPE if name != "./" else tarfile.DIRTYPE
+            if name == f"./{long}":
+                info.pax_headers = {"comment": "1", **{f"SCHILY.xattr.{one}": one * 3 for one in names}}
             tar.addfile(info, io.BytesIO(b"x" * size))
-    before = len(packed.getvalue())
-    tar_order.sort_xattrs(packed)
-    assert len(packed.getvalue()) == before
+        link = tarfile.TarInfo("./link")
+        link.type, link.linkname = tarfile.LNKTYPE, "./first"
+        tar.addfile(link)
     packed.seek(0)
-    with tarfile.open(fileobj=packed) as tar:
+    out = io.BytesIO()
+    tar_labels.copy(packed, out, {"/": "u:r:root", "/first": "u:r:é", "/link": "u:r:é", f"/{long}": "u:r:long"})
+    assert len(out.getvalue()) % 10240 == 0
+    out.seek(0)
+    found = {}
+    with tarfile.open(fileobj=out) as tar:
         for info in tar:
-            found = [key.removeprefix("SCHILY.xattr.") for key in info.pax_headers]
-            assert found == ["comment", *sorted(names), "path"]
-            assert info.pax_headers["SCHILY.xattr.user.a"] == "user.a" * 3
+            file = tar.extractfile(info) if info.isreg() else None
+            assert file is None or file.read() == b"x" * info.size
+            found[info.name] = {key: value for key, value in info.pax_headers.items() if key != "path"}
+    label = {"RHT.security.selinux": "u:r:é", "SCHILY.xattr.security.selinux": "u:r:é\0"}
+    assert found["."] == {key: value.replace("é", "root") for key, value in label.items()}
+    assert found["./first"] == label
+    assert found["./none"] == found["./link"] == {}
+    attributes = {f"SCHILY.xattr.{one}": one * 3 for one in names}
+    labelled = {key: value.replace("é", "long") for key, value in label.items()}
+    assert found[f"./{long}"] == {"comment": "1", **attributes, **labelled}
+    assert list(found[f"./{long}"]) == sorted(found[f"./{long}"])
+    with pytest.raises(ImageError, match="ends too early"):
+        tar_labels.copy(io.BytesIO(packed.getvalue()[:2000]), io.BytesIO(), {})
+
+
+@pytest.mark.parametrize("length", [1, 90, 91, 980, 990, 9990])
+def test_a_pax_record_says_its_own_length(length: int) -> None:
+    record = tar_labels.format_records({b"key": b"v" * length})
+    assert int(record.split(b" ")[0]) == len(record)
+    assert tar_labels.parse(record) == {b"key": b"v" * length}
 
 
 def test_tar_numbers() -> None:
-    assert tar_order.number(b"00000001750\0") == 1000
-    assert tar_order.number(b"\x80" + (1 << 33).to_bytes(11, "big")) == 1 << 33
+    assert tar_labels.number(b"00000001750\0") == 1000
+    assert tar_labels.number(b"\x80" + (1 << 33).to_bytes(11, "big")) == 1 << 33
+
+
+def test_what_a_program_writes_is_consumed_and_its_failure_told() -> None:
+    got = []
+    tools.pipe(["sh", "-c", "echo out; echo said >&2"], lambda source: got.append(source.read()))
+    assert got == [b"out\n"]
+    with pytest.raises(tools.ToolError, match="sh failed with status 2: why"):
+        tools.pipe(["sh", "-c", "echo why >&2; exit 2"], lambda source: tar_labels.copy(source, io.BytesIO(), {}))
+    with pytest.raises(ImageError, match="ends too early"):
+        tools.pipe(["true"], lambda source: tar_labels.copy(source, io.BytesIO(), {}))
 
 
 def test_lzop_time_is_cleared(tmp_path: Path) -> None:

@@ -1,0 +1,155 @@
+"""A policy's file contexts, cut to the patterns that can match in one part of a tree.
+
+libselinux before 3.8 tries nearly every pattern for every path: 80 µs each, over a second for a server. Most patterns
+begin with a fixed path, so that for what is below one directory only a few are left, in the same order and with the
+same outcome. Format: selabel_file(5).
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stagelib import intree
+from stagelib.disk.errors import ImageError
+from stagelib.disk.libselinux import Contexts
+
+PARTS = ("", ".homedirs", ".local")  # later ones are stronger
+SUBSTITUTIONS = (".subs", ".subs_dist")
+FEW = 100  # patterns: trying them takes less time than sorting out which of them can match
+MOST_ALIASES = 100
+META = "\\.^$?*+|[({"  # characters of a pattern that stand for others, pcre2pattern(3)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A line of one of PARTS; `prefix` is what every path begins with that it can match."""
+
+    prefix: str
+    part: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What holds in every part of the tree: its substitutions, and the directory `work` with their files."""
+
+    substitutions: tuple[tuple[str, str], ...]
+    work: str
+
+
+class Matcher:
+    """The labels of what is below one directory."""
+
+    def __init__(self, specs: Sequence[Spec], policy: Policy) -> None:
+        """Write the specs down as file contexts of their own and open them."""
+        self._specs = specs
+        self._policy = policy
+        base = os.path.join(policy.work, str(len(os.listdir(policy.work))))
+        for part in PARTS:
+            lines = [spec.line for spec in specs if spec.part == part]
+            if lines or part == "":
+                _write(base + part, "".join(f"{line}\n" for line in lines))
+        for suffix in SUBSTITUTIONS:
+            os.link(os.path.join(policy.work, suffix), base + suffix)
+        self._contexts = Contexts(base)
+
+    def label(self, path: str, mode: int) -> str | None:
+        """As Contexts.label()."""
+        return self._contexts.label(path, mode)
+
+    def below(self, directory: str) -> "Matcher":
+        """A matcher for what is below `directory`, which is this one unless that has far fewer patterns to try."""
+        if len(self._specs) < FEW:
+            return self
+        places = tuple(aliases(directory.rstrip("/") + "/", self._policy.substitutions))
+        specs = [
+            spec
+            for spec in self._specs
+            if spec.prefix.startswith(places) or any(place.startswith(spec.prefix) for place in places)
+        ]
+        return Matcher(specs, self._policy) if 2 * len(specs) < len(self._specs) else self
+
+
+def read(tree: str, path: str, work: str) -> Matcher:
+    """The matcher for the whole tree by the file contexts at the tree's `path`. Raises ImageError."""
+    specs: list[Spec] = []
+    for part in PARTS:
+        text = _text(tree, path + part)
+        if text is None and part == "":
+            raise ImageError(
+                f"the tree has no {path}, by which it is to be labelled", "install the SELinux policy, and keep it"
+            )
+        lines = [line for line in (text or "").split("\n") if _says(line)]
+        specs += [Spec(prefix(line.split(maxsplit=1)[0]), part, line) for line in lines]
+    pairs: list[tuple[str, str]] = []
+    for suffix in SUBSTITUTIONS:
+        text = _text(tree, path + suffix) or ""
+        _write(os.path.join(work, suffix), text)
+        words = [line.split() for line in text.split("\n") if _says(line)]
+        pairs += [(pair[0].rstrip("/"), pair[1].rstrip("/")) for pair in words if len(pair) > 1]
+    return Matcher(specs, Policy(tuple(pairs), work))
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+        file.write(text)
+
+
+def _says(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+def _text(tree: str, path: str) -> str | None:
+    host = intree.resolve(tree, path)
+    if not os.path.isfile(host):
+        return None
+    with open(host, encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+        return file.read()
+
+
+def prefix(pattern: str) -> str:
+    """The longest text that every match of the pattern surely begins with."""
+    if _has_alternatives(pattern):
+        return ""
+    for at, character in enumerate(pattern):
+        if character in META:
+            # What may occur no time at all is not part of it.
+            return pattern[: max(0, at - 1)] if character in "?*{" else pattern[:at]
+    return pattern
+
+
+def _has_alternatives(pattern: str) -> bool:
+    """Whether there is a | outside of parentheses."""
+    depth = 0
+    escaped = False
+    for character in pattern:
+        if not escaped:
+            depth += {"(": 1, ")": -1}.get(character, 0)
+            if character == "|" and depth == 0:
+                return True
+        escaped = character == "\\" and not escaped
+    return False
+
+
+def aliases(place: str, substitutions: Sequence[tuple[str, str]]) -> set[str]:
+    """What paths below the directory `place` ("/usr/lib64/") may begin with after substitutions, however often done.
+
+    {""}, which is anything, when they would never end.
+    """
+    found = {place}
+    todo = [place]
+    while todo:
+        here = todo.pop()
+        for old, new in substitutions:
+            if here.startswith(old + "/"):
+                other = new + here[len(old) :]
+            elif old.startswith(here):
+                other = new
+            else:
+                continue
+            if other not in found:
+                found.add(other)
+                todo.append(other)
+        if len(found) > MOST_ALIASES:
+            return {""}
+    return found

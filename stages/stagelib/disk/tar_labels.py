@@ -1,0 +1,141 @@
+"""Passing on a tar archive with SELinux labels in it, and its extended attributes in the order of their names.
+
+GNU tar writes attributes in the order of the tree's file system, and labels only from files. Layout: POSIX.1-2017,
+pax, "pax Interchange Format"; the names of the records are those of star and GNU tar.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from typing import BinaryIO
+
+from stagelib.disk import labels
+from stagelib.disk.errors import ImageError
+
+BLOCK = 512
+RECORD = 20 * BLOCK  # an archive's size is a multiple of it
+PAX, LINK = b"x", b"1"
+XATTR = b"SCHILY.xattr."
+ATTRIBUTE = XATTR + labels.XATTR.encode()  # what tar --xattrs and most other programs read
+SELINUX = b"RHT.security.selinux"  # what tar --selinux reads
+NAME, MODE, SIZE, CHECKSUM, TYPE, LINK_NAME, OWNER_NAMES = (
+    slice(0, 100),
+    slice(100, 108),
+    slice(124, 136),
+    slice(148, 156),
+    slice(156, 157),
+    slice(157, 257),
+    slice(265, 329),
+)
+
+Records = dict[bytes, bytes]
+
+
+def copy(source: BinaryIO, target: BinaryIO, wanted: Mapping[str, str]) -> None:
+    """Copy an archive whose names begin with "./" from `source` to the file `target`, with the labels of paths.
+
+    wanted is what labels.of_tree() gives. Raises ImageError when the archive ends too early.
+    """
+    while (header := _read(source, BLOCK)) != bytes(BLOCK):
+        extended, records = header, Records()
+        if header[TYPE] == PAX:
+            records = parse(_read_padded(source, number(header[SIZE])))
+            header = _read(source, BLOCK)
+        else:
+            extended = _extended(header)
+        label = wanted.get(_path(header, records))
+        if label is not None and header[TYPE] != LINK:
+            records[ATTRIBUTE] = labels.value(label)
+            records[SELINUX] = labels.value(label)[:-1]
+        if records:
+            data = format_records(records)
+            target.write(_with_size(extended, len(data)) + data + bytes(-len(data) % BLOCK))
+        target.write(header)
+        size = int(records.get(b"size", b"0")) or number(header[SIZE])
+        _copy_bytes(source, target, size + -size % BLOCK)
+    shutil.copyfileobj(source, _Nowhere())
+    target.write(bytes(2 * BLOCK))
+    target.write(bytes(-target.tell() % RECORD))
+
+
+def parse(data: bytes) -> Records:
+    """The records of a pax header."""
+    records = Records()
+    at = 0
+    while at < len(data):
+        length = int(data[at : data.index(b" ", at)])
+        key, _, value = data[at : at + length - 1].split(b" ", 1)[1].partition(b"=")
+        records[key] = value
+        at += length
+    return records
+
+
+def format_records(records: Records) -> bytes:
+    """A pax header with the records, in the order of their names; each says its own length in front."""
+    texts = []
+    for key, value in sorted(records.items()):
+        rest = len(key) + len(value) + 3  # a space, an equals sign and a line break
+        length = rest + len(str(rest))
+        length = rest + len(str(length))
+        texts.append(b"%d %b=%b\n" % (length, key, value))
+    return b"".join(texts)
+
+
+def number(field: bytes) -> int:
+    """A numeric field of a header: octal digits, or from 8 GiB on GNU's base 256."""
+    if field[0] & 0x80:
+        return int.from_bytes(field, "big") & ((1 << 95) - 1)
+    return int(field.rstrip(b"\0 "), 8)
+
+
+def _path(header: bytes, records: Records) -> str:
+    """The entry's path as a label's: "/" for the root."""
+    name = records.get(b"path") or header[NAME].rstrip(b"\0")
+    if b"path" not in records and (above := header[345:500].rstrip(b"\0")):
+        name = above + b"/" + name
+    return os.fsdecode(name.removeprefix(b".").rstrip(b"/")) or "/"
+
+
+def _extended(header: bytes) -> bytes:
+    """The header of a pax header for an entry that has none."""
+    made = bytearray(header)
+    above, _, name = header[NAME].rstrip(b"\0/").rpartition(b"/")
+    made[NAME] = (above + b"/PaxHeaders/" + name)[:100].ljust(100, b"\0")
+    made[MODE] = b"0000644\0"
+    made[TYPE] = PAX
+    made[LINK_NAME] = bytes(100)
+    made[OWNER_NAMES] = bytes(64)
+    return bytes(made)
+
+
+def _with_size(header: bytes, size: int) -> bytes:
+    made = bytearray(header)
+    made[SIZE] = b"%011o\0" % size
+    made[CHECKSUM] = b" " * 8
+    made[CHECKSUM] = b"%06o\0 " % sum(made)
+    return bytes(made)
+
+
+def _read(source: BinaryIO, size: int) -> bytes:
+    data = source.read(size)
+    if len(data) < size:
+        raise ImageError("tar made an archive that ends too early")
+    return data
+
+
+def _read_padded(source: BinaryIO, size: int) -> bytes:
+    return _read(source, size + -size % BLOCK)[:size]
+
+
+def _copy_bytes(source: BinaryIO, target: BinaryIO, size: int) -> None:
+    while size:
+        data = _read(source, min(size, 1 << 20))
+        target.write(data)
+        size -= len(data)
+
+
+class _Nowhere:
+    """Takes what is after the archive's end."""
+
+    def write(self, data: bytes) -> int:
+        return len(data)
