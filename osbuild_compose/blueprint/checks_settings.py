@@ -5,13 +5,19 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from osbuild_compose.blueprint import password
+from osbuild_compose.blueprint import crontab, password
 from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.blueprint.convert import certificates, days
 from osbuild_compose.blueprint.walk import ANY, Problem, texts
 
 # Where a text may be taken from a file beside the blueprint.
-_TEXT_SOURCES = (("udev_rules", ANY), ("units", ANY), ("units", ANY, "dropins", ANY))
+_TEXT_SOURCES = (
+    ("udev_rules", ANY),
+    ("units", ANY),
+    ("units", ANY, "dropins", ANY),
+    ("scripts", ANY),
+    ("first_boot", ANY),
+)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _NETWORK = re.compile(r"[0-9A-Fa-f.:]+(/\d{1,3})?")
 _SECTION = re.compile(r"^\[[A-Za-z0-9-]+\]\s*$", re.MULTILINE)
@@ -26,9 +32,11 @@ def problems(data: Any, beside: Beside) -> Iterator[Problem]:
     yield from _texts_beside(data, beside)
     yield from _certificates(data, beside)
     yield from _units(data)
+    yield from _timers(data)
     yield from _networks(data)
     yield from twice(data, "firewall", "zones", ANY, "name")
-    for names in ("udev_rules", "units"):
+    yield from _cron_times(data)
+    for names in ("udev_rules", "units", "timers", "cron", "first_boot"):
         yield from twice(data, names, ANY, "name")
 
 
@@ -80,6 +88,19 @@ def _units(data: Any) -> Iterator[Problem]:
         for trail, content in texts(data, *way, "content"):
             if not _SECTION.search(content):
                 yield trail, "`content` has no section of a unit, such as [Service]", ""
+
+
+def _cron_times(data: Any) -> Iterator[Problem]:
+    for trail, text in texts(data, "cron", ANY, "schedule"):
+        if wrong := crontab.problem(text):
+            yield trail, f"`schedule`: {wrong}", "minute, hour, day of month, month and day of week; see crontab(5)"
+
+
+def _timers(data: Any) -> Iterator[Problem]:
+    units = {name for _, name in texts(data, "units", ANY, "name")}
+    for trail, name in texts(data, "timers", ANY, "name"):
+        if taken := {f"{name}.service", f"{name}.timer"} & units:
+            yield trail, f"`timers`: {min(taken)} is already in `units`", "give one of them another name"
 
 
 def _networks(data: Any) -> Iterator[Problem]:

@@ -12,15 +12,16 @@ from osbuild_compose.document.read import Document
 from osbuild_compose.repository import ARMOUR, DebRepository, Repository, RpmRepository
 
 _EPOCH = date(1970, 1, 1)
-_SIMPLE = ("name", "distro", "description", "version", "arch", "hostname", "timezone", "locale", "keyboard", "sysctl")
-_LISTS = ("packages", "exclude", "timeservers", "scripts", "languages", "tmpfiles")
+_SIMPLE = ("name", "distro", "description", "version", "arch", "hostname", "timezone", "locale", "keyboard")
+_AS_IS = ("sysctl", "cloud_init")
+_LISTS = ("packages", "exclude", "timeservers", "languages", "tmpfiles")
 
 
 def convert(document: Document) -> model.Blueprint:
     """The blueprint in the document, with the content of the files that it names."""
     data = document.data
     beside = Beside(document.file)
-    given = {key: data[key] for key in _SIMPLE if key in data}
+    given = {key: data[key] for key in (*_SIMPLE, *_AS_IS) if key in data}
     given |= {key: tuple(data[key]) for key in _LISTS if key in data}
     return model.Blueprint(
         **given,
@@ -29,15 +30,22 @@ def convert(document: Document) -> model.Blueprint:
         groups=tuple(model.Group(**group) for group in data.get("groups", ())),
         services=model.Services(**_tuples(data.get("services", {}))),
         units=tuple(_unit(unit, beside) for unit in data.get("units", ())),
+        timers=tuple(settings.Timer(**timer) for timer in data.get("timers", ())),
+        cron=tuple(settings.CronJob(**job) for job in data.get("cron", ())),
         firewall=_firewall(data["firewall"]) if "firewall" in data else None,
         selinux=model.Selinux(data["selinux"]) if "selinux" in data else None,
         modprobe=settings.Modprobe(**_tuples(data.get("modprobe", {}))),
         udev_rules=tuple(_named(rules, beside) for rules in data.get("udev_rules", ())),
         sshd=settings.Sshd(**_tuples(data["sshd"])) if "sshd" in data else None,
         cacerts=tuple(pem for item in data.get("cacerts", ()) for pem in certificates(item, beside)),
+        initramfs=settings.Initramfs(**_tuples(data["initramfs"])) if "initramfs" in data else None,
         directories=tuple(model.Directory(**_at_path(item)) for item in data.get("directories", ())),
         files=tuple(_file(item, beside) for item in data.get("files", ())),
         symlinks=tuple(model.Symlink(**_at_path(item)) for item in data.get("symlinks", ())),
+        scripts=tuple(_script(item, beside) for item in data.get("scripts", ())),
+        first_boot=tuple(
+            _first_boot(item, number, beside) for number, item in enumerate(data.get("first_boot", ()), 1)
+        ),
         kernel=model.Kernel(**data.get("kernel", {})),
         disk=model.Disk(size.parse(data["disk"]["size"])) if "size" in data.get("disk", {}) else model.Disk(),
         formats=tuple(model.Format(name) for name in data.get("formats", ["qcow2"])),
@@ -85,6 +93,16 @@ def _text(data: Mapping[str, Any], beside: Beside) -> str | None:
         return beside.text(data["source"])
     content: str | None = data.get("content")
     return content
+
+
+def _script(item: str | Mapping[str, Any], beside: Beside) -> str:
+    return item if isinstance(item, str) else _text(item, beside) or ""
+
+
+def _first_boot(item: str | Mapping[str, Any], number: int, beside: Beside) -> settings.FirstBootScript:
+    fields = {} if isinstance(item, str) else _tuples(item)
+    fields.pop("source", None)
+    return settings.FirstBootScript(**{"name": f"script-{number}", **fields, "content": _script(item, beside)})
 
 
 def _file(data: Mapping[str, Any], beside: Beside) -> model.File:

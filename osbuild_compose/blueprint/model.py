@@ -3,8 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
-from osbuild_compose.blueprint.settings import Modprobe, NamedFile, Sshd, Unit
+from osbuild_compose.blueprint.settings import (
+    CronJob,
+    FirstBootScript,
+    Initramfs,
+    Modprobe,
+    NamedFile,
+    Sshd,
+    Timer,
+    Unit,
+)
 from osbuild_compose.document.read import Document
 from osbuild_compose.repository import Repository
 
@@ -187,6 +197,8 @@ class Blueprint:
     groups: tuple[Group, ...] = ()
     services: Services = Services()
     units: tuple[Unit, ...] = ()
+    timers: tuple[Timer, ...] = ()
+    cron: tuple[CronJob, ...] = ()
     firewall: Firewall | None = None
     selinux: Selinux | None = None
     sysctl: Mapping[str, str | int] = field(default_factory=dict)
@@ -195,10 +207,13 @@ class Blueprint:
     tmpfiles: tuple[str, ...] = ()
     sshd: Sshd | None = None
     cacerts: tuple[str, ...] = ()  # PEM texts of one certificate each
+    cloud_init: Mapping[str, Any] | None = None
+    initramfs: Initramfs | None = None
     directories: tuple[Directory, ...] = ()
     files: tuple[File, ...] = ()
     symlinks: tuple[Symlink, ...] = ()
     scripts: tuple[str, ...] = ()
+    first_boot: tuple[FirstBootScript, ...] = ()
     kernel: Kernel = Kernel()
     disk: Disk = Disk()
     formats: tuple[Format, ...] = (Format.QCOW2,)

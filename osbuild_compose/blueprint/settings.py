@@ -45,3 +45,46 @@ class Sshd:
     allow_groups: tuple[str, ...] = ()
     x11_forwarding: bool | None = None
     allow_tcp_forwarding: bool | None = None
+
+
+@dataclass(frozen=True)
+class Timer:
+    """A command that systemd runs at times; schedule is a calendar event of systemd.time(7)."""
+
+    name: str
+    schedule: str
+    command: str
+    user: str = "root"
+    description: str | None = None
+    persistent: bool = True
+
+
+@dataclass(frozen=True)
+class CronJob:
+    """A command that cron runs at times; schedule is five fields of crontab(5), or @daily and the like."""
+
+    name: str
+    schedule: str
+    command: str
+    user: str = "root"
+
+
+@dataclass(frozen=True)
+class FirstBootScript:
+    """A program to run once, when the machine boots for the first time."""
+
+    name: str
+    content: str
+    after: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    wait_for_network: bool = False
+    ignore_failure: bool = False
+
+
+@dataclass(frozen=True)
+class Initramfs:
+    """What the initramfs has besides its own."""
+
+    drivers: tuple[str, ...] = ()
+    dracut_modules: tuple[str, ...] = ()
+    compression: str | None = None

@@ -161,7 +161,10 @@ def _services(blueprint: Blueprint, release: Release) -> dict[str, Any]:
     asked = blueprint.services
     against = {*named(asked.disabled), *named(asked.masked)}
     enabled = [unit for unit in release.enabled_services if unit not in against] + named(asked.enabled)
+    own = [f"{timer.name}.timer" for timer in blueprint.timers]
+    own += [f"compose-first-boot-{script.name}.service" for script in blueprint.first_boot]
     return {
+        "own": own,
         "enabled": list(dict.fromkeys(enabled)),
         "disabled": named(asked.disabled),
         "masked": named(asked.masked),

@@ -1,5 +1,6 @@
 """Filters that make the text of configuration files, for templates."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -23,3 +24,24 @@ def pairs(values: Mapping[str, Any], separator: str = " ") -> str:
                 text = {True: "yes", False: "no"}[item] if isinstance(item, bool) else plain(item)
                 found.append(f"{key}{separator}{text}\n")
     return "".join(found)
+
+
+def json_text(value: Any) -> str:
+    """The value as JSON to read, which is YAML as well."""
+    return json.dumps(plain(value), indent=2, sort_keys=True) + "\n"
+
+
+def unit_word(text: str) -> str:
+    """The text as one word of a command in a unit, where nothing in it means anything: systemd.service(5)."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{escaped}"'
+
+
+def unit_name(name: str) -> str:
+    """The unit's whole name: a service where its kind is left out."""
+    return name if "." in name else f"{name}.service"
+
+
+def script_text(text: str) -> str:
+    """The script with an interpreter: sh that stops at the first error, unless its first line names another."""
+    return text if text.startswith("#!") else f"#!/bin/sh -e\n{text}"

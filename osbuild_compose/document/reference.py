@@ -78,9 +78,14 @@ def _kind(node: dict[str, Any]) -> str:
         if "$ref" in item and _resolved(item).get("type") == "object":
             name = item["$ref"].rpartition("/")[2]
             return f"list of [{name}](#{name})"
+        if "$ref" in item.get("then", ()):
+            name = item["then"]["$ref"].rpartition("/")[2]
+            return f"list of {_kind(item['else'])} or [{name}](#{name})"
         if "else" in item:
             return "list of `default` and [repository](#repository) or [rpm_repository](#rpm_repository)"
         return f"list of {_kind(_resolved(item))}"
+    if "not" in node:
+        return "refused"
     kinds = node["type"] if isinstance(node["type"], list) else [node["type"]]
     return " or ".join(names[kind] for kind in kinds)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from osbuild_compose.blueprint import load
+from osbuild_compose.blueprint import crontab, load
 from osbuild_compose.document import read
 from osbuild_compose.errors import ComposeError
 
@@ -50,6 +50,28 @@ def told(text: str, directory: Path = Path()) -> list[ComposeError]:
         ("units: [{name: a.service, content: ExecStart=b}]\n", "3:36", "no section"),
         ("units: [{name: a.service, dropins: [{name: b, content: '[A]'}]}]\n", "3:44", "such as memory.conf"),
         ("units: [{name: a.service, dropins: [{name: b.conf, content: c}]}]\n", "3:61", "no section"),
+        ("schema: 2\n", "3:9", "`schema` cannot be 2; it is one of: 1"),
+        ("cron: [{name: a.b, schedule: '@daily', command: c}]\n", "3:15", "must be letters, digits"),
+        ("cron: [{name: a, schedule: 0 3 * *, command: c}]\n", "3:28", "is not a time such as"),
+        ("cron: [{name: a, schedule: 60 3 * * *, command: c}]\n", "3:28", "60 is not a minute from 0 to 59"),
+        ("cron: [{name: a, schedule: 0 3 * * fri-mon, command: c}]\n", "3:28", "fri-mon is not a day of week"),
+        ("cron: [{name: a, schedule: 0 3 * jan-foo *, command: c}]\n", "3:28", "jan-foo is not a month"),
+        ("cron: [{name: a, schedule: '*/0 3 * * *', command: c}]\n", "3:28", "*/0 is not a minute"),
+        ('cron: [{name: a, schedule: "@daily", command: "b\\nc"}]\n', "3:47", "must be one line"),
+        ("timers: [{name: a/b, schedule: daily, command: c}]\n", "3:17", "is not a name for a unit"),
+        ('timers: [{name: a, schedule: "daily\\nx", command: c}]\n', "3:30", "is not a time such as"),
+        (
+            "timers: [{name: a, schedule: daily, command: c}]\nunits: [{name: a.timer, content: '[Timer]'}]\n",
+            "3:17",
+            "a.timer is already in `units`",
+        ),
+        ("first_boot: [a, {name: b, content: c}, {name: b, content: d}]\n", "3:47", "b twice"),
+        ("first_boot: [{name: b}]\n", "3:14", "exactly one of `content` and `source`"),
+        ("scripts: [{source: gone.sh}]\n", "3:20", "No such file"),
+        ("scripts: [{source: a, content: b}]\n", "3:11", "exactly one of `content` and `source`"),
+        ("initramfs: {drivers: [a b]}\n", "3:23", "is not the name of a kernel module"),
+        ("tests: {}\n", "3:1", "`tests` is reserved"),
+        ("ignition: {}\n", "3:1", "use `cloud_init` or `first_boot`"),
         ("users: [{name: a, sudo: yess}]\n", "3:25", "it is one of: true, false, nopasswd"),
         ("users: [{name: a, expiredate: 2030-02-30}]\n", "3:31", "there is no day 2030-02-30"),
         ("users: [{name: a, expiredate: tomorrow}]\n", "3:31", "is not a date such as 2030-12-31"),
@@ -67,6 +89,13 @@ def test_error(text: str, place: str, message: str) -> None:
 def test_a_message_about_a_password_does_not_repeat_it(password: str) -> None:
     for error in told(f"users: [{{name: a, password: {password}}}]\n"):
         assert "s3cret" not in error.brief + error.hint
+
+
+@pytest.mark.parametrize(
+    "schedule", ["* * * * *", "*/5 0-23/2 1,15 jan-Mar 7", "0 0 31 12 sun", "59 23 * * 0,6", "@reboot", "5/15 * * * *"]
+)
+def test_times_of_cron(schedule: str) -> None:
+    assert crontab.problem(schedule) == ""
 
 
 def test_a_file_that_is_not_text(tmp_path: Path) -> None:

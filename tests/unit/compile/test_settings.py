@@ -33,6 +33,39 @@ CASES = [
     ),
     ("units: [{name: a.service, content: '[Service]'}]", "/etc/systemd/system/a.service", "[Service]"),
     (
+        "cron: [{name: b, schedule: 0 3 * * mon-fri, command: date +%s, user: a}]",
+        "/etc/cron.d/b",
+        "0 3 * * mon-fri a date +\\%s\n",
+    ),
+    (
+        "cloud_init: {users: [{name: a}], disable_root: true}",
+        "/etc/cloud/cloud.cfg.d/90-compose.cfg",
+        '#cloud-config\n{\n  "disable_root": true,\n  "users": [\n    {\n      "name": "a"\n    }\n  ]\n}\n',
+    ),
+    (
+        "timers: [{name: b, schedule: Mon *-*-* 03:00, command: 'echo \"100% $HOME\" \\x', user: a, persistent: false}]",
+        "/etc/systemd/system/b.service",
+        "[Unit]\nDescription=b\n\n[Service]\nType=oneshot\nUser=a\n"
+        'ExecStart=/bin/sh -c "echo \\"100%% $$HOME\\" \\\\x"\n',
+    ),
+    (
+        "timers: [{name: b, schedule: Mon *-*-* 03:00, command: a, description: 50%, persistent: false}]",
+        "/etc/systemd/system/b.timer",
+        "[Unit]\nDescription=50%%\n\n[Timer]\nOnCalendar=Mon *-*-* 03:00\nPersistent=no\n\n"
+        "[Install]\nWantedBy=timers.target\n",
+    ),
+    (
+        "first_boot: [echo a, {name: b, content: '#!/bin/true', after: [c, d.socket], before: [e], wait_for_network: true,"
+        " ignore_failure: true}]",
+        "/etc/systemd/system/compose-first-boot-b.service",
+        "[Unit]\nDescription=First boot: b\nConditionPathExists=!/var/lib/compose-first-boot/b\n"
+        "Wants=network-online.target\nAfter=compose-first-boot-script-1.service network-online.target c.service d.socket\n"
+        "Before=e.service\n\n[Service]\nType=oneshot\nStateDirectory=compose-first-boot\n"
+        "ExecStart=-/usr/libexec/compose-first-boot/b\nExecStartPost=/bin/touch /var/lib/compose-first-boot/b\n\n"
+        "[Install]\nWantedBy=multi-user.target\n",
+    ),
+    ("first_boot: [echo a]", "/usr/libexec/compose-first-boot/script-1", "#!/bin/sh -e\necho a"),
+    (
         "units: [{name: a@.service, dropins: [{name: b.conf, content: '[Unit]'}]}]",
         "/etc/systemd/system/a@.service.d/b.conf",
         "[Unit]",
@@ -114,6 +147,50 @@ def test_certificates(tmp_path: Path) -> None:
     assert options(fedora, "org.osbuild.script") == [{"script": "#!/bin/sh\nexec update-ca-trust extract\n"}]
 
 
+def test_own_units_are_enabled() -> None:
+    text = "timers: [{name: b, schedule: daily, command: a}]\nfirst_boot: [a, {name: c, content: d}]"
+    for distro in ("debian-12", "fedora-43"):
+        enabled = options(made(distro, text), "org.osbuild.systemd")[0]["enabled_services"]
+        own = ["b.timer", "compose-first-boot-script-1.service", "compose-first-boot-c.service"]
+        assert [unit for unit in enabled if unit in own] == own
+
+
+@pytest.mark.parametrize(
+    ("distro", "stage", "packages"),
+    [
+        ("debian-12", "org.osbuild-compose.apt", {"cron", "cloud-init", "xz-utils"}),
+        ("fedora-43", "org.osbuild.dnf", {"cronie", "cloud-init"}),
+    ],
+)
+def test_packages_that_keys_need(distro: str, stage: str, packages: set[str]) -> None:
+    text = "cron: [{name: b, schedule: '@daily', command: a}]\ncloud_init: {}\ninitramfs: {compression: xz}"
+    assert packages <= set(options(made(distro, text), stage)[1]["packages"])
+    assert not packages & set(options(made(distro, ""), stage)[1]["packages"])
+
+
+def test_initramfs() -> None:
+    debian = made("debian-12", "initramfs: {drivers: [nvme, ahci], compression: zstd}")
+    assert files(debian)["/usr/share/initramfs-tools/modules.d/compose.conf"]["content"] == "nvme\nahci\n"
+    assert files(debian)["/etc/initramfs-tools/conf.d/compose"]["content"] == "COMPRESS=zstd\n"
+    script = options(debian, "org.osbuild.script")[0]["script"]
+    assert "for driver in nvme ahci; do" in script
+    assert script.endswith("\nupdate-initramfs -u -k all")
+    fedora = made("fedora-43", "initramfs: {drivers: [nvme, ahci], dracut_modules: [lvm], compression: zstd}")
+    assert files(fedora)["/etc/dracut.conf.d/90-compose.conf"]["content"] == (
+        'add_drivers+=" nvme ahci "\nadd_dracutmodules+=" lvm "\ncompress="zstd"\n'
+    )
+    assert "dracut --force" in options(fedora, "org.osbuild.script")[0]["script"]
+
+
+def test_scripts_from_files(tmp_path: Path) -> None:
+    (tmp_path / "a.sh").write_text("#!/bin/bash\ntrue\n")
+    text = f"scripts: [{{source: {tmp_path}/a.sh}}, {{content: b}}, c]\nfirst_boot: [{{source: {tmp_path}/a.sh}}]"
+    document = made("debian-12", text)
+    scripts = [item["script"] for item in options(document, "org.osbuild.script")]
+    assert scripts == ["#!/bin/bash\ntrue\n", "#!/bin/sh -e\nb", "#!/bin/sh -e\nc"]
+    assert files(document)["/usr/libexec/compose-first-boot/script-1"]["content"] == "#!/bin/bash\ntrue\n"
+
+
 def test_nothing_is_written_for_nothing() -> None:
     assert names(made("debian-12", "")) == names(made("debian-12", "sysctl: {}\nmodprobe: {}\ntmpfiles: []"))
 
@@ -130,6 +207,11 @@ def test_nothing_is_written_for_nothing() -> None:
             "distro: fedora-43\nsshd: {port: [22, 2222]}\n",
             "b.yaml:3:8: fedora-43 cannot do `sshd.port`: SELinux lets sshd listen on port 22 only",
             "set selinux: permissive, or remove the key",
+        ),
+        (
+            "distro: debian-12\ninitramfs: {dracut_modules: [lvm]}\n",
+            "b.yaml:3:13: debian-12 cannot do `initramfs.dracut_modules`: its initramfs is made by initramfs-tools",
+            "name kernel modules in `initramfs.drivers`",
         ),
     ],
 )
