@@ -67,27 +67,30 @@ def _resolved(node: dict[str, Any]) -> dict[str, Any]:
     return {**definition, **{key: value for key, value in node.items() if key != "$ref"}}
 
 
+_NAMES = {"object": "mapping", "array": "list", "string": "text", "integer": "number", "boolean": "true or false"}
+
+
 def _kind(node: dict[str, Any]) -> str:
-    names = {"object": "mapping", "array": "list", "string": "text", "integer": "number", "boolean": "true or false"}
+    """What kind of value the node wants, in Markdown."""
     if "enum" in node:
         return "one of " + ", ".join(f"`{_flow(choice)}`" for choice in node["enum"])
-    if "array" in node.get("type", "") and "object" in node["type"]:
-        node = {**node, "type": "array"}  # or a change of a list, which the page says once for all
-    if node.get("type") == "array":
-        item = node["items"]
-        if "$ref" in item and _resolved(item).get("type") == "object":
-            name = item["$ref"].rpartition("/")[2]
-            return f"list of [{name}](#{name})"
-        if "$ref" in item.get("then", ()):
-            name = item["then"]["$ref"].rpartition("/")[2]
-            return f"list of {_kind(item['else'])} or [{name}](#{name})"
-        if "else" in item:
-            return "list of `default` and [repository](#repository) or [rpm_repository](#rpm_repository)"
-        return f"list of {_kind(_resolved(item))}"
     if "not" in node:
         return "refused"
+    if node.get("type") == "array":
+        return f"list of {_kind_of_items(node['items'])}"
     kinds = node["type"] if isinstance(node["type"], list) else [node["type"]]
-    return " or ".join(names[kind] for kind in kinds)
+    return " or ".join(_NAMES[kind] for kind in kinds)
+
+
+def _kind_of_items(item: dict[str, Any]) -> str:
+    if "$ref" in item and _resolved(item).get("type") == "object":
+        name = item["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name})"
+    if "$ref" in item.get("then", ()):
+        return f"{_kind_of_items(item['else'])} or {_kind_of_items(item['then'])}"
+    if "else" in item:
+        return "`default` and [repository](#repository) or [rpm_repository](#rpm_repository)"
+    return _kind(_resolved(item))
 
 
 def _flow(value: object) -> str:

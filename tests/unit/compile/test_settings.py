@@ -43,7 +43,7 @@ CASES = [
         '#cloud-config\n{\n  "disable_root": true,\n  "users": [\n    {\n      "name": "a"\n    }\n  ]\n}\n',
     ),
     (
-        "timers: [{name: b, schedule: Mon *-*-* 03:00, command: 'echo \"100% $HOME\" \\x', user: a, persistent: false}]",
+        "timers: [{name: b, schedule: daily, command: 'echo \"100% $HOME\" \\x', user: a}]",
         "/etc/systemd/system/b.service",
         "[Unit]\nDescription=b\n\n[Service]\nType=oneshot\nUser=a\n"
         'ExecStart=/bin/sh -c "echo \\"100%% $$HOME\\" \\\\x"\n',
@@ -55,13 +55,15 @@ CASES = [
         "[Install]\nWantedBy=timers.target\n",
     ),
     (
-        "first_boot: [echo a, {name: b, content: '#!/bin/true', after: [c, d.socket], before: [e], wait_for_network: true,"
-        " ignore_failure: true}]",
+        "first_boot: [echo a, {name: b, content: '#!/bin/true', after: [c, d.socket], before: [e],"
+        " wait_for_network: true, ignore_failure: true}]",
         "/etc/systemd/system/compose-first-boot-b.service",
         "[Unit]\nDescription=First boot: b\nConditionPathExists=!/var/lib/compose-first-boot/b\n"
-        "Wants=network-online.target\nAfter=compose-first-boot-script-1.service network-online.target c.service d.socket\n"
+        "Wants=network-online.target\n"
+        "After=compose-first-boot-script-1.service network-online.target c.service d.socket\n"
         "Before=e.service\n\n[Service]\nType=oneshot\nStateDirectory=compose-first-boot\n"
-        "ExecStart=-/usr/libexec/compose-first-boot/b\nExecStartPost=/bin/touch /var/lib/compose-first-boot/b\n\n"
+        "ExecStart=-/usr/libexec/compose-first-boot/b\n"
+        "ExecStartPost=/bin/touch /var/lib/compose-first-boot/b\n\n"
         "[Install]\nWantedBy=multi-user.target\n",
     ),
     ("first_boot: [echo a]", "/usr/libexec/compose-first-boot/script-1", "#!/bin/sh -e\necho a"),
