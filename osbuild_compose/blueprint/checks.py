@@ -14,7 +14,9 @@ from osbuild_compose.blueprint import checks_settings, size
 from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.blueprint.path import normal
 from osbuild_compose.blueprint.walk import ANY, Problem, texts, values
+from osbuild_compose.document import pages
 from osbuild_compose.document.read import Document
+from osbuild_compose.document.tree import path_text
 from osbuild_compose.errors import InputError
 from osbuild_compose.repository import ARMOUR
 
@@ -36,7 +38,16 @@ def problems(document: Document) -> list[InputError]:
         *_in_two_lists(document.data, ("firewall", "services"), ("enabled", "disabled")),
         *_ports(document.data),
     ]
-    return [InputError(brief, hint=hint, location=document.at_value(trail)) for trail, brief, hint in found]
+    return [
+        InputError(
+            brief,
+            hint=hint,
+            location=document.at_value(trail),
+            path=path_text(trail),
+            reference=pages.of_key(trail),
+        )
+        for trail, brief, hint in found
+    ]
 
 
 def _disk_size(data: Any) -> Iterator[Problem]:

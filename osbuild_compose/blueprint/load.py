@@ -6,7 +6,7 @@ from pathlib import Path
 from osbuild_compose.blueprint import checks
 from osbuild_compose.blueprint.convert import convert
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.document import read, schema
+from osbuild_compose.document import pages, read, schema
 from osbuild_compose.document.compose import Choices, compose
 from osbuild_compose.document.read import Document
 from osbuild_compose.document.suggest import nearest
@@ -55,6 +55,6 @@ def _unknown_distro(source: Document, distros: Collection[str]) -> list[InputErr
             path="distro",
             expected=f"one of: {known}",
             suggestion=near or "",
-            reference="docs/reference/blueprint.md#distro",
+            reference=pages.of_key(["distro"]),
         )
     ]

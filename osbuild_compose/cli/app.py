@@ -145,11 +145,15 @@ def render(
     explain: Annotated[
         bool, typer.Option("--explain", help="Tell which template and which lines of the blueprint made each stage.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="With --explain: as JSON.")] = False,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Print the merged blueprint instead, and where each value comes from.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Errors and what --explain tells as JSON.")] = False,
 ) -> None:
     """Print the pipeline JSON that a blueprint stands for."""
     from osbuild_compose.cli import explain as explaining
     from osbuild_compose.cli import inspect as command
+    from osbuild_compose.cli.as_json import errors_as_json
     from osbuild_compose.cli.prepare import Workshop
 
     workshop = Workshop(
@@ -163,10 +167,13 @@ def render(
         profile or (),
         var or (),
     )
-    if explain:
-        explaining.explain(workshop, blueprint, image_format, json)
-    else:
-        command.render(workshop, blueprint, image_format)
+    with errors_as_json(json):
+        if resolved:
+            command.resolved(workshop, blueprint)
+        elif explain:
+            explaining.explain(workshop, blueprint, image_format, json)
+        else:
+            command.render(workshop, blueprint, image_format)
 
 
 @app.command()
@@ -178,15 +185,18 @@ def check(
     profile: Profile = None,
     var: Var = None,
     libdir: Libdirs = None,
+    json: Json = False,
 ) -> None:
     """Tell whether blueprints are right, without building anything."""
     from osbuild_compose.cli import inspect as command
+    from osbuild_compose.cli.as_json import errors_as_json
     from osbuild_compose.cli.prepare import Workshop
 
     workshop = Workshop(
         templates or (), settings=settings or (), libdirs=libdir or (), profiles=profile or (), variables=var or ()
     )
-    command.check(workshop, blueprints)
+    with errors_as_json(json):
+        command.check(workshop, blueprints, json)
 
 
 @app.command()
@@ -208,6 +218,7 @@ def plan(
 ) -> None:
     """Tell what a build would run, what it would take from the store, and why."""
     from osbuild_compose.cli import inspect as command
+    from osbuild_compose.cli.as_json import errors_as_json
     from osbuild_compose.cli.prepare import Workshop
 
     workshop = Workshop(
@@ -221,7 +232,8 @@ def plan(
         profile or (),
         var or (),
     )
-    command.plan(workshop, blueprint, image_format, _settings(store, libdir), json)
+    with errors_as_json(json):
+        command.plan(workshop, blueprint, image_format, _settings(store, libdir), json)
 
 
 @app.command()

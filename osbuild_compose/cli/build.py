@@ -14,6 +14,7 @@ from osbuild_compose.cli import runner
 from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.cli.runner import Settings
 from osbuild_compose.errors import ComposeError, InputError
+from osbuild_compose.report.errors import as_data
 from osbuild_compose.report.events import Made
 from osbuild_compose.report.progress import display, duration
 
@@ -102,7 +103,10 @@ def _fields(made: Made) -> dict[str, Any]:
 
 
 class _Report:
-    """Prints, if wanted, one JSON object at the end, also of an error: {"success", "images", "error"}."""
+    """Prints, if wanted, one JSON object at the end, also of an error: {"success", "images", "errors"}.
+
+    "error" is the first of the errors.
+    """
 
     def __init__(self, wanted: bool) -> None:
         self._wanted = wanted
@@ -114,7 +118,8 @@ class _Report:
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if not self._wanted:
             return
-        document: dict[str, Any] = {"success": error is None, "images": self.images, "error": None}
+        document: dict[str, Any] = {"success": error is None, "images": self.images, "error": None, "errors": []}
         if isinstance(error, ComposeError):
             document["error"] = {"message": error.brief, "details": list(error.details), "hint": error.hint}
+            document["errors"] = [as_data(one) for one in error.each()]
         print(json.dumps(document, indent=2, sort_keys=True))

@@ -9,6 +9,8 @@ from osbuild_compose.blueprint.model import Format
 from osbuild_compose.cli import runner
 from osbuild_compose.cli.prepare import Image, Workshop
 from osbuild_compose.cli.runner import Settings
+from osbuild_compose.document import resolved as resolved_document
+from osbuild_compose.document import schema
 
 
 def render(workshop: Workshop, path: Path, image_format: str | None) -> None:
@@ -16,12 +18,21 @@ def render(workshop: Workshop, path: Path, image_format: str | None) -> None:
     sys.stdout.write(_image(workshop, path, image_format).pipeline.decode())
 
 
-def check(workshop: Workshop, paths: Sequence[Path]) -> None:
+def resolved(workshop: Workshop, path: Path) -> None:
+    """Print the blueprint with all that it extends, and of each value where it comes from."""
+    document = workshop.blueprints([path])[0].document
+    assert document is not None
+    sys.stdout.write(resolved_document.text(document, schema.load("blueprint")))
+
+
+def check(workshop: Workshop, paths: Sequence[Path], as_json: bool) -> None:
     """Say for each blueprint that it is right. Raises DocumentError with all that is wrong."""
     images = workshop.images(paths, ())
     for path in paths:
         print(f"{path}: fine", file=sys.stderr)
-    del images
+    if as_json:
+        made = [{"blueprint": image.blueprint.name, "format": str(image.format)} for image in images]
+        print(json.dumps({"success": True, "errors": [], "images": made}, indent=2, sort_keys=True))
 
 
 def plan(workshop: Workshop, path: Path, image_format: str | None, settings: Settings, as_json: bool) -> None:

@@ -14,6 +14,8 @@ from osbuild_compose.compile.reads import recorded_context
 from osbuild_compose.compile.trace import Tracer
 from osbuild_compose.distro.catalog import Catalog, built_in
 from osbuild_compose.distro.model import Release
+from osbuild_compose.document import pages
+from osbuild_compose.document.tree import path_text
 from osbuild_compose.errors import InputError, Location, TemplateError
 from osbuild_compose.repository import DebRepository, Repository, RpmRepository
 
@@ -78,6 +80,8 @@ def _render(
             f"{release.name} cannot do `{refused.key}`: {refused.reason}",
             hint=refused.hint,
             location=blueprint.document.at_key(refused.trail) if blueprint.document else None,
+            path=path_text(refused.trail),
+            reference=pages.of_key(refused.trail),
         ) from None
 
 
@@ -98,7 +102,13 @@ def _context(
     if architecture is None:
         location = blueprint.document.at_value(["arch"]) if blueprint.document else None
         known = ", ".join(sorted(release.architectures))
-        raise InputError(f"{release.name} cannot be built for {blueprint.arch}, only for {known}", location=location)
+        raise InputError(
+            f"{release.name} cannot be built for {blueprint.arch}, only for {known}",
+            location=location,
+            path="arch",
+            expected=f"one of: {known}",
+            reference=pages.of_key(["arch"]),
+        )
     own = _own_repositories(blueprint, release)
     default = blueprint.repositories.default
     read = tuple(_signed(repository, release) for repository in instead)
@@ -132,6 +142,8 @@ def _own_repositories(blueprint: Blueprint, release: Release) -> tuple[Repositor
             f"{release.name} takes packages from repositories of the {kind} kind",
             hint=f"such a repository has {keys}",
             location=_repository_place(blueprint, number),
+            path="repositories",
+            reference=pages.of_key(["repositories"]),
         )
     return tuple(_signed(repository, release) for repository in blueprint.repositories.own)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from osbuild_compose import data
 
-APPEND, REMOVE, REPLACE = "append", "remove", "replace"
+OPERATORS = APPEND, REMOVE, REPLACE = ("append", "remove", "replace")
 REF = {"$ref": "#/definitions/changes"}
 _NOT_INHERITED = {"extends", "unset"}  # these are about inheriting
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from osbuild_compose.document import read, schema, way
+from osbuild_compose.document import pages, read, schema, way
 from osbuild_compose.document.merge import Merge
 from osbuild_compose.document.override import override
 from osbuild_compose.document.read import Document
@@ -18,7 +18,6 @@ from osbuild_compose.errors import ComposeError, DocumentError, InputError
 
 KEYS = ("extends", "vars", "profiles", "unset")  # what a document is put together with; gone afterwards
 MAX_FILES = 100
-_PAGE = "docs/reference/composition.md"
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,7 @@ class _Files:
             hint = "begin with: name: my-image"
             brief = "a blueprint is a mapping: lines of the form key: value"
             place = document.at_value(())
-            self.errors.append(
-                InputError(brief, hint=hint, location=place, reference=f"{_BLUEPRINT}#blueprint-reference")
-            )
+            self.errors.append(InputError(brief, hint=hint, location=place, reference=pages.of_key(())))
         self.documents.append(document)
 
     def _add_base(self, document: Document, node: Node, above: tuple[str, ...]) -> None:
@@ -78,10 +75,9 @@ class _Files:
 
     def _wrong(self, node: Node, brief: str, hint: str) -> None:
         place = node.place.location
-        self.errors.append(InputError(brief, hint=hint, location=place, path="extends", reference=f"{_PAGE}#extending"))
-
-
-_BLUEPRINT = "docs/reference/blueprint.md"
+        self.errors.append(
+            InputError(brief, hint=hint, location=place, path="extends", reference=f"{pages.COMPOSITION}#extending")
+        )
 
 
 @dataclass(frozen=True)
@@ -146,7 +142,9 @@ def _with_profiles(
                 hint = "put it at the top of the blueprint"
                 brief = f"a profile cannot have `{key}`"
                 path = f"profiles.{name}.{key}"
-                wrong.append(InputError(brief, hint=hint, location=place, path=path, reference=f"{_PAGE}#profiles"))
+                wrong.append(
+                    InputError(brief, hint=hint, location=place, path=path, reference=f"{pages.COMPOSITION}#profiles")
+                )
     for name in names:
         if name not in found:
             near = nearest(name, found)
@@ -155,7 +153,7 @@ def _with_profiles(
                 f"{documents[-1].file} has no profile {name}",
                 hint=f"did you mean `{near}`? {known}" if near else known,
                 suggestion=near or "",
-                reference=f"{_PAGE}#profiles",
+                reference=f"{pages.COMPOSITION}#profiles",
             )
         for profile in found[name]:
             part = _without(profile, ("extends", "profiles"))

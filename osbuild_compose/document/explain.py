@@ -7,13 +7,13 @@ from typing import Any
 
 from jsonschema import ValidationError
 
-from osbuild_compose.document.changes import is_list
+from osbuild_compose.document import pages
+from osbuild_compose.document.changes import OPERATORS, is_list
 from osbuild_compose.document.read import Document
 from osbuild_compose.document.suggest import did_you_mean, nearest
 from osbuild_compose.document.tree import Node, path_text
 from osbuild_compose.errors import InputError, Location
 
-PAGE = "docs/reference/blueprint.md"
 MAX_SHOWN = 60  # characters of a value that a message repeats
 
 _KINDS = {
@@ -41,12 +41,6 @@ def matches(pattern: str, text: str) -> bool:
     """Whether the text has the pattern in it, as JSON Schema means it."""
     # In Python a final $ lets a newline through, which JSON Schema's does not.
     return re.search(re.sub(r"\$$", r"\\Z", pattern), text) is not None
-
-
-def reference(trail: list[str | int]) -> str:
-    """The heading of the reference that is about what is at the end of the trail."""
-    start = 2 if trail[:1] == ["profiles"] and len(trail) > 2 else 0
-    return f"{PAGE}#{trail[start]}" if trail else f"{PAGE}#keys"
 
 
 class _Finding:
@@ -98,12 +92,16 @@ class _Finding:
             suggestion=suggestion,
             location=place or self.document.at_value(self.trail),
             path=path_text(trail),
-            reference=reference(trail if known else []),
+            reference=pages.of_key(trail if known else []),
         )
 
 
 def _unknown_keys(finding: _Finding) -> Iterator[InputError]:
     known = finding.schema.get("properties", {})
+    if known.keys() == set(OPERATORS) and not known.keys() & finding.instance.keys():
+        hint = f"items of a list begin with a dash; a change of an inherited list has {', '.join(OPERATORS)}"
+        yield finding.wrong(f"{finding.what} must be a list, not a mapping", hint=hint, expected="a list")
+        return
     patterns = finding.schema.get("patternProperties", {})
     for key in finding.instance:
         if key in known or any(matches(pattern, key) for pattern in patterns):

@@ -8,14 +8,13 @@ otherwise. Everything else takes the place of what was inherited. docs/reference
 from dataclasses import replace
 from typing import Any
 
-from osbuild_compose.document.changes import APPEND, REMOVE, REPLACE
-from osbuild_compose.document.explain import flow, reference
+from osbuild_compose.document import pages
+from osbuild_compose.document.changes import APPEND, OPERATORS, REMOVE, REPLACE
+from osbuild_compose.document.explain import flow
 from osbuild_compose.document.shape import Shape
 from osbuild_compose.document.suggest import nearest
 from osbuild_compose.document.tree import Node, Trail, path_text, plain
 from osbuild_compose.errors import InputError
-
-OPERATORS = (APPEND, REMOVE, REPLACE)
 
 
 class Merge:
@@ -116,7 +115,7 @@ class Merge:
                 suggestion=suggestion,
                 location=node.place.location,
                 path=path_text(trail),
-                reference="docs/reference/composition.md#lists" if trail != ("unset",) else reference(["unset"]),
+                reference=f"{pages.COMPOSITION}#{'unset' if trail == ('unset',) else 'lists'}",
             )
         )
 

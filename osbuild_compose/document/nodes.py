@@ -12,6 +12,7 @@ from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.nodes import Node as YamlNode
 
+from osbuild_compose.document import pages
 from osbuild_compose.document.tree import Node, Source, Span, Trail
 from osbuild_compose.errors import InputError
 
@@ -19,7 +20,6 @@ MAX_VALUES = 50_000  # aliases may multiply values; nobody writes that many
 MAX_DEPTH = 64
 MAX_INTEGER = 2**63 - 1  # what every reader of JSON can hold
 
-REFERENCE = "docs/reference/errors.md"
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -59,7 +59,7 @@ class Builder:
                 "the document is nested too deeply or too large",
                 hint="an alias repeats all that is below its anchor",
                 location=place.location,
-                reference=f"{REFERENCE}#too-large",
+                reference=f"{pages.ERRORS}#too-large",
             )
         if isinstance(node, MappingNode):
             self._check_tag(node, "map")
@@ -145,4 +145,4 @@ class Builder:
         return Span(self.source, start.line, start.column, max(1, end.column - start.column) if one_line else 1)
 
     def _wrong(self, brief: str, span: Span, hint: str = "", heading: str = "") -> None:
-        self.errors.append(InputError(brief, hint=hint, location=span.location, reference=f"{REFERENCE}#{heading}"))
+        self.errors.append(InputError(brief, hint=hint, location=span.location, reference=f"{pages.ERRORS}#{heading}"))

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from osbuild_compose.document import read, way
-from osbuild_compose.document.merge import OPERATORS, Merge
+from osbuild_compose.document.changes import OPERATORS
+from osbuild_compose.document.merge import Merge
 from osbuild_compose.document.shape import Shape
 from osbuild_compose.document.tree import Node, Source, Span
 from osbuild_compose.errors import InputError

@@ -79,6 +79,11 @@ class Shape:
         return found
 
     @property
+    def default(self) -> Any:
+        """What holds when nothing stands here; None for nothing."""
+        return next((node["default"] for node in self._variants(self.node) if "default" in node), None)
+
+    @property
     def keys(self) -> list[str]:
         """The keys of this mapping that have names."""
         return [key for node in self._variants(self.node) for key in node.get("properties", {})]

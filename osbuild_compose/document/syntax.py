@@ -5,10 +5,9 @@ from typing import NoReturn
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
+from osbuild_compose.document import pages
 from osbuild_compose.document.tree import Source, Span
 from osbuild_compose.errors import InputError, Location
-
-REFERENCE = "docs/reference/errors.md#not-valid-yaml"
 
 # What the parser says, or how it begins: what to say instead ("" for the same), and what to do.
 _SAYINGS = (
@@ -83,9 +82,9 @@ def not_utf8(byte: int, place: Location) -> NoReturn:
         f"the file is not UTF-8 text: byte 0x{byte:02x} in line {place.line}",
         hint="save it as UTF-8",
         location=place,
-        reference="docs/reference/errors.md#not-utf-8",
+        reference=f"{pages.ERRORS}#not-utf-8",
     )
 
 
 def _wrong(text: str, hint: str, place: Location) -> InputError:
-    return InputError(f"not valid YAML: {text}", hint=hint, location=place, reference=REFERENCE)
+    return InputError(f"not valid YAML: {text}", hint=hint, location=place, reference=f"{pages.ERRORS}#not-valid-yaml")

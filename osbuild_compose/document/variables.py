@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from osbuild_compose.document import pages
 from osbuild_compose.document.suggest import nearest
 from osbuild_compose.document.tree import Node, Source, Span, Trail, path_text
 from osbuild_compose.errors import InputError
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _USE = re.compile(rf"\$\$\{{|\$\{{({_NAME})\}}|\$\{{")
-_REFERENCE = "docs/reference/composition.md#variables"
+_REFERENCE = f"{pages.COMPOSITION}#variables"
 
 
 class Variables:

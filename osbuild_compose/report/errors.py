@@ -1,6 +1,7 @@
 """An error as text for a person."""
 
-from typing import TextIO
+import unicodedata
+from typing import Any, TextIO
 
 from osbuild_compose.errors import ComposeError, Location
 from osbuild_compose.report.style import Style
@@ -27,7 +28,26 @@ def text(error: ComposeError, style: Style) -> str:
     lines += [f"    {_printable(line)}" for line in error.details]
     if error.hint:
         lines.append(f"  {style.cyan('hint:')} {_printable(error.hint)}")
+    if error.reference:
+        lines.append(f"  {style.cyan('see:')} {_printable(error.reference)}")
     return "\n".join(lines) + "\n"
+
+
+def as_data(error: ComposeError) -> dict[str, Any]:
+    """One error for programs, in the types of JSON. What does not apply is empty; lines and columns count from 1."""
+    place = error.location or Location("")
+    return {
+        "file": place.file,
+        "line": place.line,
+        "column": place.column,
+        "path": error.path,
+        "message": error.brief,
+        "expected": error.expected,
+        "suggestion": error.suggestion,
+        "hint": error.hint,
+        "reference": error.reference,
+        "details": list(error.details),
+    }
 
 
 def _source(location: Location, style: Style) -> list[str]:
@@ -35,9 +55,16 @@ def _source(location: Location, style: Style) -> list[str]:
     start = max(0, location.column - MAX_TEXT // 2) if location.column > MAX_TEXT else 0
     shown = location.text[start : start + MAX_TEXT]
     before = location.column - 1 - start
-    indent = "".join("\t" if character == "\t" else " " for character in shown[:before])
-    marks = "^" * max(1, min(location.length, len(shown) - before))
+    indent = "".join("\t" if character == "\t" else " " * _width(character) for character in shown[:before])
+    marks = "^" * max(1, sum(map(_width, shown[before : before + location.length])))
     return [f"    {_printable(shown)}", f"    {indent}{style.red(marks)}"]
+
+
+def _width(character: str) -> int:
+    """How many columns of a terminal the character takes."""
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
 
 
 def _printable(text: str) -> str:

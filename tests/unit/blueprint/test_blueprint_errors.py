@@ -168,7 +168,9 @@ def test_caret_stands_below_the_value(tmp_path: Path) -> None:
     error = told(tmp_path, HEAD + "disk:\n  {size: 4G}\n")[0]
     lines = report.text(error, Style(color=False)).splitlines()
     assert lines[0].startswith(f"{tmp_path}/b.yaml:4:10: error: ")
-    assert lines[1:] == ["      {size: 4G}", "             ^^"]
+    assert lines[1:3] == ["      {size: 4G}", "             ^^"]
+    wide = told(tmp_path, HEAD + "disk: {日本: 1, size: 4G}\n")[1]
+    assert report.text(wide, Style(color=False)).splitlines()[2] == " " * 26 + "^^"
 
 
 def test_control_characters_do_not_reach_the_terminal(tmp_path: Path) -> None:
