@@ -11,9 +11,9 @@ ASSEMBLERS := $(filter-out %.json,$(wildcard assemblers/org.*))
 
 # What building needs, and what the tests need besides. Fedora's names follow Debian's.
 APT_BUILD := apt bubblewrap curl dpkg e2fsprogs fdisk gpgv grub-common grub-pc-bin python3-venv qemu-utils tar uidmap xz-utils zstd
-APT_TEST := acl attr createrepo-c dnf gnupg libcap2-bin lzip lzop mmdebstrap openssh-client ovmf passwd policycoreutils python3-jsonschema qemu-system-x86 rpm xfsprogs
+APT_TEST := acl attr bzip2 createrepo-c dnf gnupg libcap2-bin linux-libc-dev lzip lzop mmdebstrap mount openssh-client ovmf passwd policycoreutils procps python3-jsonschema qemu-system-x86 rpm systemd xfsprogs
 DNF_BUILD := apt bubblewrap curl dpkg e2fsprogs grub2-pc-modules grub2-tools gnupg2 qemu-img shadow-utils tar util-linux xz zstd
-DNF_TEST := acl attr createrepo_c policycoreutils rpm-build rpm-sign edk2-ovmf libcap lzip lzop mmdebstrap openssh-clients python3-jsonschema qemu-system-x86 xfsprogs
+DNF_TEST := acl attr bzip2 createrepo_c edk2-ovmf kernel-headers libcap lzip lzop mmdebstrap openssh-clients policycoreutils procps-ng python3-jsonschema qemu-system-x86 rpm-build rpm-sign systemd util-linux xfsprogs
 
 .PHONY: image test lint types unit integration boot bench system-build system-test clean
 

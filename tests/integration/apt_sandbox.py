@@ -9,18 +9,23 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 from stagelib import chroot
 
+from osbuild_compose.distro import host_apt
+from tests.conftest import REPO
+
 NAME = "org.osbuild-compose.apt"
 STAGES = Path(__file__).parents[2] / "stages"
 META = json.loads((STAGES / f"{NAME}.meta.json").read_text())
 EPOCH = 1_700_000_000  # 2023-11-14
 DESCRIBE = Path(__file__).with_name("apt_tree.py")
-KEYS = Path("/etc/apt/trusted.gpg.d")
+KEYS = REPO / "templates/debian/keys"
+RELEASES = ("bookworm", "trixie")
 SYSTEM = (
     "systemd-sysv",
     "udev",
@@ -145,26 +150,22 @@ def ordinary_user() -> str | None:
     return next((name for name in names if name in known), None)
 
 
-def sources() -> list[dict[str, Any]]:
-    """What the host's own apt is configured with, in order: the archive, the security archive."""
-    text = Path("/etc/apt/sources.list.d/debian.sources").read_text()
-    return [{"url": url} for url in re.findall(r"^URIs: (\S+)", text, re.MULTILINE)]
+@cache
+def host() -> host_apt.HostApt:
+    """What the host's own apt is configured with."""
+    return host_apt.read(RELEASES)
 
 
 def debian(release: str) -> list[dict[str, Any]]:
     """The host's mirror of a Debian release, as the stage's `repositories`."""
-    archive, security, *_ = (one["url"] for one in sources())
-    config = subprocess.check_output(["apt-config", "dump"], text=True)
-    check = 'Check-Valid-Until "false"' not in config
 
     def keys(*kinds: str) -> list[str]:
-        paths = [KEYS / f"debian-archive-{name}-{kind}.asc" for name in ("bookworm", "trixie") for kind in kinds]
-        return [path.read_text() for path in paths]
+        return [(KEYS / f"debian-archive-{name}-{kind}.asc").read_text() for name in RELEASES for kind in kinds]
 
-    common = {"components": ["main"], "check_valid_until": check}
+    common = {"components": ["main"], "check_valid_until": host().check_valid_until}
     return [
-        {"url": archive, "suites": [release, f"{release}-updates"], "keys": keys("automatic", "stable"), **common},
-        {"url": security, "suites": [f"{release}-security"], "keys": keys("security-automatic"), **common},
+        {"url": host().main, "suites": [release, f"{release}-updates"], "keys": keys("automatic", "stable"), **common},
+        {"url": host().security, "suites": [f"{release}-security"], "keys": keys("security-automatic"), **common},
     ]
 
 

@@ -17,7 +17,7 @@ from apt_sandbox import SERVER, Workplace, debian, options
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="compares with trees that only root can make"),
-    pytest.mark.skipif(not Path("/etc/apt/sources.list.d/debian.sources").exists(), reason="needs a Debian host's apt"),
+    pytest.mark.skipif(not apt_sandbox.host().security, reason="this machine's apt has no Debian mirror"),
 ]
 
 # What mmdebstrap does beside installing packages, and what we remove and it does not. Each with its reason.
