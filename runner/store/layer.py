@@ -10,6 +10,7 @@ import os
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,13 @@ from pathlib import Path
 from runner.errors import build_error
 
 CHUNK = 1 << 20
+CLOCK_REALTIME_COARSE = 5  # of linux/time.h; the module time does not name it
 WHITEOUT = ".wh."
 MAX_NAME = 255  # bytes in a directory entry's name, on every file system of interest
 OPAQUE = ".wh..wh..opq"
 # Attributes that overlayfs keeps its own notes in: "trusted" where root mounts, "user" in a user namespace.
 OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
+SELINUX = "security.selinux"  # the label that this machine gave the file, not one of the tree's
 
 
 @dataclass(frozen=True)
@@ -64,15 +67,21 @@ def survey(upper: Path) -> Survey:
     return Survey(tuple(entries), tuple(whiteouts), tuple(opaques), size)
 
 
+def clock_ns() -> int:
+    """Now, in nanoseconds since 1970, as files are stamped with it: some milliseconds behind time.time_ns()."""
+    return time.clock_gettime_ns(CLOCK_REALTIME_COARSE)
+
+
 def settle_times(directory: Path, entries: Iterable[bytes], started_ns: int, epoch: int) -> None:
     """Set the times of a directory and entries in it that the clock wrote since `started_ns` to `epoch`.
 
-    started_ns is in nanoseconds and epoch in seconds since 1970. Times that came with packages are older than the
-    stage's start and stay; what is left of the clock would make two builds differ.
+    started_ns is what clock_ns() was and epoch in seconds since 1970. Times that came with packages are older than the
+    stage's start, or still to come, and stay; what is left of the clock would make two builds differ.
     """
+    now = time.time_ns()
     top = os.fsencode(directory)
     for path in (top, *(os.path.join(top, entry) for entry in entries)):
-        if os.lstat(path).st_mtime_ns >= started_ns:
+        if started_ns <= os.lstat(path).st_mtime_ns <= now:
             os.utime(path, (epoch, epoch), follow_symlinks=False)
 
 
@@ -123,7 +132,7 @@ def pack(directory: Path, contents: Survey, target: Path) -> Archive:
                 os.utime(place, (0, 0))
         argv = ["tar", "--create", "--format=posix", "--numeric-owner", "--no-recursion", "--null"]
         argv += ["--verbatim-files-from", "--xattrs", "--xattrs-include=*", "--acls", "--sparse"]
-        argv += [f"--xattrs-exclude={prefix}*" for prefix in OVERLAY_XATTRS]
+        argv += [f"--xattrs-exclude={name}" for name in (*(f"{prefix}*" for prefix in OVERLAY_XATTRS), SELINUX)]
         argv += ["--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime"]
         argv += [f"--directory={directory}", f"--files-from={work}/names"]
         if marks:

@@ -3,12 +3,11 @@
 import contextlib
 import os
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from runner.sandbox import syscalls
-from runner.store.layer import settle_times, survey
+from runner.store.layer import clock_ns, settle_times, survey
 from runner.store.scratch import Scratch
 from runner.tree import Change, Writing
 
@@ -68,7 +67,7 @@ class OverlayTrees:
             upper.mkdir(mode=0o755)
             if lowers:
                 shutil.copystat(lowers[-1], upper)  # the tree's root shows what the topmost layer says of it
-            started_ns = time.time_ns()
+            started_ns = clock_ns()
             with contextlib.ExitStack() as mounts:
                 tree = upper
                 if lowers:

@@ -9,13 +9,12 @@ import hashlib
 import os
 import shutil
 import stat
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from runner.store.files import remove_tree
-from runner.store.layer import CorruptLayerError, Survey, extract, settle_times, walk
+from runner.store.layer import CorruptLayerError, Survey, clock_ns, extract, settle_times, walk
 from runner.store.store import LayerInfo, Store
 from runner.tree import Change, Writing
 
@@ -59,7 +58,7 @@ class PlainTrees:
         with self._using(stack) as slot:
             before = _snapshot(slot.tree)
             slot.stack = None  # until the stage has ended well, this is nobody's tree
-            started_ns = time.time_ns()
+            started_ns = clock_ns()
             writing = Writing(slot.tree)
             yield writing
             contents = _difference(before, _snapshot(slot.tree))

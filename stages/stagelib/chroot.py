@@ -62,7 +62,8 @@ def command(
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """What a program in the tree finds in its environment: nothing of the host's but SOURCE_DATE_EPOCH."""
-    env = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", "SYSTEMD_OFFLINE": "1"}
+    # Python's compiled files belong to packages: those that running a program leaves belong to nobody.
+    env = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", "SYSTEMD_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
         env["SOURCE_DATE_EPOCH"] = epoch
     return {**env, **(extra or {})}
