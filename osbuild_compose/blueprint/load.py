@@ -46,14 +46,13 @@ def _unknown_distro(source: Document, distros: Collection[str]) -> list[InputErr
     if not isinstance(distro, str) or distro in distros:
         return []
     near = nearest(distro, distros)
-    known = ", ".join(sorted(distros))
     return [
         InputError(
-            f"unknown distro {distro}; known are: {known}",
-            hint=f"did you mean `{near}`?" if near else "",
+            f"unknown distro {distro}",
+            hint=f"did you mean `{near}`? " * bool(near) + "`compose distros` lists them",
             location=source.at_value(["distro"]),
             path="distro",
-            expected=f"one of: {known}",
+            expected=f"one of: {', '.join(sorted(distros))}",
             suggestion=near or "",
             reference=pages.of_key(["distro"]),
         )

@@ -117,7 +117,12 @@ def compose(document: Document, name: str, choices: Choices) -> Composed:
 
 
 def _part_problems(documents: Sequence[Document], name: str) -> list[InputError]:
-    return [problem for part in reversed(documents) for problem in schema.problems_of_part(part, name)]
+    return [
+        problem
+        for part in reversed(documents)
+        if isinstance(part.data, dict)
+        for problem in schema.problems_of_part(part, name)
+    ]
 
 
 def _merged(documents: Sequence[Document], shape: Shape, merge: Merge) -> Node:

@@ -32,6 +32,8 @@ def explain(error: ValidationError, document: Document) -> list[InputError]:
     """The errors for people that one of jsonschema's stands for."""
     finding = _Finding(error, document)
     known = _EXPLANATIONS.get(finding.kind)
+    if known is None and finding.schema.get("type") == "object" and not isinstance(finding.instance, dict):
+        return []  # that it is no mapping is told already
     if known is None:
         return [finding.wrong(finding.schema.get("errorMessage", finding.text), place=finding.owner)]
     return list(known(finding))
@@ -84,7 +86,8 @@ class _Finding:
     ) -> InputError:
         """The error, at `place` or else at the value, or at the key `below` it."""
         trail = [*self.trail, below] if below else self.trail
-        known = self.trail or below in self.schema.get("properties", {})
+        of_whole = not self.trail or (self.trail[0] == "profiles" and len(self.trail) == 2)
+        known = not of_whole or not below or below in self.schema.get("properties", {})
         return InputError(
             brief,
             hint=hint,
@@ -138,11 +141,15 @@ def _missing_key(finding: _Finding) -> Iterator[InputError]:
 
 
 def _wrong_type(finding: _Finding) -> Iterator[InputError]:
+    if "enum" in finding.schema:
+        return  # that it is none of these is told
     wanted = finding.wanted if isinstance(finding.wanted, list) else [finding.wanted]
     if is_list(dict(finding.schema)):
         wanted = ["array"]
     kinds = " or ".join(_KINDS[kind] for kind in wanted)
     suggestion = _meant(wanted, finding.node)
+    if not matches(finding.schema.get("pattern", ""), finding.node.written):
+        suggestion = ""
     yield finding.wrong(
         f"{finding.what} must be {kinds}, not {_kind_of(finding.instance)}",
         hint=_type_hint(wanted, finding.node, suggestion, finding.schema.get("examples", [])),
@@ -241,7 +248,7 @@ def _meant(wanted: list[str], node: Node) -> str:
     value, written = node.value, node.written
     if len(written) > MAX_SHOWN or "\n" in written or written == "":
         return ""
-    if "string" in wanted and isinstance(value, bool | int | float | None):
+    if "string" in wanted and isinstance(value, bool | int | float):
         return json.dumps(written)
     if "boolean" in wanted and isinstance(value, str):
         return {**_TRUTH, "true": "true", "false": "false"}.get(value.lower(), "")
@@ -254,6 +261,11 @@ def _type_hint(wanted: list[str], node: Node, suggestion: str, examples: list[ob
     if suggestion:
         how = "in quotes" if "string" in wanted else "in brackets" if wanted == ["array"] else "as"
         return f"write it {how}: {suggestion}"
+    if node.value is None and node.written:
+        return "remove the key; `unset` is for one that is inherited"
+    if "string" in wanted and isinstance(node.value, bool | int | float):
+        texts = [example for example in examples if isinstance(example, str)]
+        return f"write it in quotes, for example: {json.dumps(texts[0])}" if texts else "write it in quotes"
     if wanted == ["object"] and isinstance(node.value, str) and re.match(r"\w+:\S", node.value):
         return "a space belongs after the colon"
     return f"for example: {flow(examples[0])}" if examples else ""

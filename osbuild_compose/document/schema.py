@@ -25,7 +25,7 @@ from osbuild_compose.document.read import Document
 from osbuild_compose.errors import InputError
 
 VARIABLE = re.compile(r"\$\{")  # a text that may become anything once its variables are filled in
-_COMPLETENESS = ("required", "requiredOnceMerged", "oneOf", "anyOf", "not", "minItems")
+_COMPLETENESS = ("required", "requiredOnceMerged", "oneOf", "anyOf", "not")
 _OF_VALUES = ("type", "enum", "pattern", "minLength", "maxLength")
 
 

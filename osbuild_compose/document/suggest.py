@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+MAX_LISTED = 12  # choices that a hint names
+
 # What other tools call the same thing.
 _KNOWN_AS = {
     "architecture": "arch",
@@ -30,6 +32,9 @@ _KNOWN_AS = {
     "gpgcheck": "check_signatures",
     "gpgkey": "keys",
     "target": "default_target",
+    "amd64": "x86_64",
+    "arm64": "aarch64",
+    "off": "disabled",
 }
 
 
@@ -48,4 +53,4 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     known = sorted(choices)
     if near := nearest(word, known):
         return f"did you mean `{near}`?"
-    return f"known here: {', '.join(known)}" if known else ""
+    return f"known here: {', '.join(known)}" if 0 < len(known) <= MAX_LISTED else ""

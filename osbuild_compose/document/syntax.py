@@ -20,7 +20,7 @@ _SAYINGS = (
     (
         "could not find expected ':'",
         "a line lacks its colon",
-        "a key ends in a colon and a space; a value that goes on needs deeper lines",
+        "a key ends in a colon, an item of a list begins with a dash",
     ),
     (
         "expected <block end>",
@@ -37,6 +37,11 @@ _SAYINGS = (
 )
 
 
+# What is found at the end of something that is wrong from its beginning on.
+_BEGUN_EARLIER = ("found unexpected end of stream", "could not find expected ':'", "expected ',' or")
+_LINE_STARTS = ("'<block mapping start>'", "'<block sequence start>'", "'<scalar>'", "'?'", "'-'", "'<block entry>'")
+
+
 def problem(error: MarkedYAMLError, source: Source) -> InputError:
     """The error for what the parser stumbled over."""
     mark = error.problem_mark or error.context_mark
@@ -49,9 +54,11 @@ def problem(error: MarkedYAMLError, source: Source) -> InputError:
         return _wrong("a tab stands where YAML wants spaces", "indent with spaces", place)
     if "found character" in text and place.text[place.column - 1 : place.column] in {"@", "`", "%"}:
         return _wrong(text, "put the value in quotes", place)
-    if text == "found unexpected end of stream" and error.context_mark:
-        opened = error.context_mark
-        place = Span(source, opened.line, opened.column).location
+    if text.startswith(_BEGUN_EARLIER) and error.context_mark:
+        begun = error.context_mark
+        place = Span(source, begun.line, begun.column).location
+    if text.startswith("expected <block end>") and not text.endswith(_LINE_STARTS):
+        return _wrong(text, "", place)
     for begin, saying, hint in _SAYINGS:
         if text.startswith(begin) or begin in text:
             return _wrong(saying or text, hint, place)

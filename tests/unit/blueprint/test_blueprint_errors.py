@@ -30,7 +30,7 @@ def told(tmp_path: Path, content: str | bytes) -> list[ComposeError]:
         ("---\n", "", "the file is empty", ""),
         ("- a\n- b\n", "1:1", "a blueprint is a mapping", "name: my-image"),
         ("just text\n", "1:1", "a blueprint is a mapping", ""),
-        ("name: [a\n", "2:1", "not valid YAML: expected ',' or ']'", ""),
+        ("name: [a\n", "1:7", "not valid YAML: expected ',' or ']'", ""),
         ("name:\n\t- a\n", "2:1", "a tab stands where YAML wants spaces", "indent with spaces"),
         ("name: @a\n", "1:7", "not valid YAML: found character '@'", "quotes"),
         ("name: a: b\n", "1:8", "not valid YAML: mapping values", "quotes"),
@@ -96,7 +96,7 @@ def told(tmp_path: Path, content: str | bytes) -> list[ComposeError]:
         (HEAD + "repositories:\n- {id: a, baseurl: http://a, priority: 100}\n", "4:40", "more than 99", ""),
         (HEAD + "repositories:\n- {id: a, baseurl: http://a, checksum: md5:1}\n", "4:40", "must be sha256:", ""),
         (HEAD + "repositories:\n- {id: a, baseurl: http://a}\n- {id: a, baseurl: http://b}\n", "5:8", "a twice", ""),
-        (HEAD + "firewall: {ports: [80]}\n", "3:20", "must be text", '"80"'),
+        (HEAD + "firewall: {ports: [80]}\n", "3:20", "must be text", '"8080:tcp"'),
         (HEAD + 'firewall: {ports: ["80"]}\n', "3:20", "is not a port and its protocol", ""),
         (HEAD + 'firewall: {ports: ["0:tcp"]}\n', "3:20", "is not between 1 and 65535", ""),
         (HEAD + 'firewall: {ports: ["90-80:udp"]}\n', "3:20", "the lower one first", ""),
@@ -110,7 +110,7 @@ def told(tmp_path: Path, content: str | bytes) -> list[ComposeError]:
         (
             "name: web\ndistro: debian-21\n",
             "2:9",
-            "unknown distro debian-21; known are: debian-12, debian-13",
+            "unknown distro debian-21",
             "debian-1",
         ),
     ],
@@ -132,7 +132,7 @@ def test_all_errors_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     )
     assert [(error.location.line, error.brief.split(":")[0]) for error in found if error.location] == [
         (1, "the document lacks the key `name`"),
-        (1, "unknown distro plan9; known are"),
+        (1, "unknown distro plan9"),
         (2, "unknown key `pakages`"),
         (3, "`password` begins as a hash does and is none"),
         (4, "`size`"),

@@ -1,0 +1,25 @@
+"""What is said of every blueprint in tests/bad-blueprints is known, word for word."""
+
+import pytest
+
+from tests import bad_blueprints
+
+
+@pytest.mark.parametrize("name", bad_blueprints.names())
+def test_what_is_told(name: str) -> None:
+    status, told = bad_blueprints.told(name)
+    assert status == 2
+    assert "Traceback" not in told
+    different = bad_blueprints.differences(name, told)
+    assert not different, f"look at it; to accept it: python3 -m tests.bad_blueprints --accept\n{different}"
+
+
+def test_there_are_many_and_none_is_left_over() -> None:
+    names = bad_blueprints.names()
+    assert len(names) >= 120
+    assert sorted(path.stem for path in bad_blueprints.DIRECTORY.glob("*.txt")) == names
+
+
+def test_differences_are_found() -> None:
+    assert bad_blueprints.differences("key-typo", bad_blueprints.expected("key-typo")) == ""
+    assert "+something else" in bad_blueprints.differences("key-typo", "something else\n")
