@@ -19,7 +19,9 @@ import pytest
 
 from tests.conftest import REPO
 
-SCRIPT = Path(os.environ.get("COMPOSE_STANDIN") or REPO.parent / "shared/standin/make_rpm_standin.py")
+NAME = "shared/standin/make_rpm_standin.py"
+BESIDE = next((above / NAME for above in REPO.parents if (above / NAME).is_file()), REPO.parent / NAME)
+SCRIPT = Path(os.environ.get("COMPOSE_STANDIN") or BESIDE)
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "osbuild-compose-tests"
 TOOLS = ("apt-get", "dpkg-deb", "rpmbuild", "rpmsign", "createrepo_c", "gpg")
 NOWHERE = "http://127.0.0.1:1"  # in the files as they are made; the server puts its own address there

@@ -82,8 +82,11 @@ class Ended:
     lines: Sequence[str]
 
 
-def run(argv: Sequence[str], home: Home) -> Ended:
-    """Run a command to its end; its output goes to the log as it comes, its counts to the progress."""
+def run(argv: Sequence[str], home: Home, *, quiet: bool = False) -> Ended:
+    """Run a command to its end; its output goes to the log as it comes, its counts to the progress.
+
+    quiet: only the output of a command that fails goes to the log.
+    """
     lines = []
     with subprocess.Popen(
         argv,
@@ -96,9 +99,12 @@ def run(argv: Sequence[str], home: Home) -> Ended:
     ) as process:
         assert process.stdout
         for line in process.stdout:
-            print(line, end="", flush=True)
+            if not quiet:
+                print(line, end="", flush=True)
             lines.append(line.rstrip("\n"))
             if match := COUNTED.match(line):
                 done, total = (int(number) for number in match.groups() if number is not None)
                 api.progress(done, total, "packages")
+    if quiet and process.returncode != 0:
+        print(*lines, sep="\n", flush=True)
     return Ended(process.returncode, lines)

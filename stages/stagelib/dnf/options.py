@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LOCATIONS = ("metalink", "mirrorlist", "baseurl")
+VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Options:
     module_platform_id: str
     dbpath: str | None
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The ids or names of the groups among `packages`."""
+        return tuple(name.removeprefix("@") for name in self.packages if name.startswith("@"))
+
 
 def from_json(options: Mapping[str, Any]) -> Options:
     """The options as the runner has validated them, with the defaults filled in."""
@@ -58,9 +64,7 @@ def from_json(options: Mapping[str, Any]) -> Options:
 
 def _repository(number: int, one: Mapping[str, Any], variables: Mapping[str, str]) -> Repository:
     kind = next(name for name in LOCATIONS if name in one)
-    url = one[kind]
-    for name, value in variables.items():
-        url = url.replace(f"${{{name}}}", value).replace(f"${name}", value)
+    url = VARIABLE.sub(lambda match: variables.get(match[1] or match[2], match[0]), one[kind])
     return Repository(
         id=f"repo{number}",
         kind=kind,

@@ -1,7 +1,8 @@
-"""The databases of rpm and dnf 4, made independent of when and how often they were written.
+"""The databases of rpm and dnf, made independent of when and how often they were written.
 
-Both are SQLite in WAL mode: what is in the log goes into the database, and log and shared memory go. rpm takes its
-times of installation from SOURCE_DATE_EPOCH by itself; dnf's history does not.
+They are SQLite in WAL mode: what is in the log goes into the database, which is left in the mode that needs no files
+beside it, so that it can be read on a read-only file system. rpm and dnf5 take their times from SOURCE_DATE_EPOCH by
+themselves; the history of dnf 4 does not.
 """
 
 import os
@@ -12,25 +13,32 @@ from stagelib import intree
 
 # https://github.com/rpm-software-management/libdnf/blob/dnf-4-master/libdnf/transaction/sql/create.sql
 HISTORY = "/var/lib/dnf/history.sqlite"
+# https://github.com/rpm-software-management/dnf5/blob/main/libdnf5/transaction/db/create.sql
+HISTORY_5 = "/usr/lib/sysimage/libdnf5/transaction_history.sqlite"
 RPM = "rpmdb.sqlite"
+US = "osbuild-compose"
+OUR_COMMAND = "%--installroot=%"
 
 
 def settle(tree: str, dbpath: str, epoch: int) -> None:
     """Leave one file of each database, with no time in it that is later than `epoch` (seconds since 1970)."""
-    for path in (f"{dbpath}/{RPM}", HISTORY):
+    for path in (f"{dbpath}/{RPM}", HISTORY, HISTORY_5):
         host = intree.resolve(tree, path)
         if os.path.isfile(host):
             with closing(sqlite3.connect(host, isolation_level=None)) as database:
-                if path == HISTORY:
+                if path in (HISTORY, HISTORY_5):
                     _forget(database, epoch)
-                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                database.execute("PRAGMA journal_mode = DELETE")
                 database.execute("VACUUM")
-            for suffix in ("-wal", "-shm"):
+            for suffix in ("-wal", "-shm", "-journal"):
                 intree.remove(tree, path + suffix)
 
 
 def _forget(history: sqlite3.Connection, epoch: int) -> None:
     """Take the clock, our command line and the output of scripts out of the transactions, but keep their reasons."""
     history.execute("UPDATE trans SET dt_begin = min(dt_begin, ?), dt_end = min(dt_end, ?)", (epoch, epoch))
-    history.execute("UPDATE trans SET cmdline = 'osbuild-compose' WHERE cmdline LIKE '%--installroot=%'")
-    history.execute("DELETE FROM console_output")
+    if "cmdline" in {name for _, name, *_ in history.execute("PRAGMA table_info(trans)")}:  # dnf 4
+        history.execute("UPDATE trans SET cmdline = ? WHERE cmdline LIKE ?", (US, OUR_COMMAND))
+        history.execute("DELETE FROM console_output")
+    else:
+        history.execute("UPDATE trans SET description = ? WHERE description LIKE ?", (US, OUR_COMMAND))

@@ -1,7 +1,7 @@
 """Running small pipelines as each account, with stages written by the test."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,12 +56,19 @@ class Bench:
         trees = [] if self.overlay else ["--no-overlay"]
         return ["--store", self.store, "--scratch", self.scratch, *lib, *trees, *args, "-"]
 
-    def run(self, *stages: Any, assembler: Any = None, args: tuple[str | Path, ...] = (), **more: Any) -> Ran:
-        """Run a pipeline; a stage is a name or (name, options)."""
+    def run(
+        self,
+        *stages: Any,
+        assembler: Any = None,
+        args: tuple[str | Path, ...] = (),
+        env: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> Ran:
+        """Run a pipeline; a stage is a name or (name, options). env: what is in the runner's environment as well."""
         document = {**more, "stages": [step(stage) for stage in stages]}
         if assembler:
             document["assembler"] = step(assembler)
-        done = self.account.runner(*self.argv("--json", *args), input=json.dumps(document))
+        done = self.account.runner(*self.argv("--json", *args), input=json.dumps(document), env=env)
         try:
             result = json.loads(done.stdout)
         except ValueError:
