@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stagelib import api
@@ -65,13 +65,13 @@ def find() -> Dnf:
     raise StageError("there is no dnf where the packages are installed from", "install the package dnf")
 
 
-def environment(home: Home) -> dict[str, str]:
+def environment(home: Home, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """All that dnf, and with it the packages' scripts, find in their environment.
 
     SOURCE_DATE_EPOCH is rpm's time of installation, too.
     """
     env = {"PATH": PATH, "HOME": home.path, "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "SYSTEMD_OFFLINE": "1"}
-    return {**env, **{name: os.environ[name] for name in ("SOURCE_DATE_EPOCH",) if name in os.environ}}
+    return {**env, **{name: os.environ[name] for name in ("SOURCE_DATE_EPOCH",) if name in os.environ}, **(more or {})}
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,15 @@ class Ended:
     lines: Sequence[str]
 
 
-def run(argv: Sequence[str], home: Home, *, quiet: bool = False) -> Ended:
+def run(argv: Sequence[str], home: Home, *, quiet: bool = False, env: Mapping[str, str] | None = None) -> Ended:
     """Run a command to its end; its output goes to the log as it comes, its counts to the progress.
 
-    quiet: only the output of a command that fails goes to the log.
+    quiet: only the output of a command that fails goes to the log. env: variables on top of environment().
     """
     lines = []
     with subprocess.Popen(
         argv,
-        env=environment(home),
+        env=environment(home, env),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

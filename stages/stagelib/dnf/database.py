@@ -15,7 +15,7 @@ When all is installed the tree's own macros are asked again, and have to agree.
 import re
 
 from stagelib import intree, lookup
-from stagelib.dnf.options import Options, major
+from stagelib.dnf.options import major
 from stagelib.stage import StageError
 
 NEW = "/usr/lib/sysimage/rpm"
@@ -28,14 +28,14 @@ MACRO = re.compile(r"^\s*%_dbpath\s+(\S+)\s*$", re.MULTILINE)
 MACRO_FILES = ("usr/lib/rpm/macros", "usr/lib/rpm/macros.d", "usr/lib/rpm/redhat/macros", "etc/rpm")
 
 
-def path(tree: str, options: Options) -> str:
-    """The directory of the database, as a path of the tree."""
-    if options.dbpath:
-        return options.dbpath
+def path(tree: str, wanted: str | None, releasever: str) -> str:
+    """The directory of the database, as a path of the tree. wanted: the option `dbpath`."""
+    if wanted:
+        return wanted
     for directory in (NEW, OLD):
         if any(intree.exists(tree, f"{directory}/{name}") for name in FILES):
             return directory
-    return from_macros(tree) or of_release(options.releasever)
+    return from_macros(tree) or of_release(releasever)
 
 
 def of_release(releasever: str) -> str:

@@ -1,4 +1,4 @@
-"""A private dnf: nothing of the host's configuration, repositories, variables, plugins or macros is used."""
+"""A private rpm and dnf: nothing of the host's configuration, repositories, variables, plugins or macros is used."""
 
 import os
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ MACROS = """\
 %_dbpath {dbpath}
 %_netsharedpath /dev:/proc:/sys
 %_pkgverify_level digest
-%_install_langs all
+%_install_langs {languages}
 %__plugindir /nonexistent
 """
 
@@ -38,18 +38,23 @@ class Home:
         return f"{self.path}/cmdline"
 
 
-def make(path: str, options: Options, dbpath: str, pinned: frozenset[str]) -> Home:
-    """Fill the new directory `path`.
-
-    dbpath: the tree's rpm database. pinned: ids of repositories whose metadata are at hand and known to be the right
-    ones, so that dnf need not ask for newer ones.
-    """
+def make(path: str, dbpath: str, *, languages: str = "all") -> Home:
+    """Fill the new directory `path` for rpm. dbpath: the tree's rpm database; languages: rpm's %_install_langs."""
     home = Home(path)
     os.makedirs(home.nothing)
     # %_netsharedpath: rpm must not change the three directories, on which something is mounted.
     # %__plugindir: the host's plugins would label by the host's policy, or tell the host's systemd.
-    _write(f"{path}/.rpmmacros", MACROS.format(dbpath=dbpath))
-    _write(home.cmdline, f"{UNKNOWN_ROOT}\n")
+    write(f"{path}/.rpmmacros", MACROS.format(dbpath=dbpath, languages=languages))
+    write(home.cmdline, f"{UNKNOWN_ROOT}\n")
+    return home
+
+
+def configure(home: Home, options: Options, pinned: frozenset[str]) -> None:
+    """Write dnf's configuration.
+
+    pinned: ids of repositories whose metadata are at hand and known to be the right ones, so that dnf need not ask for
+    newer ones.
+    """
     sections = [
         "[main]",
         "gpgcheck=1",
@@ -60,9 +65,8 @@ def make(path: str, options: Options, dbpath: str, pinned: frozenset[str]) -> Ho
         f"module_platform_id={options.module_platform_id}",
     ]
     for one in options.repositories:
-        sections += _section(path, one, pinned=one.id in pinned)
-    _write(home.config, "\n".join(sections) + "\n")
-    return home
+        sections += _section(home.path, one, pinned=one.id in pinned)
+    write(home.config, "\n".join(sections) + "\n")
 
 
 def _section(path: str, one: Repository, *, pinned: bool) -> list[str]:
@@ -77,17 +81,18 @@ def _section(path: str, one: Repository, *, pinned: bool) -> list[str]:
         f"metadata_expire={'never' if pinned else 0}",
     ]
     if one.key is not None:
-        _write(f"{path}/{one.id}.asc", one.key)
+        write(f"{path}/{one.id}.asc", one.key)
         lines.append(f"gpgkey=file://{path}/{one.id}.asc")
     if one.priority is not None:
         lines.append(f"priority={one.priority}")
     for name, text in one.ssl.items():
-        _write(f"{path}/{one.id}-{name}.pem", text)
+        write(f"{path}/{one.id}-{name}.pem", text)
         lines.append(f"{name}={path}/{one.id}-{name}.pem")
     return lines
 
 
-def _write(path: str, text: str) -> None:
+def write(path: str, text: str) -> None:
+    """Make a new file that only we can read."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(fd, "w", encoding="utf-8") as file:
         file.write(text)

@@ -5,7 +5,7 @@ exist. Each pattern is for what dnf 4.14 to 4.24 and dnf5 5.2 to 5.4 print.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from stagelib.dnf import trouble
 from stagelib.dnf.command import Ended
@@ -85,22 +85,30 @@ def check_installation(done: Ended, options: Options) -> None:
     """Raise StageError unless everything was installed and every script did its work."""
     origins = Origins(options, done.lines)
     _check_signatures(done.lines, origins)
-    scripts = [f"%{name.lstrip('%')} of {package}" for name, package, _ in _found(SCRIPT, done.lines)]
-    if scripts:
-        package = scripts[0].rpartition(" ")[2]
-        raise StageError(
-            f"a package's script failed: {', '.join(scripts)} from {origins.of(package)}",
-            "what it printed is in the log, before the message",
-        )
-    for number, line in enumerate(done.lines):
-        if match := OWNER.search(line):
-            package = origins.installed_before(number)
-            raise StageError(
-                f"files of {package} should belong to the {match[1]} {match[2]}, which the tree does not have",
-                "the package lacks the dependency that makes it: name that package, too, or report the bug",
-            )
+    check_rpm(done.lines, lambda package: f"{package} from {origins.of(package)}", origins.installed_before)
     if done.status != 0:
         raise trouble.of(done, options, "cannot install the packages")
+
+
+def check_rpm(lines: Sequence[str], named: Callable[[str], str], installed_before: Callable[[int], str]) -> None:
+    """Raise StageError for scripts that failed and for owners that the tree does not have.
+
+    named: a package in words; installed_before: the package, in words, that the line of a number is about.
+    """
+    scripts = _found(SCRIPT, lines)
+    if scripts:
+        failed = [f"%{name.lstrip('%')} of {package}" for name, package, _ in scripts[:-1]]
+        failed.append(f"%{scripts[-1][0].lstrip('%')} of {named(scripts[-1][1])}")
+        raise StageError(
+            f"a package's script failed: {', '.join(failed)}", "what it printed is in the log, before the message"
+        )
+    for number, line in enumerate(lines):
+        if match := OWNER.search(line):
+            raise StageError(
+                f"files of {installed_before(number)} should belong to the {match[1]} {match[2]}, "
+                "which the tree does not have",
+                "the package lacks the dependency that makes it: name that package, too, or report the bug",
+            )
 
 
 def _check_signatures(lines: Sequence[str], origins: Origins) -> None:

@@ -1,14 +1,15 @@
-"""Where dnf installs: a sandbox inside the stage's sandbox.
+"""Where dnf and rpm install: a sandbox inside the stage's sandbox.
 
 rpm runs package scripts in a chroot to the tree. So that they can do to the tree what they like and nothing to
 anything else, even out of the chroot, there is no network, no privilege over the kernel, and nothing to write but the
-tree and dnf's own files. The tree's /dev, /proc and /sys are mounts that exist in this sandbox only: without them
+tree and their own files. The tree's /dev, /proc and /sys are mounts that exist in this sandbox only: without them
 scripts fail quietly and leave a regular file at /dev/null; /sys is empty, so that nothing of the build machine's
 hardware gets into the tree.
 """
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from stagelib.chroot import CAPABILITIES
 from stagelib.dnf.home import Home
@@ -16,11 +17,16 @@ from stagelib.dnf.home import Home
 LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 
-def command(tree: str, home: Home, cache: str, read_only: Sequence[str], argv: Sequence[str]) -> list[str]:
-    """The argument list that runs `argv` there, all at the same paths.
+@dataclass(frozen=True)
+class Visible:
+    """What else is visible at the same path: directories that may be changed, and such that may not."""
 
-    read_only: directories, in the cache, that the program must not change.
-    """
+    writable: tuple[str, ...] = ()
+    read_only: tuple[str, ...] = ()
+
+
+def command(tree: str, home: Home, visible: Visible, argv: Sequence[str]) -> list[str]:
+    """The argument list that runs `argv` there, all at the same paths."""
     base = ["unshare", "--net", "--", "bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"]
     base += ["--new-session", "--ro-bind", "/usr", "/usr", "--ro-bind", "/etc", "/etc"]
     for name in LINKS:
@@ -33,8 +39,10 @@ def command(tree: str, home: Home, cache: str, read_only: Sequence[str], argv: S
     base += ["--bind", tree, tree, "--proc", f"{tree}/proc", "--dev", f"{tree}/dev", "--tmpfs", f"{tree}/sys"]
     # kernel-install takes the kernel's options from here if it finds them nowhere else.
     base += ["--ro-bind", home.cmdline, f"{tree}/proc/cmdline"]
-    base += ["--remount-ro", f"{tree}/sys", "--bind", home.path, home.path, "--bind", cache, cache]
-    for path in read_only:
+    base += ["--remount-ro", f"{tree}/sys", "--bind", home.path, home.path]
+    for path in visible.writable:
+        base += ["--bind", path, path]
+    for path in visible.read_only:
         base += ["--ro-bind", path, path]
     base += ["--cap-drop", "ALL"]
     for capability in CAPABILITIES:

@@ -63,7 +63,7 @@ def mill(room: Path) -> Iterator[Mill]:
     """Build and serve it; everything is in the empty directory `room`."""
     key, foreign = Key(room / "key"), Key(room / "foreign")
     repository = RpmRepository(room / "www/main", CORE)
-    built = [one.build(room / "work" / one.name) for one in (base(), *PACKAGES)]
+    built = [one.with_text("KEY", foreign.armoured).build(room / "work" / one.name) for one in (base(), *PACKAGES)]
     key.sign(*built)
     for file in (*built, UNSIGNED.build(room / "work" / UNSIGNED.name)):
         file.rename(repository.root / file.name)

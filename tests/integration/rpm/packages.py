@@ -10,6 +10,7 @@ SHELL = Path("/bin/sh").resolve()
 # What a script finds around it, as files below /seen.
 SEEN = r"""
 export -p > /seen/environment
+test -e /run/ostree-booted && echo yes > /seen/booted
 read id < /etc/machine-id; echo "$id" > /seen/machine-id
 read line < /proc/cmdline; echo "$line" > /seen/cmdline
 echo lost > /dev/null; test -c /dev/null && echo device > /seen/null
@@ -57,6 +58,9 @@ PACKAGES = (
     Package("weak", tags="Recommends: docs"),
     Package("needy", tags="Requires: what-nobody-has"),
     Package("rival", tags="Conflicts: docs"),
+    Package("keys", files={"/etc/pki/rpm-gpg/RPM-GPG-KEY-test": ("%attr(0644, root, root)", "KEY")}),
+    Package("release-30", tags="Provides: system-release(releasever) = 30"),
+    Package("release-43", tags="Provides: system-release(releasever) = 43"),
     Package("outside", tags="Requires: base", sections="%post\n: > /seen/../../../../../../escaped\n"),
 )
 UNSIGNED = Package("unsigned", tags="Requires: base")

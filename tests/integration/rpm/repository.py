@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ARCH = "x86_64"
@@ -50,6 +50,11 @@ class Package:
     def nevra(self) -> str:
         """What dnf and rpm call it."""
         return f"{self.name}-{self.version}-1.{ARCH}"
+
+    def with_text(self, text: str, other: str) -> "Package":
+        """The package with another text in the files that have just this one."""
+        files = {path: (how, other if was == text else was) for path, (how, was) in self.files.items()}
+        return replace(self, files=files)
 
     def build(self, work: Path) -> Path:
         """Build it in the directory `work`; returns the file."""

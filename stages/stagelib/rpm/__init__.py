@@ -1,0 +1,1 @@
+"""Installing RPM packages that are at hand as files, with rpm alone."""

@@ -1,0 +1,93 @@
+"""The packages as files: where they are, what they are called, and who signed them."""
+
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from stagelib.dnf import home as homes
+from stagelib.dnf.command import environment
+from stagelib.dnf.home import Home
+from stagelib.rpm.options import Options
+from stagelib.stage import StageError
+
+SOURCES = "/run/osbuild/sources"
+RELEASE = re.compile(r"^system-release(?:\(releasever\))? = (?:\d+:)?([^-\s]+)")
+
+
+def files(checksums: Sequence[str]) -> dict[str, str]:
+    """The path of each file, by checksum. Raises StageError for one that the manifest's sources do not have."""
+    there = {path.name: str(path) for path in Path(SOURCES).glob("*/*")}
+    for checksum in checksums:
+        if checksum not in there:
+            raise StageError(
+                f"the package {checksum} is not among the manifest's sources",
+                'give its URL in "sources": {"org.osbuild.files": {"urls": {CHECKSUM: URL}}}',
+            )
+    return {checksum: there[checksum] for checksum in checksums}
+
+
+def names(paths: Sequence[str], home: Home) -> dict[str, str]:
+    """name-version-release.arch of each file. Raises StageError for one that is no RPM package."""
+    found = {}
+    asked = ["rpm", "-qp", "--nosignature", "--nodigest", "--qf", "%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\\n"]
+    done = _run([*asked, *paths], home)
+    told = done.stdout.splitlines()
+    if done.returncode == 0 and len(told) == len(paths):
+        return dict(zip(paths, told, strict=True))
+    for path in paths:
+        one = _run([*asked, path], home)
+        if one.returncode != 0:
+            raise StageError(f"{Path(path).name} is not an RPM package: {one.stderr.strip().rpartition(': ')[2]}")
+        found[path] = one.stdout.strip()
+    return found
+
+
+def releasever(paths: Sequence[str], home: Home) -> str:
+    """The release that the packages make, by the one that provides `system-release`; "" when none does."""
+    done = _run(["rpm", "-qp", "--nosignature", "--nodigest", "--provides", *paths], home)
+    return next((match[1] for line in done.stdout.splitlines() if (match := RELEASE.match(line))), "")
+
+
+def check(files_by_checksum: Mapping[str, str], named: Mapping[str, str], home: Home, options: Options) -> None:
+    """Raise StageError unless each package that must be signed is signed by one of the keys, and is as it was then."""
+    signed = [path for checksum, path in files_by_checksum.items() if checksum in options.signed]
+    if not signed:
+        return
+    keyring = f"{home.path}/keyring"
+    Path(keyring).mkdir()
+    for number, text in enumerate(options.keys):
+        write_key(home, number, text)
+        done = _run([options.rpmkeys, "--dbpath", keyring, "--import", key_path(home, number)], home)
+        if done.returncode != 0 and not options.may_lack_keys:
+            why = done.stderr.strip().rpartition(": ")[2]
+            raise StageError(f"gpgkeys[{number}] cannot be used: {why}", "give an ASCII-armoured OpenPGP public key")
+    done = _run([options.rpmkeys, "--dbpath", keyring, "--define", "_pkgverify_level all", "-K", *signed], home)
+    for path in signed:
+        line = next((line for line in done.stdout.splitlines() if line.startswith(f"{path}:")), "")
+        if done.returncode != 0 and ("NOT OK" in line or not line.endswith(" OK")):
+            raise StageError(f"the package {named[path]} {_why(path, keyring, home, options)}", HINT)
+
+
+HINT = "give the key that signed it in gpgkeys, or set check_gpg to false for this package"
+
+
+def _why(path: str, keyring: str, home: Home, options: Options) -> str:
+    told = _run([options.rpmkeys, "--dbpath", keyring, "--define", "_pkgverify_level all", "-Kv", path], home).stdout
+    if "NOKEY" in told:
+        return "is not signed by one of the gpgkeys"
+    return "is damaged or was tampered with" if "BAD" in told else "is not signed"
+
+
+def key_path(home: Home, number: int) -> str:
+    """The file of a key."""
+    return f"{home.path}/key{number}.asc"
+
+
+def write_key(home: Home, number: int, text: str) -> None:
+    """Make the file of a key."""
+    homes.write(key_path(home, number), text)
+
+
+def _run(argv: Sequence[str], home: Home) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, env=environment(home), capture_output=True, text=True, check=False)
