@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from osbuild_compose.cli import cache_app
+from osbuild_compose.cli import cache_app, templates_app
+from osbuild_compose.cli.options import Json, Libdirs, Templates
 from osbuild_compose.cli.store_option import Store, store_directory
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 app.add_typer(cache_app.app, name="cache")
+app.add_typer(templates_app.app, name="templates")
 
 ImageFormat = StrEnum(  # the members of blueprint.model.Format, which is slow to import; a test keeps them the same
     "ImageFormat",
@@ -40,10 +42,6 @@ Formats = Annotated[
 OneFormat = Annotated[
     ImageFormat | None,
     typer.Option("-f", "--format", metavar="FORMAT", help="Instead of the blueprint's first format."),
-]
-Templates = Annotated[
-    list[Path] | None,
-    typer.Option("--templates", metavar="DIR", help="Templates of your own, before the built-in ones; repeatable."),
 ]
 Mirror = Annotated[
     str | None, typer.Option("--mirror", metavar="URL", help="Where packages are read from; or COMPOSE_MIRROR.")
@@ -72,11 +70,6 @@ Profile = Annotated[
 Var = Annotated[
     list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="The value of a variable; repeatable.")
 ]
-Libdirs = Annotated[
-    list[Path] | None,
-    typer.Option("--libdir", metavar="DIR", help="Stages of your own, before the built-in ones; repeatable."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Jobs = Annotated[
     int | None, typer.Option("-j", "--jobs", metavar="N", min=1, help="How many images are built at a time.")
 ]

@@ -7,12 +7,11 @@ from typing import Any
 
 from osbuild_compose import data
 from osbuild_compose.distro import keys, model
+from osbuild_compose.distro.inherit import FILE, Sources
 from osbuild_compose.document import read, schema
 from osbuild_compose.document.read import Document
 from osbuild_compose.errors import DocumentError, InputError, Location, TemplateError, TemplatesError
 from osbuild_compose.repository import ARMOUR, DebRepository, Repository, Role, RpmRepository
-
-_FILE = "distro.yaml"
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,10 @@ def find(own: Sequence[Path] = ()) -> Catalog:
             raise InputError(f"there is no directory {directory}", hint="--templates wants a directory of templates")
     directories = (*own, built_in())
     try:
-        documents = _documents(directories)
+        sources = sources_in(directories)
         releases: dict[str, model.Release] = {}
-        for name in documents:
-            for release in _releases(name, documents):
+        for name in sources.documents:
+            for release in _releases(name, sources):
                 releases.setdefault(release.name, release)
     except DocumentError as error:
         raise TemplatesError(error.errors) from None
@@ -54,13 +53,13 @@ def find(own: Sequence[Path] = ()) -> Catalog:
     return Catalog(directories, releases)
 
 
-def _documents(directories: Sequence[Path]) -> dict[str, Document]:
-    found: dict[str, Document] = {}
+def sources_in(directories: Sequence[Path]) -> Sources:
+    """All distro.yaml in the directories. Raises InputError for one that cannot be read."""
+    found: dict[str, tuple[Document, ...]] = {}
     for directory in directories:
-        for path in sorted(directory.glob(f"*/{_FILE}")):
-            if path.parent.name not in found:
-                found[path.parent.name] = _with_absolute_keys(read.read(path))
-    return found
+        for path in sorted(directory.glob(f"*/{FILE}")):
+            found[path.parent.name] = (*found.get(path.parent.name, ()), _with_absolute_keys(read.read(path)))
+    return Sources(directories, found)
 
 
 def _with_absolute_keys(document: Document) -> Document:
@@ -78,8 +77,8 @@ def _with_absolute_keys(document: Document) -> Document:
     return replace(document, data=walk(document.data))
 
 
-def _releases(name: str, documents: Mapping[str, Document]) -> list[model.Release]:
-    document = replace(documents[name], data=_inherited(name, documents, ()))
+def _releases(name: str, sources: Sources) -> list[model.Release]:
+    document = replace(sources.documents[name][0], data=sources.resolved(name))
     if problems := schema.problems(document, "distro"):
         raise DocumentError(problems)
     content = document.data
@@ -91,7 +90,7 @@ def _releases(name: str, documents: Mapping[str, Document]) -> list[model.Releas
         model.Release(
             name=release,
             title=item["title"],
-            template=content.get("template", f"{name}/pipeline.yaml.j2"),
+            template=content["template"],
             architectures=architectures,
             repositories=_repositories(content, release, document.at_key(["releases", release])),
             packages=(*content.get("packages", ()), *item.get("packages", ())),
@@ -101,37 +100,6 @@ def _releases(name: str, documents: Mapping[str, Document]) -> list[model.Releas
         )
         for release, item in content["releases"].items()
     ]
-
-
-def _inherited(name: str, documents: Mapping[str, Document], heirs: tuple[str, ...]) -> Any:
-    """The data of distro.yaml `name` on top of what it inherits."""
-    document = documents[name]
-    own = document.data
-    if not isinstance(own, dict) or not isinstance(parent := own.get("inherits"), str):
-        return own
-    if parent not in documents or parent in (*heirs, name):
-        reason = "inherits itself" if parent in documents else f"there is no {parent}/{_FILE}"
-        raise InputError(f"cannot inherit {parent}: {reason}", location=document.at_value(["inherits"]))
-    base = _inherited(parent, documents, (*heirs, name))
-    releases = own.get("releases")
-    if isinstance(releases, dict) and isinstance(base, dict):
-        older = base.get("releases", {})
-        releases = {
-            release: _merge(older.get(item.get("inherits"), {}), item) if isinstance(item, dict) else item
-            for release, item in releases.items()
-        }
-        template = base.get("template", f"{parent}/pipeline.yaml.j2")
-        base = {**{key: value for key, value in base.items() if key != "releases"}, "template": template}
-        own = {**own, "releases": releases}
-        if (Path(document.file).parent / "pipeline.yaml.j2").is_file():
-            base.pop("template")
-    return _merge(base, own)
-
-
-def _merge(base: Any, own: Any) -> Any:
-    if not isinstance(base, dict) or not isinstance(own, dict):
-        return own
-    return {**base, **{key: _merge(base.get(key), value) for key, value in own.items()}}
 
 
 def _repositories(content: Mapping[str, Any], release: str, place: Location) -> tuple[Repository, ...]:

@@ -56,6 +56,39 @@ def test_ones_own_replaces_the_built_in(tmp_path: Path) -> None:
     assert catalog.find([own]).releases["debian-12"].title == "Mine"
 
 
+def test_a_built_in_distribution_with_single_values_changed(tmp_path: Path) -> None:
+    text = "inherits: debian\nreleases:\n  debian-12: {packages: [lab-tools]}\n"
+    found, before = catalog.find([directory(tmp_path, text, "debian")]).releases, catalog.find().releases
+    assert set(found) == set(before)
+    assert found["debian-12"].packages == (*before["debian-12"].packages, "lab-tools")
+    assert found["debian-12"].repositories == before["debian-12"].repositories
+    assert found["debian-13"] == before["debian-13"]
+
+
+def test_directories_in_front_of_each_other(tmp_path: Path) -> None:
+    for name, package in (("one", "first"), ("two", "second")):
+        (tmp_path / name).mkdir()
+        directory(tmp_path / name, f"inherits: debian\nvariables: {{{name}: {package}}}\n", "debian")
+    release = catalog.find([tmp_path / "one", tmp_path / "two"]).releases["debian-12"]
+    assert (release.variables["one"], release.variables["two"]) == ("first", "second")
+    assert release.variables["shell"] == "/bin/bash"
+
+
+@pytest.mark.parametrize(
+    ("owner", "changed", "same"),
+    [
+        ("rocky", {"rocky-9", "rocky-10"}, "almalinux-9"),
+        ("centos", {"centos-9", "rocky-9", "almalinux-9"}, "fedora-43"),
+    ],
+)
+def test_a_template_alone_is_that_of_its_distribution(tmp_path: Path, owner: str, changed: set[str], same: str) -> None:
+    (tmp_path / owner).mkdir()
+    (tmp_path / owner / "pipeline.yaml.j2").write_text("")
+    found, before = catalog.find([tmp_path]).releases, catalog.find().releases
+    assert {found[name].template for name in changed} == {f"{owner}/pipeline.yaml.j2"}
+    assert found[same].template == before[same].template
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -65,6 +98,10 @@ def test_ones_own_replaces_the_built_in(tmp_path: Path) -> None:
         (LAB + "colour: red\n", "unknown key `colour`"),
         (LAB.replace("inherits: debian\n", "inherits: nobody\n"), "there is no nobody/distro.yaml"),
         (LAB.replace("inherits: debian\n", "inherits: lab\n"), "inherits itself"),
+        (
+            LAB.replace("debian-12", "debian-1"),
+            "inherit debian-1: what is inherited has no such release",
+        ),
         (LAB.replace("inherits: debian-12, ", ""), "lacks the key `repositories`"),
     ],
 )

@@ -1,0 +1,107 @@
+"""`compose templates check`: every release and architecture rendered, before anyone builds with them."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from osbuild_compose.blueprint import load
+from osbuild_compose.blueprint.model import Format
+from osbuild_compose.cli.prepare import Workshop
+from osbuild_compose.cli.templates import here
+from osbuild_compose.compile import samples
+from osbuild_compose.distro import catalog
+from osbuild_compose.distro.inherit import FILE, TEMPLATE
+from osbuild_compose.document import schema
+from osbuild_compose.document.read import Document
+from osbuild_compose.errors import ComposeError, TemplateError, TemplatesError
+
+FORMATS = (Format.QCOW2, Format.TAR)  # templates tell disks and archives apart
+
+
+@dataclass
+class _Result:
+    """What came out for a release on an architecture."""
+
+    release: str
+    arch: str
+    pipelines: int = 0
+    refused: tuple[str, ...] = ()
+    errors: list[ComposeError] = field(default_factory=list)
+
+
+def check(directory: Path | None, blueprints: Sequence[Path], libdirs: Sequence[Path], as_json: bool) -> None:
+    """Say for each release that its template is right. Raises TemplateError(s) with all that is wrong."""
+    workshop = Workshop([directory] if directory else (), mirror=None, libdirs=libdirs)
+    unused = list(_unused(workshop)) if directory else []
+    own = workshop.blueprints(blueprints)
+    everything = _everything(workshop)
+    results = [
+        _try(workshop, release, arch, everything)
+        for release, about in sorted(workshop.catalog.releases.items())
+        for arch in about.architectures
+    ]
+    for blueprint in own:
+        for image_format in blueprint.formats:
+            workshop.image(blueprint, image_format)
+    errors = [*unused, *(error for result in results for error in result.errors)]
+    if as_json:
+        rows = [
+            {
+                "release": result.release,
+                "arch": result.arch,
+                "pipelines": result.pipelines,
+                "refused": list(result.refused),
+                "errors": [str(error) for error in result.errors],
+            }
+            for result in results
+        ]
+        print(json.dumps(rows, indent=2, sort_keys=True))
+    for result in results if not as_json else ():
+        if not result.errors:
+            refused = f", cannot do {', '.join(result.refused)}" if result.refused else ""
+            print(f"{result.release} {result.arch}: fine ({result.pipelines} pipelines{refused})", file=sys.stderr)
+    if errors:
+        # Releases share templates, and so mistakes.
+        raise TemplatesError(list({(str(error.location), error.brief): error for error in errors}.values()))
+
+
+def _everything(workshop: Workshop) -> Document:
+    """A blueprint with every key, right as far as that does not depend on the release."""
+    releases = workshop.catalog.releases
+    release = min(releases)
+    document = samples.everything(schema.load("blueprint"), release, min(releases[release].architectures))
+    return samples.fitting(document, lambda attempt: load.check(attempt, releases))
+
+
+def _try(workshop: Workshop, release: str, arch: str, everything: Document) -> _Result:
+    result = _Result(release, arch)
+    documents = [samples.smallest(release, arch), samples.on(everything, release, arch)]
+
+    def attempt(document: Document) -> None:
+        blueprint = load.check(document, workshop.catalog.releases)
+        for image_format in FORMATS:
+            workshop.image(blueprint, image_format)
+
+    try:
+        for document in documents:
+            fits = samples.fitting(document, attempt)
+            result.pipelines += len(FORMATS)
+        result.refused = tuple(key for key in documents[-1].data if key not in fits.data)
+    except TemplateError as error:
+        result.errors += error.each()
+    return result
+
+
+def _unused(workshop: Workshop) -> Iterator[TemplateError]:
+    """Templates in the user's directory that look like a distribution's and are none's."""
+    own = workshop.templates[0]
+    used = set(catalog.sources_in(workshop.catalog.directories).documents)
+    for path in sorted(own.glob(f"*/{TEMPLATE}")):
+        name = path.parent.name
+        if name not in used and name != "_base":
+            yield TemplateError(
+                f"{here(str(path.absolute()))} is used by no distribution",
+                hint=f"put a {FILE} beside it, or name the directory like the distribution it is for",
+            )

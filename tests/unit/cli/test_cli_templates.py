@@ -1,0 +1,139 @@
+"""compose templates list, show, eject and check; compose render --explain."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from osbuild_compose.blueprint.model import Format
+from osbuild_compose.cli.eject import eject
+from osbuild_compose.cli.prepare import Workshop
+from osbuild_compose.cli.templates import chain_of
+from osbuild_compose.compile import blocks
+from osbuild_compose.distro import catalog
+from tests.unit.cli.commands import REPO, compose, fine, wrong
+
+SAMPLE = REPO / "blueprints/debian-web-server.yaml"
+RELEASES = {"debian": "debian-12", "fedora": "fedora-43", "rocky": "rocky-9"}
+
+
+def pipeline(release: str, templates: Path | None = None) -> bytes:
+    """What the release's template makes of a blueprint with most keys."""
+    workshop = Workshop([templates] if templates else (), mirror="http://m.example")
+    workshop.settings = [f"distro={release}", "scripts=[a]"]
+    wanted = workshop.blueprints([SAMPLE])[0]
+    return workshop.image(wanted, Format.QCOW2).pipeline
+
+
+def test_list() -> None:
+    rows = {row["name"]: row for row in json.loads(fine("templates", "list", "--json"))}
+    assert set(rows) == {path.parent.name for path in (REPO / "templates").glob("*/distro.yaml")}
+    assert rows["rocky"]["template"] == "fedora/pipeline.yaml.j2"
+    assert "debian-12" in rows["debian"]["releases"]
+    assert "debian: debian-12, debian-13\n" in fine("templates", "list")
+
+
+def test_show_names_the_blocks_with_their_lines() -> None:
+    shown = json.loads(fine("templates", "show", "debian-12", "--json"))
+    assert [Path(file).parent.name for file in shown["templates"]] == ["debian", "_base"]
+    assert [Path(item["file"]).parent.name for item in shown["blocks"]["base"]] == ["debian", "_base"]
+    for items in shown["blocks"].values():
+        for item in items:
+            line = Path(item["file"]).read_text().split("\n")[item["line"] - 1]
+            assert item["text"].split("\n")[0] in line
+            assert item["text"].count("{% block") == item["text"].count("{% endblock")
+    assert "{% block hostnam" not in fine("templates", "show", "debian", "--block", "system")
+    wrong(compose("templates", "show", "debian", "--block", "sytem"), "did you mean `system`?")
+    wrong(compose("templates", "show", "debain"), "did you mean `debian`?")
+
+
+@pytest.mark.parametrize(("distro", "release"), RELEASES.items())
+def test_what_is_ejected_makes_the_same_pipelines(tmp_path: Path, distro: str, release: str) -> None:
+    eject(distro, tmp_path / "all", (), force=False)
+    assert (tmp_path / "all" / distro / "distro.yaml").is_file()
+    before = pipeline(release)
+    assert pipeline(release, tmp_path / "all") == before
+    names = list(blocks.in_order(chain_of(distro, ())[1]))
+    for block in names if distro != "rocky" else ["boot", "services"]:
+        eject(distro, tmp_path / block, [block], force=False)
+        assert (tmp_path / block / distro / "pipeline.yaml.j2").is_file()
+        assert pipeline(release, tmp_path / block) == before, block
+
+
+def test_eject_replaces_nothing_unasked(tmp_path: Path) -> None:
+    done = compose("templates", "eject", "rocky-9", "mine", "--block", "boot", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "mine/rocky/pipeline.yaml.j2\n")
+    assert "use it with: --templates mine" in done.stderr
+    file = tmp_path / "mine/rocky/pipeline.yaml.j2"
+    file.write_text("my work")
+    again = ("templates", "eject", "rocky", "mine", "--block", "boot")
+    wrong(compose(*again, cwd=tmp_path), "mine/rocky/pipeline.yaml.j2 is there already")
+    assert file.read_text() == "my work"
+    fine(*again, "--force", cwd=tmp_path)
+    assert "{% block boot %}" in file.read_text()
+    wrong(compose("templates", "eject", "rocky", "x", "--block", "bot", cwd=tmp_path), "did you mean `boot`?")
+    assert not (tmp_path / "x").exists()
+
+
+def test_check_of_the_built_in_templates() -> None:
+    rows = json.loads(fine("templates", "check", "--json"))
+    assert {row["release"] for row in rows} == set(catalog.find().releases)
+    for row in rows:
+        assert row["errors"] == []
+        assert row["pipelines"] == 4
+    assert [row["refused"] for row in rows if row["release"] == "fedora-43"] == [[]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{% block scripts %}\n{{ nothing }}\n{% endblock %}", "pipeline.yaml.j2:3:1: error: template: 'nothing' is"),
+        (
+            "{% block scripts %}\n{% if %}\n{% endblock %}",
+            "j2:3:1: error: template: Expected an expression",
+        ),
+        ("{% block scripts %}\n- name: a.b\n{% endblock %}", "pipeline.yaml.j2:3:1: error: there is no stage a.b"),
+        # A mistake that only shows when a key is there, and one that only shows for archives.
+        ("{% block scripts %}\n{% if blueprint.sysctl %}\n- x\n{% endif %}\n{% endblock %}", "j2:4:1: error: a stage"),
+        ("{% block scripts %}\n{{ image.root if not image.is_disk }}\n{% endblock %}", "has no attribute 'root'"),
+    ],
+)
+def test_check_finds_mistakes(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "rocky").mkdir()
+    (tmp_path / "rocky/pipeline.yaml.j2").write_text(f'{{% extends "fedora/pipeline.yaml.j2" %}}\n{text}\n')
+    done = compose("templates", "check", ".", cwd=tmp_path)
+    wrong(done, message)
+    assert "rocky-9 x86_64: fine" not in done.stderr
+    assert "fedora-43 x86_64: fine" in done.stderr
+
+
+def test_check_tells_templates_that_nothing_uses(tmp_path: Path) -> None:
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab/pipeline.yaml.j2").write_text("")
+    wrong(compose("templates", "check", tmp_path), "lab/pipeline.yaml.j2 is used by no distribution")
+
+
+def test_check_with_a_blueprint_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("name: a\ndistro: debian-12\nhostname: special\n")
+    (tmp_path / "debian").mkdir()
+    text = '{% extends "builtin/debian/pipeline.yaml.j2" %}\n{% block labels %}\n'
+    text += '{% if blueprint.hostname == "special" %}\n- name: no.such\n{% endif %}\n{% endblock %}\n'
+    (tmp_path / "debian/pipeline.yaml.j2").write_text(text)
+    assert compose("templates", "check", tmp_path).returncode == 0
+    wrong(compose("templates", "check", tmp_path, "--blueprint", tmp_path / "a.yaml"), "there is no stage no.such")
+
+
+def test_render_explain(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("name: a\ndistro: debian-12\nusers:\n  - name: me\n    uid: 1001\nhostname: h\n")
+    rows = json.loads(fine("render", "a.yaml", "--explain", "--json", cwd=tmp_path))
+    rendered = json.loads(fine("render", "a.yaml", cwd=tmp_path))
+    assert [row["name"] for row in rows[:-1]] == [stage["name"] for stage in rendered["stages"]]
+    users = next(row for row in rows if row["name"] == "org.osbuild.users")
+    lines = {value["key"]: value["line"] for value in users["blueprint"]}
+    assert {key: lines[key] for key in lines if key != "distro"} == {"users.0.name": 4, "users.0.uid": 5}
+    assert users["template"]["in"][0]["name"] == "accounts"
+    text = fine("render", "a.yaml", "--explain", cwd=tmp_path)
+    assert "(block accounts)\n" in text
+    assert "  blueprint  a.yaml:5  users.0.uid\n" in text
+    assert "org.osbuild.hostname\n" in text
+    assert "  blueprint  a.yaml:6  hostname\n" in text
