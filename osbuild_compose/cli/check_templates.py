@@ -42,10 +42,13 @@ def check(directory: Path | None, blueprints: Sequence[Path], libdirs: Sequence[
         for release, about in sorted(workshop.catalog.releases.items())
         for arch in about.architectures
     ]
+    errors: list[ComposeError] = [*unused, *(error for result in results for error in result.errors)]
     for blueprint in own:
         for image_format in blueprint.formats:
-            workshop.image(blueprint, image_format)
-    errors = [*unused, *(error for result in results for error in result.errors)]
+            try:
+                workshop.image(blueprint, image_format)
+            except ComposeError as error:
+                errors += error.each()
     if as_json:
         rows = [
             {
