@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 from stage_sandbox import EPOCH, Result, run_stage
 
-PACKAGES = ("chrony", "console-setup", "kbd", "locales", "openssh-server", "sudo", "systemd-sysv", "tzdata")
+PACKAGES = (
+    *("chrony", "console-setup", "firewalld", "kbd", "locales", "netbase", "openssh-server", "sudo"),
+    *("systemd-sysv", "tzdata"),
+)
 EPOCH_DAY = EPOCH // 86400
 
 Run = Callable[..., Result]
@@ -270,6 +273,18 @@ def test_a_keymap_is_made_for_the_boot(tree: Path, run: Run) -> None:
     assert 'XKBVARIANT="qwerty,"\n' in (tree / "etc/default/keyboard").read_text()
     run("org.osbuild.keymap", {"keymap": "de-latin1"})
     assert cached() == german
+
+
+def test_firewalld(run: Run) -> None:
+    zones = [{"name": "lab", "sources": ["192.0.2.0/24"]}, {"name": "drop", "sources": ["2001:db8::/32"]}]
+    options = {"ports": ["8080:tcp"], "enabled_services": ["http"], "disabled_services": ["dhcpv6-client"]}
+    run("org.osbuild.firewall", {**options, "zones": zones})
+    listing = "; ".join(f"firewall-offline-cmd {zone} --list-all" for zone in ("", "--zone=lab", "--zone=drop"))
+    told = run("org.osbuild.script", {"script": listing}).log
+    assert "services: ssh http\n" in told or "services: http ssh\n" in told
+    assert "ports: 8080/tcp\n" in told
+    assert "sources: 192.0.2.0/24\n" in told
+    assert "sources: 2001:db8::/32\n" in told
 
 
 def test_sudo_resolves_the_name(tree: Path, run: Run) -> None:

@@ -65,7 +65,7 @@ def test_samples_are_there_and_begin_with_their_schema() -> None:
 
 def test_order_keeps_the_cache() -> None:
     assert " ".join(names(compiled(blueprint(EVERYTHING)))) == (
-        "apt apt locale keymap timezone hostname groups users files fstab grub files systemd script script"
+        "apt apt locale keymap timezone hostname groups users chrony files fstab grub files systemd script script"
     )
 
 
@@ -146,10 +146,9 @@ def test_services_by_debians_names() -> None:
 
 
 def test_time_servers() -> None:
-    with_chrony = files(compiled(blueprint(EVERYTHING)))
-    assert with_chrony["/etc/chrony/sources.d/compose.sources"]["content"] == (
-        "server ntp.example iburst\nserver 192.0.2.1 iburst\n"
-    )
+    with_chrony = compiled(blueprint(EVERYTHING))
+    assert options(with_chrony, "org.osbuild.chrony") == [{"timeservers": ["ntp.example", "192.0.2.1"]}]
+    assert not [path for path in files(with_chrony) if "timesyncd" in path]
     plain = files(compiled(replace(MINIMAL, timeservers=("a", "b"))))
     assert plain["/etc/systemd/timesyncd.conf.d/50-compose.conf"]["content"] == "[Time]\nNTP=a b\n"
 

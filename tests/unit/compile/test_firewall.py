@@ -44,6 +44,8 @@ def test_firewalld(distro: str, package: str) -> None:
         }
     ]
     assert "/etc/nftables.conf" not in files(document)
+    if distro == "debian-12":
+        assert "netbase" in options(document, "org.osbuild-compose.apt")[1]["packages"]
 
 
 def test_nftables() -> None:

@@ -1,0 +1,159 @@
+"""Every key of a blueprint, built into a real Debian, seen with Debian's own programs."""
+
+import os
+import re
+from collections.abc import Iterator
+
+import pytest
+from blueprint_tree import KEYS, Tree, built, compression_of
+
+from osbuild_compose.blueprint import password
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to look into the tree with its own programs")
+
+
+@pytest.fixture(scope="session")
+def debian() -> Iterator[Tree]:
+    """The tree of keys/debian.yaml."""
+    with built(KEYS / "debian.yaml") as tree:
+        yield tree
+
+
+def test_accounts(debian: Tree) -> None:
+    assert debian.sh("id admin") == "uid=1500(admin) gid=1500(admin) groups=1500(admin),2000(ops)\n"
+    assert debian.sh("getent group ops") == "ops:x:2000:admin\n"
+    assert debian.sh("getent passwd clerk").endswith(":/home/clerk:/bin/sh\n")
+    hashed = password.hashed("correct horse", "every-key", "admin")
+    assert debian.sh("getent shadow admin").split(":")[1] == hashed
+    ages = debian.sh("chage -l admin")
+    assert re.search(r"Last password change\s*: password must be changed", ages)
+    assert re.search(r"Account expires\s*: Dec 31, 2030", ages)
+    assert debian.sh("ssh-keygen -l -f ~admin/.ssh/authorized_keys").endswith(" nobody (ED25519)\n")
+
+
+def test_sudo(debian: Tree) -> None:
+    assert "/etc/sudoers.d/admin: parsed OK\n/etc/sudoers.d/clerk: parsed OK\n" in debian.sh("visudo -c")
+    assert debian.sh("sudo -l -U admin 2>/dev/null").rstrip().endswith("(ALL : ALL) NOPASSWD: ALL")
+    assert debian.sh("sudo -l -U clerk 2>/dev/null").rstrip().endswith("(ALL : ALL) ALL")
+
+
+def test_name_time_and_language(debian: Tree) -> None:
+    assert debian.text("/etc/hostname") == "every.example.org\n"
+    assert debian.sh("date -d @0 +%Z") == "CET\n"
+    time_sources = debian.sh("chronyd -p -f /etc/chrony/chrony.conf | grep -E '^(server|pool|peer)'")
+    assert time_sources == "server ntp.example.org iburst\n"
+    assert {"cs_CZ.utf8", "en_US.utf8"} <= set(debian.sh("locale -a").split())
+    assert debian.sh(". /etc/default/locale; echo $LANG; LC_ALL=cs_CZ.UTF-8 date -d 2024-01-01 +%B") == (
+        "en_US.UTF-8\nledna\n"
+    )
+    assert debian.sh(". /etc/default/keyboard; echo $XKBLAYOUT") == "cz\n"
+
+
+def test_services(debian: Tree) -> None:
+    units = {
+        **{"app": "enabled", "ssh": "enabled", "nftables": "enabled", "tidy.timer": "enabled"},
+        **{"compose-first-boot-script-1": "enabled", "compose-first-boot-join": "enabled"},
+        **{"apt-daily.timer": "disabled", "apt-daily-upgrade.timer": "masked"},
+    }
+    states = debian.sh(f"systemctl is-enabled {' '.join(units)}; true").splitlines()
+    assert dict(zip(units, states, strict=True)) == units
+    assert (debian.root / "etc/systemd/system/default.target").readlink().name == "multi-user.target"
+
+
+def test_units(debian: Tree) -> None:
+    units = "app.service ssh.service tidy.timer tidy.service compose-first-boot-script-1.service"
+    assert debian.sh(f"systemd-analyze verify --man=no {units} compose-first-boot-join.service") == ""
+    broken = "cp /etc/systemd/system/app.service /run/bad.service; echo Exec=a >>/run/bad.service"
+    assert "Unknown key" in debian.sh(f"{broken}; systemd-analyze verify --man=no /run/bad.service; true")
+    shown = debian.sh("systemd-analyze cat-config systemd/system/app.service")
+    assert "ExecStart=/usr/bin/sleep infinity" in shown
+    assert "MemoryMax=1G" in shown
+    assert "RestartSec=7" in debian.sh("systemd-analyze cat-config systemd/system/ssh.service")
+
+
+def test_timers_and_cron(debian: Tree) -> None:
+    schedule = debian.sh("sed -n s/^OnCalendar=//p /etc/systemd/system/tidy.timer").strip()
+    assert "Mon *-*-* 03:00:00" in debian.sh(f"systemd-analyze calendar '{schedule}'")
+    # cron's syntax check is one for users' tables, which lack the column of the user.
+    assert debian.sh("sed 's/ clerk / /' /etc/cron.d/stamp | crontab -n -").startswith("The syntax of the crontab file")
+    assert "date +\\%s" in debian.text("/etc/cron.d/stamp")
+
+
+def test_firewall(debian: Tree) -> None:
+    rules = debian.sh("nft -f /etc/nftables.conf && nft list ruleset")
+    for rule in (
+        *("policy drop", "tcp dport 22 accept", "tcp dport 80 accept", "tcp dport 8080 accept"),
+        *("udp dport 6000-6010 accept", "ip saddr 192.0.2.0/24 accept", "ip6 saddr 2001:db8::/32 drop"),
+    ):
+        assert rule in rules
+    assert "dport 546" not in rules
+
+
+def test_kernel_parameters_and_modules(debian: Tree) -> None:
+    applied = debian.sh("sysctl --system --dry-run 2>&1").partition("/etc/sysctl.d/90-compose.conf")[2]
+    assert "\nnet.ipv4.ip_forward = 1\nkernel.core_pattern = |/bin/false\n" in applied
+    modules = debian.sh("modprobe --showconfig").splitlines()
+    assert {"blacklist pcspkr", "options loop max_loop=8"} <= set(modules)
+    assert debian.sh("cat /etc/modules-load.d/90-compose.conf | xargs -n1 modinfo -k $(ls /lib/modules) -n")
+
+
+def test_udev_and_tmpfiles(debian: Tree) -> None:
+    assert "Success: 1" in debian.sh("udevadm verify /etc/udev/rules.d/90-disk.rules")
+    assert debian.sh("systemd-tmpfiles --create 90-compose.conf; stat -c '%n %a %U:%G' /run/app /run/app/*") == (
+        "/run/app 750 admin:ops\n/run/app/ready 640 admin:ops\n"
+    )
+
+
+def test_ssh_server(debian: Tree) -> None:
+    shown = debian.sh("mkdir /run/sshd; ssh-keygen -q -t ed25519 -N '' -f /tmp/k; sshd -T -h /tmp/k").splitlines()
+    assert {
+        *("port 22", "port 2222", "passwordauthentication no", "kbdinteractiveauthentication no"),
+        *("permitrootlogin no", "clientaliveinterval 300", "clientalivecountmax 2", "maxauthtries 3"),
+        *("allowusers admin", "allowusers clerk", "allowgroups ops", "allowgroups clerk"),
+        *("x11forwarding no", "allowtcpforwarding no"),
+    } <= set(shown)
+
+
+def test_certificates(debian: Tree) -> None:
+    place = "/usr/local/share/ca-certificates/compose-1.crt"
+    assert debian.sh(f"openssl verify -CAfile /etc/ssl/certs/ca-certificates.crt {place}") == f"{place}: OK\n"
+    assert (debian.root / "etc/ssl/certs/compose-1.pem").is_symlink()
+
+
+def test_cloud_init_reads_its_configuration(debian: Tree) -> None:
+    read = "from cloudinit import util; c = util.read_conf_with_confd('/etc/cloud/cloud.cfg')"
+    shown = debian.sh(f'''python3 -c "{read}; print(c['datasource_list'], c['disable_root'], c['ssh_pwauth'])"''')
+    assert shown == "['NoCloud', 'None'] True False\n"
+
+
+def test_initramfs(debian: Tree) -> None:
+    assert "/nbd.ko" in debian.sh("lsinitramfs /boot/initrd.img-*")
+    (initramfs,) = (debian.root / "boot").glob("initrd.img-*")
+    assert compression_of(initramfs) == b"\xfd7zXZ\0"
+
+
+def test_files(debian: Tree) -> None:
+    assert debian.sh("cd /srv; stat -c '%n %a %U:%G' data data/*; cat link; readlink link") == (
+        "data 2770 admin:ops\ndata/beside 644 root:root\ndata/bytes 644 root:root\n"
+        "data/text 640 admin:ops\nhéllo\ndata/text\n"
+    )
+    assert (debian.root / "srv/data/bytes").read_bytes() == b"\xff\xff\x00"
+    assert debian.text("/srv/data/beside") == (KEYS / "app.service").read_text()
+
+
+def test_scripts(debian: Tree) -> None:
+    assert debian.text("/srv/who") == "root\n"
+    assert debian.text("/srv/perl").startswith("5.")
+    assert debian.sh("/usr/libexec/compose-first-boot/script-1; /usr/libexec/compose-first-boot/join") == "hello\n"
+
+
+def test_kernel_command_line(debian: Tree) -> None:
+    debian.sh("grub-script-check /boot/grub/grub.cfg")
+    assert re.search(r"linux .* console=ttyS0 quiet", debian.text("/boot/grub/grub.cfg"))
+
+
+def test_packages(debian: Tree) -> None:
+    installed = debian.sh("dpkg-query -W -f '${Package}\\n'").split()
+    assert {"procps", "sudo", "cron", "cloud-init", "tzdata"} <= set(installed)
+    assert "vim-tiny" not in installed
+    assert debian.sh("dpkg --audit") == ""
