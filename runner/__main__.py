@@ -12,8 +12,8 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from runner.build import Settings
-from runner.errors import Kind, RunnerError, input_error
-from runner.events import Broadcast, Listener, Monitor, Printer
+from runner.errors import Kind, RunnerError, input_error, interrupted
+from runner.events import Begun, Broadcast, Listener, Monitor, Printer
 from runner.manifest import v1
 from runner.session import Session
 from runner.sources.fetch import read_secrets
@@ -64,17 +64,20 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     os.umask(0o022)
     tell = _listener(args)
     started = time.monotonic()
-    session = Session(tell)
+    begun = Begun()
+    session = Session(Broadcast([tell, begun]))
     error = None
     try:
         _main(args, session)
     except RunnerError as raised:
         error = raised
     except KeyboardInterrupt:
-        error = RunnerError(Kind.INTERRUPTED, "interrupted", hint="what had finished is kept in the store")
+        error = interrupted()
     except OSError as raised:
         where = f"{raised.filename}: " if raised.filename else ""
         error = RunnerError(Kind.BUILD, f"{where}{raised.strerror or raised}")
+    if error and error.kind is Kind.INTERRUPTED and (names := begun.names()):
+        error.message = f"interrupted in {', '.join(names)}"
     _report(args, session, error, time.monotonic() - started)
     sys.stdout.flush()
     sys.exit(error.exit_code if error else 0)

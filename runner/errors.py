@@ -70,3 +70,8 @@ def environment_error(message: str, hint: str = "", details: list[str] | None = 
 def build_error(message: str, hint: str = "", details: list[str] | None = None) -> RunnerError:
     """Something failed while building."""
     return RunnerError(Kind.BUILD, message, details or [], hint)
+
+
+def interrupted() -> RunnerError:
+    """Somebody asked to stop."""
+    return RunnerError(Kind.INTERRUPTED, "interrupted", hint="what had finished is kept in the store")

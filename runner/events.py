@@ -75,6 +75,25 @@ class Printer:
         return f"\033[1m{text}\033[0m" if self._color else text
 
 
+class Begun:
+    """Remembers what has begun and not ended."""
+
+    def __init__(self) -> None:
+        """Nothing has begun."""
+        self._names: dict[str, str] = {}
+
+    def __call__(self, event: str, **fields: Any) -> None:
+        """Take one event."""
+        if event == "start":
+            self._names[fields["id"]] = fields["name"]
+        elif event == "end":
+            self._names.pop(fields["id"], None)
+
+    def names(self) -> list[str]:
+        """The names of the stages and assemblers that are at work, in the order in which they began."""
+        return list(self._names.values())
+
+
 class Broadcast:
     """Passes each event on to several listeners."""
 

@@ -5,7 +5,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 
-from runner.errors import Kind, RunnerError
+from runner.errors import interrupted
 
 
 class Stop:
@@ -27,7 +27,7 @@ class Stop:
     def check(self) -> None:
         """Raise RunnerError (interrupted) if stopping was asked for."""
         if self._asked:
-            raise RunnerError(Kind.INTERRUPTED, "interrupted", hint="what had finished is kept in the store")
+            raise interrupted()
 
     @contextlib.contextmanager
     def watching(self, process: subprocess.Popen[bytes]) -> Iterator[None]:

@@ -71,7 +71,8 @@ def build(
         if last.result and last.result.success and code == ExitCode.DONE:
             return last.result, None
         if code == ExitCode.INTERRUPTED or stopped:
-            raise Interrupted("interrupted", hint=last.failures[-1].hint if last.failures else "")
+            told = last.failures[-1] if last.failures else None
+            raise Interrupted(told.message if told else "interrupted", hint=told.hint if told else "")
         if last.failures:
             error = _errors(last, again)
             if last.result and last.result.files:  # some of the pipelines came to their end

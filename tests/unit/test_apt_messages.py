@@ -1,9 +1,10 @@
 """The apt stage's configuration and messages, without apt."""
 
 import base64
+from pathlib import Path
 
 import pytest
-from stagelib.apt import config, dpkg, keys, lists, options, standins, treedpkg
+from stagelib.apt import config, downloads, dpkg, keys, lists, options, resolve, standins, treedpkg
 from stagelib.stage import StageError
 
 REPOSITORY = {"url": "http://mirror/debian", "suites": ["bookworm"], "components": ["main"], "keys": ["k"]}
@@ -107,6 +108,21 @@ def test_an_archive_that_dpkg_refuses_is_named_as_its_package() -> None:
 def test_the_trees_dpkg_uses_its_own_database(database: list[str]) -> None:
     arguments = ["--force-unsafe-io", *database, "--status-fd", "11", "--unpack", "--recursive", "/tmp/x"]
     assert treedpkg.own_database(arguments) == [arguments[0], *arguments[1 + len(database) :]]
+
+
+def test_packages_that_do_not_fit_are_not_begun(tmp_path: Path) -> None:
+    archive = resolve.Archive("http://mirror/a.deb", "a_1_all.deb", 10**18, "0" * 64)
+    with pytest.raises(StageError, match=r"1000000000000 MB of packages .* MB are free"):
+        downloads.fetch(config.Apt(str(tmp_path), str(tmp_path)), [archive], str(tmp_path))
+    assert "no space left" in str(
+        downloads.failure("E: Error writing to file - write (28: No space left on device)", 1)
+    )
+
+
+def test_a_download_that_begins_again_while_it_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("12345")
+    (tmp_path / "gone").symlink_to("nowhere")  # as it looks between being listed and being measured
+    assert downloads.arrived(str(tmp_path)) == 5
 
 
 def test_a_full_disk_is_told_as_such() -> None:

@@ -2,11 +2,13 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from stagelib import api
@@ -16,6 +18,7 @@ from stagelib.apt.resolve import Archive
 from stagelib.stage import StageError
 
 BATCH = 500  # archives per apt-helper: an argument list may have 2 MiB
+NO_SPACE = "free some space there, or give another store with --store"
 POLL = 0.2  # seconds between two looks at how much has arrived
 
 
@@ -41,8 +44,8 @@ def fetch(apt: Apt, archives: Sequence[Archive], downloads: str) -> Downloaded:
     for start in range(0, len(missing), BATCH):
         _download(apt, missing[start : start + BATCH], cache)
     total = sum(one.size for one in archives)
-    arrived = sum(one.size for one in missing)
-    print(f"{len(archives)} packages, {total / 1e6:.1f} MB, of which {arrived / 1e6:.1f} MB downloaded", flush=True)
+    fetched = sum(one.size for one in missing)
+    print(f"{len(archives)} packages, {total / 1e6:.1f} MB, of which {fetched / 1e6:.1f} MB downloaded", flush=True)
     return Downloaded(cache, archives)
 
 
@@ -59,6 +62,9 @@ def _verified(cache: str, archive: Archive) -> bool:
 
 def _download(apt: Apt, archives: Sequence[Archive], cache: str) -> None:
     total = sum(one.size for one in archives)
+    if (free := shutil.disk_usage(cache).free) < total:
+        what = f"{total / 1e6:.0f} MB of packages are to be downloaded, and {free / 1e6:.0f} MB are free"
+        raise StageError(f"{what} where downloads are kept", NO_SPACE)
     with scratch.directory(os.path.dirname(cache)) as new:
         argv = ["/usr/lib/apt/apt-helper", "-q", "download-file"]
         for one in archives:
@@ -67,26 +73,36 @@ def _download(apt: Apt, archives: Sequence[Archive], cache: str) -> None:
             helper = subprocess.Popen(argv, env=apt.environment(), stdout=log, stderr=subprocess.STDOUT)
             while helper.poll() is None:
                 time.sleep(POLL)
-                api.progress(min(total, sum(entry.stat().st_size for entry in os.scandir(new))), total)
+                api.progress(min(total, arrived(new)), total)
             log.seek(0)
             output = log.read()
         if helper.returncode != 0:
-            raise _failure(output, archives)
+            print(output, end="", flush=True)
+            raise failure(output, len(archives))
         for one in archives:
             if sha256(f"{new}/{one.sha256}") != one.sha256:
                 raise StageError(f"{one} is not what the signed index says", "try again later, or another mirror")
             os.replace(f"{new}/{one.sha256}", f"{cache}/{one.sha256}")
 
 
-def _failure(output: str, archives: Sequence[Archive]) -> StageError:
-    print(output, end="", flush=True)
+def arrived(directory: str) -> int:
+    """The bytes in the directory's files. apt may take one away meanwhile, to begin it again."""
+    size = 0
+    for entry in os.scandir(directory):
+        with suppress(FileNotFoundError):
+            size += entry.stat().st_size
+    return size
+
+
+def failure(output: str, count: int) -> StageError:
+    """Why `count` packages could not be had, from the output of apt-helper."""
     errors = [line[3:] for line in output.splitlines() if line.startswith("E: ")]
     hint = "the mirror may be changing or out of reach: try again"
     if "Hash Sum mismatch" in output or "unexpected size" in output:
         hint = "the mirror's packages are not those of its signed index: try again later, or another mirror"
     if "No space left" in output:
-        hint = "free some disk space"
-    return StageError(f"cannot download {len(archives)} packages: {'; '.join(errors)}", hint)
+        return StageError("no space left where downloads are kept", NO_SPACE)
+    return StageError(f"cannot download {count} packages: {'; '.join(errors)}", hint)
 
 
 def sha256(path: str) -> str:
