@@ -5,6 +5,11 @@ from enum import StrEnum
 from typing import Any, TextIO
 
 
+def printable(text: str) -> str:
+    """The text without what would move a terminal's cursor or change its colours: it may come from anybody."""
+    return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 class Kind(StrEnum):
     """Whose fault it is; decides the exit code."""
 
@@ -47,9 +52,9 @@ class RunnerError(Exception):
 
     def print(self, out: TextIO) -> None:
         """Write it for a person: what and where, details, how to go on."""
-        print(f"error: {self.message}", file=out)
+        print(f"error: {printable(self.message)}", file=out)
         for line in self.details:
-            print(f"  {line}", file=out)
+            print(f"  {printable(line)}", file=out)
         if self.hint:
             print(f"hint: {self.hint}", file=out)
         if self.command:

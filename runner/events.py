@@ -9,6 +9,8 @@ import threading
 from collections.abc import Sequence
 from typing import Any, Protocol, TextIO
 
+from runner.errors import printable
+
 
 class Listener(Protocol):
     """Takes events as they happen; called from any thread."""
@@ -59,7 +61,7 @@ class Printer:
             case "start":
                 return self._bold(f"{fields['name']}: {fields['id']}")
             case "log":
-                return f"  {fields['line']}"
+                return f"  {printable(fields['line'])}"
             case "note":
                 return f"note: {fields['message']}"
             case "end" if fields["state"] == "cached":

@@ -227,9 +227,10 @@ def _tell_how_to_rerun(error: RunnerError, manifest: Manifest, settings: Setting
     text = json.dumps(describe_manifest(manifest, ids=False), indent=2, sort_keys=True)
     error.manifest = str(store.keep_failed(text.encode()))
     python = "python3" if sys.prefix == sys.base_prefix else sys.executable
-    libdirs = [word for path in settings.libdirs for word in ("--libdir", str(path.absolute()))]
-    argv = [python, "-m", "runner", "--store", str(store.root), *libdirs, "--debug-shell", error.manifest]
-    error.command = shlex.join(argv)
+    argv = [python, "-m", "runner", "--store", str(store.root)]
+    argv += [word for path in settings.libdirs for word in ("--libdir", str(path.absolute()))]
+    argv += ["--scratch", str(settings.scratch)] if settings.scratch else []
+    error.command = shlex.join([*argv, "--debug-shell", error.manifest])
 
 
 def _copy_tree(tree: Path, target: Path) -> Path:

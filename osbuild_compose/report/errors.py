@@ -4,7 +4,7 @@ import unicodedata
 from typing import Any, TextIO
 
 from osbuild_compose.errors import ComposeError, Location
-from osbuild_compose.report.style import Style
+from osbuild_compose.report.style import Style, printable
 
 MAX_TEXT = 160  # columns of a source line that are shown
 
@@ -22,14 +22,14 @@ def show(error: ComposeError, out: TextIO) -> None:
 def text(error: ComposeError, style: Style) -> str:
     """The error in lines: place and message, the line it is in with a caret below, details, hint."""
     place = f"{error.location}: " if error.location else ""
-    lines = [f"{style.bold(place)}{style.red('error:')} {_printable(error.brief)}"]
+    lines = [f"{style.bold(place)}{style.red('error:')} {printable(error.brief)}"]
     if error.location and error.location.text.strip():
         lines += _source(error.location, style)
-    lines += [f"    {_printable(line)}" for line in error.details]
+    lines += [f"    {printable(line)}" for line in error.details]
     if error.hint:
-        lines.append(f"  {style.cyan('hint:')} {_printable(error.hint)}")
+        lines.append(f"  {style.cyan('hint:')} {printable(error.hint)}")
     if error.reference:
-        lines.append(f"  {style.cyan('see:')} {_printable(error.reference)}")
+        lines.append(f"  {style.cyan('see:')} {printable(error.reference)}")
     return "\n".join(lines) + "\n"
 
 
@@ -57,7 +57,7 @@ def _source(location: Location, style: Style) -> list[str]:
     before = location.column - 1 - start
     indent = "".join("\t" if character == "\t" else " " * _width(character) for character in shown[:before])
     marks = "^" * max(1, sum(map(_width, shown[before : before + location.length])))
-    return [f"    {_printable(shown)}", f"    {indent}{style.red(marks)}"]
+    return [f"    {printable(shown)}", f"    {indent}{style.red(marks)}"]
 
 
 def _width(character: str) -> int:
@@ -65,8 +65,3 @@ def _width(character: str) -> int:
     if unicodedata.combining(character):
         return 0
     return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
-
-
-def _printable(text: str) -> str:
-    """The text without what would move a terminal's cursor or change its colours."""
-    return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text)

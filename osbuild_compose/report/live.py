@@ -10,6 +10,7 @@ from rich.text import Text
 
 from osbuild_compose.report.events import End, Event, Log, Note, Progress, Start, State
 from osbuild_compose.report.progress import Counter, clock, done_of, duration, ended
+from osbuild_compose.report.style import printable
 
 _STYLES = {State.CACHED: "dim", State.DONE: "", State.FAILED: "bold red"}
 
@@ -32,7 +33,7 @@ class Live:
         self._running.see(event)
         match event:
             case Log() if self._verbose:
-                self._print(f"  {event.line}", "dim")
+                self._print(f"  {printable(event.line)}", "dim")
             case End():
                 self._print(f"{self._count.of(event.id)} {ended(event)}", _STYLES[event.state])
             case Note():
@@ -72,7 +73,7 @@ class _Running:
             case Progress() if event.id in self._steps:
                 self._steps[event.id].progress = done_of(event)
             case Log() if event.id in self._steps:
-                self._steps[event.id].said = event.line.strip()
+                self._steps[event.id].said = printable(event.line.strip())
             case End():
                 self._steps.pop(event.id, None)
 

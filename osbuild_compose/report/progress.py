@@ -5,7 +5,7 @@ from typing import Protocol, TextIO
 
 from osbuild_compose.report import style
 from osbuild_compose.report.events import End, Event, Log, Note, Plan, Progress, Start, State
-from osbuild_compose.report.style import Style
+from osbuild_compose.report.style import Style, printable
 
 
 class Display(Protocol):
@@ -44,7 +44,7 @@ class Lines:
             case Start():
                 self._line(f"{self._count.of(event.id)} {event.name} ...")
             case Log() if self._verbose:
-                self._line(f"  | {event.line}")
+                self._line(f"  | {printable(event.line)}")
             case End():
                 self._line(f"{self._count.of(event.id)} {ended(event)}")
             case Note():

@@ -37,6 +37,11 @@ class Style:
         return f"\033[{code}m{text}\033[0m" if self.color and text else text
 
 
+def printable(text: str) -> str:
+    """The text without what would move a terminal's cursor or change its colours: it may come from anybody."""
+    return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def is_terminal(out: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
     """Whether a person sees `out` as it is written: a terminal that can do more than print lines, and no CI job."""
     return out.isatty() and environ.get("TERM", "dumb") != "dumb" and not environ.get("CI")

@@ -16,6 +16,7 @@ from runner.stop import Stop
 
 CHUNK = 1 << 16
 MAX_LINE = 1 << 16
+MAX_UNIT = 20  # characters
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,18 @@ def _memory_file(stack: contextlib.ExitStack, data: bytes) -> int:
     return fd
 
 
+def _progress(line: bytes) -> dict[str, Any] | None:
+    """A program's report of how far it is; None for anything else that it may have written."""
+    try:
+        report = json.loads(line)
+        done, total, unit = report["done"], report["total"], report["unit"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    if type(done) is not int or type(total) is not int or not isinstance(unit, str) or len(unit) > MAX_UNIT:
+        return None
+    return {"done": done, "total": total, "unit": unit}
+
+
 def _follow(
     process: subprocess.Popen[bytes],
     progress: int,
@@ -112,10 +125,9 @@ def _follow(
         on_line(text)
 
     def reported(line: bytes) -> None:
-        with contextlib.suppress(ValueError):
-            report = json.loads(line)
-            if isinstance(report, dict):
-                on_progress({key: report[key] for key in ("done", "total", "unit") if key in report})
+        report = _progress(line)
+        if report:
+            on_progress(report)
 
     takers = {process.stdout.fileno(): told, progress: reported}
     pending = dict.fromkeys(takers, b"")

@@ -91,14 +91,17 @@ class Fetcher:
         if not remote:
             return
         self._tell("start", id="sources", name="sources")
+        started = time.monotonic()
         failures = self._download(remote)
+        state = "failed" if failures else "done"
+        why = "could not be fetched" if failures else ""
+        self._tell("end", id="sources", name="sources", state=state, seconds=time.monotonic() - started, why=why)
         if failures and not self._closed:
             raise build_error(
                 f"{len(failures)} of {len(remote)} source files could not be fetched",
                 details=[f"{source.url}: {why}" for source, why in failures][:10],
                 hint="what has come so far is kept; run it again to go on",
             )
-        self._tell("end", id="sources", name="sources", state="done", seconds=0.0)
 
     def _is_there(self, source: Source) -> bool:
         path = self.path(source)
