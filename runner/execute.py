@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.archiver import Archiver
-from runner.errors import RunnerError
+from runner.errors import RunnerError, environment_error
 from runner.events import Listener
 from runner.manifest.model import What
 from runner.plan import Act, Action, Line, Step
@@ -19,11 +19,13 @@ from runner.sandbox.buildroot import BuildRoot, prepare
 from runner.sources.fetch import Fetcher
 from runner.sources.model import Source
 from runner.stop import Stop
-from runner.store import files
+from runner.store import devices, files
+from runner.store.layer import walk
 from runner.store.scratch import Scratch
 from runner.store.store import Store
 from runner.tree import Trees
 
+MAX_DEVICES = 5  # that are named in an error
 TAIL = 20  # lines of a failed stage's log that are shown again at the end
 
 
@@ -167,12 +169,26 @@ class Executor:
             output.mkdir()
             started = time.monotonic()
             with self._trees.reading(stack) as tree, self._view(step, tree, output) as view:
+                self._refuse_stand_ins(stack, tree)
                 self._execute(step, root, view, {"tree": bwrap.TREE, "output_dir": bwrap.OUTPUT})
             self._store.add_output(step, output)
             seconds = time.monotonic() - started
             self._tell("end", id=step.stage.id, name=step.stage.name, state="done", seconds=seconds)
         finally:
             files.remove_tree(made)
+
+    def _refuse_stand_ins(self, stack: Sequence[str], tree: Path) -> None:
+        """Raise RunnerError (environment) if an image of this tree would have files in place of device nodes."""
+        infos = map(self._store.layer, stack)
+        if devices.can_be_made(self._store.tmp) or not any(info and info.devices for info in infos):
+            return
+        found = devices.find(tree, (path for path, _ in walk(tree)), stand_ins=True)
+        if found:
+            names = ", ".join(os.fsdecode(device.path) for device in found[:MAX_DEVICES])
+            raise environment_error(
+                f"the tree has device nodes that only root can put into an image: {names}",
+                hint="build as root, or remove them in a stage; /dev is filled anew whenever a system starts",
+            )
 
     @contextlib.contextmanager
     def _view(self, step: Step, tree: Path, output: Path | None = None) -> Iterator[bwrap.View]:

@@ -7,15 +7,18 @@ an archive means the same to every reader, and to root and ordinary users (whose
 
 import hashlib
 import os
+import signal
 import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from runner.errors import build_error
+from runner.store import devices
+from runner.store.devices import Device
 
 CHUNK = 1 << 20
 CLOCK_REALTIME_COARSE = 5  # of linux/time.h; the module time does not name it
@@ -112,13 +115,16 @@ def _is_opaque(path: bytes) -> bool:
     return False
 
 
-def pack(directory: Path, contents: Survey, target: Path) -> Archive:
+def pack(directory: Path, contents: Survey, target: Path, found: Sequence[Device] = ()) -> Archive:
     """Write the listed entries of a directory as a layer archive to `target`, which does not exist yet.
 
+    `found` are the device nodes among them; files that stand for some become device nodes.
     Raises RunnerError (build) when tar or zstd fails, for instance since the disk is full.
     """
     # The root itself goes in as well: a stage may change its mode.
-    names = b"".join(name + b"\0" for name in (b".", *contents.entries))
+    top = os.fsencode(directory)
+    stand_ins = {one.path: one for one in found if os.path.isfile(os.path.join(top, one.path))}
+    names = b"".join(name + b"\0" for name in (b".", *contents.entries) if name not in stand_ins)
     # OCI has no mark for a name that fills a directory entry; our own readers go by the layer's metadata anyway.
     marks = [_mark(path) for path in contents.whiteouts if len(os.path.basename(path)) <= MAX_NAME - len(WHITEOUT)]
     marks += [os.path.join(path, OPAQUE.encode()) for path in contents.opaques]
@@ -137,6 +143,9 @@ def pack(directory: Path, contents: Survey, target: Path) -> Archive:
         argv += [f"--directory={directory}", f"--files-from={work}/names"]
         if marks:
             argv += [f"--directory={work}/tree", f"--files-from={work}/marks"]
+        if stand_ins:
+            (Path(work) / "devices").write_bytes(devices.tar_headers(stand_ins.values()))
+            argv = ["sh", "-c", 'cat "$0" && exec "$@"', f"{work}/devices", *argv]
         return _compress(argv, target)
 
 
@@ -172,6 +181,7 @@ def unpack(
     expected: Archive,
     target: Path,
     *,
+    found: Sequence[Device],
     whiteouts: tuple[bytes, ...],
     opaques: tuple[bytes, ...],
     opaque_xattr: str,
@@ -182,7 +192,7 @@ def unpack(
     bytes are not those that were written; what is in `target` is then of no use.
     """
     target.mkdir(mode=0o755)
-    extract(archive, key, expected, target)
+    extract(archive, key, expected, target, found)
     top = os.fsencode(target)
     for path in whiteouts:
         place = os.path.join(top, path)
@@ -201,13 +211,17 @@ class CorruptLayerError(Exception):
         self.key = key
 
 
-def extract(archive: Path, key: str, expected: Archive, target: Path) -> None:
+def extract(archive: Path, key: str, expected: Archive, target: Path, found: Sequence[Device] = ()) -> None:
     """Put the entries of the archive of the layer `key` into a directory, replacing files; whiteouts are left out.
 
+    `found` are its device nodes: files stand for them where none can be made.
     Raises CorruptLayerError as soon as the bytes are known not to be those that were written.
     """
-    argv = ["tar", "--extract", "--preserve-permissions", "--same-owner", "--numeric-owner", "--xattrs"]
-    argv += ["--xattrs-include=*", "--acls", "--delay-directory-restore", f"--exclude={WHITEOUT}*"]
+    argv: list[str | bytes] = ["tar", "--extract", "--preserve-permissions", "--same-owner", "--numeric-owner"]
+    argv += ["--xattrs", "--xattrs-include=*", "--acls", "--delay-directory-restore", f"--exclude={WHITEOUT}*"]
+    stand_ins = () if not found or devices.can_be_made(target.parent) else found
+    if stand_ins:
+        argv += ["--anchored", "--no-wildcards", *(b"--exclude=" + device.path for device in stand_ins)]
     argv += [f"--directory={target}", "--file=-"]
     digest = hashlib.sha256()
     try:
@@ -239,6 +253,8 @@ def extract(archive: Path, key: str, expected: Archive, target: Path) -> None:
             extractor.kill()
             raise CorruptLayerError(key)
         _finish(("tar", extractor), ("zstd", expander))
+    for device in stand_ins:
+        devices.put_stand_in(target, device)
 
 
 def _finish(*processes: tuple[str, subprocess.Popen[bytes]]) -> None:
@@ -248,9 +264,13 @@ def _finish(*processes: tuple[str, subprocess.Popen[bytes]]) -> None:
     for name, process in processes:
         assert process.stderr
         text = process.stderr.read().decode(errors="replace").strip()
-        failed |= process.wait() != 0
-        if text:
-            told += [f"{name}: {line}" for line in text.splitlines()]
+        status = process.wait()
+        if status == -signal.SIGPIPE:
+            continue  # the next one has failed, or has seen the archive's end and left some padding
+        failed |= status != 0
+        if status and not text:
+            text = f"ended with status {status}"
+        told += [f"{name}: {line}" for line in text.splitlines()]
     if failed:
         full = any("No space left" in line for line in told)
         raise build_error(

@@ -85,6 +85,7 @@ class Scratch:
                     key,
                     info.archive,
                     work / "layer",
+                    found=info.devices,
                     whiteouts=info.whiteouts,
                     opaques=info.opaques,
                     opaque_xattr=opaque_xattr,

@@ -26,7 +26,8 @@ from typing import Any
 from runner.errors import build_error, environment_error
 from runner.manifest.model import Pipeline
 from runner.plan import Step, StoreState
-from runner.store import cache, files
+from runner.store import cache, devices, files
+from runner.store.devices import Device
 from runner.store.history import History
 from runner.store.layer import Archive, Survey, pack
 
@@ -49,13 +50,14 @@ class LayerInfo:
     opaques: tuple[bytes, ...]
     tree_size: int
     seconds: float
+    devices: tuple[Device, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """JSON form; paths that are not UTF-8 survive by surrogate escapes."""
         shown = asdict(self)
         for name in ("whiteouts", "opaques"):
             shown[name] = [os.fsdecode(path) for path in getattr(self, name)]
-        return shown
+        return {**shown, "devices": [device.to_json() for device in self.devices]}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> "LayerInfo":
@@ -64,6 +66,7 @@ class LayerInfo:
         fields["archive"] = Archive(**data["archive"]) if data["archive"] else None
         for name in ("whiteouts", "opaques"):
             fields[name] = tuple(os.fsencode(path) for path in data[name])
+        fields["devices"] = tuple(map(Device.from_json, data.get("devices", ())))
         return LayerInfo(**fields)
 
 
@@ -138,8 +141,9 @@ class Store:
         work = self.scratch()
         try:
             archive = None
+            found = devices.find(directory, contents.entries, stand_ins=not devices.can_be_made(self.tmp))
             if not contents.empty:
-                archive = pack(directory, contents, work / "layer")
+                archive = pack(directory, contents, work / "layer", found)
                 (work / "layer").replace(self.archive_path(step.key))
             info = LayerInfo(
                 key=step.key,
@@ -151,6 +155,7 @@ class Store:
                 opaques=contents.opaques,
                 tree_size=contents.size,
                 seconds=seconds,
+                devices=found,
             )
             files.write_atomic(self.layers / f"{step.key}.json", json.dumps(info.to_json(), sort_keys=True).encode())
             files.write_atomic(self.refs / step.stage.id, step.key.encode())

@@ -121,7 +121,7 @@ def _apply(info: LayerInfo, archive: Path, tree: Path, room: Path) -> None:
     if info.archive:
         remove_tree(room)
         room.mkdir(mode=0o755)
-        extract(archive, info.key, info.archive, room)
+        extract(archive, info.key, info.archive, room, info.devices)
         _merge(os.fsencode(room), os.fsencode(tree))
         remove_tree(room)
 

@@ -84,7 +84,7 @@ def prepare(bench: Bench) -> None:
 
 
 def listing(ran: Ran) -> dict[str, Any]:
-    assert ran.returncode == 0, ran.result
+    assert ran.returncode == 0, ran.result.get("error")
     return dict(json.loads(ran.output()))
 
 
@@ -127,6 +127,70 @@ def test_layers_serve_other_kinds_of_trees_and_accounts(scratch_room: Path, inst
                 ran = bench.run("nasty", "replace", ("list", {"as": reader}))
                 assert [s["cached"] for s in ran.result["stages"]] == [True, True, False]
                 assert listing(ran) == expected
+
+
+# Changes one device node, renames one and removes one, whatever stands for them.
+TOUCH = r"""
+import json, os, sys
+tree = json.load(sys.stdin)["tree"].encode()
+os.chown(tree + b"/null", 7, 8); os.rename(tree + b"/disk", tree + b"/new\nname \xff"); os.unlink(tree + b"/gone")
+"""
+DEVICES = r"""
+import json, os, sys
+tree = json.load(sys.stdin)["tree"].encode()
+for name, mode, numbers in ((b"null", 0o20666, (1, 3)), (b"disk", 0o60660, (8, 1)), (b"gone", 0o20600, (4, 64))):
+    os.mknod(tree + b"/" + name, mode, os.makedev(*numbers)); os.chmod(tree + b"/" + name, mode & 0o7777)
+    os.utime(tree + b"/" + name, ns=(1, 1234567890123456789))
+"""
+
+
+@pytest.mark.parametrize("overlay", [True, False])
+def test_device_nodes_of_root_pass_through_the_hands_of_an_ordinary_user(
+    scratch_room: Path, installed: Path, overlay: bool
+) -> None:
+    root, user = (make_account(kind, scratch_room, installed) for kind in ("root", "user"))
+    place = scratch_room / f"devices-{overlay}"
+    place.mkdir()
+    made = Bench(root, own(root, place / "root"), overlay)
+    prepare(made)
+    made.program("devices", DEVICES, capabilities=["CAP_MKNOD"])
+    made.program("touch", TOUCH)
+    made.program("total", "import os", kind="assemblers")
+    fresh = listing(made.run("devices", "list"))
+    assert fresh["null"]["device"] == os.makedev(1, 3)
+
+    there = hand_over(made, user, place / "user")
+    seen = listing(there.run("devices", ("list", {"as": "user"})))
+    for name in ("null", "disk", "gone"):
+        stand_in = seen[name]
+        assert stand_in["size"] == 0
+        assert stand_in["mode"] == oct(0o100000 | int(fresh[name]["mode"], 8) & 0o7777)
+        assert [stand_in[key] for key in ("owner", "mtime")] == [fresh[name][key] for key in ("owner", "mtime")]
+    assert there.run("devices", "touch").returncode == 0
+    refused = there.run("devices", "touch", assembler="total")
+    assert refused.returncode == 2
+    assert "device nodes that only root can put into an image: new" in refused.result["error"]["message"]
+    remove(there.scratch)  # the layers come from their archives again
+    assert listing(there.run("devices", "touch", ("list", {"n": 1})))["null"]["owner"] == [7, 8]
+
+    back = hand_over(there, root, place / "back")
+    ran = back.run("devices", "touch", ("list", {"as": "root"}))
+    assert ran.returncode == 0, ran.result["error"]
+    assert [stage["cached"] for stage in ran.result["stages"]] == [True, True, False]
+    last = listing(ran)
+    assert last["null"] == {**fresh["null"], "owner": [7, 8]}
+    odd = os.fsdecode(b"new\nname \xff")
+    assert last[odd] == {**fresh["disk"], "same as": odd}
+    assert "gone" not in last
+
+
+def hand_over(bench: Bench, account: Account, place: Path) -> Bench:
+    """The store and the programs for another account, in a new place of its own."""
+    there = Bench(account, own(account, place), bench.overlay)
+    shutil.copytree(bench.store, there.store)
+    shutil.copytree(bench.place / "lib", place / "lib")
+    subprocess.run(["chown", "-R", account.name, place], check=True)
+    return there
 
 
 def own(account: Account, directory: Path) -> Path:
