@@ -14,6 +14,22 @@ class Role(StrEnum):
     OTHER = "other"
 
 
+class Use(StrEnum):
+    """Where a blueprint's repository is used: to build, by the image's own package manager, or both."""
+
+    BOTH = "both"
+    BUILD = "build"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True)
+class KeyAddress:
+    """A public key to fetch. fingerprint is in upper-case hexadecimal digits without spaces."""
+
+    url: str
+    fingerprint: str
+
+
 @dataclass(frozen=True)
 class DebRepository:
     """A repository of the Debian kind. keys are armoured texts; empty in a blueprint means the distribution's own.
@@ -27,6 +43,8 @@ class DebRepository:
     keys: tuple[str, ...] = ()
     check_valid_until: bool = True
     role: Role = Role.OTHER
+    key_addresses: tuple[KeyAddress, ...] = ()  # of keys that are not fetched yet
+    use: Use = Use.BOTH
 
 
 @dataclass(frozen=True)
@@ -48,6 +66,8 @@ class RpmRepository:
     checksum: str | None = None
     priority: int | None = None
     path: str | None = None
+    key_addresses: tuple[KeyAddress, ...] = ()  # of keys that are not fetched yet
+    use: Use = Use.BOTH
 
 
 Repository = DebRepository | RpmRepository

@@ -9,7 +9,7 @@ from osbuild_compose.blueprint import certificate, model, password, settings, si
 from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.blueprint.path import normal
 from osbuild_compose.document.read import Document
-from osbuild_compose.repository import ARMOUR, DebRepository, Repository, RpmRepository
+from osbuild_compose.repository import ARMOUR, DebRepository, KeyAddress, Repository, RpmRepository, Use
 
 _EPOCH = date(1970, 1, 1)
 _SIMPLE = ("name", "distro", "description", "version", "arch", "hostname", "timezone", "locale", "keyboard")
@@ -129,10 +129,18 @@ def _repositories(items: list[Any], beside: Beside) -> model.Repositories:
     for item in items:
         if isinstance(item, str):
             continue
-        keys = (key if ARMOUR in key else beside.read(key).decode(errors="replace") for key in item.get("keys", ()))
-        fields = {**_tuples(item), "keys": tuple(keys)}
+        keys = item.get("keys", ())
+        named = [key for key in keys if isinstance(key, str)]
+        texts = (key if ARMOUR in key else beside.read(key).decode(errors="replace") for key in named)
+        addresses = (KeyAddress(key["url"], _digits(key["fingerprint"])) for key in keys if isinstance(key, dict))
+        fields = {**_tuples(item), "keys": tuple(texts), "key_addresses": tuple(addresses)}
+        fields["use"] = Use(item.get("use", "both"))
         own.append(RpmRepository(**fields) if "id" in fields else DebRepository(**fields))
     return model.Repositories(default="default" in items, own=tuple(own))
+
+
+def _digits(fingerprint: str) -> str:
+    return "".join(fingerprint.split()).upper()
 
 
 def _at_path(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -124,11 +124,13 @@ class Firewall:
 
 @dataclass(frozen=True)
 class File:
-    """A file with its content: text, or base64 of bytes that are no text. Exactly one of the two is set."""
+    """A file with exactly one of: text, base64 of bytes that are no text, an address with a digest."""
 
     path: str
     content: str | None = None
     base64: str | None = None
+    url: str | None = None
+    sha256: str | None = None
     mode: str = "0644"
     owner: Account = "root"
     group: Account = "root"

@@ -18,7 +18,8 @@ def explain(workshop: Workshop, path: Path, image_format: str | None, as_json: b
     """Print for each stage and the assembler the template's line and the blueprint's values. Raises ComposeError."""
     blueprint = workshop.blueprints([path])[0]
     wanted = Format(image_format) if image_format else blueprint.formats[0]
-    pipeline = json.loads(workshop.image(blueprint, wanted).pipeline)
+    document = json.loads(workshop.image(blueprint, wanted).pipeline)
+    pipeline = document.get("pipeline", document)
     rows = [
         _row(trail, origin, pipeline, blueprint)
         for trail, origin in workshop.origins(blueprint, wanted).programs().items()

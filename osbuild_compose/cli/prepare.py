@@ -13,7 +13,7 @@ from osbuild_compose.compile import pipeline
 from osbuild_compose.compile.origin import Origins
 from osbuild_compose.compile.programs import Programs
 from osbuild_compose.compile.verify import verify
-from osbuild_compose.distro import catalog, mirrors, repo_option
+from osbuild_compose.distro import catalog, fetch_key, mirrors, repo_option
 from osbuild_compose.distro.catalog import Catalog
 from osbuild_compose.distro.mirrors import Mirrors
 from osbuild_compose.document.compose import Choices
@@ -108,6 +108,7 @@ class Workshop:
                 f"--repo: {release.name} takes no repositories of the RPM kind",
                 hint="use --mirror, or the blueprint's `repositories`",
             )
+        blueprint = fetch_key.fetched(blueprint, os.environ)
         return blueprint, image_format, self.catalog, mirrors.resolve(release, self._mirrors), self._instead
 
     def images(self, paths: Sequence[Path], formats: Sequence[Format]) -> list[Image]:

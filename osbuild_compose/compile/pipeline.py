@@ -17,7 +17,7 @@ from osbuild_compose.distro.model import Release
 from osbuild_compose.document import pages
 from osbuild_compose.document.tree import path_text
 from osbuild_compose.errors import InputError, Location, TemplateError
-from osbuild_compose.repository import DebRepository, Repository, RpmRepository
+from osbuild_compose.repository import DebRepository, Repository, RpmRepository, Use
 
 Pipeline = dict[str, Any]
 
@@ -86,7 +86,13 @@ def _render(
 
 
 def to_json(pipeline: Pipeline) -> str:
-    """The canonical text of a pipeline: sorted keys, two spaces, one newline at the end."""
+    """The canonical text of a pipeline: sorted keys, two spaces, one newline at the end.
+
+    One with sources is {"pipeline", "sources"}, as osbuild has it.
+    """
+    if "sources" in pipeline:
+        rest = {key: value for key, value in pipeline.items() if key != "sources"}
+        pipeline = {"pipeline": rest, "sources": pipeline["sources"]}
     return json.dumps(pipeline, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -111,15 +117,22 @@ def _context(
         )
     own = _own_repositories(blueprint, release)
     default = blueprint.repositories.default
+    to_build = tuple(item for item in own if item.use is not Use.IMAGE)
+    if not default and not to_build and not instead:
+        raise InputError(
+            "no repository to build from: all of `repositories` are for the image only",
+            hint="add `default`, which stands for the distribution's own",
+            location=blueprint.document.at_key(["repositories"]) if blueprint.document else None,
+        )
     read = tuple(_signed(repository, release) for repository in instead)
     return {
         "blueprint": blueprint,
         "release": release,
         "architecture": architecture,
         # The base system is the same for all blueprints that do not replace the archive, whatever they add to it.
-        "base_repositories": read or (mirrors if default else own),
-        "repositories": read or ((*mirrors, *own) if default else own),
-        "own_repositories": own,
+        "base_repositories": read or (mirrors if default else to_build),
+        "repositories": read or ((*mirrors, *to_build) if default else to_build),
+        "own_repositories": tuple(item for item in own if item.use is not Use.BUILD),
         "services": _services(blueprint, release),
         "image": {
             "format": image_format,

@@ -7,7 +7,9 @@ free of races.
 
 import errno
 import os
+import shutil
 import stat
+from typing import BinaryIO
 
 MAX_SYMLINKS = 40  # the kernel's own limit, path_resolution(7)
 
@@ -68,10 +70,13 @@ def make_dirs(tree: str, path: str, *, mode: int = 0o755, uid: int = 0, gid: int
     return resolve(tree, path)
 
 
-def write_file(tree: str, path: str, data: str | bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
+def write_file(
+    tree: str, path: str, data: str | bytes | BinaryIO, *, mode: int = 0o644, uid: int = 0, gid: int = 0
+) -> None:
     """Put a regular file at `path`: parents are made, an existing file or symlink at the end is replaced.
 
-    A symlink at the end is replaced and not followed. Raises IsADirectoryError when a directory stands there.
+    A symlink at the end is replaced and not followed. data is the content, or a file to copy it from.
+    Raises IsADirectoryError when a directory stands there.
     """
     make_dirs(tree, os.path.dirname(path) or "/")
     host = resolve(tree, path, follow_last=False)
@@ -81,7 +86,10 @@ def write_file(tree: str, path: str, data: str | bytes, *, mode: int = 0o644, ui
         os.unlink(host)
     fd = os.open(host, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
-        file.write(data.encode() if isinstance(data, str) else data)
+        if isinstance(data, str | bytes):
+            file.write(data.encode() if isinstance(data, str) else data)
+        else:
+            shutil.copyfileobj(data, file)
         file.flush()  # a write after fchmod would clear set-id bits in a user namespace
         os.fchown(fd, uid, gid)
         os.fchmod(fd, mode)

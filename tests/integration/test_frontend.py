@@ -1,10 +1,19 @@
 """The command line with the real runner."""
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
+
+from osbuild_compose.blueprint import load
+from osbuild_compose.blueprint.model import Format
+from osbuild_compose.compile import pipeline
+from osbuild_compose.distro import catalog
+from osbuild_compose.document import read
 
 REPO = Path(__file__).resolve().parents[2]
 PIPELINE = {
@@ -48,6 +57,36 @@ def test_an_image_lands_in_the_directory_and_the_second_time_nothing_runs(tmp_pa
     assert again["success"]
     assert again["images"][0]["files"] == [f"{tmp_path}/out/hello.tar"]
     assert "org.osbuild.tar: cached" in run(tmp_path, PIPELINE).stderr
+
+
+def test_a_file_comes_from_its_address_if_it_is_the_right_one(tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(bytes(range(256)) * 1000)
+    digest = hashlib.sha256((tmp_path / "big").read_bytes()).hexdigest()
+    text = f"""
+name: fetched
+distro: debian-12
+files: [{{path: /srv/big, url: "file://{tmp_path}/big", sha256: {digest}, mode: "0750", owner: 0, group: 0}}]
+"""
+    blueprint = load.check(read.parse(text.encode(), "b.yaml"), ["debian-12"])
+    found = catalog.find()
+    document = pipeline.compile_blueprint(blueprint, Format.TAR, found, found.release("debian-12").repositories)
+    stages = [stage for stage in document["stages"] if "checksum" in json.dumps(stage)]
+    options = {"filename": "hello.tar"}
+    manifest = json.loads(pipeline.to_json({**document, "stages": stages}))
+    manifest["pipeline"]["assembler"]["options"] = options
+    done = run(tmp_path, manifest)
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(tmp_path / "out/hello.tar") as tar:
+        member = next(item for item in tar.getmembers() if item.name.endswith("srv/big"))
+        content = tar.extractfile(member)
+        assert content is not None
+        assert content.read() == (tmp_path / "big").read_bytes()
+        assert member.mode == 0o750
+    (tmp_path / "big").write_bytes(b"another")
+    shutil.rmtree(tmp_path / "store")
+    done = run(tmp_path, manifest)
+    assert done.returncode == 1
+    assert "what came is not what the digest says" in done.stderr
 
 
 def test_a_stage_that_fails(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def told(tmp_path: Path, content: str | bytes) -> list[ComposeError]:
         (HEAD + "users:\n- {name: a, uid: -1}\n", "4:18", "`uid` must not be less than 0", ""),
         (HEAD + "users:\n- name: a\n- name: a\n", "5:9", "`users` has a twice", ""),
         (HEAD + "users:\n- {name: a, ssh_keys: [id_rsa]}\n", "4:24", "is not a public key's line", ""),
-        (HEAD + "files:\n- path: /a\n", "4:3", "exactly one of `content`, `source` and `base64`", ""),
+        (HEAD + "files:\n- path: /a\n", "4:3", "exactly one of `content`, `source`, `base64`, and `url` with", ""),
         (HEAD + "files:\n- {path: a, content: b}\n", "4:10", "must be an absolute path", ""),
         (HEAD + "files:\n- {path: /a/../b, content: b}\n", "4:10", "must be an absolute path", ""),
         (HEAD + "files:\n- {path: /a, content: b, mode: 0644}\n", "4:32", "`mode` must be text", '"0644"'),

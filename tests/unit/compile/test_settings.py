@@ -1,5 +1,7 @@
 """Keys that are configuration files: what is in them, and the same on every distribution."""
 
+import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 from compiling import blueprint, check_options, compiled, files, names, options
 
-from osbuild_compose.compile import text
+from osbuild_compose.compile import pipeline, text
 from osbuild_compose.errors import InputError
 
 CASES = [
@@ -193,6 +195,47 @@ def test_scripts_from_files(tmp_path: Path) -> None:
     assert files(document)["/usr/libexec/compose-first-boot/script-1"]["content"] == "#!/bin/bash\ntrue\n"
 
 
+def test_files_by_address_are_sources() -> None:
+    one, two = "a" * 64, "b" * 64
+    text = f"files: [{{path: /a, url: 'https://x/a', sha256: {one}}}, {{path: /b, url: 'https://x/a', sha256: {one}}},"
+    document = compiled(
+        blueprint(f"name: a\ndistro: debian-12\n{text} {{path: /c, url: 'file:///c', sha256: {two}}}]\n")
+    )
+    assert [item["checksum"] for item in files(document).values() if "checksum" in item] == [
+        *(f"sha256:{one}", f"sha256:{one}", f"sha256:{two}")
+    ]
+    shown = json.loads(pipeline.to_json(document))
+    assert set(shown) == {"pipeline", "sources"}
+    assert shown["sources"] == {
+        "org.osbuild.files": {"urls": {f"sha256:{one}": "https://x/a", f"sha256:{two}": "file:///c"}}
+    }
+    del document["sources"]
+    assert shown["pipeline"] == document
+    check_options(document)
+
+
+def test_repositories_to_build_from_and_for_the_image() -> None:
+    debian = compiled(
+        blueprint(
+            "name: a\ndistro: debian-12\npackages: [x]\nrepositories: [default,"
+            " {url: http://build, suites: [s], use: build},"
+            " {url: http://image, suites: [s], use: image}, {url: http://both, suites: [s]}]\n"
+        )
+    )
+    read = [item["url"] for item in options(debian, "org.osbuild-compose.apt")[1]["repositories"]]
+    assert [url for url in read if "debian" not in url] == ["http://build", "http://both"]
+    sources = files(debian)["/etc/apt/sources.list.d/debian.sources"]["content"]
+    assert re.findall("URIs: (http://[a-z]*)\n", sources) == ["http://image", "http://both"]
+    fedora = compiled(
+        blueprint(
+            "name: a\ndistro: fedora-43\nrepositories: [default, {id: b, baseurl: http://build, use: build},"
+            " {id: i, baseurl: http://image, use: image}]\n"
+        )
+    )
+    assert [item.get("baseurl") for item in options(fedora, "org.osbuild.dnf")[1]["repos"]][2:] == ["http://build"]
+    assert [item["id"] for item in options(fedora, "org.osbuild.yum.repos")[0]["repos"]] == ["i"]
+
+
 def test_nothing_is_written_for_nothing() -> None:
     assert names(made("debian-12", "")) == names(made("debian-12", "sysctl: {}\nmodprobe: {}\ntmpfiles: []"))
 
@@ -209,6 +252,11 @@ def test_nothing_is_written_for_nothing() -> None:
             "distro: fedora-43\nsshd: {port: [22, 2222]}\n",
             "b.yaml:3:8: fedora-43 cannot do `sshd.port`: SELinux lets sshd listen on port 22 only",
             "set selinux: permissive, or remove the key",
+        ),
+        (
+            "distro: debian-12\nrepositories: [{url: http://a, suites: [s], use: image}]\n",
+            "b.yaml:3:1: no repository to build from: all of `repositories` are for the image only",
+            "add `default`, which stands for the distribution's own",
         ),
         (
             "distro: debian-12\ninitramfs: {dracut_modules: [lvm]}\n",

@@ -1,0 +1,127 @@
+"""Keys of a blueprint, built into a tree of RPMs from the stand-in repository, seen with the tree's own programs."""
+
+import os
+import re
+from collections.abc import Iterator
+
+import pytest
+from blueprint_tree import KEYS, REPO, Tree, built, compression_of
+
+from osbuild_compose.blueprint import password
+from tests.standin import standin
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who alone can set SELinux labels")
+
+
+@pytest.fixture(scope="session")
+def fedora(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
+    """The tree of keys/fedora.yaml."""
+    key = tmp_path_factory.mktemp("key") / "standin.asc"
+    with standin() as repository:
+        key.write_text(repository.key)
+        arguments = ["--templates", str(REPO / "tests/boot/standin_templates"), "--repo-key", str(key)]
+        repo = f"standin={repository.url}/metalink?repo=fedora-$releasever&arch=$basearch"
+        with built(KEYS / "fedora.yaml", *arguments, "--repo", repo) as tree:
+            yield tree
+
+
+def test_accounts(fedora: Tree) -> None:
+    assert fedora.sh("id admin") == "uid=1500(admin) gid=1500(admin) groups=1500(admin),2000(ops)\n"
+    assert fedora.sh("getent passwd clerk").endswith(":/home/clerk:/bin/sh\n")
+    hashed = password.hashed("correct horse", "every-key", "admin")
+    assert fedora.sh("getent shadow admin").split(":")[1] == hashed
+    ages = fedora.sh("chage -l admin")
+    assert re.search(r"Last password change\s*: password must be changed", ages)
+    assert re.search(r"Account expires\s*: Dec 31, 2030", ages)
+
+
+def test_sudo(fedora: Tree) -> None:
+    assert "/etc/sudoers.d/admin: parsed OK\n/etc/sudoers.d/clerk: parsed OK\n" in fedora.sh("visudo -c")
+    assert fedora.sh("sudo -l -U admin 2>/dev/null").rstrip().endswith("(ALL : ALL) NOPASSWD: ALL")
+    assert fedora.sh("sudo -l -U clerk 2>/dev/null").rstrip().endswith("(ALL : ALL) ALL")
+
+
+def test_name_time_and_language(fedora: Tree) -> None:
+    assert fedora.text("/etc/hostname").strip() == "every.example.org"
+    assert fedora.sh("date -d @0 +%Z") == "CET\n"
+    time_sources = fedora.sh("chronyd -p -f /etc/chrony.conf | grep -E '^(server|pool|peer)'")
+    assert time_sources == "server ntp.example.org iburst\n"
+    assert fedora.sh(". /etc/locale.conf; echo $LANG; . /etc/vconsole.conf; echo $KEYMAP") == "en_US.UTF-8\ncz\n"
+
+
+def test_services(fedora: Tree) -> None:
+    units = {
+        **{"app": "enabled", "sshd": "enabled", "tidy.timer": "enabled", "compose-first-boot-join": "enabled"},
+        **{"crond": "disabled", "dnf-makecache.timer": "masked"},
+    }
+    states = fedora.sh(f"systemctl is-enabled {' '.join(units)}; true").splitlines()
+    assert dict(zip(units, states, strict=True)) == units
+    assert (fedora.root / "etc/systemd/system/default.target").readlink().name == "multi-user.target"
+
+
+def test_units_and_timers(fedora: Tree) -> None:
+    units = "app.service tidy.timer tidy.service compose-first-boot-script-1.service compose-first-boot-join.service"
+    told = fedora.sh(f"systemd-analyze verify --man=no {units}; true").splitlines()
+    assert [line for line in told if any(unit in line for unit in units.split())] == []
+    assert "MemoryMax=1G" in fedora.sh("systemd-analyze cat-config systemd/system/app.service")
+    schedule = fedora.sh("sed -n s/^OnCalendar=//p /etc/systemd/system/tidy.timer").strip()
+    assert "Mon *-*-* 03:00:00" in fedora.sh(f"systemd-analyze calendar '{schedule}'")
+    assert "clerk date +\\%s" in fedora.text("/etc/cron.d/stamp")
+
+
+def test_firewall(fedora: Tree) -> None:
+    public = fedora.sh("firewall-offline-cmd --list-all")
+    assert re.search(r"services: (ssh http|http ssh)\n", public)
+    assert re.search(r"ports: 8080/tcp 6000-6010/udp\n", public)
+    assert "sources: 192.0.2.0/24\n" in fedora.sh("firewall-offline-cmd --zone=trusted --list-all")
+    assert "sources: 2001:db8::/32\n" in fedora.sh("firewall-offline-cmd --zone=lab --list-all")
+
+
+def test_kernel_parameters_and_modules(fedora: Tree) -> None:
+    applied = fedora.sh("sysctl --system --dry-run 2>&1").partition("/etc/sysctl.d/90-compose.conf")[2]
+    assert "\nnet.ipv4.ip_forward = 1\nkernel.core_pattern = |/bin/false\n" in applied
+    assert {"blacklist pcspkr", "options loop max_loop=8"} <= set(fedora.sh("modprobe --showconfig").splitlines())
+    assert fedora.sh("cat /etc/modules-load.d/90-compose.conf | xargs -n1 modinfo -k $(ls /lib/modules) -n")
+
+
+def test_udev_and_tmpfiles(fedora: Tree) -> None:
+    assert 'ATTR{queue/scheduler}="none"' in fedora.text("/etc/udev/rules.d/90-disk.rules")
+    assert fedora.sh("systemd-tmpfiles --create 90-compose.conf; stat -c '%n %a %U:%G' /run/app /run/app/*") == (
+        "/run/app 750 admin:ops\n/run/app/ready 640 admin:ops\n"
+    )
+
+
+def test_ssh_server(fedora: Tree) -> None:
+    shown = fedora.sh("mkdir /run/sshd; ssh-keygen -q -t ed25519 -N '' -f /tmp/k; sshd -T -h /tmp/k").splitlines()
+    assert {
+        *("port 22", "port 2222", "passwordauthentication no", "kbdinteractiveauthentication no"),
+        *("permitrootlogin without-password", "clientaliveinterval 300", "allowgroups ops", "allowgroups clerk"),
+    } <= set(shown)
+
+
+def test_initramfs(fedora: Tree) -> None:
+    (initramfs,) = (fedora.root / "boot").glob("initramfs-*.img")
+    listing = fedora.sh(f"lsinitrd /boot/{initramfs.name}")
+    assert "/nbd.ko" in listing
+    assert "\noverlayfs\n" in listing.partition("dracut modules:")[2]
+    assert compression_of(initramfs)[:2] == b"\x1f\x8b"
+
+
+def test_files_and_scripts(fedora: Tree) -> None:
+    assert fedora.sh("cd /srv; stat -c '%n %a %U:%G' data data/*; cat link who") == (
+        "data 2770 admin:ops\ndata/text 640 admin:ops\nhéllo\nroot\n"
+    )
+    assert fedora.sh("/usr/libexec/compose-first-boot/script-1; /usr/libexec/compose-first-boot/join") == "hello\n"
+
+
+def test_selinux_and_the_kernel_command_line(fedora: Tree) -> None:
+    assert "SELINUX=permissive\n" in fedora.text("/etc/selinux/config")
+    (entry,) = (fedora.root / "boot/loader/entries").glob("*.conf")
+    kernel_options = entry.read_text() + fedora.text("/boot/grub2/grubenv")
+    assert "console=ttyS0 quiet" in kernel_options
+
+
+def test_packages(fedora: Tree) -> None:
+    installed = fedora.sh("rpm -qa --qf '%{name}\\n'").split()
+    assert {"sudo", "cronie", "chrony", "firewalld", "tzdata"} <= set(installed)
+    assert "glibc-minimal-langpack" not in installed
