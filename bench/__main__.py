@@ -6,6 +6,8 @@ seconds; the processor seconds of all children are beside them. Nothing here is 
 
 import argparse
 import json
+import os
+import re
 import resource
 import shutil
 import statistics
@@ -43,8 +45,8 @@ class Bench:
         self.work = work
         self.series: dict[str, Series] = {}
 
-    def measure(self, name: str, argv: Sequence[object], stdin: str | None = None) -> None:
-        """Run a command and note its time. Ends the program when the command fails."""
+    def measure(self, name: str, argv: Sequence[object], stdin: str | None = None) -> str:
+        """Run a command and note its time; returns its standard error. Ends the program when the command fails."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         started = time.monotonic()
         done = subprocess.run(
@@ -58,6 +60,11 @@ class Bench:
         series.wall.append(wall)
         series.cpu.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         print(f"  {name}: {wall:.2f} s", file=sys.stderr, flush=True)
+        return done.stderr
+
+    def note(self, name: str, wall: float) -> None:
+        """Note a time that was told, not measured here."""
+        self.series.setdefault(name, Series(name)).wall.append(wall)
 
     def fresh(self, name: str) -> Path:
         """An empty directory."""
@@ -103,24 +110,37 @@ def one_round(bench: Bench, source: peers.Source, number: int, *, others: bool) 
         bench.fresh("peer")
     bench.measure("compose build, nothing changed", [COMPOSE, "build", original, *out])
     page = edited(bench.work, "web", lambda text: text.replace("Made by", f"Made {number} by"))
-    bench.measure("compose build, a page changed", [COMPOSE, "build", page, *out])
+    told = bench.measure("compose build, a page changed", [COMPOSE, "build", page, *out])
+    bench.note("of that the assembler", assembler_seconds(told))
     more = edited(bench.work, "web", lambda text: text.replace("sudo]", f"sudo, {SMALL_PACKAGE}]", 1))
     bench.measure("compose build, a package added", [COMPOSE, "build", more, *out])
     pipeline = subprocess.run([COMPOSE, "render", more], check=True, capture_output=True, text=True).stdout
-    runner = [sys.executable, "-m", "runner", "--store", store, "-"]
-    bench.measure("runner, nothing changed", runner, pipeline)
-    empty = [
-        sys.executable,
-        "-m",
-        "runner",
-        "--store",
-        bench.fresh("noops"),
-        "--scratch",
-        bench.fresh("noop-scratch"),
-        "-",
-    ]
+    runner = [sys.executable, "-m", "runner"]
+    bench.measure("runner, nothing changed", [*runner, "--store", store, "-"], pipeline)
+    if os.geteuid() == 0:
+        tree_id = json.loads(subprocess.check_output([*runner, "--inspect", "-"], input=pipeline, text=True))["tree_id"]
+        export = ["--export", tree_id, "--output-directory", bench.fresh("tree"), "-"]
+        subprocess.run([*runner, "--store", store, *export], input=pipeline, text=True, check=True, capture_output=True)
+        bench.measure(
+            "mke2fs -d + qemu-img of the same tree",
+            peers.plain_image(bench.work / "tree" / tree_id, bench.fresh("peer")),
+        )
+        bench.fresh("tree")
     stages = [{"name": "org.osbuild.noop", "options": {"number": n}} for n in range(NOOPS)]
-    bench.measure(f"runner, {NOOPS} noop stages", empty, json.dumps({"stages": stages}))
+    where = ["--store", bench.fresh("noops"), "--scratch", bench.fresh("noop-scratch"), "-"]
+    bench.measure(f"runner, {NOOPS} noop stages", [*runner, *where], json.dumps({"stages": stages}))
+    bench.measure("compose check", [COMPOSE, "check", original])
+    bench.measure("compose render", [COMPOSE, "render", original])
+    bench.measure("compose plan", [COMPOSE, "plan", original, "--store", store])
+    bench.measure("compose --help", [COMPOSE, "--help"])
+
+
+def assembler_seconds(told: str) -> float:
+    """What `compose build` said of its last step: "[12/12] org.osbuild.qemu: 2.1 s"."""
+    found = re.findall(r"^\[\d+/\d+\] \S+: ([\d.]+) s", told, re.MULTILINE)
+    if not found:
+        sys.exit(f"no time of an assembler in:\n{told}")
+    return float(found[-1])
 
 
 def report(series: Sequence[Series]) -> str:
@@ -131,7 +151,8 @@ def report(series: Sequence[Series]) -> str:
     for one in series:
         ratio = f"{medians[one.name] / floor:.2f}" if floor else ""
         wall = f"{min(one.wall):.2f}, {medians[one.name]:.2f}, {max(one.wall):.2f}"
-        rows.append(f"| {one.name} | {wall} | {statistics.median(one.cpu):.1f} | {ratio} |")
+        cpu = f"{statistics.median(one.cpu):.1f}" if one.cpu else ""
+        rows.append(f"| {one.name} | {wall} | {cpu} | {ratio} |")
     noops = medians.get(f"runner, {NOOPS} noop stages")
     if noops:
         rows.append(f"\nOne trivial stage: {noops / NOOPS * 1000:.0f} ms, start of the runner included.")
@@ -145,13 +166,19 @@ def main() -> None:
     parse.add_argument("--only-ours", action="store_true", help="leave the other tools out")
     parse.add_argument("--directory", default="/dev/shm", help="where to work (default: /dev/shm)")
     args = parse.parse_args()
+    load = os.getloadavg()[0]
     source = source_of(BLUEPRINT)
     with tempfile.TemporaryDirectory(prefix="osbuild-compose-bench-", dir=args.directory) as work:
         bench = Bench(Path(work))
-        for number in range(args.rounds):
-            print(f"round {number + 1} of {args.rounds}", file=sys.stderr)
-            one_round(bench, source, number, others=not args.only_ours)
+        try:
+            for number in range(args.rounds):
+                print(f"round {number + 1} of {args.rounds}", file=sys.stderr)
+                one_round(bench, source, number, others=not args.only_ours)
+        except KeyboardInterrupt:
+            print("interrupted; what was measured:", file=sys.stderr)
     print(report(list(bench.series.values())))
+    now = os.getloadavg()[0]
+    print(f"\nLoad (1 minute) before and after: {load:.1f} and {now:.1f}, on {os.cpu_count()} processors.")
 
 
 if __name__ == "__main__":

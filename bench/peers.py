@@ -1,7 +1,7 @@
 """The same image made by others: what our times are compared with, in the same minutes on the same machine."""
 
+import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +44,18 @@ def with_image(source: Source, work: Path) -> list[str]:
     return ["sh", "-ec", " && ".join(steps)]
 
 
+def plain_image(tree: Path, work: Path) -> list[str]:
+    """A file system of a tree's files, and a qcow2 of that: what our assembler's time is held against."""
+    raw, image = work / "fs.raw", work / "image.qcow2"
+    return ["sh", "-ec", f"mke2fs -q -t ext4 -d {tree} {raw} 4G && qemu-img convert -O qcow2 {raw} {image}"]
+
+
 def debos(source: Source, work: Path) -> list[str] | None:
-    """debos without its virtual machine, to a tarball; None where it is not installed."""
-    if shutil.which("debos") is None:
+    """debos without its virtual machine, as root, to a tarball; None where that cannot be.
+
+    It installs from the first of the sources only: the same packages, some of them in older versions.
+    """
+    if os.geteuid() != 0 or any(shutil.which(tool) is None for tool in ("debos", "debootstrap", "systemd-nspawn")):
         return None
     mirror, suite = source.lines[0].split()[-3:-1]
     recipe = work / "recipe.yaml"
@@ -55,7 +64,11 @@ def debos(source: Source, work: Path) -> list[str] | None:
             [
                 f"architecture: {source.architecture}",
                 "actions:",
-                "  - {action: mmdebstrap, suite: " + suite + ", mirrors: [" + mirror + "], variant: apt}",
+                "  - action: debootstrap",
+                "    variant: minbase",
+                "    components: [main]",
+                f"    suite: {suite}",
+                f"    mirror: {mirror}",
                 "  - action: apt",
                 "    recommends: false",
                 "    packages: [" + ", ".join(source.packages) + "]",
@@ -69,8 +82,3 @@ def debos(source: Source, work: Path) -> list[str] | None:
 def quote(text: str) -> str:
     """As the shell needs it."""
     return "'" + text.replace("'", "'\\''") + "'"
-
-
-def available(names: Sequence[str]) -> list[str]:
-    """Those of the programs that are installed."""
-    return [name for name in names if shutil.which(name)]

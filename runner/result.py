@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runner.errors import Kind, RunnerError
+from runner.errors import Kind, RunnerError, environment_error
 from runner.plan import Act, Step
+
+BWRAP = "bwrap: "  # what bubblewrap's own messages begin with
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,27 @@ class Result:
 
 def stage_failure(step: Step, why: str, tail: Sequence[str]) -> RunnerError:
     """The error for a step that failed: what the stage itself said was wrong comes first, where it said so."""
+    if tail and tail[-1].startswith(BWRAP):
+        return environment_error(
+            f"the sandbox of {step.stage.name} could not be made: {tail[-1].removeprefix(BWRAP)}", _bwrap_hint(tail[-1])
+        )
     said = [line.removeprefix("error: ") for line in tail if line.startswith("error: ")]
     hints = [line.removeprefix("hint: ") for line in tail if line.startswith("hint: ")]
     message = f"{step.stage.name} {why}" + (f": {said[-1]}" if said else "")
     details = list(tail) if not said else [line for line in tail if not line.startswith(("error: ", "hint: "))]
     return RunnerError(Kind.BUILD, message, details, hints[-1] if hints else "", stage=step.stage.name)
+
+
+def _bwrap_hint(line: str) -> str:
+    """What to do about bubblewrap's own words."""
+    if "mount proc" in line:
+        return (
+            "in a container, parts of /proc are hidden, which no user namespace may undo: "
+            "allow that (podman, docker: --security-opt unmask=ALL or systempaths=unconfined), or build as root"
+        )
+    if "Unknown option" in line:
+        return "this bubblewrap is too old: 0.5 or later is needed"
+    return "the container, or a security module such as AppArmor, does not let bubblewrap do it; bwrap(1)"
 
 
 def how_it_ended(returncode: int) -> str:

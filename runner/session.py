@@ -24,7 +24,7 @@ from runner.sandbox import bwrap, namespace
 from runner.sources.fetch import Fetcher
 from runner.stop import Stop
 from runner.store.layer import CorruptLayerError
-from runner.store.scratch import Scratch, default_root
+from runner.store.scratch import Scratch, clear_scratch, default_root
 from runner.store.store import Store
 from runner.tree import Trees
 from runner.tree.overlay import OverlayTrees
@@ -103,6 +103,8 @@ class Session:
         user = os.geteuid() != 0
         namespace.enter()
         scratch = Scratch(scratch_root, store)
+        if settings.scratch is None:
+            clear_scratch(store, keep=scratch_root)  # memory became short, or is there again
         os.chdir(scratch.root)  # overlay mounts name their layers relative to it
         fetcher = Fetcher(store, self.tell, settings.secrets)
         try:

@@ -120,11 +120,14 @@ class Scratch:
                 mark.unlink()
 
 
-def clear_scratch(store: Store) -> None:
-    """Remove the scratch directories in memory and beside the store that belong to this store and nobody uses."""
+def clear_scratch(store: Store, keep: Path | None = None) -> None:
+    """Remove the scratch directories in memory and beside the store that belong to this store and nobody uses.
+
+    keep is one that stays.
+    """
     for directory in (*SHM.glob("osbuild-compose-*"), store.root / "scratch"):
         try:
-            if directory.is_symlink() or Path((directory / OWNER).read_text()) != store.root:
+            if directory == keep or directory.is_symlink() or Path((directory / OWNER).read_text()) != store.root:
                 continue
             lock = files.open_lock(directory / "lock")
         except OSError:
@@ -155,10 +158,21 @@ def default_root(store: Path, uid: int) -> Path:
 
     uid is the user's real one, outside of any user namespace.
     """
-    if min(available_memory(), free_in_memory()) < MEMORY_FOR_TMPFS:
-        return store / "scratch"
     name = hashlib.sha256(os.fsencode(store)).hexdigest()[:8]
-    return SHM / f"osbuild-compose-{uid}-{name}"
+    place = SHM / f"osbuild-compose-{uid}-{name}"
+    # What earlier builds left there is ours to use.
+    if min(available_memory(), free_in_memory()) + _held(place) < MEMORY_FOR_TMPFS:
+        return store / "scratch"
+    return place
+
+
+def _held(root: Path) -> int:
+    """Bytes of the layers in a scratch directory; 0 where there is none of ours."""
+    held = 0
+    with contextlib.suppress(OSError):
+        for mark in root.glob("*.used"):
+            held += int(mark.read_text() or 0)
+    return held
 
 
 def available_memory() -> int:
