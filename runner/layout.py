@@ -5,6 +5,7 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
+from runner.errors import RunnerError
 from runner.libdir import Library
 from runner.manifest.identity import Ingredients
 from runner.manifest.model import Manifest, Pipeline, Stage
@@ -38,8 +39,12 @@ def lay_out(manifest: Manifest, library: Library, bases: Mapping[str, tuple[str,
     bases maps the ids of base trees to their layers' keys. Raises RunnerError (input) for an unknown program.
     """
 
-    def make(stage: Stage, pipeline: str, build: str, parent: str | None) -> Step:
-        program = library.find(stage.what, stage.name)
+    def make(stage: Stage, path: str, pipeline: str, build: str, parent: str | None) -> Step:
+        try:
+            program = library.find(stage.what, stage.name)
+        except RunnerError as error:
+            error.message = f"{path}: {error.message}"
+            raise
         ingredients = Ingredients(
             kind=stage.what.value,
             name=stage.name,
@@ -56,23 +61,25 @@ def lay_out(manifest: Manifest, library: Library, bases: Mapping[str, tuple[str,
             environment=environment(epoch),
         )
         in_host = build == host
-        return Step(pipeline, stage, program, ingredients, ingredients.key(), in_host)
+        return Step(pipeline, stage, program, ingredients, ingredients.key(), in_host, path)
 
     lines: list[Line] = []
     build = host = host_description()
-    for number, pipeline in enumerate(manifest.pipelines()):
+    pipelines = list(manifest.pipelines())
+    for number, pipeline in enumerate(pipelines):
+        above = "build." * (len(pipelines) - 1 - number)
         main = pipeline is manifest.pipeline
         name = _name(pipeline, main=main, number=number)
         base = bases.get(pipeline.base, ()) if pipeline.base else ()
         parent = base[-1] if base else None
         steps: list[Step] = []
-        for stage in pipeline.stages:
-            step = make(stage, name, build, parent)
+        for position, stage in enumerate(pipeline.stages):
+            step = make(stage, f"{above}stages[{position}]", name, build, parent)
             steps.append(step)
             parent = step.key
         # A build pipeline's own assembler is not run: only its tree is used, as in osbuild 10.
         last = pipeline.assembler if main else None
-        assembler = make(last, name, build, parent) if last else None
+        assembler = make(last, "assembler", name, build, parent) if last else None
         lines.append(Line(pipeline, name, base, tuple(steps), assembler))
         build = f"tree {parent}"
     return lines

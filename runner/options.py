@@ -12,15 +12,16 @@ MAX_TOLD = 20
 
 def check(actions: Iterable[Action]) -> None:
     """Check the options of the steps that are going to run. Raises RunnerError (input) with all mistakes at once."""
-    problems: list[str] = []
+    problems: list[tuple[str, str]] = []
     for action in actions:
         stage = action.step.stage
-        problems += [f"{stage.name}: {text}" for text in _problems(action.step.program.schema, dict(stage.options))]
+        found = _problems(action.step.program.schema, dict(stage.options))
+        problems += [(stage.name, f"{action.step.path}: {stage.name}: {text}") for text in found]
     if problems:
         raise input_error(
-            problems[0] if len(problems) == 1 else f"{len(problems)} mistakes in the options of stages",
-            details=[] if len(problems) == 1 else problems[:MAX_TOLD],
-            hint=f"the schema of the options is in {problems[0].split(':')[0]}.meta.json",
+            problems[0][1] if len(problems) == 1 else f"{len(problems)} mistakes in the options of stages",
+            details=[] if len(problems) == 1 else [text for _, text in problems[:MAX_TOLD]],
+            hint=f"the schema of the options is in {problems[0][0]}.meta.json",
         )
 
 

@@ -28,7 +28,7 @@ class Act(StrEnum):
 class Step:
     """One stage or assembler of one pipeline with all that decides its result.
 
-    in_host says that it runs in the host's /usr, not in a build pipeline's tree.
+    in_host says that it runs in the host's /usr, not in a build pipeline's tree; path is where the manifest has it.
     """
 
     pipeline: str
@@ -37,6 +37,7 @@ class Step:
     ingredients: Ingredients
     key: str
     in_host: bool
+    path: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ Nothing is ignored: an unknown key is an error that names its path.
 import difflib
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from runner.errors import RunnerError, input_error
@@ -25,7 +25,11 @@ def decode(text: str | bytes, origin: str = "pipeline") -> Any:
     Raises RunnerError (input) for text that is not JSON, or that gives a key twice in one object.
     """
     try:
-        return json.loads(text, object_pairs_hook=_no_duplicates)
+        document = json.loads(text, object_pairs_hook=_mark_duplicates)
+        for path, value in _values(document):
+            if isinstance(value, _Twice):
+                raise _wrong(path, "this key is given twice")
+        return document
     except json.JSONDecodeError as error:
         raise input_error(
             f"{origin}:{error.lineno}:{error.colno}: not JSON: {error.msg}",
@@ -51,7 +55,9 @@ def load(document: Any, build_env: Any = None, sources: Any = None) -> Manifest:
         _known(top, ("pipeline", "sources"), "")
         sources = top.get("sources") if sources is None else sources
         top, path = top["pipeline"], "pipeline"
-    return Manifest(_pipeline(top, path, env, 0), parse_sources(_mapping(sources or {}, "sources")))
+    return Manifest(
+        _pipeline(top, path, env, 0), parse_sources(_mapping(sources if sources is not None else {}, "sources"))
+    )
 
 
 def describe_manifest(manifest: Manifest, *, ids: bool = True) -> dict[str, Any]:
@@ -98,17 +104,17 @@ def _pipeline(value: Any, path: str, env: tuple[Pipeline | None, str | None] | N
         raise _wrong(path, f"build pipelines nest deeper than {MAX_DEPTH}")
     fields = _mapping(value, path)
     _known(fields, PIPELINE_KEYS, path)
-    if fields.get("build"):
+    if _given(fields, "build"):
         build, runner = _build(fields["build"], _join(path, "build"), env, depth + 1)
     else:
         build, runner = env or (None, None)
-    base = fields.get("base") or None
+    base = fields.get("base")
     if base is not None and not _is_id(base):
         raise _wrong(_join(path, "base"), "the id of a tree is 64 hexadecimal digits")
     build_id = build.tree_id if build else None
     parent: str | None = base
     stages: list[Stage] = []
-    listed = fields.get("stages") or []
+    listed = fields["stages"] if fields.get("stages") is not None else []
     if not isinstance(listed, list):
         raise _wrong(_join(path, "stages"), f"expected a list, found {_kind(listed)}")
     for number, item in enumerate(listed):
@@ -116,9 +122,9 @@ def _pipeline(value: Any, path: str, env: tuple[Pipeline | None, str | None] | N
         stages.append(stage)
         parent = stage.id
     assembler = None
-    if fields.get("assembler"):
+    if _given(fields, "assembler"):
         assembler = _step(fields["assembler"], _join(path, "assembler"), What.ASSEMBLER, build_id, parent)
-    name = fields.get("name") or ""
+    name = fields["name"] if fields.get("name") is not None else ""
     if not isinstance(name, str):
         raise _wrong(_join(path, "name"), f"expected text, found {_kind(name)}")
     return Pipeline(name, tuple(stages), assembler, base, build, runner)
@@ -135,7 +141,7 @@ def _build(
     runner = fields.get("runner")
     if runner is not None and not isinstance(runner, str):
         raise _wrong(_join(path, "runner"), f"expected text, found {_kind(runner)}")
-    if not fields.get("pipeline"):
+    if not _given(fields, "pipeline"):
         return (env[0] if env else None), runner
     return _pipeline(fields["pipeline"], _join(path, "pipeline"), env, depth), runner
 
@@ -148,8 +154,13 @@ def _step(value: Any, path: str, what: What, build: str | None, base: str | None
         raise _wrong(_join(path, "name"), f"the name of the {what} is missing")
     if "/" in name or name.startswith("."):
         raise _wrong(_join(path, "name"), f"{name!r} is not a name of a {what}")
-    options = _mapping(fields.get("options") or {}, _join(path, "options"))
+    options = _mapping(fields["options"] if fields.get("options") is not None else {}, _join(path, "options"))
     return Stage(what, name, options, osbuild_id(name, build, base, options))
+
+
+def _given(fields: Mapping[str, Any], key: str) -> bool:
+    """Whether a key is there; null and an empty object stand for nothing, as in osbuild."""
+    return fields.get(key) not in (None, {})
 
 
 def _mapping(value: Any, path: str) -> Mapping[str, Any]:
@@ -166,13 +177,26 @@ def _known(fields: Mapping[str, Any], known: tuple[str, ...], path: str) -> None
             raise _wrong(_join(path, key), "unknown key", hint)
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+class _Twice:
+    """Stands in an object for the value of a key that was given twice."""
+
+
+def _mark_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     for key, value in pairs:
-        if key in seen:
-            raise input_error(f"the key {key!r} is given twice in one object of the pipeline")
-        seen[key] = value
+        seen[key] = _Twice() if key in seen else value
     return seen
+
+
+def _values(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Everything in a document, with its path."""
+    yield path, value
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _values(item, _join(path, key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _values(item, f"{path}[{number}]")
 
 
 def _is_id(value: Any) -> bool:

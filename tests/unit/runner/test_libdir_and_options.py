@@ -53,10 +53,13 @@ def test_right_options_pass(libdir: Path) -> None:
 @pytest.mark.parametrize(
     ("stage_options", "message"),
     [
-        ({"nmaes": [], "names": []}, "my.stage: options: unknown key 'nmaes' (did you mean `names`?)"),
-        ({"names": ["a", 1]}, "my.stage: options.names[1]: 1 is not of type 'string'"),
-        ({"names": [], "deep": {"lvel": 1}}, "my.stage: options.deep: unknown key 'lvel' (did you mean `level`?)"),
-        ({}, "my.stage: options: 'names' is a required property"),
+        ({"nmaes": [], "names": []}, "stages[0]: my.stage: options: unknown key 'nmaes' (did you mean `names`?)"),
+        ({"names": ["a", 1]}, "stages[0]: my.stage: options.names[1]: 1 is not of type 'string'"),
+        (
+            {"names": [], "deep": {"lvel": 1}},
+            "stages[0]: my.stage: options.deep: unknown key 'lvel' (did you mean `level`?)",
+        ),
+        ({}, "stages[0]: my.stage: options: 'names' is a required property"),
     ],
 )
 def test_one_mistake_is_told_with_its_path(libdir: Path, stage_options: Any, message: str) -> None:
@@ -69,6 +72,13 @@ def test_all_mistakes_are_told_at_once(libdir: Path) -> None:
     error = check(libdir, {"names": [1, 2]})
     assert error
     assert len(error.details) == 2
+
+
+def test_an_unknown_stage_of_a_build_pipeline_is_told_with_its_path() -> None:
+    manifest = v1.load({"build": {"stages": [{"name": "org.osbuild.noop"}, {"name": "org.osbuild.nop"}]}})
+    with pytest.raises(RunnerError) as caught:
+        lay_out(manifest, Library([]), {}, epoch=0)
+    assert caught.value.message == "build.stages[1]: there is no stage 'org.osbuild.nop'"
 
 
 def test_an_unknown_stage_names_the_nearest() -> None:
