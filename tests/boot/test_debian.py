@@ -1,5 +1,6 @@
 """The Debian samples, built as root and as an ordinary user, and booted: they are what their blueprints say."""
 
+import filecmp
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,6 +67,12 @@ def test_the_web_server_serves(build: Build, tmp_path: Path, account_kind: str, 
         assert told.stdout == EXPECTED, told.stderr
         release_told = machine.ssh(". /etc/os-release; echo $VERSION_ID", key=built.key, user="admin")
         assert release_told.stdout.strip() == release
+
+
+def test_roots_image_and_a_users_are_the_same_bytes(build: Build) -> None:
+    """They have a store each, so both are built from nothing."""
+    images = [build(kind, "debian-web-server").image for kind in ("root", "user")]
+    assert filecmp.cmp(*images, shallow=False)
 
 
 def test_the_system_updates_its_own_boot_menu(build: Build) -> None:
