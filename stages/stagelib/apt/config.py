@@ -97,6 +97,8 @@ def _settings(home: str, lists: str, status: str, options: Options) -> list[str]
         'APT::Sandbox::User "root";',
         'APT::Update::Error-Mode "any";',
         'pkgCacheGen::ForceEssential ",";',  # otherwise apt counts itself among the Essential packages
+        # Not sqv, which apt 3 prefers: it judges keys by the time of SOURCE_DATE_EPOCH, when an expired one was good.
+        'APT::Key::GPGVCommand "gpgv";',
         'Acquire::Languages "none";',
         'Acquire::Retries "3";',
         'Acquire::ForceHash "SHA256";',  # what --print-uris prints

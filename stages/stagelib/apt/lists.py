@@ -74,7 +74,7 @@ def _update(apt: Apt) -> None:
     print(done.stdout, end="", flush=True)
     if done.returncode == 0:
         return
-    errors = re.findall(r"^(?:E: |W: (?=GPG error))(.*)$", done.stderr, re.MULTILINE)
+    errors = re.findall(r"^(?:E: |W: (?=GPG error|OpenPGP signature))(.*)$", done.stderr, re.MULTILINE)
     told = [line for line in dict.fromkeys(errors) if "Some index files failed to download" not in line]
     hint = next((hint for pattern, hint in HINTS if re.search(pattern, done.stderr)), "")
     print(done.stderr, end="", flush=True)

@@ -57,7 +57,7 @@ def make(
 
 def _mke2fs(
     work: str, *, offset: int, size: int, fs_uuid: str, epoch: int, inodes: int
-) -> tuple[list[str], dict[str, str]]:
+) -> tuple[list[str], tools.Environment]:
     """The command line, without tree, file and size, and its environment."""
     config = os.path.join(work, "mke2fs.conf")
     with open(config, "w", encoding="utf-8") as file:  # noqa: PTH123
@@ -76,7 +76,8 @@ def _mke2fs(
     ]
     argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", str(BLOCK), "-I", str(INODE_SIZE), "-N", str(count)]
     argv += ["-U", fs_uuid, "-E", ",".join(extended)]
-    return argv, {"MKE2FS_CONFIG": config, "E2FSPROGS_FAKE_TIME": str(epoch), "SOURCE_DATE_EPOCH": str(epoch)}
+    # With SOURCE_DATE_EPOCH, mke2fs 1.47.1 and later would change times of modification; older ones do not know it.
+    return argv, {"MKE2FS_CONFIG": config, "E2FSPROGS_FAKE_TIME": str(epoch), "SOURCE_DATE_EPOCH": None}
 
 
 def hash_seed(fs_uuid: str) -> str:
@@ -84,7 +85,7 @@ def hash_seed(fs_uuid: str) -> str:
     return str(uuid.uuid5(uuid.UUID(fs_uuid), "ext4 hash seed"))
 
 
-def _room(work: str, argv: list[str], env: dict[str, str], offset: int, size: int) -> int:
+def _room(work: str, argv: list[str], env: tools.Environment, offset: int, size: int) -> int:
     """Bytes that files can have in the same file system when it is empty."""
     empty = os.path.join(work, "empty")
     with open(empty, "wb") as file:  # noqa: PTH123

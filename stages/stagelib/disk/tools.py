@@ -8,6 +8,8 @@ from typing import BinaryIO, cast
 
 from stagelib.disk.errors import ImageError
 
+Environment = Mapping[str, str | None]  # changes of it: None takes a variable away
+
 # Where each program comes from: Debian's package, Fedora's package.
 PACKAGES = {
     "bzip2": ("bzip2", "bzip2"),
@@ -46,12 +48,13 @@ def missing(program: str) -> ImageError:
     )
 
 
-def run(argv: Sequence[str], *, stdin: str | None = None, env: Mapping[str, str] | None = None) -> str:
+def run(argv: Sequence[str], *, stdin: str | None = None, env: Environment | None = None) -> str:
     """Run a program and return what it printed (standard output and error together).
 
-    env is added to the environment. Raises ImageError when the program is missing or the disk full, ToolError on a
-    status other than 0.
+    env is added to the environment, or taken from it where it says None. Raises ImageError when the program is
+    missing or the disk full, ToolError on a status other than 0.
     """
+    changed: Environment = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
     try:
         done = subprocess.run(
             list(argv),
@@ -59,7 +62,7 @@ def run(argv: Sequence[str], *, stdin: str | None = None, env: Mapping[str, str]
             stdin=subprocess.DEVNULL if stdin is None else None,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+            env={name: value for name, value in changed.items() if value is not None},
             encoding="utf-8",
             errors="replace",
             check=False,
