@@ -11,11 +11,11 @@ ASSEMBLERS := $(filter-out %.json,$(wildcard assemblers/org.*))
 
 # What building needs, and what the tests need besides. Fedora's names follow Debian's.
 APT_BUILD := apt bubblewrap curl dpkg e2fsprogs fdisk gpgv grub-common grub-pc-bin python3-venv qemu-utils tar uidmap xz-utils zstd
-APT_TEST := acl attr bzip2 createrepo-c dnf gnupg libcap2-bin linux-libc-dev lzip lzop mmdebstrap mount openssh-client ovmf passwd policycoreutils procps python3-jsonschema qemu-system-x86 rpm systemd xfsprogs
+APT_TEST := acl attr bzip2 createrepo-c dnf fish gnupg libcap2-bin linux-libc-dev lzip lzop mmdebstrap mount openssh-client ovmf passwd policycoreutils procps python3-jsonschema qemu-system-x86 rpm systemd xfsprogs zsh
 DNF_BUILD := apt bubblewrap curl dpkg e2fsprogs grub2-pc-modules grub2-tools gnupg2 qemu-img shadow-utils tar util-linux xz zstd
-DNF_TEST := acl attr bzip2 createrepo_c edk2-ovmf kernel-headers libcap lzip lzop mmdebstrap openssh-clients policycoreutils procps-ng python3-jsonschema qemu-system-x86 rpm-build rpm-sign systemd util-linux xfsprogs
+DNF_TEST := acl attr bzip2 createrepo_c edk2-ovmf kernel-headers libcap lzip lzop mmdebstrap openssh-clients policycoreutils procps-ng python3-jsonschema qemu-system-x86 rpm-build rpm-sign systemd util-linux xfsprogs fish zsh
 
-.PHONY: image test lint types unit integration boot bench system-build system-test clean
+.PHONY: image test lint types unit integration boot bench docs system-build system-test clean
 
 image: system-build $(VENV)/.build  ## build the Debian web server into build/
 	$(COMPOSE) build $(BLUEPRINT) -o build
@@ -66,6 +66,9 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/pip
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache
+
+docs: $(VENV)/.build  ## write the generated pages of docs/reference/
+	$(VENV)/bin/python -m osbuild_compose.document docs/reference
 
 bench: system-test $(VENV)/.dev  ## our times beside those of other tools
 	$(VENV)/bin/python -m bench

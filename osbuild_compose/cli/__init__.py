@@ -1,15 +1,22 @@
 """The command line: parse, call, print. Nothing heavy is imported before it is needed."""
 
+import os
 import sys
 from collections.abc import Sequence
 
 from osbuild_compose.errors import ComposeError, ExitCode
+
+COMPLETE = "_COMPOSE_COMPLETE"  # set by shells that ask how a word goes on; see `compose completion`
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code (errors.ExitCode). Errors are shown on standard error."""
     from osbuild_compose.cli.app import app  # noqa: PLC0415
 
+    if COMPLETE in os.environ:
+        from typer.completion import completion_init  # type: ignore[attr-defined]  # noqa: PLC0415
+
+        completion_init()
     try:
         return int(app(list(argv) if argv is not None else None, prog_name="compose", standalone_mode=True) or 0)
     except SystemExit as done:  # the library's own way to end, also after --help

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from osbuild_compose.cli import cache_app, templates_app
+from osbuild_compose.cli import cache_app, stages_app, templates_app
 from osbuild_compose.cli.options import Json, Libdirs, Templates
 from osbuild_compose.cli.store_option import Store, store_directory
 
@@ -26,6 +26,9 @@ app = typer.Typer(
 )
 app.add_typer(cache_app.app, name="cache")
 app.add_typer(templates_app.app, name="templates")
+app.add_typer(stages_app.stages, name="stages")
+app.command("schema")(stages_app.schema)
+app.command("completion")(stages_app.completion)
 
 ImageFormat = StrEnum(  # the members of blueprint.model.Format, which is slow to import; a test keeps them the same
     "ImageFormat",

@@ -6,11 +6,20 @@ from typing import Annotated
 
 import typer
 
+from osbuild_compose.cli import complete
 from osbuild_compose.cli.options import Json, Libdirs, Templates
 
 app = typer.Typer(help="Look at, take over and check the distributions' templates.", no_args_is_help=True)
 
-Distro = Annotated[str, typer.Argument(metavar="DISTRO", help="A distribution or one of its releases.")]
+Distro = Annotated[
+    str,
+    typer.Argument(
+        metavar="DISTRO",
+        help="A distribution or one of its releases.",
+        autocompletion=complete.distros,
+        show_default=False,
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace files that are there.")]
 
 

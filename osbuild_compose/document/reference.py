@@ -1,7 +1,6 @@
-"""The blueprint reference, made from its schema: `python3 -m osbuild_compose.document.reference` prints it."""
+"""The blueprint reference, made from its schema."""
 
 import json
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ from osbuild_compose.document import schema
 _HEAD = """\
 # Blueprint reference
 
-<!-- Made by `python3 -m osbuild_compose.document.reference`: change schemas/blueprint.schema.json, not this page. -->
+<!-- Made by `make docs`: change schemas/blueprint.schema.json, not this page. -->
 
 A blueprint is one YAML document. A key that is not on this page is an error, wherever it stands. With the first line
 
@@ -100,7 +99,3 @@ def _flow(value: object) -> str:
         return "[" + ", ".join(_flow(item) for item in value) + "]"
     plain = isinstance(value, str) and value.replace("-", "").replace("_", "").replace("/", "").isalpha()
     return str(value) if plain else json.dumps(value, ensure_ascii=False)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(page())

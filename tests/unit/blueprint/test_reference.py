@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from osbuild_compose.document import reference, schema
+from osbuild_compose.document import schema
 
 REPO = Path(__file__).resolve().parents[3]
 
@@ -41,8 +41,3 @@ def test_examples_fit_their_own_schema() -> None:
             Draft7Validator(document).evolve(schema=node).validate(example)
         if "/properties/" in trail and node.get("type") != "object":
             assert node.get("examples") or "enum" in node or node["items"].get("$ref"), trail
-
-
-def test_reference_page_is_up_to_date() -> None:
-    page = (REPO / "docs/reference/blueprint.md").read_text()
-    assert page == reference.page(), "python3 -m osbuild_compose.document.reference > docs/reference/blueprint.md"

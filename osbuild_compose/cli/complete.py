@@ -1,0 +1,41 @@
+"""What shells offer for a word that is begun; imported quickly, as all options refer to it."""
+# ruff: noqa: PLC0415 - as in app.py
+
+from collections.abc import Callable
+
+
+def releases(incomplete: str) -> list[str]:
+    """Names that a blueprint's `distro` can have."""
+    from osbuild_compose.distro import catalog
+
+    return _begun(lambda: list(catalog.find().releases), incomplete)
+
+
+def distros(incomplete: str) -> list[str]:
+    """Distributions and their releases."""
+    from osbuild_compose.distro import catalog
+
+    def names() -> list[str]:
+        found = catalog.find()
+        return [*catalog.sources_in(found.directories).documents, *found.releases]
+
+    return _begun(names, incomplete)
+
+
+def programs(incomplete: str) -> list[str]:
+    """Stages and assemblers, also by the part of their names after the last dot."""
+    from osbuild_compose.compile.programs import Kind, Programs
+
+    known = Programs()
+    names = [name for kind in Kind for name in known.names(kind)]
+    short = {name.rpartition(".")[2]: name for name in names}
+    return _begun(lambda: [*names, *short] if "." not in incomplete else names, incomplete)
+
+
+def _begun(names: Callable[[], list[str]], incomplete: str) -> list[str]:
+    from osbuild_compose.errors import ComposeError
+
+    try:
+        return sorted(name for name in names() if name.startswith(incomplete))
+    except ComposeError:
+        return []  # a shell is no place to tell errors

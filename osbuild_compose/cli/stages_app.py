@@ -1,0 +1,66 @@
+"""The options of `compose stages ...`, `compose schema` and `compose completion`."""
+# ruff: noqa: PLC0415 - as in app.py
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from osbuild_compose.cli import COMPLETE, complete
+from osbuild_compose.cli.options import Json, Libdirs
+
+stages = typer.Typer(help="Tell what stages and assemblers there are, and their options.")
+
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="A stage or assembler.", autocompletion=complete.programs, show_default=False),
+]
+Shell = StrEnum("Shell", ["bash", "zsh", "fish"])
+What = StrEnum("What", ["blueprint", "distro", "stage", "assembler"])
+
+
+@stages.callback(invoke_without_command=True)
+def main(context: typer.Context) -> None:
+    """Tell what stages and assemblers there are, and their options."""
+    if context.invoked_subcommand is None:
+        list_stages()
+
+
+@stages.command("list")
+def list_stages(libdir: Libdirs = None, json: Json = False) -> None:
+    """List the stages and assemblers."""
+    from osbuild_compose.cli import stages as command
+
+    command.list_all(libdir or (), json)
+
+
+@stages.command()
+def show(name: Name, libdir: Libdirs = None, json: Json = False) -> None:
+    """Show what a stage or assembler does, and its options; with --json its meta.json."""
+    from osbuild_compose.cli import stages as command
+
+    command.show(name, libdir or (), json)
+
+
+def schema(
+    what: Annotated[
+        What, typer.Argument(metavar="WHAT", help="blueprint, distro, stage or assembler.")
+    ] = What.blueprint,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Which stage or assembler.", autocompletion=complete.programs)
+    ] = None,
+    libdir: Libdirs = None,
+) -> None:
+    """Print a JSON Schema: of blueprints, of distro.yaml, or of a stage's options."""
+    from osbuild_compose.cli import stages as command
+
+    command.schema(str(what), name, libdir or ())
+
+
+def completion(
+    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", show_default=False)],
+) -> None:
+    """Print the script that makes a shell complete words: eval "$(compose completion bash)"."""
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]
+
+    print(get_completion_script(prog_name="compose", complete_var=COMPLETE, shell=str(shell)))

@@ -1,0 +1,47 @@
+"""The documentation is what the program is: generated pages are up to date, links lead somewhere."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from osbuild_compose.document.__main__ import PAGES
+
+REPO = Path(__file__).resolve().parents[3]
+DOCS = sorted((REPO / "docs").rglob("*.md"))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_generated_pages_are_up_to_date(name: str) -> None:
+    assert (REPO / "docs/reference" / name).read_text() == PAGES[name](), "run: make docs"
+
+
+def links(page: Path) -> Iterator[str]:
+    text = re.sub(r"^(    .*|```.*?^```)$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    yield from re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", text))
+
+
+def anchors(page: Path) -> set[str]:
+    """The names of the page's headings, as Markdown renderers make them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [REPO / "README.md", *DOCS], ids=lambda page: str(page.relative_to(REPO)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in links(page):
+        if re.match(r"https?:", link):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = REPO / "docs/README.md"
+    listed = {(index.parent / link.partition("#")[0]).resolve() for link in links(index)}
+    missing = {str(page.relative_to(index.parent)) for page in DOCS if page != index and page not in listed}
+    assert not missing, "add them to docs/README.md"
