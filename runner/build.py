@@ -8,7 +8,7 @@ from typing import Any
 from runner.errors import RunnerError, build_error, input_error
 from runner.layout import lay_out, source_date_epoch
 from runner.libdir import Library
-from runner.manifest.model import Manifest, What
+from runner.manifest.model import Manifest
 from runner.plan import Action, Line, StoreState, base_layers, plan
 from runner.result import Result
 from runner.sources.model import Source
@@ -101,15 +101,9 @@ def _trusted(state: StoreState, lines: list[Line], settings: Settings, store: St
     gone = any(
         step.stage.id in settings.exports and step.key not in state.layers for line in lines for step in line.stages
     )
-    doubtful = {
-        step.key
-        for line in lines
-        for step in line.steps
-        if step.stage.what is What.ASSEMBLER
-        and step.key in state.outputs
-        and (gone or not store.output_is_whole(step.key))
-    }
-    return replace(state, outputs=state.outputs - doubtful)
+    kept = {line.assembler.key for line in lines if line.assembler and line.assembler.key in state.outputs}
+    changed = frozenset(key for key in kept if not store.output_is_whole(key))
+    return replace(state, outputs=state.outputs - (kept if gone else changed), changed=changed)
 
 
 def keys_of(build: Build) -> set[str]:

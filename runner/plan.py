@@ -75,13 +75,14 @@ class StoreState:
     """What planning needs to know of a store.
 
     layers and outputs are keys that are there and whole; trees maps a tree's id to its layers' keys, lowest first;
-    history holds earlier builds, the most recent first.
+    history holds earlier builds, the most recent first; changed has the keys of outputs that are not as they were left.
     """
 
     layers: frozenset[str] = frozenset()
     outputs: frozenset[str] = frozenset()
     trees: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     history: Sequence[tuple[PastStep, ...]] = ()
+    changed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,10 @@ def _plan_line(line: Line, state: StoreState, elsewhere: Container[str], needed:
         if step.key in elsewhere:
             actions.append(Action(Act.CACHED, step, "made for another image of this run", shared=True))
             continue
-        actions.append(Action(Act.RUN, step, _reason(step, past, changed, _number(step, line))))
+        if step.key in state.changed:
+            actions.append(Action(Act.RUN, step, "its image was written to, or the machine was restarted since"))
+        else:
+            actions.append(Action(Act.RUN, step, _reason(step, past, changed, _number(step, line))))
         changed = changed or step.stage.name
     return actions
 

@@ -53,6 +53,14 @@ def test_what_is_in_the_store_is_not_run_again() -> None:
     assert acts(lines, state) == [Act.CACHED, Act.RUN, Act.RUN]
 
 
+def test_an_image_that_was_written_to_is_made_again_and_the_reason_is_told() -> None:
+    lines = lines_of(document(1))
+    state = StoreState(frozenset([lines[0].stages[0].key]), changed=frozenset([lines[0].steps[-1].key]))
+    actions = plan(lines, state)
+    assert [action.act for action in actions] == [Act.CACHED, Act.RUN]
+    assert actions[1].reason == "its image was written to, or the machine was restarted since"
+
+
 def test_what_another_pipeline_of_the_run_makes_is_not_made_again() -> None:
     first, second = lines_of(document(1, 2)), lines_of(document(1, 3))
     making = {action.step.key for action in plan(first, StoreState()) if action.open}
