@@ -25,6 +25,7 @@ from runner.store.scratch import Scratch
 from runner.store.store import Store
 from runner.tree import Trees
 
+POLL = 0.05  # seconds between looks at a lock that another process holds; waiting for it could not be interrupted
 MAX_DEVICES = 5  # that are named in an error
 TAIL = 20  # lines of a failed stage's log that are shown again at the end
 
@@ -130,7 +131,9 @@ class Executor:
         if lock is None:
             if step.key not in self._rooms.making:
                 self._tell("note", message=f"waiting for another build of {step.stage.name}")
-            lock = self._store.building(step.key)
+            while lock is None:
+                self._stop.wait(POLL)
+                lock = self._store.try_building(step.key)
         held.callback(os.close, lock)
         held.callback(self._rooms.making.discard, step.key)
         self._rooms.making.add(step.key)

@@ -15,18 +15,23 @@ class Stop:
         """Nothing runs and nobody has asked to stop."""
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
-        self._asked = False
+        self._event = threading.Event()
 
     def ask(self) -> None:
         """Kill all sandboxes, and let no new one live."""
         with self._lock:
-            self._asked = True
+            self._event.set()
             for process in self._running:
                 process.kill()
 
+    def wait(self, seconds: float) -> None:
+        """Wait so long. Raises RunnerError (interrupted) as soon as stopping is asked for."""
+        self._event.wait(seconds)
+        self.check()
+
     def check(self) -> None:
         """Raise RunnerError (interrupted) if stopping was asked for."""
-        if self._asked:
+        if self._event.is_set():
             raise interrupted()
 
     @contextlib.contextmanager
@@ -34,7 +39,7 @@ class Stop:
         """Have the process among those that are ended, as long as this lasts."""
         with self._lock:
             self._running.add(process)
-            if self._asked:
+            if self._event.is_set():
                 process.kill()
         try:
             yield

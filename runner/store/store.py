@@ -99,14 +99,8 @@ class Store:
         """Let go of the store."""
         os.close(self._use)
 
-    def building(self, key: str) -> int:
-        """Become the only one who makes this key, waiting for who is; returns the lock's descriptor, to be closed."""
-        fd = files.open_lock(self.locks / key)
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        return fd
-
     def try_building(self, key: str) -> int | None:
-        """As building, but None instead of waiting."""
+        """Become the only one who makes this key; returns a descriptor, to be closed, or None if another is."""
         fd = files.open_lock(self.locks / key)
         if files.try_lock(fd):
             return fd

@@ -249,6 +249,34 @@ def test_two_builds_at_once_share_the_work(bench: Bench) -> None:
     assert sorted(ran_it) == [0, 1, 2]
 
 
+def test_waiting_for_another_build_can_be_interrupted(bench: Bench) -> None:
+    bench.program("slow", SLOW)
+    document = json.dumps({"stages": [step(("slow", {"seconds": 300}))]})
+    argv = bench.account.argv([bench.account.python, "-m", "runner", *bench.argv()])
+    processes = []
+    for word in ("slow: ", "waiting for another build of slow"):
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=bench.account.environment(),
+            cwd=bench.place,
+        )
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(document)
+        process.stdin.close()
+        assert word in process.stdout.readline()
+        processes.append(process)
+    for process in reversed(processes):
+        process.terminate()
+        assert process.wait(timeout=60) == 130
+        assert process.stdout
+        process.stdout.close()
+
+
 CHAIN = [("grow", {"n": n}) for n in range(8)]
 GROW = r"""
 import json, os, sys, time
