@@ -14,6 +14,7 @@ MACROS = """\
 %_install_langs {languages}
 %__plugindir /nonexistent
 """
+PEM = ".pem"
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,13 @@ def configure(home: Home, options: Options, pinned: frozenset[str]) -> None:
     write(home.config, "\n".join(sections) + "\n")
 
 
+def forget_secrets(home: Home) -> None:
+    """Remove what only downloading needs, before scripts of packages run that might look for it."""
+    for entry in os.scandir(home.path):
+        if entry.name.endswith(PEM):
+            os.unlink(entry.path)
+
+
 def _section(path: str, one: Repository, *, pinned: bool) -> list[str]:
     lines = [
         f"[{one.id}]",
@@ -86,8 +94,8 @@ def _section(path: str, one: Repository, *, pinned: bool) -> list[str]:
     if one.priority is not None:
         lines.append(f"priority={one.priority}")
     for name, text in one.ssl.items():
-        write(f"{path}/{one.id}-{name}.pem", text)
-        lines.append(f"{name}={path}/{one.id}-{name}.pem")
+        write(f"{path}/{one.id}-{name}{PEM}", text)
+        lines.append(f"{name}={path}/{one.id}-{name}{PEM}")
     return lines
 
 

@@ -43,6 +43,9 @@ class Shelf:
                 tag, files = found
                 old = {name: digest for name, digest in self._read(one, variant)[1].items() if self._is_package(name)}
                 kept = {**old, **{name: self._store(path) for name, path in files.items()}}
+                for name, digest in old.items():
+                    if digest != kept[name]:
+                        self._drop_overwritten(digest, files[name])
                 self._write(one, variant, tag, kept)
 
     def repomd(self, one: Repository) -> str | None:
@@ -116,6 +119,12 @@ class Shelf:
                 os.chmod(f"{new}/blob", 0o644)
                 os.rename(f"{new}/blob", blob)
         return digest
+
+    def _drop_overwritten(self, digest: str, path: str) -> None:
+        """Drop what dnf has overwritten, through the link in its cache, with a package of the same name."""
+        blob = self._blob(digest)
+        if os.path.exists(blob) and os.path.samefile(blob, path):
+            os.unlink(blob)
 
     def _index(self, one: Repository, variant: str) -> str:
         what = json.dumps([variant, one.kind, one.url, sorted(one.ssl.items())])

@@ -27,7 +27,7 @@ def rpm(*argv):
 def names(path):
     return sorted(os.listdir(tree + path)) if os.path.isdir(tree + path) else None
 exec(arguments["options"]["code"])
-print("FOUND " + json.dumps(found))
+print("FOUND", json.dumps(found, indent=0))  # in many lines: the log cuts long ones
 """
 
 

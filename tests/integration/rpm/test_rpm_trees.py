@@ -31,7 +31,7 @@ for where, _, names_ in os.walk(tree):
         path = os.path.join(where, name)
         status = os.lstat(path)
         content = os.readlink(path) if os.path.islink(path) else hashlib.sha256(open(path, "rb").read()).hexdigest()
-        found["files"][path[len(tree):]] = [status.st_mode, status.st_uid, status.st_gid, content]
+        found["files"][path[len(tree):]] = f"{status.st_mode:o} {status.st_uid} {status.st_gid} {content}"
 found["entries"] = [text("/boot/loader/entries/" + name) for name in names("/boot/loader/entries")]
 """
 # Kept by dnf alone.
