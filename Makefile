@@ -11,9 +11,9 @@ ASSEMBLERS := $(filter-out %.json,$(wildcard assemblers/org.*))
 
 # What building needs, and what the tests need besides. Fedora's names follow Debian's.
 APT_BUILD := apt bubblewrap curl dpkg e2fsprogs fdisk gpgv grub-common grub-pc-bin python3-venv qemu-utils tar uidmap xz-utils zstd
-APT_TEST := acl attr bzip2 createrepo-c dnf fish gnupg libcap2-bin linux-libc-dev lzip lzop mmdebstrap mount openssh-client ovmf passwd policycoreutils procps python3-jsonschema qemu-system-x86 rpm systemd xfsprogs zsh
+APT_TEST := acl attr bzip2 createrepo-c dnf fish gnupg libcap2-bin linux-libc-dev lzip lzop mmdebstrap mount openssh-client openssl ovmf passwd policycoreutils procps python3-jsonschema qemu-system-x86 rpm systemd xfsprogs zsh
 DNF_BUILD := apt bubblewrap curl dpkg e2fsprogs grub2-pc-modules grub2-tools gnupg2 qemu-img shadow-utils tar util-linux xz zstd
-DNF_TEST := acl attr bzip2 createrepo_c edk2-ovmf kernel-headers libcap lzip lzop mmdebstrap openssh-clients policycoreutils procps-ng python3-jsonschema qemu-system-x86 rpm-build rpm-sign systemd util-linux xfsprogs fish zsh
+DNF_TEST := acl attr bzip2 createrepo_c edk2-ovmf kernel-headers libcap lzip lzop mmdebstrap openssh-clients openssl policycoreutils procps-ng python3-jsonschema qemu-system-x86 rpm-build rpm-sign systemd util-linux xfsprogs fish zsh
 
 .PHONY: image test lint types unit integration boot bench docs system-build system-test clean
 
