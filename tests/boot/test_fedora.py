@@ -46,7 +46,7 @@ sudo -n sestatus | sed -n 's/Current mode: *//p'
 stat -c '%C %n' / /boot /bin /lost+found /usr/bin/passwd /usr/sbin/httpd /usr/sbin/sshd /var/www/html/index.html
 sudo -n stat -c %C /etc/shadow
 sudo -n find / -xdev -name '.osbuild-compose*' | wc -l
-find /etc/firewalld -name '*.old' | wc -l
+sudo -n find /etc/firewalld -name '*.old' | wc -l
 python3 -c 'import os; print(os.getxattr("/usr/bin/ping", "security.capability").hex())'
 test -s /etc/machine-id && echo has-id
 ls /etc/ssh/ssh_host_*_key | wc -l

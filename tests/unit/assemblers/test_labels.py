@@ -136,6 +136,13 @@ def test_a_pattern_that_cannot_be_used_is_an_error(tree: Path) -> None:
         of(tree)
 
 
+def test_a_build_root_without_libselinux_is_told(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stagelib.disk.libselinux.LIBRARY", "libmissing.so.1")
+    with pytest.raises(ImageError, match=r"libmissing\.so\.1, which knows the SELinux labels") as raised:
+        of(tree)
+    assert "libselinux1 (Debian" in raised.value.hint
+
+
 @pytest.mark.parametrize(
     ("pattern", "prefix"),
     [
