@@ -51,6 +51,9 @@ class _Files:
         self.documents.append(document)
 
     def _add_base(self, document: Document, node: Node, above: tuple[str, ...]) -> None:
+        if "\0" in node.value:
+            self._wrong(node, "`extends` names no file: there is a NUL in it", "")
+            return
         path = _beside(document.file, node.value)
         real = os.path.realpath(path)
         if real in above:

@@ -11,7 +11,6 @@ from osbuild_compose.document.tree import Node
 
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+-]+)*")
 _NOT_TEXT = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # to some reader of YAML at least
-_BLOCK = re.compile(r"[^ \n\t][^\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\u2028\u2029\ud800-\udfff]*[^ \n\t]\n")
 
 
 def text(document: Document, schema: dict[str, Any]) -> str:
@@ -41,7 +40,7 @@ def _entry(head: str, node: Node, shape: Shape, depth: int) -> Iterator[tuple[st
         yield head, ""
         for item in node.value:
             yield from _item(item, shape.item, depth)
-    elif isinstance(node.value, str) and _BLOCK.fullmatch(node.value) and _lines_are_plain(node.value):
+    elif isinstance(node.value, str) and _is_block(node.value):
         yield f"{head} |", origin(node)
         yield from (("  " * depth + line if line else "", "") for line in _escaped(node.value).split("\n")[:-1])
     else:
@@ -68,8 +67,15 @@ _ONE_LINE = dict.fromkeys((*range(32), *range(127, 160), 8232, 8233, 65279), "ï¿
 _ONE_LINE |= dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")
 
 
-def _lines_are_plain(value: str) -> bool:
-    return not any(line.endswith((" ", "\t")) for line in value.split("\n"))
+def _is_block(text: str) -> bool:
+    """Whether the text can stand as lines of their own after a |, which drops nothing and escapes nothing."""
+    *lines, end = text.split("\n")
+    return (
+        bool(lines and lines[0] and lines[-1])
+        and end == ""
+        and not lines[0].startswith((" ", "\t"))
+        and all(line.replace("\t", " ").isprintable() and not line.endswith((" ", "\t")) for line in lines)
+    )
 
 
 def _escaped(value: str) -> str:

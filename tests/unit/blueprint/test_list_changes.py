@@ -1,0 +1,48 @@
+"""What the schema for editors says of lists that change an inherited one."""
+
+import pytest
+from jsonschema import Draft7Validator, ValidationError
+
+from osbuild_compose.document import schema
+from osbuild_compose.document.changes import is_list, with_changes
+
+EDITORS = with_changes(schema.load("blueprint"))
+
+
+@pytest.mark.parametrize(
+    "blueprint",
+    [
+        {"packages": ["a"]},
+        {"packages": {"append": ["a"], "remove": ["b"]}},
+        {"services": {"enabled": {"replace": []}}},
+        {"users": [{"name": "a", "groups": {"append": ["b"]}}]},
+        {"users": {"remove": ["a"]}},
+        {"profiles": {"dev": {"packages": {"append": ["gdb"]}}}},
+    ],
+)
+def test_what_is_right(blueprint: object) -> None:
+    Draft7Validator(EDITORS).validate(blueprint)
+
+
+@pytest.mark.parametrize(
+    "blueprint",
+    [
+        {"packages": {}},
+        {"packages": {"add": ["a"]}},
+        {"packages": {"append": "a"}},
+        {"packages": "a"},
+        {"unset": {"append": ["a"]}},
+        {"extends": {"append": ["a"]}},
+        {"profiles": {"dev": {"pakages": []}}},
+    ],
+)
+def test_what_is_wrong(blueprint: object) -> None:
+    with pytest.raises(ValidationError):
+        Draft7Validator(EDITORS).validate(blueprint)
+
+
+def test_it_is_a_schema_and_stays_what_it_is() -> None:
+    Draft7Validator.check_schema(EDITORS)
+    assert with_changes(EDITORS) == EDITORS
+    assert is_list(EDITORS["properties"]["packages"])
+    assert not is_list(schema.load("blueprint")["properties"]["hostname"])

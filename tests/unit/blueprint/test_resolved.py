@@ -1,0 +1,144 @@
+"""`render --resolved`: the merged blueprint tells where each value comes from, and means the same by itself."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from osbuild_compose.blueprint import load
+from osbuild_compose.blueprint.model import Blueprint
+from osbuild_compose.cli.prepare import Workshop
+from osbuild_compose.distro import catalog
+from osbuild_compose.document import read, resolved, schema
+from osbuild_compose.document.compose import Choices, compose
+from osbuild_compose.document.read import Document
+from osbuild_compose.document.tree import Source, Span, planted
+
+REPO = Path(__file__).resolve().parents[3]
+BLUEPRINT = schema.load("blueprint")
+
+BASE = """\
+distro: debian-12
+vars: {domain: example.org}
+packages: [openssh-server, nano]
+hostname: www.${domain}
+files:
+  - {path: /etc/motd, source: motd}
+profiles:
+  dev: {packages: [gdb]}
+"""
+WEB = """\
+name: web
+extends: parts/base.yaml
+packages: {append: [nginx], remove: [nano]}
+description: "costs $${price}: # 5"
+version: "1.10"
+files:
+  - path: /var/www/html/index.html
+    content: |
+      first $${line}
+
+        indented # no comment
+  - {path: /etc/a, content: "no newline"}
+  - {path: /etc/b, content: " leading\\n"}
+  - {path: /etc/c, content: "trailing \\n"}
+  - {path: /etc/d, content: "two\\n\\n"}
+  - {path: /etc/e, content: "\\ttab\\U0001F600\\u0085\\x00\\n"}
+sysctl: {vm.swappiness: 10, net.ipv4.ip_forward: 1}
+users: [{name: admin, groups: [sudo]}]
+"""
+
+
+@pytest.fixture
+def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "motd").write_text("hello")
+    (tmp_path / "parts" / "base.yaml").write_text(BASE)
+    (tmp_path / "web.yaml").write_text(WEB)
+    monkeypatch.chdir(tmp_path)
+    return Path("web.yaml")
+
+
+def text_of(blueprint: Blueprint) -> str:
+    assert blueprint.document is not None
+    return resolved.text(blueprint.document, BLUEPRINT)
+
+
+def pipelines(path: Path, **choices: Any) -> list[Any]:
+    return [json.loads(image.pipeline) for image in Workshop(**choices).images([path], ())]
+
+
+def test_every_value_has_its_origin(web: Path) -> None:
+    choices = Choices(["timezone=UTC"], ["dev"], ["domain=a.test"])
+    lines = text_of(load.load(web, catalog.find().releases, choices)).splitlines()
+    found = {line.partition("#")[0].strip(): line.rpartition("# ")[2] for line in lines if " # " in line}
+    assert found["name: web"] == "web.yaml:1"
+    assert found["- openssh-server"] == "parts/base.yaml:3"
+    assert found["- nginx"] == "web.yaml:3"
+    assert found["- gdb"] == "parts/base.yaml:8, profile dev"
+    assert found["hostname: www.a.test"] == "parts/base.yaml:4, variable domain (--var domain=a.test)"
+    assert found["timezone: UTC"] == "--set timezone=UTC"
+    assert found["source: parts/motd"] == "parts/base.yaml:6"
+    assert found["arch: x86_64"] == "default"
+    without = {line.strip() for line in lines if "  # " not in line}
+    assert without == {
+        "packages:", "files:", "users:", "groups:", "sysctl:",
+        "first $${line}", "", "indented # no comment",
+    }  # fmt: skip
+
+
+def test_it_is_a_blueprint_that_gives_the_same_pipeline(web: Path) -> None:
+    chosen = {"settings": ["timezone=UTC"], "profiles": ["dev"], "variables": ["domain=a.test"]}
+    before = pipelines(web, **chosen)
+    text = text_of(Workshop(**chosen).blueprints([web])[0])
+    assert "extends" not in text
+    Path("whole.yaml").write_text(text)
+    assert pipelines(Path("whole.yaml")) == before
+
+
+@pytest.mark.parametrize("sample", sorted(REPO.glob("blueprints/*.yaml")), ids=lambda path: path.stem)
+def test_samples_give_the_same_pipeline(sample: Path, tmp_path: Path) -> None:
+    text = text_of(Workshop().blueprints([sample])[0])
+    (tmp_path / "whole.yaml").write_text(text)
+    assert pipelines(tmp_path / "whole.yaml") == pipelines(sample)
+
+
+def test_defaults_of_the_schema_are_what_holds_without_them(tmp_path: Path) -> None:
+    """All examples of all keys, with and without what the schema says is the default."""
+    example = {
+        key: node["examples"][0]
+        for key, node in BLUEPRINT["properties"].items()
+        if node.get("examples") and key not in ("extends", "vars", "profiles", "unset", "repositories", "cacerts")
+    }
+    example["files"] = [{"path": "/a", "content": "b"}]
+    example["users"] = [{"name": "a"}]
+    document = Document.of("b.yaml", planted(example, Span(Source("b.yaml"))))
+    problems = schema.problems(document, "blueprint")
+    assert not problems, [str(problem) for problem in problems]
+    before = load.check(document, ["debian-12"])
+    text = resolved.text(document, BLUEPRINT)
+    assert load.check(read.parse(text.encode(), str(tmp_path / "b.yaml")), ["debian-12"]) == before
+
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\ufeff")) | st.sampled_from(
+    ["${", "$${a}", "no", "~", "- a", "a: b", "a #b", "\n", "a\n\nb\n", " a\n", "a \n", "\u0085", "'", "|", "0644"]
+)
+values = st.recursive(
+    texts | st.integers(1 - 2**63, 2**63 - 1) | st.booleans(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+keys = texts.filter(lambda key: key not in BLUEPRINT["properties"] and key != "<<")
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(st.dictionaries(keys, values, min_size=1, max_size=4))
+def test_any_document_survives(data: dict[str, Any]) -> None:
+    document = Document.of("b.yaml", planted(data, Span(Source("b.yaml"))))
+    text = resolved.text(document, {})
+    assert compose(read.parse(text.encode(), "b.yaml"), "blueprint", Choices()).document.data == data
