@@ -46,7 +46,7 @@ def schema(what: str, name: str | None, libdirs: Sequence[Path]) -> None:
     elif name is not None:
         raise InputError(f"compose schema {what} takes no name", hint=f"for a stage: compose schema stage {name}")
     else:
-        document = schemas.load(what)
+        document = schemas.published(what)
     json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
     print()
 

@@ -1,14 +1,11 @@
 """Lists that change an inherited one, in the schema.
 
-In a blueprint a list may stand as {append, remove, replace}. `python3 -m osbuild_compose.document.changes` writes that
-into schemas/blueprint.schema.json, for editors, at every list that lacks it.
+schemas/blueprint.schema.json says what a list is. In a file that is put together with others it may stand as {append,
+remove, replace} as well, and the schema for editors has that at every list.
 """
 
 import copy
-import json
 from typing import Any
-
-from osbuild_compose import data
 
 OPERATORS = APPEND, REMOVE, REPLACE = ("append", "remove", "replace")
 REF = {"$ref": "#/definitions/changes"}
@@ -43,14 +40,3 @@ def _walk(node: Any, name: str) -> None:
             _walk(value, key)
     for keyword in ("items", "then", "else", "additionalProperties"):
         _walk(node.get(keyword), "")
-
-
-def main() -> None:
-    """Write the schema."""
-    path = data.directory("schemas") / "blueprint.schema.json"
-    schema = with_changes(json.loads(path.read_text(encoding="utf-8")))
-    path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -37,8 +37,10 @@ class Merge:
 
     def _mapping(self, base: Node | None, own: Node, shape: Shape, trail: Trail) -> Node:
         old: dict[str, Node] = base.value if base and isinstance(base.value, dict) else {}
-        given = shape.alternatives & own.value.keys()
-        result = {key: node for key, node in old.items() if not given or key not in shape.alternatives - given}
+        alternatives = shape.alternatives
+        given = [keys for keys in alternatives if keys & own.value.keys()]
+        gone = {key for keys in alternatives if given and keys not in given for key in keys}
+        result = {key: node for key, node in old.items() if key not in gone}
         for key, node in own.value.items():
             result[key] = self.merged(result.get(key), node, shape.below(key), (*trail, key))
         return replace(own, value=result)

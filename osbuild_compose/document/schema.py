@@ -48,10 +48,16 @@ def _explained(document: Document, validator: Any) -> list[InputError]:
 
 @cache
 def load(name: str) -> dict[str, Any]:
-    """The published schema `name`."""
+    """The schema `name` of a document that is whole."""
     path = data.directory("schemas") / f"{name}.schema.json"
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
+
+
+@cache
+def published(name: str) -> dict[str, Any]:
+    """The schema for editors: with all forms that a file may have before it is merged with others."""
+    return with_changes(load(name))
 
 
 @cache
@@ -61,7 +67,7 @@ def _validator(name: str) -> Any:
 
 @cache
 def _part_validator(name: str) -> Any:
-    return _Part(with_changes(load(name)))
+    return _Part(published(name))
 
 
 def _pattern(_validator: Any, pattern: str, instance: object, _schema: Any) -> Iterator[ValidationError]:

@@ -67,15 +67,15 @@ class Shape:
         return next((key for key in _IDENTITIES if key in required), None)
 
     @property
-    def alternatives(self) -> set[str]:
-        """The keys of this mapping of which only one may be given."""
-        found: set[str] = set()
+    def alternatives(self) -> list[set[str]]:
+        """Keys of this mapping that go together and exclude those of the others: [{content}, {url, sha256}]."""
+        found: list[set[str]] = []
         for node in self._variants(self.node):
             choices = node.get("oneOf", ())
-            if all(set(choice) == {"required"} for choice in choices):
-                found |= {key for choice in choices for key in choice["required"]}
+            if all("required" in choice for choice in choices):
+                found += [set(choice["required"]) for choice in choices]
             for part in (node, *node.get("allOf", ())):
-                found |= set(part.get("not", {}).get("required", ()))
+                found += [{key} for key in part.get("not", {}).get("required", ())]
         return found
 
     @property

@@ -105,6 +105,20 @@ def test_items_with_an_identity_are_merged() -> None:
     assert len(blueprint.repositories.own) == 2  # such a repository has no identity
 
 
+def test_what_goes_together_is_replaced_together() -> None:
+    digests = ["0" * 64, "1" * 64]
+    write(
+        base=HEAD + f"files: [{{path: /a, url: 'http://a/1', sha256: '{digests[0]}'}}, {{path: /b, content: x}}]\n",
+        web="extends: base.yaml\n"
+        + f"files: [{{path: /a, sha256: '{digests[1]}'}}, {{path: /b, url: 'http://b', sha256: '{digests[1]}'}}]\n",
+    )
+    first, second = loaded().files
+    assert (first.url, first.sha256) == ("http://a/1", digests[1])
+    assert (second.url, second.content) == ("http://b", None)
+    write(web="extends: base.yaml\nfiles: [{path: /a, content: text}]\n")
+    assert (loaded().files[0].url, loaded().files[0].content) == (None, "text")
+
+
 def test_items_are_removed_by_their_identity() -> None:
     write(
         base=HEAD + "users: [{name: a}, {name: b}]\nfiles: [{path: /m, content: x}]\ngroups: [{name: g}]\n",
@@ -159,6 +173,17 @@ def test_files_beside_the_blueprint_that_names_them(files: Path) -> None:
     (files / "elsewhere").mkdir()
     (files / "elsewhere" / "link").symlink_to(files)
     assert load.load(files / "elsewhere/link/web.yaml", DISTROS).files == loaded().files
+
+
+def test_keys_and_certificates_beside_the_blueprint_that_names_them() -> None:
+    Path("parts").mkdir()
+    armour = "-----BEGIN PGP PUBLIC KEY BLOCK-----\nabc\n"
+    Path("parts/key.asc").write_text(armour)
+    Path("parts/base.yaml").write_text(HEAD + "repositories: [{url: 'http://a', suites: [s], keys: [key.asc]}]\n")
+    write(web="extends: parts/base.yaml\n")
+    assert loaded().repositories.own[0].keys == (armour,)
+    Path("parts/base.yaml").write_text(HEAD + "cacerts: [gone.pem]\n")
+    assert "parts/gone.pem" in told()[0]
 
 
 def test_files_of_a_base_above_a_symbolic_link(files: Path) -> None:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.document import schema
-from osbuild_compose.document.changes import with_changes
 from osbuild_compose.errors import ComposeError, ExitCode
 from osbuild_compose.report import errors as report
 from osbuild_compose.report.style import Style
@@ -21,7 +20,7 @@ from tests import bad_blueprints
 
 REPO = Path(__file__).resolve().parents[3]
 CORPUS = [path.read_bytes() for path in (*REPO.glob("blueprints/*.yaml"), *bad_blueprints.DIRECTORY.glob("*.yaml"))]
-BLUEPRINT = with_changes(schema.load("blueprint"))
+BLUEPRINT = schema.published("blueprint")
 
 # The same examples every time, so that what a change breaks is what it broke; FUZZ=5000 tries that many others.
 EXAMPLES = int(os.environ.get("FUZZ", "0"))

@@ -6,7 +6,7 @@ from jsonschema import Draft7Validator, ValidationError
 from osbuild_compose.document import schema
 from osbuild_compose.document.changes import is_list, with_changes
 
-EDITORS = with_changes(schema.load("blueprint"))
+EDITORS = schema.published("blueprint")
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_stages_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_schema() -> None:
-    assert json.loads(fine("schema")) == schema.load("blueprint")
+    assert json.loads(fine("schema")) == schema.published("blueprint")
     assert json.loads(fine("schema", "distro")) == schema.load("distro")
     for arguments in (("stage", "org.osbuild.users"), ("assembler", "org.osbuild.noop")):
         document = json.loads(fine("schema", *arguments))
