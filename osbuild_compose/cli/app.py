@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from osbuild_compose.cli import cache_app, stages_app, templates_app
+from osbuild_compose.cli import cache_app, stages_app, start_app, templates_app
 from osbuild_compose.cli.options import Json, Libdirs, Templates
 from osbuild_compose.cli.store_option import Store, store_directory
 
@@ -27,6 +27,8 @@ app = typer.Typer(
 app.add_typer(cache_app.app, name="cache")
 app.add_typer(templates_app.app, name="templates")
 app.add_typer(stages_app.stages, name="stages")
+app.command("init")(start_app.init)
+app.command("import")(start_app.import_blueprint)
 app.command("schema")(stages_app.schema)
 app.command("completion")(stages_app.completion)
 

@@ -1,0 +1,1 @@
+"""Blueprints of osbuild and image-builder (TOML or JSON), said in our language."""

@@ -1,0 +1,235 @@
+"""What the keys of an osbuild blueprint are in ours. The keys are those of osbuild/blueprint's Go types."""
+
+from typing import Any
+
+from osbuild_compose.importing import storage
+from osbuild_compose.importing.source import Note, Table
+
+_INSTALLER = "only images are made here, no installers"
+
+
+def convert(data: dict[str, Any], distro: str | None, name: str) -> tuple[dict[str, Any], list[Note]]:
+    """Our blueprint in the types of JSON, and what could not be carried over.
+
+    distro is used instead of the one in the blueprint, name if it has none. The result may hold keys that our schema
+    does not have, or values that it refuses: fit.py leaves these out.
+    """
+    notes: list[Note] = []
+    top = Table(data, "", notes)
+    found: dict[str, Any] = {
+        "name": top.take("name", str) or name,
+        "description": top.take("description", str),
+        "version": top.take("version", str),
+        "distro": distro or top.take("distro", str),
+        "arch": top.take("architecture", str),
+        "packages": _packages(top),
+        "enabled_modules": _modules(top),
+        "containers": _containers(top),
+    }
+    top.taken.add("distro")
+    custom = top.table("customizations")
+    found.update(_system(custom))
+    found.update(_accounts(custom))
+    found.update(_network_and_services(custom))
+    found.update(_files(custom))
+    found["repositories"] = _repositories(custom)
+    found["disk"] = storage.disk(custom)
+    custom.refuse(_INSTALLER, "installer", "installation_device", "iso", "ignition", "fdo")
+    custom.refuse("a system is registered when it runs: use `first_boot`", "rhsm")
+    custom.refuse("there is no such key here yet", "openscap")
+    custom.refuse("containers are kept where podman keeps them", "containers-storage")
+    custom.refuse("say the keys of a repository in `repositories`", "rpm")
+    custom.refuse("write the file yourself, in `files`: /etc/dnf/dnf.conf or /etc/dnf/vars", "dnf")
+    top.rest()
+    custom.rest()
+    return {key: value for key, value in found.items() if value not in (None, "", [], {})}, notes
+
+
+def _packages(top: Table) -> list[str]:
+    found: list[str] = []
+    for item in [*top.tables("packages"), *top.tables("modules")]:
+        name, version = item.take("name", str), item.take("version", str)
+        if name:
+            found.append(name if version in (None, "", "*") else f"{name}-{version}")
+        item.rest()
+    for item in top.tables("groups"):
+        if name := item.take("name", str):
+            found.append(f"@{name}")
+        item.rest()
+    return list(dict.fromkeys(found))
+
+
+def _modules(top: Table) -> list[str]:
+    return [f"{item.take('name', str)}:{item.take('stream', str)}" for item in top.tables("enabled_modules")]
+
+
+def _containers(top: Table) -> list[dict[str, Any]]:
+    found = []
+    for item in top.tables("containers"):
+        fields = {"source": item.take("source", str), "name": item.take("name", str)}
+        item.refuse("images are always fetched over TLS", "tls-verify")
+        item.refuse("images are fetched from a registry", "local-storage")
+        item.rest()
+        found.append({key: value for key, value in fields.items() if value})
+    return found
+
+
+def _system(custom: Table) -> dict[str, Any]:
+    kernel, timezone, locale, sshd = (custom.table(key) for key in ("kernel", "timezone", "locale", "sshd"))
+    certificates = custom.table("cacerts")
+    languages = locale.texts("languages")
+    found = {
+        "hostname": custom.take("hostname", str),
+        "kernel": _set({"package": kernel.take("name", str), "append": kernel.take("append", str)}),
+        "timezone": timezone.take("timezone", str),
+        "timeservers": timezone.texts("ntpservers"),
+        "locale": languages[0] if languages else None,
+        "languages": languages[1:],
+        "keyboard": locale.take("keyboard", str),
+        "fips": custom.take("fips", bool) or None,
+        "sshd": _set(
+            {
+                "password_authentication": sshd.take("password_authentication", bool),
+                "kbd_interactive_authentication": sshd.take("kbd_interactive_authentication", bool),
+                "client_alive_interval": sshd.take("client_alive_interval", int),
+                "permit_root_login": sshd.take("permit_root_login", bool, str),
+            }
+        ),
+        "cacerts": certificates.texts("pem_certs"),
+        "first_boot": _first_boot(custom.table("firstboot")),
+    }
+    for table in (kernel, timezone, locale, sshd, certificates):
+        table.rest()
+    return found
+
+
+def _first_boot(table: Table) -> list[dict[str, Any]]:
+    found = []
+    for number, item in enumerate(table.tables("scripts"), 1):
+        if (kind := item.take("type", str)) not in (None, "", "custom"):
+            table.note(f"scripts[{number - 1}]", f"write the script itself: the kind {kind} is not known here")
+            continue
+        name = (item.take("name", str) or f"script-{number}").lower().replace("_", "-").replace(" ", "-")
+        found.append(
+            _set(
+                {
+                    "name": name,
+                    "content": item.take("contents", str),
+                    "after": item.texts("after") or None,
+                    "before": item.texts("before") or None,
+                    "ignore_failure": item.take("ignore_failure", bool) or None,
+                }
+            )
+        )
+        item.rest()
+    table.rest()
+    return found
+
+
+def _accounts(custom: Table) -> dict[str, Any]:
+    users: dict[str, dict[str, Any]] = {}
+    for item in custom.tables("user"):
+        fields = {key: item.take(key, str) for key in ("name", "description", "password", "home", "shell")}
+        for key in ("uid", "gid", "expiredate"):
+            fields[key] = item.take(key, int)
+        fields["home"] = _without_slash(fields["home"])
+        fields["groups"] = item.texts("groups") or None
+        fields["force_password_reset"] = item.take("force_password_reset", bool) or None
+        fields["ssh_keys"] = _lines(item.take("key", str)) or None
+        item.rest()
+        if fields["name"]:
+            users[fields["name"]] = _set(fields)
+    for item in custom.tables("sshkey"):
+        name, key = item.take("user", str), item.take("key", str)
+        item.rest()
+        if name and key:
+            user = users.setdefault(name, {"name": name})
+            user["ssh_keys"] = [*user.get("ssh_keys", []), *_lines(key)]
+    groups = []
+    for item in custom.tables("group"):
+        groups.append(_set({"name": item.take("name", str), "gid": item.take("gid", int)}))
+        item.rest()
+    return {"users": list(users.values()), "groups": groups}
+
+
+def _network_and_services(custom: Table) -> dict[str, Any]:
+    firewall, services = custom.table("firewall"), custom.table("services")
+    let = firewall.table("services")
+    zones = []
+    for item in firewall.tables("zones"):
+        zones.append(_set({"name": item.take("name", str), "sources": item.texts("sources") or None}))
+        item.rest()
+    allowed = {key: let.texts(key) or None for key in ("enabled", "disabled")}
+    found = {
+        "firewall": _set({"ports": firewall.texts("ports"), "services": _set(allowed), "zones": zones}),
+        "services": _set({key: services.texts(key) or None for key in ("enabled", "disabled", "masked")}),
+    }
+    for table in (firewall, let, services):
+        table.rest()
+    return found
+
+
+def _files(custom: Table) -> dict[str, Any]:
+    directories, files = [], []
+    for item in custom.tables("directories"):
+        item.take("ensure_parents", bool)  # ours are always made
+        directories.append(_set(_owned(item)))
+        item.rest()
+    for item in custom.tables("files"):
+        fields, content = _owned(item), item.take("data", str)
+        if (uri := item.take("uri", str)) is not None:
+            item.note("uri", f"save what is at {uri} beside the blueprint and name it as `source`")
+        else:
+            files.append(_set({**fields, "content": content or ""}))
+        item.rest()
+    return {"directories": directories, "files": files}
+
+
+def _owned(item: Table) -> dict[str, Any]:
+    return {
+        "path": _without_slash(item.take("path", str)),
+        "mode": item.take("mode", str),
+        "owner": item.take("user", str, int),
+        "group": item.take("group", str, int),
+    }
+
+
+def _repositories(custom: Table) -> list[Any]:
+    found: list[Any] = []
+    for item in custom.tables("repositories"):
+        if item.take("enabled", bool) is False:
+            item.note("enabled", "a repository that is not enabled is left out")
+            continue
+        urls = item.texts("baseurls")
+        keys = item.texts("gpgkeys")
+        for key in keys:
+            if "BEGIN PGP" not in key:
+                item.note("gpgkeys", f"save {key} beside the blueprint and name it in the repository's `keys`")
+        fields = {key: item.take(key, str) for key in ("id", "name", "metalink", "mirrorlist")}
+        fields["baseurl"] = urls[0] if urls else None
+        if len(urls) > 1:
+            item.note("baseurls", f"only the first is used: {urls[0]}")
+        fields["priority"] = item.take("priority", int)
+        fields["keys"] = [key for key in keys if "BEGIN PGP" in key] or None
+        fields["check_signatures"] = False if item.take("gpgcheck", bool) is False else None
+        item.take("install_from", bool)  # ours are always both, installed from and installed
+        item.refuse("certificates are always checked", "sslverify")
+        item.refuse("packages are checked, which is what counts", "repo_gpgcheck")
+        item.refuse("there is no such key here yet", "module_hotfixes")
+        item.refuse("all are in compose.repo", "filename")
+        item.rest()
+        found.append(_set(fields))
+    return ["default", *found] if found else []
+
+
+def _without_slash(path: Any) -> Any:
+    return (path.rstrip("/") or "/") if isinstance(path, str) else path
+
+
+def _lines(text: str | None) -> list[str]:
+    return [line.strip() for line in (text or "").splitlines() if line.strip()]
+
+
+def _set(fields: dict[str, Any]) -> dict[str, Any]:
+    """Those that say something; an empty text may."""
+    return {key: value for key, value in fields.items() if value is not None and value not in ([], {})}

@@ -1,0 +1,67 @@
+"""An osbuild blueprint's file systems and partitions in ours."""
+
+from typing import Any
+
+from osbuild_compose.importing.source import Table
+
+
+def disk(custom: Table) -> dict[str, Any]:
+    """Our `disk`; empty when the blueprint says nothing of it."""
+    mode = custom.take("partitioning_mode", str)
+    if mode not in (None, "", "raw"):
+        custom.note("partitioning_mode", "there are plain partitions only, no LVM")
+    partitions = [_file_system(item) for item in custom.tables("filesystem")]
+    table = custom.table("disk")
+    found: dict[str, Any] = {
+        "size": _size(table),
+        "table": table.take("type", str) or None,
+        "sector_size": table.take("sector_size", int) or None,
+    }
+    table.refuse("the first partition begins at 1 MiB", "start_offset")
+    for item in table.tables("partitions"):
+        partitions += _partition(item)
+    table.rest()
+    partitions = [partition for partition in partitions if partition]
+    if partitions:
+        found["partitions"] = partitions
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _file_system(item: Table) -> dict[str, Any]:
+    minimum = item.take("minsize", int, str)
+    size = item.take("size", int, str)
+    found = {"mount": item.take("mountpoint", str), "minimum": minimum if minimum is not None else size}
+    item.rest()
+    return {key: value for key, value in found.items() if value}
+
+
+def _partition(item: Table) -> list[dict[str, Any]]:
+    kind = item.take("type", str) or "plain"
+    if kind not in ("plain", "btrfs"):
+        item.refuse(f"there is no {kind}: make its volumes partitions, or subvolumes of btrfs", *item.data)
+        return []
+    found: dict[str, Any] = {
+        "mount": item.take("mountpoint", str),
+        "file_system": "btrfs" if kind == "btrfs" else item.take("fs_type", str),
+        "minimum": _size(item),
+        "type": item.take("part_type", str),
+        "name": item.take("part_label", str),
+        "partition_uuid": item.take("part_uuid", str),
+        "label": item.take("label", str),
+    }
+    if found["file_system"] == "swap":
+        found.pop("mount")
+        found["type"] = found["type"] or "swap"
+        found["size"] = found.pop("minimum")
+    volumes = []
+    for volume in item.tables("subvolumes"):
+        volumes.append({"name": volume.take("name", str), "mount": volume.take("mountpoint", str)})
+        volume.rest()
+    if volumes:
+        found["subvolumes"] = volumes
+    item.rest()
+    return [{key: value for key, value in found.items() if value}]
+
+
+def _size(table: Table) -> Any:
+    return table.take("minsize", int, str) or None
