@@ -10,10 +10,10 @@ STAGES := $(filter-out %.json,$(wildcard stages/org.*))
 ASSEMBLERS := $(filter-out %.json,$(wildcard assemblers/org.*))
 
 # What building needs, and what the tests need besides. Fedora's names follow Debian's.
-APT_BUILD := apt bubblewrap curl dpkg e2fsprogs fdisk gpgv grub-common grub-pc-bin python3-venv qemu-utils tar uidmap xz-utils zstd
-APT_TEST := acl attr bzip2 createrepo-c dnf fish gnupg libcap2-bin linux-libc-dev lzip lzop mmdebstrap mount openssh-client openssl ovmf passwd policycoreutils procps python3-jsonschema qemu-system-x86 rpm systemd xfsprogs zsh
-DNF_BUILD := apt bubblewrap curl dpkg e2fsprogs grub2-pc-modules grub2-tools gnupg2 qemu-img shadow-utils tar util-linux xz zstd
-DNF_TEST := acl attr bzip2 createrepo_c edk2-ovmf kernel-headers libcap lzip lzop mmdebstrap openssh-clients openssl policycoreutils procps-ng python3-jsonschema qemu-system-x86 rpm-build rpm-sign systemd util-linux xfsprogs fish zsh
+APT_BUILD := apt bubblewrap curl dosfstools dpkg e2fsprogs gpgv grub-common grub-pc-bin mount mtools python3-venv qemu-utils tar uidmap xz-utils zstd
+APT_TEST := acl attr btrfs-progs bzip2 createrepo-c dnf erofs-utils fdisk fish gnupg libcap2-bin linux-libc-dev lzip lzop mmdebstrap openssh-client openssl ovmf passwd policycoreutils procps python3-jsonschema qemu-system-x86 rpm squashfs-tools systemd xfsprogs zsh
+DNF_BUILD := apt bubblewrap curl dosfstools dpkg e2fsprogs grub2-pc-modules grub2-tools gnupg2 mtools qemu-img shadow-utils tar util-linux xz zstd
+DNF_TEST := acl attr btrfs-progs bzip2 createrepo_c edk2-ovmf erofs-utils fish kernel-headers libcap lzip lzop mmdebstrap openssh-clients openssl policycoreutils procps-ng python3-jsonschema qemu-system-x86 rpm-build rpm-sign squashfs-tools systemd util-linux xfsprogs zsh
 
 .PHONY: image test lint types unit integration boot bench docs system-build system-test clean
 

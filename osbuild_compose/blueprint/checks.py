@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from osbuild_compose.blueprint import checks_settings, size
+from osbuild_compose.blueprint import checks_settings, disk_checks
 from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.blueprint.path import normal
-from osbuild_compose.blueprint.walk import ANY, Problem, texts, values
+from osbuild_compose.blueprint.walk import ANY, Problem, texts
 from osbuild_compose.document import pages
 from osbuild_compose.document.read import Document
 from osbuild_compose.document.tree import path_text
@@ -26,7 +26,7 @@ def problems(document: Document) -> list[InputError]:
     beside = Beside(document.file)
     found: list[Problem] = [
         *checks_settings.problems(document.data, beside),
-        *_disk_size(document.data),
+        *disk_checks.problems(document.data),
         *_base64(document.data),
         *_files_beside(document.data, beside),
         *_keys(document.data, beside),
@@ -48,15 +48,6 @@ def problems(document: Document) -> list[InputError]:
         )
         for trail, brief, hint in found
     ]
-
-
-def _disk_size(data: Any) -> Iterator[Problem]:
-    for trail, value in values(data, "disk", "size"):
-        if isinstance(value, int | str) and not isinstance(value, bool):
-            try:
-                size.parse(value)
-            except ValueError as error:
-                yield trail, f"`size`: {error}", ""
 
 
 def _base64(data: Any) -> Iterator[Problem]:

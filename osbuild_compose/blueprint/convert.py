@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from osbuild_compose.blueprint import certificate, model, password, settings, size
+from osbuild_compose.blueprint import certificate, disk, model, password, settings, size
 from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.blueprint.path import normal
 from osbuild_compose.document.read import Document
@@ -47,8 +47,8 @@ def convert(document: Document) -> model.Blueprint:
             _first_boot(item, number, beside) for number, item in enumerate(data.get("first_boot", ()), 1)
         ),
         kernel=model.Kernel(**data.get("kernel", {})),
-        disk=model.Disk(size.parse(data["disk"]["size"])) if "size" in data.get("disk", {}) else model.Disk(),
-        formats=tuple(model.Format(name) for name in data.get("formats", ["qcow2"])),
+        disk=_disk(data.get("disk", {})),
+        formats=tuple(_output(item) for item in data.get("formats", ["qcow2"])),
         document=document,
     )
 
@@ -116,6 +116,33 @@ def _file(data: Mapping[str, Any], beside: Beside) -> model.File:
         except UnicodeDecodeError:
             fields["base64"] = _encode(content)
     return model.File(**fields)
+
+
+def _output(item: str | Mapping[str, Any]) -> model.Output:
+    if isinstance(item, str):
+        return model.Output(model.Format(item))
+    return model.Output(model.Format(item["format"]), {key: item[key] for key in sorted(item) if key != "format"})
+
+
+def _disk(data: Mapping[str, Any]) -> disk.Disk:
+    fields = _in_bytes(data)
+    fields["firmware"] = tuple(disk.Firmware(name) for name in data.get("firmware", ()))
+    fields["partitions"] = tuple(_partition(item) for item in data.get("partitions", ()))
+    for key, kind in (("table", disk.Table), ("bootloader", disk.Bootloader)):
+        if key in data:
+            fields[key] = kind(data[key])
+    return disk.Disk(**fields)
+
+
+def _partition(data: Mapping[str, Any]) -> disk.Partition:
+    fields = _in_bytes(data)
+    fields["subvolumes"] = tuple(disk.Subvolume(**item) for item in data.get("subvolumes", ()))
+    return disk.Partition(**fields)
+
+
+def _in_bytes(data: Mapping[str, Any]) -> dict[str, Any]:
+    sizes = ("size", "free", "minimum", "start")
+    return {key: size.to_bytes(value) if key in sizes else value for key, value in data.items()}
 
 
 def _firewall(data: Mapping[str, Any]) -> model.Firewall:

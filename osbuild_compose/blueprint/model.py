@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from osbuild_compose.blueprint.disk import Disk
 from osbuild_compose.blueprint.settings import (
     CronJob,
     FirstBootScript,
@@ -25,6 +26,7 @@ class Format(StrEnum):
     QCOW2 = "qcow2"
     RAW = "raw"
     RAW_XZ = "raw.xz"
+    RAW_ZST = "raw.zst"
     VDI = "vdi"
     VMDK = "vmdk"
     VPC = "vpc"
@@ -171,10 +173,11 @@ class Kernel:
 
 
 @dataclass(frozen=True)
-class Disk:
-    """The disk. size is in bytes, None for as large as the content needs."""
+class Output:
+    """A file to make: its format, and options that only this format has, by the assembler's names."""
 
-    size: int | None = None
+    format: Format
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -217,6 +220,6 @@ class Blueprint:
     scripts: tuple[str, ...] = ()
     first_boot: tuple[FirstBootScript, ...] = ()
     kernel: Kernel = Kernel()
-    disk: Disk = Disk()
-    formats: tuple[Format, ...] = (Format.QCOW2,)
+    disk: Disk = field(default_factory=Disk)
+    formats: tuple[Output, ...] = (Output(Format.QCOW2),)
     document: Document | None = field(default=None, repr=False, compare=False)  # to point at places in later errors

@@ -13,6 +13,18 @@ _UNITS = {
 
 
 def parse(size: int | str) -> int:
+    """A disk's size in bytes, as to_bytes() reads it. Raises ValueError also for what no disk can have."""
+    size = to_bytes(size)
+    if not 1024**2 <= size <= 64 * 1024**4:
+        raise ValueError(f"{size} bytes is not a disk's size; it is between 1 MiB and 64 TiB")
+    if size % SECTOR:
+        raise ValueError(
+            f"{size} bytes is not a multiple of {SECTOR}; the next one is {size // SECTOR * SECTOR + SECTOR}"
+        )
+    return size
+
+
+def to_bytes(size: int | str) -> int:
     """The size in bytes: a number is bytes already, a text is a number and a unit ("4 GiB", "1.5 TB").
 
     Raises ValueError whose text says what is wrong, and what to write instead.
@@ -32,10 +44,4 @@ def parse(size: int | str) -> int:
         if bytes_ != int(bytes_):
             raise ValueError(f'"{size}" is not a whole number of bytes')
         size = int(bytes_)
-    if not 1024**2 <= size <= 64 * 1024**4:
-        raise ValueError(f"{size} bytes is not a disk's size; it is between 1 MiB and 64 TiB")
-    if size % SECTOR:
-        raise ValueError(
-            f"{size} bytes is not a multiple of {SECTOR}; the next one is {size // SECTOR * SECTOR + SECTOR}"
-        )
     return size

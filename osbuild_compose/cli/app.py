@@ -34,7 +34,7 @@ app.command("completion")(stages_app.completion)
 
 ImageFormat = StrEnum(  # the members of blueprint.model.Format, which is slow to import; a test keeps them the same
     "ImageFormat",
-    ["qcow2", "raw", "raw.xz", "vdi", "vmdk", "vpc", "vhdx", "tar", "tar.gz", "tar.xz", "tar.zst"],
+    ["qcow2", "raw", "raw.xz", "raw.zst", "vdi", "vmdk", "vpc", "vhdx", "tar", "tar.gz", "tar.xz", "tar.zst"],
 )
 
 Blueprints = Annotated[list[Path], typer.Argument(metavar="BLUEPRINT...", help="Blueprint files.", show_default=False)]
@@ -46,7 +46,7 @@ Formats = Annotated[
 ]
 OneFormat = Annotated[
     ImageFormat | None,
-    typer.Option("-f", "--format", metavar="FORMAT", help="Instead of the blueprint's first format."),
+    typer.Option("-f", "--format", metavar="FORMAT", help="Instead of the blueprint's formats."),
 ]
 Mirror = Annotated[
     str | None, typer.Option("--mirror", metavar="URL", help="Where packages are read from; or COMPOSE_MIRROR.")

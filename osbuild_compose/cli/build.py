@@ -35,7 +35,7 @@ class _Job:
     """A pipeline in a file, and what the result says of it besides."""
 
     pipeline: Path
-    about: dict[str, str]
+    about: dict[str, Any]
 
 
 def build(workshop: Workshop, blueprints: Sequence[Path], formats: Sequence[str], how: How) -> None:
@@ -45,7 +45,8 @@ def build(workshop: Workshop, blueprints: Sequence[Path], formats: Sequence[str]
         for number, image in enumerate(workshop.images(blueprints, [Format(name) for name in formats])):
             path = Path(work) / f"{number}.json"
             path.write_bytes(image.pipeline)
-            jobs.append(_Job(path, {"blueprint": image.blueprint.name, "format": str(image.format)}))
+            about = {"blueprint": image.blueprint.name, "formats": [str(item) for item in image.formats]}
+            jobs.append(_Job(path, about))
         _run(jobs, how, report)
 
 

@@ -17,7 +17,7 @@ from osbuild_compose.report.style import Style
 def explain(workshop: Workshop, path: Path, image_format: str | None, as_json: bool) -> None:
     """Print for each stage and the assembler the template's line and the blueprint's values. Raises ComposeError."""
     blueprint = workshop.blueprints([path])[0]
-    wanted = Format(image_format) if image_format else blueprint.formats[0]
+    wanted = [Format(image_format)] if image_format else []
     document = json.loads(workshop.image(blueprint, wanted).pipeline)
     pipeline = document.get("pipeline", document)
     rows = [

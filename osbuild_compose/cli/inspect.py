@@ -31,7 +31,9 @@ def check(workshop: Workshop, paths: Sequence[Path], as_json: bool) -> None:
     for path in paths:
         print(f"{path}: fine", file=sys.stderr)
     if as_json:
-        made = [{"blueprint": image.blueprint.name, "format": str(image.format)} for image in images]
+        made = [
+            {"blueprint": image.blueprint.name, "formats": [str(item) for item in image.formats]} for image in images
+        ]
         print(json.dumps({"success": True, "errors": [], "images": made}, indent=2, sort_keys=True))
 
 
@@ -60,4 +62,4 @@ def distros(workshop: Workshop, as_json: bool) -> None:
 
 def _image(workshop: Workshop, path: Path, image_format: str | None) -> Image:
     blueprint = workshop.blueprints([path])[0]
-    return workshop.image(blueprint, Format(image_format) if image_format else blueprint.formats[0])
+    return workshop.image(blueprint, [Format(image_format)] if image_format else ())

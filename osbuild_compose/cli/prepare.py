@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.blueprint.model import Blueprint, Format
+from osbuild_compose.blueprint.model import Blueprint, Format, Output
 from osbuild_compose.compile import pipeline
 from osbuild_compose.compile.origin import Origins
 from osbuild_compose.compile.programs import Programs
@@ -23,16 +23,16 @@ from osbuild_compose.repository import RpmRepository
 
 @dataclass(frozen=True)
 class Image:
-    """One image to make: its pipeline, as JSON."""
+    """The images of one blueprint, made in one run: their formats, and the pipeline, as JSON."""
 
     blueprint: Blueprint
-    format: Format
+    formats: tuple[Format, ...]
     pipeline: bytes
 
     @property
-    def filename(self) -> str:
-        """What its file is called."""
-        return f"{self.blueprint.name}{self.format.extension}"
+    def filenames(self) -> list[str]:
+        """What their files are called, in the order of the formats."""
+        return [pipeline.filename(self.blueprint, item) for item in self.formats]
 
 
 @dataclass
@@ -88,18 +88,24 @@ class Workshop:
             raise DocumentError(problems)
         return loaded
 
-    def image(self, blueprint: Blueprint, image_format: Format) -> Image:
-        """The blueprint's image in one format. Raises ComposeError, also for a template that makes no good pipeline."""
-        arguments = self._arguments(blueprint, image_format)
+    def image(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> Image:
+        """The blueprint's images, in `formats` or else in those it names; with its options for the format, if any.
+
+        Raises ComposeError, also for a template that makes no good pipeline.
+        """
+        arguments = self._arguments(blueprint, formats)
         compiled = pipeline.compile_blueprint(*arguments)
         verify(compiled, self.programs, lambda: pipeline.origins(*arguments))
-        return Image(blueprint, image_format, pipeline.to_json(compiled).encode())
+        made = tuple(output.format for output in arguments[1])
+        return Image(blueprint, made, pipeline.to_json(compiled).encode())
 
-    def origins(self, blueprint: Blueprint, image_format: Format) -> Origins:
-        """Where the parts of the image's pipeline come from."""
-        return pipeline.origins(*self._arguments(blueprint, image_format))
+    def origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> Origins:
+        """Where the parts of the images' pipeline come from."""
+        return pipeline.origins(*self._arguments(blueprint, formats))
 
-    def _arguments(self, blueprint: Blueprint, image_format: Format) -> tuple[Any, ...]:
+    def _arguments(self, blueprint: Blueprint, formats: Sequence[Format]) -> tuple[Any, ...]:
+        own = {output.format: output for output in blueprint.formats}
+        outputs = [own.get(item, Output(item)) for item in dict.fromkeys(formats)] or list(blueprint.formats)
         release = self.catalog.release(blueprint.distro)
         if release.is_rpm and self.security_mirror:
             raise InputError(f"--security-mirror: {release.name} has no mirrors of its own for security updates")
@@ -109,22 +115,19 @@ class Workshop:
                 hint="use --mirror, or the blueprint's `repositories`",
             )
         blueprint = fetch_key.fetched(blueprint, os.environ)
-        return blueprint, image_format, self.catalog, mirrors.resolve(release, self._mirrors), self._instead
+        return blueprint, outputs, self.catalog, mirrors.resolve(release, self._mirrors), self._instead
 
     def images(self, paths: Sequence[Path], formats: Sequence[Format]) -> list[Image]:
         """All images of the blueprints in these files, in `formats` or else in those each blueprint names.
 
         Raises InputError when two of them would have the same file name.
         """
-        images = [
-            self.image(blueprint, image_format)
-            for blueprint in self.blueprints(paths)
-            for image_format in (formats or blueprint.formats)
-        ]
-        seen: dict[str, Image] = {}
+        images = [self.image(blueprint, formats) for blueprint in self.blueprints(paths)]
+        seen: set[str] = set()
         for image in images:
-            if image.filename in seen:
-                where = image.blueprint.document.at_value(["name"]) if image.blueprint.document else None
-                raise InputError(f"two blueprints make {image.filename}; give them different names", location=where)
-            seen[image.filename] = image
+            for name in image.filenames:
+                if name in seen:
+                    where = image.blueprint.document.at_value(["name"]) if image.blueprint.document else None
+                    raise InputError(f"two blueprints make {name}; give them different names", location=where)
+                seen.add(name)
         return images

@@ -10,7 +10,18 @@ def uuid_for(blueprint: str, role: str) -> str:
     return str(uuid.uuid5(uuid.uuid5(_NAMESPACE, blueprint), role))
 
 
+def table_uuid_for(blueprint: str) -> str:
+    """The identifier of the partition table; its first eight digits, which a DOS table takes, are never 0."""
+    text = uuid_for(blueprint, "partition table")
+    return text if int(text[:8], 16) else "1" + text[1:]
+
+
 def disk_id_for(blueprint: str) -> str:
     """The identifier of the DOS partition table: 0x and eight hexadecimal digits, never 0."""
-    digits = uuid_for(blueprint, "partition table").replace("-", "")
-    return "0x" + (digits[:8] if int(digits[:8], 16) else digits[8:16])
+    return "0x" + table_uuid_for(blueprint)[:8]
+
+
+def volume_id_for(blueprint: str, role: str) -> str:
+    """The number of a FAT volume, "1234-ABCD"."""
+    digits = uuid_for(blueprint, f"{role} volume").replace("-", "")[:8].upper()
+    return f"{digits[:4]}-{digits[4:]}"

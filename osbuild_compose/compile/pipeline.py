@@ -1,35 +1,39 @@
 """Pipeline JSON, format v1: {"name", "stages": [{"name", "options"}], "assembler": {"name", "options"}}."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from osbuild_compose.blueprint.model import Blueprint, Format
-from osbuild_compose.compile import identity, templates
+from osbuild_compose.blueprint.disk import Firmware
+from osbuild_compose.blueprint.model import Blueprint, Format, Output
+from osbuild_compose.compile import identity, layout, templates
 from osbuild_compose.compile.origin import Origin, Origins
 from osbuild_compose.compile.reads import recorded_context
 from osbuild_compose.compile.trace import Tracer
 from osbuild_compose.distro.catalog import Catalog, built_in
-from osbuild_compose.distro.model import Release
+from osbuild_compose.distro.model import Architecture, Release
 from osbuild_compose.document import pages
 from osbuild_compose.document.tree import path_text
 from osbuild_compose.errors import InputError, Location, TemplateError
 from osbuild_compose.repository import DebRepository, Repository, RpmRepository, Use
 
 Pipeline = dict[str, Any]
+# Those of org.osbuild.qemu.
+QEMU_FORMATS = (Format.RAW, Format.RAW_XZ, Format.QCOW2, Format.VDI, Format.VMDK, Format.VPC, Format.VHDX)
 
 
 def compile_blueprint(
     blueprint: Blueprint,
-    image_format: Format,
+    outputs: Sequence[Output],
     catalog: Catalog,
     mirrors: tuple[Repository, ...],
     instead: tuple[RpmRepository, ...] = (),
 ) -> Pipeline:
-    """The pipeline that makes the blueprint's image in one format.
+    """The pipeline that makes the blueprint's images: `outputs`, all of one run.
 
     mirrors are the release's repositories with the addresses to read from while building, `instead` what to read from
     instead of these and of the blueprint's; what ends up in the image is always the official address, or the
@@ -37,18 +41,18 @@ def compile_blueprint(
     template is wrong or a key is missing.
     """
     release = catalog.release(blueprint.distro)
-    text = _render(release, catalog, blueprint, _context(blueprint, image_format, release, mirrors, instead))
+    text = _render(release, catalog, blueprint, _context(blueprint, outputs, release, mirrors, instead))
     try:
         return _parse(text, release.template)
     except TemplateError as error:
         position = error.position if isinstance(error, _BadTextError) else 0
-        origin = origins(blueprint, image_format, catalog, mirrors, instead).at(position)
+        origin = origins(blueprint, outputs, catalog, mirrors, instead).at(position)
         raise located(error, origin) from None
 
 
 def origins(
     blueprint: Blueprint,
-    image_format: Format,
+    outputs: Sequence[Output],
     catalog: Catalog,
     mirrors: tuple[Repository, ...],
     instead: tuple[RpmRepository, ...] = (),
@@ -56,7 +60,7 @@ def origins(
     """Where the parts of the pipeline that compile_blueprint makes of the same come from."""
     release = catalog.release(blueprint.distro)
     tracer = Tracer()
-    context = recorded_context(_context(blueprint, image_format, release, mirrors, instead), tracer.read)
+    context = recorded_context(_context(blueprint, outputs, release, mirrors, instead), tracer.read)
     return Origins.of(_render(release, catalog, blueprint, context, tracer), tracer)
 
 
@@ -98,7 +102,7 @@ def to_json(pipeline: Pipeline) -> str:
 
 def _context(
     blueprint: Blueprint,
-    image_format: Format,
+    outputs: Sequence[Output],
     release: Release,
     mirrors: tuple[Repository, ...],
     instead: tuple[RpmRepository, ...],
@@ -134,14 +138,44 @@ def _context(
         "repositories": read or ((*mirrors, *to_build) if default else to_build),
         "own_repositories": tuple(item for item in own if item.use is not Use.BUILD),
         "services": _services(blueprint, release),
-        "image": {
-            "format": image_format,
-            "filename": f"{blueprint.name}{image_format.extension}",
-            "is_disk": image_format.is_disk,
-            "compression": image_format.compression,
-            "root_fs_uuid": identity.uuid_for(blueprint.name, "root file system"),
-            "ptuuid": identity.disk_id_for(blueprint.name),
-        },
+        "image": _image(blueprint, outputs, architecture),
+    }
+
+
+def filename(blueprint: Blueprint, image_format: Format) -> str:
+    """What the file of this format is called."""
+    return f"{blueprint.name}{image_format.extension}"
+
+
+def _image(blueprint: Blueprint, outputs: Sequence[Output], architecture: Architecture) -> dict[str, Any]:
+    """What templates see as `image`."""
+    firmware = tuple(Firmware(name) for name in architecture.firmware)
+    made = layout.resolve(blueprint.disk, blueprint.name, blueprint.arch, firmware)
+    items = [{"format": item.format, "filename": filename(blueprint, item.format), **item.options} for item in outputs]
+    only = outputs[0].format if len(outputs) == 1 else None
+    qemu = layout.as_qemu(made) if only in QEMU_FORMATS else None
+    root, root_path = made.holding("/")
+    boot, boot_path = made.holding("/boot")
+    return {
+        "outputs": items,
+        "format": outputs[0].format,
+        "filename": items[0]["filename"],
+        "is_disk": any(item.format.is_disk for item in outputs),
+        "disk": made.options,
+        "qemu": {**qemu, **items[0]} if qemu else None,
+        "tar": {"filename": items[0]["filename"], "compression": only.compression}
+        if only and not only.is_disk
+        else None,
+        "identity": identity.uuid_for(blueprint.name, "image"),
+        "file_systems": made.file_systems,
+        "firmware": made.firmware,
+        "bootloader": made.disk.bootloader,
+        "packages": made.packages,
+        "root_fs_uuid": root.uuid,
+        "root_fs_type": root.file_system,
+        "root_subvolume": root_path.strip("/"),
+        "boot_fs_uuid": boot.uuid if boot is not root else None,
+        "boot_path": boot_path,
     }
 
 

@@ -82,10 +82,7 @@ def _releases(name: str, sources: Sources) -> list[model.Release]:
     if problems := schema.problems(document, "distro"):
         raise DocumentError(problems)
     content = document.data
-    architectures = {
-        arch: model.Architecture(item["name"], item["kernel"], tuple(item.get("bootloader", ())))
-        for arch, item in content["architectures"].items()
-    }
+    architectures = {arch: _architecture(item) for arch, item in content["architectures"].items()}
     return [
         model.Release(
             name=release,
@@ -100,6 +97,11 @@ def _releases(name: str, sources: Sources) -> list[model.Release]:
         )
         for release, item in content["releases"].items()
     ]
+
+
+def _architecture(item: Mapping[str, Any]) -> model.Architecture:
+    lists = {key: tuple(item[key]) for key in ("bootloader", "uefi", "firmware") if key in item}
+    return model.Architecture(item["name"], item["kernel"], **lists)
 
 
 def _repositories(content: Mapping[str, Any], release: str, place: Location) -> tuple[Repository, ...]:

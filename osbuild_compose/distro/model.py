@@ -9,11 +9,17 @@ from osbuild_compose.repository import Repository, RpmRepository
 
 @dataclass(frozen=True)
 class Architecture:
-    """A processor architecture as the distribution knows it."""
+    """A processor architecture as the distribution knows it.
+
+    bootloader: the packages of GRUB for BIOS; uefi: those of GRUB for UEFI on top; firmware: what images boot with
+    unless a blueprint says otherwise.
+    """
 
     name: str
     kernel: str
     bootloader: tuple[str, ...] = ()
+    uefi: tuple[str, ...] = ()
+    firmware: tuple[str, ...] = ("bios",)
 
 
 @dataclass(frozen=True)

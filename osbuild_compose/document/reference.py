@@ -85,6 +85,8 @@ def _kind_of_items(item: dict[str, Any]) -> str:
     if "$ref" in item and _resolved(item).get("type") == "object":
         name = item["$ref"].rpartition("/")[2]
         return f"[{name}](#{name})"
+    if item.get("then") == {"$ref": "#/definitions/format"}:
+        return "formats and [output](#output)"
     if "$ref" in item.get("then", ()):
         return f"{_kind_of_items(item['else'])} or {_kind_of_items(item['then'])}"
     if "else" in item:

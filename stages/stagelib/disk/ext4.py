@@ -36,16 +36,19 @@ def make(
     fs_uuid: str,
     epoch: int,
     labels: Callable[[], Mapping[str, str]],
+    label: str = "",
 ) -> None:
     """Make an ext4 of `size` bytes at `offset` in the file `image` (zeroes there) that holds `tree`.
 
     Owners, modes, extended attributes, ACLs, hard links, holes and times of modification are the tree's; all other
     times become `epoch` (seconds since 1970). labels gives the SELinux labels by path, "/" is the root directory:
-    what labels.beside() of the tree gives. Raises ImageError when the tree does not fit or is not readable.
+    what labels.beside() of the tree gives. label is the file system's own. Raises ImageError when the tree does not
+    fit or is not readable.
     """
     need = sizes.of_tree(tree)
     with output.scratch() as work:
         argv, env = _mke2fs(work, offset=offset, size=size, fs_uuid=fs_uuid, epoch=epoch, inodes=need.inodes)
+        argv += ["-L", label] if label else []
         try:
             tools.run([*argv, "-d", tree, image, _kib(size)], env=env)
         except tools.ToolError as error:

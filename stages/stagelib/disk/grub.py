@@ -1,4 +1,4 @@
-"""GRUB for BIOS, installed into the gap between the MBR and the first partition, as grub-bios-setup does it.
+"""GRUB for BIOS, installed as grub-bios-setup does it: behind the MBR, or into a GPT's BIOS boot partition.
 
 Offsets are those of grub-core/boot/i386/pc/boot.S and diskboot.S, the same in GRUB 2.00 to 2.12.
 """
@@ -10,10 +10,11 @@ import struct
 from dataclasses import dataclass
 
 from stagelib import intree
-from stagelib.disk import tools
+from stagelib.disk import layout, tools
 from stagelib.disk.errors import ImageError
-from stagelib.disk.partition import SECTOR
+from stagelib.disk.planner import Plan
 
+SECTOR = 512
 MODULES = "usr/lib/grub/i386-pc"
 BOOT_CODE = 440  # bytes before the disk identifier and the partition table in an MBR
 KERNEL_SECTOR = 0x5C  # in boot.img: where the core image starts, 64 bits
@@ -21,8 +22,10 @@ DRIVE_CHECK = 0x66  # in boot.img: a jump around the work-around for BIOSes that
 CORE_SECTOR = 1
 BLOCKLIST = 500  # in the core image's first sector: where its rest starts, 64 bits
 
-# The first three find /boot; the rest lets a system start whose /boot/grub has a grub.cfg and no modules.
-NEEDED = ("biosdisk", "part_msdos", "ext2")
+# These and the file system's find /boot; the useful ones let a system start whose /boot/grub has no modules.
+NEEDED = ("biosdisk",)
+GRUB_READS = {"ext4": "ext2", "xfs": "xfs", "btrfs": "btrfs", "vfat": "fat", "squashfs": "squash4"}
+TABLES = {"dos": "part_msdos", "gpt": "part_gpt"}
 USEFUL = (
     "all_video",
     "blscfg",
@@ -53,17 +56,27 @@ USEFUL = (
 
 @dataclass(frozen=True)
 class Grub:
-    """What will be installed: the modules' directory and GRUB's directory on the root file system."""
+    """What will be installed: the modules' directory, where the core image looks for the rest, and what it needs."""
 
     modules: str
     prefix: str
+    needed: tuple[str, ...]
 
 
-def choose(tree: str, host: str = "/") -> Grub:
+@dataclass(frozen=True)
+class Spot:
+    """Where the core image goes, in bytes; room is what is free there."""
+
+    start: int
+    room: int
+
+
+def choose(tree: str, disk: layout.Disk, host: str = "/") -> Grub:
     """Pick the GRUB for `tree`: its own, or the one of `host` (the build root).
 
     A GRUB loads modules of its own version only, so where /boot/grub already has modules, a directory with the same
-    ones is taken. Raises ImageError, naming the packages to install, when there is no GRUB at all.
+    ones is taken. Raises ImageError, naming the packages to install, when there is no GRUB at all, or it cannot read
+    the file system that /boot is on.
     """
     boot = "boot/grub2" if intree.exists(tree, "boot/grub2") else "boot/grub"
     found = []
@@ -78,7 +91,27 @@ def choose(tree: str, host: str = "/") -> Grub:
         )
     installed = intree.resolve(tree, f"{boot}/i386-pc/normal.mod")
     same = [one for one in found if _same(os.path.join(one, "normal.mod"), installed)]
-    return Grub((same or found)[0], f"(,msdos1)/{boot}")
+    prefix, file_system = _prefix(disk, boot)
+    return Grub((same or found)[0], prefix, (*NEEDED, TABLES[disk.table], file_system))
+
+
+def _prefix(disk: layout.Disk, boot: str) -> tuple[str, str]:
+    """GRUB's name of the directory `boot` of the tree, and the module that reads its file system."""
+    number = disk.holding(f"/{boot}")
+    file_system = disk.partitions[number].file_system if number is not None else None
+    if number is None or file_system is None:
+        raise ImageError("there is no file system with /boot for GRUB to read", 'add one, or take bootloader "none"')
+    module = GRUB_READS.get(file_system.type)
+    if module is None:
+        raise ImageError(
+            f"GRUB cannot read /boot from {file_system.type}", f"put /boot on {', '.join(GRUB_READS)}, or on its own"
+        )
+    points = {volume.mountpoint: f"/{volume.name.strip('/')}" for volume in file_system.subvolumes}
+    if file_system.mountpoint:
+        points[file_system.mountpoint] = ""
+    point = max((one for one in points if layout.within(f"/{boot}", one)), key=len)
+    inside = points[point] + "/" + os.path.relpath(f"/{boot}", point)
+    return f"(,{'gpt' if disk.table == 'gpt' else 'msdos'}{number + 1}){inside}", module
 
 
 def _same(one: str, other: str) -> bool:
@@ -90,7 +123,7 @@ def core_image(grub: Grub, work: str) -> bytes:
     have = set(os.listdir(grub.modules))
     core = os.path.join(work, "core.img")
     argv = [_mkimage(), "--directory", grub.modules, "--prefix", grub.prefix, "--format", "i386-pc"]
-    argv += ["--compression", "auto", "--output", core, *NEEDED]
+    argv += ["--compression", "auto", "--output", core, *grub.needed]
     tools.run(argv + [name for name in USEFUL if f"{name}.mod" in have])
     with open(core, "rb") as file:  # noqa: PTH123
         return file.read()
@@ -104,20 +137,38 @@ def _mkimage() -> str:
     raise tools.missing("grub-mkimage")
 
 
-def install(image: str, grub: Grub, core: bytes, gap: int) -> None:
+def spot(disk: layout.Disk, plan: Plan) -> Spot:
+    """Where the core image goes. Raises ImageError when the disk has no place for it."""
+    if disk.sector != SECTOR:
+        raise ImageError(
+            f"GRUB for BIOS cannot start from a disk with sectors of {disk.sector} bytes", "boot with UEFI only"
+        )
+    if disk.table == "dos":
+        start = CORE_SECTOR * SECTOR
+        return Spot(start, min(place.start for place in plan.places) - start)
+    for item, place in zip(disk.partitions, plan.places):  # noqa: B905 - Python 3.9
+        if layout.gpt_type(item.type) == layout.TYPES["bios-boot"]:
+            return Spot(place.start, place.size)
+    raise ImageError(
+        "GRUB for BIOS needs a BIOS boot partition on a GPT", "add a partition of the type bios-boot of 1 MiB"
+    )
+
+
+def install(image: str, grub: Grub, core: bytes, where: Spot) -> None:
     """Write boot code and `core` into the file `image`, whose partition table stays.
 
-    gap is the first partition's offset in bytes. Raises ImageError when the core image does not fit in front of it.
+    Raises ImageError when the core image does not fit where it goes.
     """
-    if CORE_SECTOR * SECTOR + len(core) > gap:
-        raise ImageError(f"GRUB's core image has {len(core)} bytes, only {gap - SECTOR} are before the partition")
+    if len(core) > where.room:
+        raise ImageError(f"GRUB's core image has {len(core)} bytes, only {where.room} are there for it")
+    sector = where.start // SECTOR
     with open(os.path.join(grub.modules, "boot.img"), "rb") as file:  # noqa: PTH123
         boot = bytearray(file.read(BOOT_CODE))
-    struct.pack_into("<Q", boot, KERNEL_SECTOR, CORE_SECTOR)
+    struct.pack_into("<Q", boot, KERNEL_SECTOR, sector)
     boot[DRIVE_CHECK : DRIVE_CHECK + 2] = b"\x90\x90"
     patched = bytearray(core)
-    struct.pack_into("<Q", patched, BLOCKLIST, CORE_SECTOR + 1)
+    struct.pack_into("<Q", patched, BLOCKLIST, sector + 1)
     with open(image, "r+b") as file:  # noqa: PTH123
         file.write(boot)
-        file.seek(CORE_SECTOR * SECTOR)
+        file.seek(where.start)
         file.write(patched)

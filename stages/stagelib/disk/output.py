@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from stagelib.disk.errors import ImageError
@@ -18,13 +18,29 @@ def staged(output_dir: str, filename: str) -> Iterator[str]:
     On an exception everything goes and nothing appears. The file keeps its name while it is written, because some
     formats record it (vmdk). Raises ImageError when filename is not a plain file name.
     """
-    if "/" in filename or "\0" in filename or filename in ("", ".", ".."):
-        raise ImageError(f"'{filename}' is not a file name", "filename names a file in the output directory")
+    with all_staged(output_dir, [filename]) as partial:
+        yield partial
+
+
+@contextmanager
+def all_staged(output_dir: str, filenames: Sequence[str]) -> Iterator[str]:
+    """The same for several files, of which all appear or none."""
+    for filename in filenames:
+        if "/" in filename or "\0" in filename or filename in ("", ".", ".."):
+            raise ImageError(f"'{filename}' is not a file name", "filename names a file in the output directory")
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=output_dir) as partial:
         yield partial
-        whole = os.path.join(partial, filename)
-        os.chmod(whole, 0o644)
-        os.rename(whole, os.path.join(output_dir, filename))
+        for filename in filenames:
+            os.chmod(os.path.join(partial, filename), 0o644)
+        for filename in filenames:
+            os.rename(os.path.join(partial, filename), os.path.join(output_dir, filename))
+
+
+@contextmanager
+def scratch_beside(directory: str) -> Iterator[str]:
+    """A private directory in `directory`, gone afterwards, for files that may be moved out of it."""
+    with tempfile.TemporaryDirectory(prefix=".work-", dir=directory) as path:
+        yield path
 
 
 @contextmanager

@@ -80,3 +80,18 @@ def of_tree(tree: str) -> TreeSize:
 
 def _blocks(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
+
+
+def largest(tree: str, name: str = "/", depth: int = 2) -> list[tuple[int, str]]:
+    """The directories `depth` levels down with the bytes in each, as (bytes, path); paths begin with `name`."""
+    todo, found = [(tree, name)], []
+    for _ in range(depth):
+        todo = [
+            (entry.path, os.path.join(place, entry.name))
+            for path, place in todo
+            for entry in os.scandir(path)
+            if entry.is_dir(follow_symlinks=False)
+        ] or todo
+    for path, place in todo:
+        found.append((of_tree(path).data, place))
+    return sorted(found, reverse=True)

@@ -8,10 +8,12 @@ import zlib
 from pathlib import Path
 
 import pytest
-from stagelib.disk import archive, crc32c, errors, ext4, grub, output, partition, sizes, tar_labels, tools, xfs
+from stagelib.disk import archive, crc32c, errors, ext4, grub, identity, legacy, output, sizes, tar_labels, tools, xfs
 from stagelib.disk.errors import ImageError
 
 UUID = "76a22bf4-f153-4541-b6c7-0332c0dfaeac"
+DISK = legacy.disk({"ptuuid": "0x14fc63d2", "root_fs_uuid": UUID, "size": 1 << 30})
+NEEDED = ("biosdisk", "part_msdos", "ext2")
 
 
 @pytest.mark.parametrize(
@@ -58,18 +60,18 @@ def test_tree_size_counts_links_once_and_holes_not(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["0x14fc63d2", "14fc63d2", "14FC63D2-0000-4000-8000-000000000000"])
 def test_disk_identifier(text: str) -> None:
-    assert partition.disk_id(text) == 0x14FC63D2
+    assert identity.disk_id(text) == 0x14FC63D2
 
 
 @pytest.mark.parametrize("text", ["", "0x14", "0x14fc63d2ff", "hello"])
 def test_what_is_no_disk_identifier_is_refused(text: str) -> None:
     with pytest.raises(ImageError, match="not a disk identifier"):
-        partition.disk_id(text)
+        identity.disk_id(text)
 
 
-def test_too_small_a_disk_is_refused(tmp_path: Path) -> None:
+def test_too_small_a_disk_is_refused() -> None:
     with pytest.raises(ImageError, match="too small"):
-        partition.write_dos(str(tmp_path / "none"), "0x14fc63d2", 1 << 20)
+        legacy.disk({"ptuuid": "0x14fc63d2", "root_fs_uuid": UUID, "size": 1 << 20})
 
 
 def test_hash_seed_is_fixed_by_the_uuid() -> None:
@@ -93,7 +95,9 @@ def make_grub(root: Path, version: str) -> Path:
 def test_the_trees_own_grub_is_taken(tmp_path: Path) -> None:
     own = make_grub(tmp_path / "tree", "2.12")
     make_grub(tmp_path / "host", "2.06")
-    assert grub.choose(str(tmp_path / "tree"), str(tmp_path / "host")) == grub.Grub(str(own), "(,msdos1)/boot/grub")
+    assert grub.choose(str(tmp_path / "tree"), DISK, str(tmp_path / "host")) == grub.Grub(
+        str(own), "(,msdos1)/boot/grub", NEEDED
+    )
 
 
 def test_grub_must_match_modules_that_it_will_load(tmp_path: Path) -> None:
@@ -102,13 +106,13 @@ def test_grub_must_match_modules_that_it_will_load(tmp_path: Path) -> None:
     installed = tmp_path / "tree/boot/grub2/i386-pc"
     installed.mkdir(parents=True)
     (installed / "normal.mod").write_text("2.06")
-    chosen = grub.choose(str(tmp_path / "tree"), str(tmp_path / "host"))
-    assert chosen == grub.Grub(str(host), "(,msdos1)/boot/grub2")
+    chosen = grub.choose(str(tmp_path / "tree"), DISK, str(tmp_path / "host"))
+    assert chosen == grub.Grub(str(host), "(,msdos1)/boot/grub2", NEEDED)
 
 
 def test_without_any_grub_the_packages_are_named(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no GRUB for BIOS") as caught:
-        grub.choose(str(tmp_path), str(tmp_path))
+        grub.choose(str(tmp_path), DISK, str(tmp_path))
     assert "grub-pc-bin" in caught.value.hint
     assert "grub2-pc-modules" in caught.value.hint
 
@@ -118,7 +122,7 @@ def test_grub_keeps_the_partition_table_and_points_to_its_core(tmp_path: Path) -
     (modules / "boot.img").write_bytes(b"\x11" * 512)
     image = tmp_path / "image"
     image.write_bytes(b"\x22" * 4096)
-    grub.install(str(image), grub.Grub(str(modules), ""), b"\x33" * 1000, 2048)
+    grub.install(str(image), grub.Grub(str(modules), "", ()), b"\x33" * 1000, grub.Spot(512, 1536))
     data = image.read_bytes()
     assert data[440:512] == b"\x22" * 72
     assert struct.unpack_from("<Q", data, 0x5C)[0] == 1
@@ -130,7 +134,7 @@ def test_grub_keeps_the_partition_table_and_points_to_its_core(tmp_path: Path) -
 
 def test_core_image_that_is_too_large_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="1537 bytes, only 1536"):
-        grub.install(str(tmp_path), grub.Grub("", ""), bytes(1537), 2048)
+        grub.install(str(tmp_path), grub.Grub("", "", ()), bytes(1537), grub.Spot(512, 1536))
 
 
 def test_result_appears_only_when_it_is_whole(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from osbuild_compose.blueprint import load, size
-from osbuild_compose.blueprint.model import Blueprint, File, Firewall, FirewallServices, Format, Selinux
+from osbuild_compose.blueprint.model import Blueprint, File, Firewall, FirewallServices, Format, Output, Selinux
 from osbuild_compose.document import read
 from osbuild_compose.repository import DebRepository, RpmRepository
 
@@ -44,7 +44,7 @@ def test_the_example_of_the_design() -> None:
     assert blueprint.users[0].groups == ("sudo",)
     assert blueprint.files == (File("/var/www/html/index.html", content="hello", mode="0644"),)
     assert blueprint.disk.size == 4 * 1024**3
-    assert blueprint.formats == (Format.QCOW2,)
+    assert blueprint.formats == (Output(Format.QCOW2),)
 
 
 def test_everything_has_a_default_but_name_and_distro() -> None:

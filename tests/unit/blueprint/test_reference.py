@@ -16,7 +16,7 @@ REPO = Path(__file__).resolve().parents[3]
 def nodes(node: Any, trail: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """All schemas of values in a schema."""
     if isinstance(node, dict):
-        if "type" in node or "enum" in node:
+        if isinstance(node.get("type"), str | list) or isinstance(node.get("enum"), list):
             yield trail, node
         for key, value in node.items():
             if key not in ("examples", "default", "required", "if", "then", "oneOf"):

@@ -7,7 +7,7 @@ from typing import Any
 from jsonschema import Draft7Validator
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.blueprint.model import Blueprint, Format
+from osbuild_compose.blueprint.model import Blueprint, Format, Output
 from osbuild_compose.compile import pipeline
 from osbuild_compose.distro import catalog, mirrors
 from osbuild_compose.distro.host_apt import HostApt
@@ -26,15 +26,15 @@ def blueprint(text: str) -> Blueprint:
 
 def compiled(
     wanted: Blueprint,
-    image_format: Format = Format.QCOW2,
-    *,
+    *formats: Format,
     host: HostApt | None = None,
     mirror: str | None = None,
     instead: tuple[RpmRepository, ...] = (),
 ) -> dict[str, Any]:
     """The pipeline on a machine whose apt is set up as `host` says, with --mirror and --repo as given."""
     repositories = mirrors.resolve(CATALOG.release(wanted.distro), Mirrors(mirror), lambda _: host or HostApt())
-    return pipeline.compile_blueprint(wanted, image_format, CATALOG, repositories, instead)
+    outputs = [Output(item) for item in formats or (Format.QCOW2,)]
+    return pipeline.compile_blueprint(wanted, outputs, CATALOG, repositories, instead)
 
 
 def names(document: dict[str, Any]) -> list[str]:

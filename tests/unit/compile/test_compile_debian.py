@@ -162,17 +162,19 @@ def test_scripts_get_an_interpreter() -> None:
 def test_assembler(image_format: Format) -> None:
     document = compiled(MINIMAL, image_format)
     got = document["assembler"]["options"]
-    assert got["filename"] == f"web{image_format.extension}"
-    if image_format.is_disk:
-        assert document["assembler"]["name"] == "org.osbuild.qemu"
-        fstab = options(document, "org.osbuild.fstab")[0]["filesystems"][0]
-        grub = options(document, "org.osbuild-compose.grub")[0]
-        assert (
-            got["root_fs_uuid"] == fstab["uuid"] == grub["root_fs_uuid"] == identity.uuid_for("web", "root file system")
-        )
-        assert re.fullmatch("0x[0-9a-f]{8}", got["ptuuid"])
-    else:
+    name = f"web{image_format.extension}"
+    if not image_format.is_disk:
         assert document["assembler"]["name"] == "org.osbuild.tar"
+        assert got["filename"] == name
+        return
+    assert document["assembler"]["name"] == "org.osbuild-compose.image"
+    assert got["outputs"] == [{"format": image_format, "filename": name}]
+    root = got["disk"]["partitions"][-1]
+    fstab = {entry["path"]: entry for entry in options(document, "org.osbuild.fstab")[0]["filesystems"]}
+    grub = options(document, "org.osbuild-compose.grub")[0]
+    uuid = identity.uuid_for("web", "root file system")
+    assert root["filesystem"] == {"type": "ext4", "uuid": uuid, "mountpoint": "/"}
+    assert fstab["/"]["uuid"] == grub["root_fs_uuid"] == uuid
 
 
 def test_only_the_assembler_depends_on_the_format() -> None:

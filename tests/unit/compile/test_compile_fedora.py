@@ -9,6 +9,7 @@ import pytest
 from compiling import CATALOG, REPO, blueprint, check_options, compiled, files, names, options
 
 from osbuild_compose.blueprint import load
+from osbuild_compose.blueprint.disk import Disk, Table
 from osbuild_compose.blueprint.model import Blueprint, Firewall, Format, Selinux
 from osbuild_compose.compile import identity
 from osbuild_compose.distro import catalog
@@ -66,7 +67,8 @@ def test_options_fit_the_stages_schemas(name: str | Path, image_format: Format) 
 
 def test_the_structure_is_that_of_the_readme_of_2019() -> None:
     """The README: dnf, systemd, grub2, assembled by qemu; each with these options."""
-    document = compiled(replace(MINIMAL, packages=("httpd",)))
+    disk = Disk(size=4 * 1024**3, table=Table.DOS)
+    document = compiled(replace(MINIMAL, packages=("httpd",), disk=disk))
     assert names(document) == ["dnf", "dnf", "fstab", "systemd", "grub2", "fix-bls", "selinux"]
     uuid = identity.uuid_for("web", "root file system")
     base, own = dnf(document)

@@ -19,7 +19,7 @@ SAMPLES = sorted((REPO / "blueprints").glob("*.yaml"))
 
 def explained(workshop: Workshop, wanted: Blueprint) -> tuple[dict[str, Any], dict[Trail, Origin]]:
     workshop.mirror = "http://m.example"
-    found = workshop.origins(wanted, Format.QCOW2)
+    found = workshop.origins(wanted, [Format.QCOW2])
     return _parse(found.text, ""), found.programs()
 
 
@@ -33,8 +33,8 @@ def test_marks_change_nothing_of_the_pipeline(sample: Path) -> None:
     workshop = Workshop(mirror="http://m.example")
     wanted = workshop.blueprints([sample])[0]
     for image_format in (Format.QCOW2, Format.TAR):
-        marked = workshop.origins(wanted, image_format)
-        pipeline = json.loads(workshop.image(wanted, image_format).pipeline)
+        marked = workshop.origins(wanted, [image_format])
+        pipeline = json.loads(workshop.image(wanted, [image_format]).pipeline)
         assert _parse(marked.text, "") == pipeline
         trails = [("stages", index) for index in range(len(pipeline["stages"]))]
         assert list(marked.programs()) == [*trails, ("assembler",)]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from osbuild_compose.blueprint.model import Blueprint, Format
+from osbuild_compose.blueprint.model import Blueprint, Format, Output
 from osbuild_compose.compile import pipeline
 from osbuild_compose.compile.emit import emit
 from osbuild_compose.distro import catalog
@@ -18,7 +18,7 @@ def compiled(directory: Path, text: str) -> dict[str, Any]:
     (directory / "debian").mkdir(exist_ok=True)
     (directory / "debian/pipeline.yaml.j2").write_text(text)
     found = catalog.find([directory])
-    return pipeline.compile_blueprint(WANTED, Format.RAW, found, found.releases["debian-12"].repositories)
+    return pipeline.compile_blueprint(WANTED, [Output(Format.RAW)], found, found.releases["debian-12"].repositories)
 
 
 def test_one_block_is_overridden(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def mistake(directory: Path, text: str, libdirs: tuple[Path, ...] = ()) -> Templ
     (directory / "debian").mkdir()
     (directory / "debian/pipeline.yaml.j2").write_text(text)
     with pytest.raises(TemplateError) as caught:
-        Workshop([directory], mirror="http://m.example", libdirs=libdirs).image(WANTED, Format.RAW)
+        Workshop([directory], mirror="http://m.example", libdirs=libdirs).image(WANTED, [Format.RAW])
     return caught.value
 
 

@@ -1,0 +1,73 @@
+"""The disk as a blueprint describes it. None, or an empty tuple, is for what the blueprint leaves open."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Table(StrEnum):
+    """Kinds of partition tables."""
+
+    GPT = "gpt"
+    DOS = "dos"
+
+
+class Firmware(StrEnum):
+    """What starts the boot loader."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
+class Bootloader(StrEnum):
+    """What starts the kernel."""
+
+    GRUB = "grub"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Subvolume:
+    """A btrfs subvolume that is mounted at `mount`."""
+
+    name: str
+    mount: str
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A partition. Sizes are in bytes; mount is the mount point, in which "swap" is none."""
+
+    mount: str | None = None
+    type: str | None = None
+    file_system: str | None = None
+    size: int | None = None
+    minimum: int | None = None
+    grow: bool | None = None
+    start: int | None = None
+    name: str | None = None
+    label: str | None = None
+    uuid: str | None = None
+    partition_uuid: str | None = None
+    bootable: bool | None = None
+    options: str | None = None
+    compression: str | None = None
+    subvolumes: tuple[Subvolume, ...] = ()
+
+    @property
+    def mounts(self) -> tuple[str, ...]:
+        """Where it is mounted, or its subvolumes are."""
+        return (*((self.mount,) if self.mount else ()), *(volume.mount for volume in self.subvolumes))
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The disk. size and free are in bytes; size None is for as large as the content needs and `free` more."""
+
+    size: int | None = None
+    free: int | None = None
+    table: Table | None = None
+    sector_size: int = 512
+    uuid: str | None = None
+    firmware: tuple[Firmware, ...] = ()
+    bootloader: Bootloader = Bootloader.GRUB
+    partitions: tuple[Partition, ...] = ()

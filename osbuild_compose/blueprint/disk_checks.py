@@ -1,0 +1,157 @@
+"""What must hold of a blueprint's disk and formats beyond its schema, as far as it can be known before building."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from osbuild_compose.blueprint import size
+from osbuild_compose.document.read import Trail
+
+Problem = tuple[Trail, str, str]  # where, what, and what to do
+MIB = 1024 * 1024
+DOS_PARTITIONS = 4
+SECTORS = (512, 4096)
+SWAP = ("swap", "82", "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f")
+COMPRESSIONS = {"squashfs": ("gzip", "lzo", "lz4", "xz", "zstd"), "erofs": ("lz4", "lz4hc")}
+LABELS = {"ext4": 16, "xfs": 12, "vfat": 11, "swap": 15, "btrfs": 16}
+
+
+def problems(data: Any) -> Iterator[Problem]:
+    """All that is wrong with `disk` and `formats`; skips what the schema refuses."""
+    if not isinstance(data, dict):
+        return
+    yield from _formats(data.get("formats"))
+    disk = data.get("disk")
+    if not isinstance(disk, dict):
+        return
+    found = list(_sizes(disk))
+    yield from found
+    items = disk.get("partitions", [])
+    partitions = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    if not isinstance(items, list) or len(partitions) != len(items):
+        return
+    yield from _table(disk, partitions)
+    yield from _mounts(partitions)
+    for index, item in enumerate(partitions):
+        yield from ((("disk", "partitions", index, *trail), what, hint) for trail, what, hint in _partition(item))
+    if not found:
+        yield from _room(disk, partitions)
+
+
+def _formats(formats: Any) -> Iterator[Problem]:
+    seen = set()
+    for index, item in enumerate(formats if isinstance(formats, list) else []):
+        name = item.get("format") if isinstance(item, dict) else item
+        if not isinstance(name, str):
+            continue
+        if name in seen and isinstance(item, dict):
+            yield ("formats", index), f"`formats` has {name} twice", ""
+        seen.add(name)
+        if isinstance(item, dict) and "compression" in item and name != "qcow2":
+            yield ("formats", index, "compression"), f"{name} has no `compression`", "only qcow2 has"
+
+
+def _sizes(disk: Mapping[str, Any]) -> Iterator[Problem]:
+    places: list[tuple[Trail, Any]] = [(("size",), disk.get("size")), (("free",), disk.get("free"))]
+    for index, item in enumerate(disk["partitions"] if isinstance(disk.get("partitions"), list) else []):
+        if isinstance(item, dict):
+            places += [(("partitions", index, key), item.get(key)) for key in ("size", "minimum", "start")]
+    for trail, value in places:
+        if not isinstance(value, int | str) or isinstance(value, bool):
+            continue
+        try:
+            found = size.parse(value) if trail == ("size",) else size.to_bytes(value)
+        except ValueError as error:
+            yield ("disk", *trail), f"`{trail[-1]}`: {error}", ""
+            continue
+        sector = disk.get("sector_size", SECTORS[0])
+        if sector in SECTORS and found % sector:
+            yield ("disk", *trail), f"`{trail[-1]}`: {found} bytes is not a multiple of a sector's {sector}", ""
+
+
+def _table(disk: Mapping[str, Any], partitions: list[dict[str, Any]]) -> Iterator[Problem]:
+    firmware = disk.get("firmware", [])
+    is_dos = disk.get("table") == "dos"
+    bios = isinstance(firmware, list) and "bios" in firmware
+    if disk.get("sector_size") == SECTORS[1] and (bios or is_dos) and disk.get("bootloader") != "none":
+        what = "BIOS cannot boot from sectors of 4096 bytes"
+        yield ("disk", "sector_size"), what, "leave `bios` out of `firmware`, with a GPT"
+    if not is_dos:
+        return
+    roots = any("/" in _points(item) for item in partitions)
+    count = len(partitions) + (not roots)
+    if count > DOS_PARTITIONS:
+        what = f"a DOS partition table has {DOS_PARTITIONS} partitions at most, not {count}"
+        yield ("disk", "partitions"), what, "leave `table` out: a GPT has room for 128"
+    for index, item in enumerate(partitions):
+        if item.get("type") == "bios-boot":
+            yield (
+                ("disk", "partitions", index, "type"),
+                "a DOS partition table has no BIOS boot partition",
+                "leave it out",
+            )
+
+
+def _points(item: Mapping[str, Any]) -> list[str]:
+    volumes = item.get("subvolumes")
+    inner = [volume.get("mount") for volume in volumes if isinstance(volume, dict)] if isinstance(volumes, list) else []
+    return [point for point in (item.get("mount"), *inner) if isinstance(point, str)]
+
+
+def _mounts(partitions: list[dict[str, Any]]) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for index, item in enumerate(partitions):
+        for point in _points(item):
+            if point in seen:
+                yield ("disk", "partitions", index), f"two file systems are mounted at {point}", ""
+            seen.add(point)
+
+
+def _partition(item: Mapping[str, Any]) -> Iterator[Problem]:
+    kind = item.get("file_system") or ("btrfs" if item.get("subvolumes") else "ext4")
+    if item.get("type") in SWAP and "file_system" not in item:
+        kind = "swap"
+    if item.get("type") == "bios-boot" and ("mount" in item or "file_system" in item):
+        yield ("type",), "a BIOS boot partition has no file system", "GRUB is in it as it is: leave `mount` out"
+    if "subvolumes" in item and kind != "btrfs":
+        yield ("subvolumes",), f"{kind} has no subvolumes", "only btrfs has"
+    if "subvolumes" in item and "mount" in item:
+        yield ("mount",), "the top of a btrfs with subvolumes is not mounted", "name the subvolume for this mount point"
+    if kind == "swap" and ("mount" in item or "size" not in item):
+        key = "mount" if "mount" in item else "type"
+        yield (key,), "swap space has a `size` and no `mount`", "for example: {type: swap, size: 1 GiB}"
+    if "compression" in item and item["compression"] not in COMPRESSIONS.get(str(kind), ()):
+        known = ", ".join(COMPRESSIONS.get(str(kind), ())) or "none here"
+        yield ("compression",), f"{kind} cannot have `compression` {item['compression']}; it has: {known}", ""
+    if "/" in _points(item) and kind in ("vfat", "swap"):
+        yield ("file_system",), f"{kind} cannot hold a system: it has no owners and modes", "use ext4, xfs or btrfs"
+    label = item.get("label")
+    if isinstance(label, str) and len(label) > LABELS.get(str(kind), 0):
+        limit = LABELS.get(str(kind), 0)
+        what = f"a label of {kind} has {limit} characters at most" if limit else f"{kind} has no label"
+        yield ("label",), what, ""
+    uuid = item.get("uuid")
+    if isinstance(uuid, str) and (len(uuid) == len("1234-ABCD")) != (kind == "vfat" or item.get("type") == "esp"):
+        yield ("uuid",), f"{uuid} does not fit {kind}", "a vfat has a number such as 1234-ABCD, all others a UUID"
+    if item.get("size") is not None and (item.get("grow") is True or "minimum" in item):
+        key = "grow" if item.get("grow") is True else "minimum"
+        yield (key,), f"a partition with a `size` cannot have `{key}`, too", "leave one of them out"
+
+
+def _room(disk: Mapping[str, Any], partitions: list[dict[str, Any]]) -> Iterator[Problem]:
+    """Starts that overlap what is before them, and partitions that are more than the disk."""
+    cursor = MIB
+    for index, item in enumerate(partitions):
+        length = max(size.to_bytes(item[key]) if key in item else 0 for key in ("size", "minimum"))
+        if "start" in item:
+            start = size.to_bytes(item["start"])
+            if index and start < cursor:
+                what = (
+                    f"it overlaps the one before it, which ends at {cursor} bytes at the earliest, by {cursor - start}"
+                )
+                yield ("disk", "partitions", index, "start"), what, f"write {cursor} or more, or leave `start` out"
+            cursor = start
+        cursor += length
+    if "size" in disk and cursor > size.to_bytes(disk["size"]):
+        lack = cursor - size.to_bytes(disk["size"])
+        what = f"the disk is too small for its partitions, by {-(-lack // MIB)} MiB"
+        yield ("disk", "size"), what, f"write {-(-cursor // MIB) + 1} MiB or more, or leave `size` out"

@@ -1,0 +1,248 @@
+"""From a blueprint's disk to all its partitions, each with identifiers, type and size, as an assembler takes them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from osbuild_compose.blueprint.disk import Bootloader, Disk, Firmware, Partition, Subvolume, Table
+from osbuild_compose.compile import identity
+
+MIB = 1024 * 1024
+SECTOR = 512
+FREE = 512 * MIB  # room left in file systems that are as large as their content needs
+BIOS_BOOT = Partition(type="bios-boot", size=MIB, name="bios")
+ESP = Partition(type="esp", mount="/boot/efi", size=128 * MIB, name="esp")
+ROOT = Partition(mount="/", name="root")
+
+# Types by mount point: https://uapi-group.org/specifications/specs/discoverable_partitions_specification
+TYPES = {"/boot/efi": "esp", "/efi": "esp", "/boot": "xbootldr", "/home": "home", "/srv": "srv", "/var": "var"}
+ROOT_TYPES = {"x86_64": "root-x86-64"}
+GUIDS = {  # for assemblers that know no names
+    "bios-boot": "21686148-6449-6e6f-744e-656564454649",
+    "esp": "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
+    "xbootldr": "bc13c2ff-59e6-4262-a352-b275fd6f7172",
+    "root-x86-64": "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
+    "usr-x86-64": "8484680c-9521-48c6-9c11-b0720656f69e",
+    "home": "933ac7e1-2eb4-4f13-b844-0e14e2aef915",
+    "srv": "3b8f8425-20e0-4f3b-907f-1a25a76f98e8",
+    "var": "4d21b016-b534-45c2-a9fb-5c16e091fd2d",
+    "tmp": "7ec6f557-3bc5-4aca-b293-16ef5df639d1",
+    "swap": "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f",
+    "linux": "0fc63daf-8483-4772-8e79-3d69d8477de4",
+}
+NEED_NAMES = {"btrfs": "btrfs-progs", "xfs": "xfsprogs"}  # what the image needs to check and mount them at boot
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A disk with nothing left open. What an assembler takes is in `options`; `partitions` are those of the disk."""
+
+    disk: Disk
+    table: Table
+    firmware: tuple[Firmware, ...]
+    partitions: tuple[Partition, ...]
+    options: dict[str, Any]
+    file_systems: tuple[dict[str, Any], ...]
+
+    def holding(self, path: str) -> tuple[Partition, str]:
+        """The partition whose file system has `path`, and what the path is called in there ("" for its top)."""
+        found = [
+            (point, partition, f"/{volume.name}" if volume else "")
+            for partition in self.partitions
+            for point, volume in _points(partition)
+            if point in ("/", path) or path.startswith(f"{point}/")
+        ]
+        point, partition, prefix = max(found, key=lambda item: len(item[0]))
+        return partition, (prefix + "/" + path.removeprefix(point).lstrip("/")).rstrip("/")
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Packages that the image needs for its file systems, called the same by all distributions."""
+        kinds = {partition.file_system for partition in self.partitions}
+        return tuple(package for kind, package in NEED_NAMES.items() if kind in kinds)
+
+
+def resolve(disk: Disk, name: str, arch: str, firmware: tuple[Firmware, ...]) -> Layout:
+    """The disk of the blueprint `name`. firmware: what the distribution's images boot with."""
+    table = disk.table or Table.GPT
+    wanted = disk.firmware or ((Firmware.BIOS,) if table is Table.DOS else firmware)
+    if not disk.firmware and disk.sector_size != SECTOR:
+        wanted = (Firmware.UEFI,)
+    partitions = tuple(
+        _complete(item, name, arch, table, disk)
+        for item in _all(disk, table, wanted if disk.bootloader != "none" else ())
+    )
+    options: dict[str, Any] = {
+        "table": table,
+        "uuid": disk.uuid or identity.table_uuid_for(name),
+        "partitions": [_options(partition, number, name) for number, partition in enumerate(partitions)],
+    }
+    if disk.sector_size != SECTOR:
+        options["sector_size"] = disk.sector_size
+    if disk.size is not None:
+        options["size"] = disk.size
+    options["free"] = FREE if disk.free is None else disk.free
+    if disk.bootloader is Bootloader.GRUB and Firmware.BIOS in wanted:
+        options["bios_grub"] = True
+    return Layout(disk, table, wanted, partitions, options, tuple(_mounts(partitions)))
+
+
+def as_qemu(layout: Layout) -> dict[str, Any] | None:
+    """The options of org.osbuild.qemu for this disk, without format and filename; None when it cannot express it.
+
+    Its disks have a size; partitions have one too, but the last, which takes the rest.
+    """
+    disk = layout.disk
+    if disk.size is None or not _is_qemu(layout):
+        return None
+    common = {"ptuuid": layout.options["uuid"], "size": disk.size}
+    only = layout.partitions[0]
+    if layout.table is Table.DOS and len(layout.partitions) == 1 and _plain(only) and layout.options.get("bios_grub"):
+        ptuuid = layout.options["uuid"] if disk.uuid else "0x" + layout.options["uuid"][:8]
+        return {**common, "ptuuid": ptuuid, "root_fs_uuid": only.uuid}
+    kind = "grub2" if layout.options.get("bios_grub") else "none"
+    items = [_qemu_partition(item, layout.table) for item in layout.options["partitions"]]
+    return {**common, "pttype": layout.table, "bootloader": {"type": kind}, "partitions": items}
+
+
+def _is_qemu(layout: Layout) -> bool:
+    partitions, last = layout.partitions, layout.partitions[-1]
+    return (
+        layout.disk.sector_size == SECTOR
+        and not any(item.subvolumes or item.file_system in ("swap", "squashfs", "erofs") for item in partitions)
+        and all(item.size is not None for item in partitions[:-1])
+        and (last.size is not None or bool(last.grow))
+        and not any(value % SECTOR for item in partitions for value in (item.size or 0, item.start or 0))
+    )
+
+
+def _plain(partition: Partition) -> bool:
+    is_root = partition.mount == "/" and partition.file_system == "ext4"
+    return is_root and partition.start is None and partition.size is None and not partition.label
+
+
+def _qemu_partition(options: dict[str, Any], table: Table) -> dict[str, Any]:
+    kind = options["type"]
+    dos = {"esp": "ef", "swap": "82"}.get(kind, "83" if kind in GUIDS else kind)
+    made: dict[str, Any] = {key: options[key] for key in ("bootable", "name", "uuid", "filesystem") if key in options}
+    made["type"] = dos if table is Table.DOS else GUIDS.get(kind, kind)
+    made |= {key: options[key] // SECTOR for key in ("start", "size") if key in options}
+    return made
+
+
+def _all(disk: Disk, table: Table, firmware: tuple[Firmware, ...]) -> Iterator[Partition]:
+    """The blueprint's partitions, and those in front and behind that booting needs."""
+    kinds = {item.type for item in disk.partitions} | {
+        TYPES.get(mount) for item in disk.partitions for mount in item.mounts
+    }
+    if Firmware.BIOS in firmware and table is Table.GPT and not kinds & {"bios-boot", GUIDS["bios-boot"]}:
+        yield BIOS_BOOT
+    if Firmware.UEFI in firmware and not kinds & {"esp", GUIDS["esp"], "ef"}:
+        yield ESP
+    yield from disk.partitions
+    if not any("/" in item.mounts for item in disk.partitions):
+        yield ROOT
+
+
+def _complete(item: Partition, name: str, arch: str, table: Table, disk: Disk) -> Partition:
+    """The partition with what it leaves open filled in."""
+    mount = next(iter(item.mounts), None)
+    kind = item.type or (ROOT_TYPES.get(arch, "linux") if "/" in item.mounts else TYPES.get(mount or "", "linux"))
+    file_system = item.file_system
+    if file_system is None and (item.mounts or kind in ("swap", GUIDS["swap"], "82")):
+        usual = {"esp": "vfat", GUIDS["esp"]: "vfat", "ef": "vfat", "swap": "swap", GUIDS["swap"]: "swap", "82": "swap"}
+        file_system = "btrfs" if item.subvolumes else usual.get(kind, "ext4")
+    role = _role(item, kind)
+    is_root = "/" in item.mounts
+    grow = item.grow if item.grow is not None else is_root and item.size is None
+    uuid = item.uuid
+    if uuid is None and file_system:
+        uuid = (
+            identity.volume_id_for(name, role)
+            if file_system == "vfat"
+            else identity.uuid_for(name, f"{role} file system")
+        )
+    boots = item.bootable if item.bootable is not None else table is Table.DOS and is_root and not _has_boot(disk)
+    return replace(
+        item,
+        type=kind,
+        file_system=file_system,
+        grow=grow,
+        uuid=uuid,
+        name=item.name or role.strip("/").replace("/", "-") or kind,
+        bootable=boots or (item.bootable is None and table is Table.DOS and "/boot" in item.mounts),
+        partition_uuid=item.partition_uuid,
+    )
+
+
+def _has_boot(disk: Disk) -> bool:
+    return any("/boot" in item.mounts for item in disk.partitions)
+
+
+def _role(item: Partition, kind: str) -> str:
+    """What it is, in a word that tells it from others, for identifiers that follow from the blueprint's name."""
+    if "/" in item.mounts:
+        return "root"
+    return next(iter(item.mounts), None) or item.name or kind
+
+
+def _options(item: Partition, number: int, name: str) -> dict[str, Any]:
+    """The partition as org.osbuild-compose.image takes it."""
+    made: dict[str, Any] = {
+        "type": item.type,
+        "name": item.name,
+        "uuid": item.partition_uuid or identity.uuid_for(name, f"partition {item.name} {number + 1}"),
+    }
+    for key, value in (("start", item.start), ("size", item.size), ("minimum", item.minimum)):
+        if value is not None:
+            made[key] = value
+    made |= {key: True for key, value in (("grow", item.grow), ("bootable", item.bootable)) if value}
+    if item.file_system:
+        fs: dict[str, Any] = {"type": item.file_system, "uuid": item.uuid}
+        for key, text in (("label", item.label), ("mountpoint", item.mount), ("compression", item.compression)):
+            if text is not None:
+                fs[key] = text
+        if item.subvolumes:
+            fs["subvolumes"] = [{"name": volume.name, "mountpoint": volume.mount} for volume in item.subvolumes]
+        made["filesystem"] = fs
+    return made
+
+
+def _points(item: Partition) -> Iterator[tuple[str, Subvolume | None]]:
+    if item.mount:
+        yield item.mount, None
+    for volume in item.subvolumes:
+        yield volume.mount, volume
+
+
+def _mounts(partitions: tuple[Partition, ...]) -> Iterator[dict[str, Any]]:
+    """The entries of /etc/fstab, outer mount points before inner ones, swap last."""
+    entries = [(point, item, volume) for item in partitions for point, volume in _points(item)]
+    for point, item, volume in sorted(entries, key=lambda entry: entry[0]):
+        options = [item.options] if item.options else []
+        if volume:
+            options.append(f"subvol=/{volume.name}")
+        if item.file_system == "vfat" and not item.options:
+            options.append("umask=0077")
+        if item.file_system in ("squashfs", "erofs"):
+            options.append("ro")
+        source = {"partlabel": item.name} if item.file_system == "squashfs" else {"uuid": item.uuid}
+        checked = item.file_system == "ext4"
+        yield {
+            **source,
+            "path": point,
+            "vfs_type": item.file_system,
+            "options": ",".join(options) or "defaults",
+            "freq": 1 if point == "/" and checked else 0,
+            "passno": (1 if point == "/" else 2) if checked else 0,
+        }
+    for item in partitions:
+        if item.file_system == "swap":
+            yield {
+                "uuid": item.uuid,
+                "path": "none",
+                "vfs_type": "swap",
+                "options": item.options or "sw",
+                "freq": 0,
+                "passno": 0,
+            }

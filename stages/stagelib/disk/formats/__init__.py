@@ -1,0 +1,15 @@
+"""The formats of finished images.
+
+A format makes one file from what the run has: the tree, and for disks the raw disk, which is made once for all of them.
+
+To add one:
+1. Write `make(run, options, path)` in a module of this package: it writes the new file `path` from `run` (see run.py)
+   and its own `options` (the item of the assembler's `outputs` without format and filename). It raises ImageError for
+   what a person can mend, and gives the same bytes every time.
+2. Put it into FORMATS in registry.py, saying what it is made from: a disk, or the tree.
+3. Describe its options in assemblers/org.osbuild-compose.image.meta.json under `outputs`, and put its programs into
+   tools.PACKAGES.
+4. In the frontend: its name in blueprint.model.Format, its options in blueprint/outputs.py and both in
+   schemas/blueprint.schema.json; its name in cli/app.py.
+5. Test it in tests/integration/test_image_formats.py: content read back with another tool, the same bytes twice.
+"""

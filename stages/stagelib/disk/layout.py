@@ -1,0 +1,170 @@
+"""What a disk is to be: its partition table and partitions, as an assembler's options describe them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stagelib.disk.errors import ImageError
+
+# Type GUIDs: UEFI specification 5.3.3, https://uapi-group.org/specifications/specs/discoverable_partitions_specification
+TYPES = {
+    "bios-boot": "21686148-6449-6e6f-744e-656564454649",
+    "esp": "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
+    "xbootldr": "bc13c2ff-59e6-4262-a352-b275fd6f7172",
+    "root-x86-64": "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
+    "usr-x86-64": "8484680c-9521-48c6-9c11-b0720656f69e",
+    "home": "933ac7e1-2eb4-4f13-b844-0e14e2aef915",
+    "srv": "3b8f8425-20e0-4f3b-907f-1a25a76f98e8",
+    "var": "4d21b016-b534-45c2-a9fb-5c16e091fd2d",
+    "tmp": "7ec6f557-3bc5-4aca-b293-16ef5df639d1",
+    "swap": "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f",
+    "linux": "0fc63daf-8483-4772-8e79-3d69d8477de4",
+}
+DOS_TYPES = {"esp": "ef", "swap": "82"}  # everything else is Linux's
+DOS_LINUX = "83"
+DOS_PARTITIONS = 4
+
+
+@dataclass(frozen=True)
+class Subvolume:
+    """A btrfs subvolume: its path from the top of the file system, and the directory of the tree that fills it."""
+
+    name: str
+    mountpoint: str
+
+
+@dataclass(frozen=True)
+class FileSystem:
+    """A file system; `mountpoint` is the directory of the tree that fills it, None for one that starts empty."""
+
+    type: str
+    uuid: str
+    label: str = ""
+    mountpoint: str | None = None
+    subvolumes: tuple[Subvolume, ...] = ()
+    compression: str | None = None
+
+    @property
+    def mountpoints(self) -> tuple[str, ...]:
+        """All directories of the tree that are in this file system."""
+        own = (self.mountpoint,) if self.mountpoint else ()
+        return own + tuple(volume.mountpoint for volume in self.subvolumes)
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A partition, sizes in bytes. size None: as large as its content needs, but `minimum`; grow: it takes the rest.
+
+    type is a key of TYPES, a GUID, or a DOS type in hexadecimal digits.
+    """
+
+    type: str
+    name: str = ""
+    uuid: str | None = None
+    bootable: bool = False
+    start: int | None = None
+    size: int | None = None
+    minimum: int = 0
+    grow: bool = False
+    file_system: FileSystem | None = None
+
+    @property
+    def title(self) -> str:
+        """What to call it in a message."""
+        points = self.file_system.mountpoints if self.file_system else ()
+        return " ".join(filter(None, (self.name or self.type, f"({', '.join(points)})" if points else "")))
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk, sizes in bytes. size None: as large as its partitions need. free: room left where content decides."""
+
+    table: str
+    uuid: str
+    partitions: tuple[Partition, ...]
+    size: int | None = None
+    sector: int = 512
+    free: int = 0
+
+    def holding(self, path: str) -> int | None:
+        """The number (from 0) of the partition whose file system holds the tree's `path`."""
+        best: tuple[int, int] | None = None
+        for number, partition in enumerate(self.partitions):
+            for point in partition.file_system.mountpoints if partition.file_system else ():
+                if within(path, point) and (best is None or len(point) > best[0]):
+                    best = len(point), number
+        return None if best is None else best[1]
+
+
+def within(path: str, point: str) -> bool:
+    """Whether the absolute `path` is `point` or below it."""
+    return point in ("/", path) or path.startswith(point + "/")
+
+
+def from_options(options: Mapping[str, Any]) -> Disk:
+    """The disk that the options `disk` of org.osbuild-compose.image describe.
+
+    Raises ImageError when two file systems have the same mount point, or a DOS table cannot have what is asked.
+    """
+    disk = Disk(
+        table=options.get("table", "gpt"),
+        uuid=options["uuid"],
+        partitions=tuple(_partition(item) for item in options["partitions"]),
+        size=options.get("size"),
+        sector=options.get("sector_size", 512),
+        free=options.get("free", 0),
+    )
+    check(disk)
+    return disk
+
+
+def _partition(options: Mapping[str, Any]) -> Partition:
+    fs = options.get("filesystem")
+    own = {
+        key: options[key] for key in ("name", "uuid", "bootable", "start", "size", "minimum", "grow") if key in options
+    }
+    return Partition(type=options["type"], file_system=file_system(fs) if fs else None, **own)
+
+
+def file_system(options: Mapping[str, Any]) -> FileSystem:
+    """The file system that the options `filesystem` of a partition describe."""
+    own = {key: options[key] for key in ("type", "uuid", "label", "mountpoint", "compression") if key in options}
+    volumes = tuple(Subvolume(item["name"], item["mountpoint"]) for item in options.get("subvolumes", ()))
+    return FileSystem(subvolumes=volumes, **own)
+
+
+def check(disk: Disk) -> None:
+    """Raise ImageError for what no disk can have, whatever the sizes."""
+    points = [point for item in disk.partitions if item.file_system for point in item.file_system.mountpoints]
+    for point in points:
+        if points.count(point) > 1:
+            raise ImageError(f"two file systems are mounted at {point}", "give each a mount point of its own")
+    if disk.table == "dos" and len(disk.partitions) > DOS_PARTITIONS:
+        raise ImageError(f"a DOS partition table has {DOS_PARTITIONS} partitions at most", "use a GPT: table gpt")
+    for item in disk.partitions:
+        if disk.table == "dos":
+            dos_type(item.type)
+        else:
+            gpt_type(item.type)
+        if item.file_system and item.file_system.subvolumes and item.file_system.type != "btrfs":
+            raise ImageError(f"{item.title}: {item.file_system.type} has no subvolumes", "only btrfs has them")
+
+
+def gpt_type(kind: str) -> str:
+    """The type GUID for a key of TYPES or a GUID. Raises ImageError."""
+    if kind in TYPES:
+        return TYPES[kind]
+    if re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", kind):
+        return kind.lower()
+    raise ImageError(f"'{kind}' is not the type of a GPT partition", f"it is a GUID, or one of {', '.join(TYPES)}")
+
+
+def dos_type(kind: str) -> int:
+    """The type byte for a key of TYPES or hexadecimal digits. Raises ImageError."""
+    if kind == "bios-boot":
+        raise ImageError("a DOS partition table has no BIOS boot partition", "GRUB goes in front of the first one")
+    digits = DOS_TYPES.get(kind, DOS_LINUX) if kind in TYPES else kind.removeprefix("0x")
+    if re.fullmatch(r"[0-9a-fA-F]{1,2}", digits):
+        return int(digits, 16)
+    raise ImageError(f"'{kind}' is not the type of a DOS partition", "it is two hexadecimal digits, such as 83")

@@ -1,0 +1,81 @@
+"""A whole disk in a plain file: table, file systems, boot loader."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from stagelib import api
+from stagelib.disk import contents, file_systems, grub, layout, output, planner, table
+from stagelib.disk.errors import ImageError
+from stagelib.disk.fs_job import Job
+
+
+@dataclass(frozen=True)
+class Loader:
+    """What is written outside of file systems: GRUB's boot sector and core image for BIOS, or nothing."""
+
+    bios_grub: bool = False
+
+
+def make(image: str, tree: str, disk: layout.Disk, loader: Loader) -> planner.Plan:
+    """Make the disk in the new file `image` from `tree`; returns where its partitions are.
+
+    Raises ImageError for what does not fit or cannot be made. Nothing of the disk is written before all is known.
+    """
+    points = [point for item in disk.partitions if item.file_system for point in item.file_system.mountpoints]
+    # Scratch files lie beside the image, where the kernel can share their blocks instead of copying them.
+    beside = output.scratch_beside(os.path.dirname(image))
+    with beside as work, contents.split(tree, points) as parts, ThreadPoolExecutor(1) as other:
+        jobs = _jobs(tree, disk, parts, work)
+        chosen = grub.choose(tree, disk) if loader.bios_grub else None
+        core = other.submit(grub.core_image, chosen, work) if chosen else None  # beside the file systems
+        plan = _plan(disk, jobs)
+        where = grub.spot(disk, plan) if chosen else None
+        with open(image, "wb") as file:  # noqa: PTH123
+            file.truncate(plan.size)
+        table.write(image, disk, plan)
+        done, total = 0, sum(plan.places[number].size for number in jobs)
+        for number, job in jobs.items():
+            _fill(job, image, plan.places[number], disk.partitions[number].title)
+            done += plan.places[number].size
+            api.progress(done, total)
+        if chosen and core and where:
+            grub.install(image, chosen, core.result(), where)
+    return plan
+
+
+def _jobs(tree: str, disk: layout.Disk, parts: dict[str, contents.Content], work: str) -> dict[int, Job]:
+    jobs = {}
+    for number, item in enumerate(disk.partitions):
+        if item.file_system:
+            own = os.path.join(work, f"partition-{number + 1}")
+            os.mkdir(own)
+            jobs[number] = Job(item.file_system, tree, parts, own, output.epoch(), disk.sector)
+    return jobs
+
+
+def _plan(disk: layout.Disk, jobs: dict[int, Job]) -> planner.Plan:
+    """Place the partitions; looks for what takes the space only when something does not fit."""
+    needs = {}
+    for number, job in jobs.items():
+        kind, item = file_systems.KINDS[job.spec.type], disk.partitions[number]
+        given = item.size is not None or (item.grow and disk.size is not None)
+        needs[number] = kind.least(job) if given else kind.need(job, disk.free)
+    try:
+        return planner.plan(disk, needs)
+    except ImageError:
+        # With what the file system itself would take, and what takes the space.
+        for number, job in jobs.items():
+            needs[number] = max(needs[number], file_systems.KINDS[job.spec.type].need(job, 0))
+        return planner.plan(disk, needs, {number: job.takes() for number, job in jobs.items()})
+
+
+def _fill(job: Job, image: str, place: planner.Place, title: str) -> None:
+    """Make a file system; one that is too small says what takes the space."""
+    try:
+        file_systems.KINDS[job.spec.type].make(job, image, place)
+    except ImageError as error:
+        if "not fit" not in error.message:
+            raise
+        most = ", ".join(job.takes()[: planner.SHOWN])
+        raise ImageError(f"{title}: {error.message}; most of it is {most}", error.hint) from None

@@ -1,0 +1,52 @@
+"""Copying the data of a sparse file into a place of another, holes left out."""
+
+import errno
+import os
+
+from stagelib.disk.errors import ImageError
+from stagelib.disk.planner import Place
+from stagelib.disk.sizes import human
+
+CHUNK = 1 << 30
+
+
+def put(source: str, image: str, place: Place) -> None:
+    """Copy the file `source` to `place` in the file `image`, which is zeroes there; shares blocks where it can.
+
+    Raises ImageError when it is larger than its place.
+    """
+    size = os.path.getsize(source)
+    if size > place.size:
+        raise ImageError(f"a file system of {human(size)} does not fit into {human(place.size)}")
+    reader, writer = os.open(source, os.O_RDONLY), os.open(image, os.O_WRONLY)
+    try:
+        at = 0
+        while (extent := _extent(reader, at)) is not None:
+            at, end = extent
+            while at < end:
+                at += _copy(reader, writer, at, place.start + at, min(CHUNK, end - at))
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def _copy(reader: int, writer: int, at: int, to: int, count: int) -> int:
+    """Have the kernel copy `count` bytes at most; returns how many it has copied."""
+    try:
+        return os.copy_file_range(reader, writer, count, at, to)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise
+    os.lseek(writer, to, os.SEEK_SET)
+    return os.sendfile(writer, reader, at, count)
+
+
+def _extent(file: int, at: int) -> tuple[int, int] | None:
+    """Where the next data after `at` begins and ends; None when there is none."""
+    try:
+        start = os.lseek(file, at, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return None
+        raise
+    return start, os.lseek(file, start, os.SEEK_HOLE)

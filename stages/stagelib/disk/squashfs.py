@@ -1,0 +1,37 @@
+"""squashfs: compressed and read-only."""
+
+import os
+
+from stagelib.disk import sparse, tools
+from stagelib.disk.fs_job import Job
+from stagelib.disk.planner import Place
+
+COMPRESSION = "zstd"
+
+
+def need(job: Job, _free: int) -> int:
+    """Its size; makes it to know."""
+    job.refuse_labels()
+    path = _file(job)
+    pack(job.content, path, job.epoch, job.spec.compression or COMPRESSION)
+    return os.path.getsize(path)
+
+
+def make(job: Job, image: str, place: Place) -> None:
+    """Copy what need() made to `place` of the file `image`."""
+    sparse.put(_file(job), image, place)
+    os.unlink(_file(job))
+
+
+def pack(tree: str, path: str, epoch: int, compression: str = COMPRESSION) -> None:
+    """Make a squashfs of `tree` in the new file `path`; times of modification later than `epoch` become it.
+
+    compression: gzip, lzo, lz4, xz or zstd, as far as mksquashfs was built with it.
+    """
+    argv = ["mksquashfs", tree, path, "-noappend", "-no-progress", "-quiet", "-comp", compression, "-xattrs"]
+    # By which it takes its own time, and the limit of the files'.
+    tools.run([*argv, "-no-recovery"], env={"SOURCE_DATE_EPOCH": str(epoch)})
+
+
+def _file(job: Job) -> str:
+    return os.path.join(job.work, f"{job.spec.uuid}.squashfs")
