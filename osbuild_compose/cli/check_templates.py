@@ -44,11 +44,10 @@ def check(directory: Path | None, blueprints: Sequence[Path], libdirs: Sequence[
     ]
     errors: list[ComposeError] = [*unused, *(error for result in results for error in result.errors)]
     for blueprint in own:
-        for image_format in blueprint.formats:
-            try:
-                workshop.image(blueprint, image_format)
-            except ComposeError as error:
-                errors += error.each()
+        try:
+            workshop.image(blueprint)
+        except ComposeError as error:
+            errors += error.each()
     if as_json:
         rows = [
             {
@@ -85,7 +84,7 @@ def _try(workshop: Workshop, release: str, arch: str, everything: Document) -> _
     def attempt(document: Document) -> None:
         blueprint = load.check(document, workshop.catalog.releases)
         for image_format in FORMATS:
-            workshop.image(blueprint, image_format)
+            workshop.image(blueprint, [image_format])
 
     try:
         for document in documents:

@@ -22,7 +22,7 @@ def pipeline(release: str, templates: Path | None = None) -> bytes:
     workshop = Workshop([templates] if templates else (), mirror="http://m.example")
     workshop.settings = [f"distro={release}", "scripts=[a]"]
     wanted = workshop.blueprints([SAMPLE])[0]
-    return workshop.image(wanted, Format.QCOW2).pipeline
+    return workshop.image(wanted, [Format.QCOW2]).pipeline
 
 
 def test_list() -> None:
