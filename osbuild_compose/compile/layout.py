@@ -56,6 +56,12 @@ class Layout:
         return partition, (prefix + "/" + path.removeprefix(point).lstrip("/")).rstrip("/")
 
     @property
+    def esp(self) -> str | None:
+        """Where the EFI system partition is mounted, if there is one."""
+        found = (item.mount for item in self.partitions if item.type in ("esp", "ef", GUIDS["esp"]))
+        return next(found, None)
+
+    @property
     def packages(self) -> tuple[str, ...]:
         """Packages that the image needs for its file systems, called the same by all distributions."""
         kinds = {partition.file_system for partition in self.partitions}

@@ -176,6 +176,7 @@ def _image(blueprint: Blueprint, outputs: Sequence[Output], architecture: Archit
         "root_subvolume": root_path.strip("/"),
         "boot_fs_uuid": boot.uuid if boot is not root else None,
         "boot_path": boot_path,
+        "esp": made.esp,
     }
 
 

@@ -127,7 +127,9 @@ def test_packages_come_in_a_stage_of_their_own_with_what_other_keys_need() -> No
         *("httpd", "@Web Server", "tzdata", "chrony", "glibc-langpack-cs", "kbd", "firewalld"),
         "selinux-policy-targeted",
     ]
-    assert base["packages"] == ["@core", "fedora-release", "dracut-config-generic", "kernel", "grub2-pc"]
+    assert base["packages"] == [
+        *("@core", "fedora-release", "dracut-config-generic", "kernel", "grub2-pc", "grub2-efi-x64", "shim-x64")
+    ]
     assert own["exclude_packages"] == ["dracut-config-rescue", "glibc-minimal-langpack", "nano"]
     assert own["install_weak_deps"] is False
 
