@@ -18,7 +18,11 @@ REPEATED_URL = re.compile(r" - \w+://\S+$")
 ADVICE = re.compile(r"^(\(?try to add|You can try to add|--\w)")
 # The first match counts.
 HINTS = (
-    (r"SSL|certificate", "check the repository's sslcacert, sslclientcert and sslclientkey"),
+    # A server that wants a certificate only hangs up, in TLS 1.3 at any moment after the handshake.
+    (
+        r"SSL|TLS|certificate|Curl error \(5[56]\): .* for https:",
+        "check the repository's sslcacert, sslclientcert and sslclientkey",
+    ),
     (r"[Ss]tatus code: 40[13]", "check the repository's sslclientcert and sslclientkey"),
     (r"[Ss]tatus code: 404", "check the repository's URL, releasever and basearch"),
     (r"Curl error|resolve host|connect|timed out|Timeout|refused", "check the repository's URL and the network"),
