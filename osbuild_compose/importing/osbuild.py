@@ -24,9 +24,12 @@ def convert(data: dict[str, Any], distro: str | None, name: str) -> tuple[dict[s
         "arch": top.take("architecture", str),
         "packages": _packages(top),
         "enabled_modules": _modules(top),
-        "containers": _containers(top),
     }
     top.taken.add("distro")
+    for index, item in enumerate(top.tables("containers")):
+        source = item.take("source", str)
+        how = f"fetch it (skopeo copy docker://{source} oci-archive:FILE) and name the file in `containers`"
+        top.note(f"containers[{index}]", how)
     custom = top.table("customizations")
     found.update(_system(custom))
     found.update(_accounts(custom))
@@ -61,17 +64,6 @@ def _packages(top: Table) -> list[str]:
 
 def _modules(top: Table) -> list[str]:
     return [f"{item.take('name', str)}:{item.take('stream', str)}" for item in top.tables("enabled_modules")]
-
-
-def _containers(top: Table) -> list[dict[str, Any]]:
-    found = []
-    for item in top.tables("containers"):
-        fields = {"source": item.take("source", str), "name": item.take("name", str)}
-        item.refuse("images are always fetched over TLS", "tls-verify")
-        item.refuse("images are fetched from a registry", "local-storage")
-        item.rest()
-        found.append({key: value for key, value in fields.items() if value})
-    return found
 
 
 def _system(custom: Table) -> dict[str, Any]:
@@ -212,7 +204,8 @@ def _repositories(custom: Table) -> list[Any]:
         fields["priority"] = item.take("priority", int)
         fields["keys"] = [key for key in keys if "BEGIN PGP" in key] or None
         fields["check_signatures"] = False if item.take("gpgcheck", bool) is False else None
-        item.take("install_from", bool)  # ours are always both, installed from and installed
+        # There a repository is the image's own, and packages come from it only if it says so.
+        fields["use"] = None if item.take("install_from", bool) else "image"
         item.refuse("certificates are always checked", "sslverify")
         item.refuse("packages are checked, which is what counts", "repo_gpgcheck")
         item.refuse("there is no such key here yet", "module_hotfixes")

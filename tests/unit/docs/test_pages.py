@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from osbuild_compose.compile import blocks
+from osbuild_compose.distro import catalog
 from osbuild_compose.document.__main__ import PAGES
 
 REPO = Path(__file__).resolve().parents[3]
@@ -15,6 +17,13 @@ DOCS = sorted((REPO / "docs").rglob("*.md"))
 @pytest.mark.parametrize("name", PAGES)
 def test_generated_pages_are_up_to_date(name: str) -> None:
     assert (REPO / "docs/reference" / name).read_text() == PAGES[name](), "run: make docs"
+
+
+def test_the_blocks_of_templates_are_named_in_their_order() -> None:
+    text = (REPO / "docs/reference/templates.md").read_text().split("Blocks, in their order:")[1].split(";")[0]
+    chain = blocks.layers("_base/pipeline.yaml.j2", [], catalog.built_in())
+    named = re.findall(r"`(\w+)`", text)
+    assert named == [block for block in blocks.in_order(chain) if block in named]
 
 
 def links(page: Path) -> Iterator[str]:

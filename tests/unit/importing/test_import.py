@@ -53,9 +53,10 @@ def test_everything(tmp_path: Path) -> None:
     tools, signed = data["repositories"][1:]
     assert tools["baseurl"] == "https://mirror.example/tools"
     assert (tools["check_signatures"], tools["priority"], signed["id"]) == (False, 10, "signed")
+    assert ("use" in tools, signed["use"]) == (False, "image")
     lost = {line.removeprefix("not carried over: ").split(": ")[0] for line in told.splitlines()}
     assert lost >= {
-        "containers[0].tls-verify",
+        "containers[0]",
         "customisations",
         "customizations.openscap",
         "customizations.installer",
