@@ -12,7 +12,7 @@ from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.nodes import Node as YamlNode
 
-from osbuild_compose.document import pages
+from osbuild_compose.document import pages, syntax
 from osbuild_compose.document.tree import Node, Source, Span, Trail
 from osbuild_compose.errors import InputError
 
@@ -33,9 +33,9 @@ class BoundedComposer(Composer):
         self.depth += 1
         self.count += 1
         if self.depth > MAX_DEPTH:
-            raise ComposerError(None, None, "nested too deeply", self.parser.peek_event().start_mark)
+            raise ComposerError(None, None, syntax.TOO_DEEP, self.parser.peek_event().start_mark)
         if self.count > 2 * MAX_VALUES:  # keys are counted too
-            raise ComposerError(None, None, f"more values than {MAX_VALUES}", self.parser.peek_event().start_mark)
+            raise ComposerError(None, None, syntax.TOO_MANY, self.parser.peek_event().start_mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node

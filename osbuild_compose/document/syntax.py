@@ -9,6 +9,8 @@ from osbuild_compose.document import pages
 from osbuild_compose.document.tree import Source, Span
 from osbuild_compose.errors import InputError, Location
 
+BOUNDS = TOO_DEEP, TOO_MANY = ("nested too deeply", "too large")  # what we let the parser say
+
 # What the parser says, or how it begins: what to say instead ("" for the same), and what to do.
 _SAYINGS = (
     ("mapping values are not allowed", "", 'a value with ": " in it wants quotes; a key starts on its own line'),
@@ -30,10 +32,9 @@ _SAYINGS = (
     ("expected ',' or ']'", "", "a bracket [ is not closed, or a comma is missing"),
     ("expected ',' or '}'", "", "a brace { is not closed, or a comma is missing"),
     ("found unexpected end of stream", "a quote is not closed", "look for it from the place shown on"),
+    ("found character '", "", "put the value in quotes"),
     ("found undefined alias", "", "an anchor &name stands before its aliases, in the same file"),
     ("found unknown escape character", "", "in double quotes a backslash is written twice; single quotes leave it"),
-    ("nested too deeply", "", ""),
-    ("more values", "", "keep large content in files of its own"),
 )
 
 
@@ -52,8 +53,9 @@ def problem(error: MarkedYAMLError, source: Source) -> InputError:
     before = place.text[: place.column]
     if "\t" in before and ("token" in text or not before.strip()):
         return _wrong("a tab stands where YAML wants spaces", "indent with spaces", place)
-    if "found character" in text and place.text[place.column - 1 : place.column] in {"@", "`", "%"}:
-        return _wrong(text, "put the value in quotes", place)
+    if text in BOUNDS:
+        hint = "keep large content in files of its own"
+        return InputError(f"the document is {text}", hint=hint, location=place, reference=f"{pages.ERRORS}#too-large")
     if text.startswith(_BEGUN_EARLIER) and error.context_mark:
         begun = error.context_mark
         place = Span(source, begun.line, begun.column).location
