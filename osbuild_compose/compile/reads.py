@@ -39,13 +39,13 @@ def recorded_context(context: Mapping[str, Any], read: Reader) -> dict[str, Any]
     }
     by_key: dict[str, dict[str, tuple[Trail, ...]]] = {
         "services": {name: (("services", name),) for name in context["services"]},
+        # What templates know of the image is all made of these: the layout of its disk, unless it is said here.
         "image": {
-            "format": (("formats",),),
-            "is_disk": (("formats",),),
-            "compression": (("formats",),),
-            "filename": (("name",), ("formats",)),
-            "root_fs_uuid": (("name",),),
-            "ptuuid": (("name",),),
+            **dict.fromkeys(context["image"], (("disk",),)),
+            **dict.fromkeys(("format", "is_disk"), (("formats",),)),
+            **dict.fromkeys(("filename", "outputs", "tar"), (("name",), ("formats",))),
+            **dict.fromkeys(("identity", "root_fs_uuid", "boot_fs_uuid"), (("name",),)),
+            "qemu": (("name",), ("formats",), ("disk",)),
         },
     }
     return {

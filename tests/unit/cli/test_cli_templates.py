@@ -135,6 +135,7 @@ def test_render_explain(tmp_path: Path) -> None:
     lines = {value["key"]: value["line"] for value in users["blueprint"]}
     assert {key: lines[key] for key in lines if key != "distro"} == {"users.0.name": 4, "users.0.uid": 5}
     assert users["template"]["in"][0]["name"] == "accounts"
+    assert "name" in {value["key"] for value in rows[-1]["blueprint"]}
     text = fine("render", "a.yaml", "--explain", cwd=tmp_path)
     assert "(block accounts)\n" in text
     assert "  blueprint  a.yaml:5  users.0.uid\n" in text
