@@ -35,16 +35,16 @@ def make(archive: str, tree: str, *, compression: str | None) -> None:
     with output.scratch() as work:
         plain = os.path.join(work, "tree.tar")
         pack(plain, tree)
-        tools.compress(_compressor(compression), plain, archive)
+        compress(compression, plain, archive)
+
+
+def compress(compression: str, source: str, target: str) -> None:
+    """Compress the file `source` to the new file `target`; compression is a key of COMPRESSORS."""
+    # Two threads at least: xz's single-threaded mode makes other bytes.
+    threads = [f"--threads={max(2, os.cpu_count() or 1)}"] if compression == "xz" else []
+    tools.compress([*COMPRESSORS[compression], *threads], source, target)
     if compression == "lzop":
-        clear_lzop_time(archive)
-
-
-def _compressor(compression: str) -> list[str]:
-    if compression == "xz":
-        # Two threads at least: xz's single-threaded mode makes other bytes.
-        return [*COMPRESSORS["xz"], f"--threads={max(2, os.cpu_count() or 1)}"]
-    return COMPRESSORS[compression]
+        clear_lzop_time(target)
 
 
 def pack(archive: str, tree: str) -> None:

@@ -70,9 +70,10 @@ def _vmdk(file: BinaryIO, disk_uuid: str) -> None:
     start, size = (value * 512 for value in struct.unpack_from("<2Q", header, 28))
     text = _read(file, start, size)
     cid = _made(disk_uuid, "vmdk").int & 0xFFFFFFFE  # ffffffff means "no parent"
-    changed, count = re.subn(rb"(?m)^CID=[0-9a-f]{8}$", b"CID=%08x" % cid, bytes(text))
-    _expect(count == 1, "vmdk")
-    _write(file, start, changed)
+    # qemu-img writes no leading zeroes.
+    changed, count = re.subn(rb"(?m)^CID=[0-9a-f]{1,8}$", b"CID=%08x" % cid, bytes(text).rstrip(b"\0"))
+    _expect(count == 1 and len(changed) <= size, "vmdk")
+    _write(file, start, changed.ljust(size, b"\0"))
 
 
 def _vpc(file: BinaryIO, disk_uuid: str, epoch: int) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stagelib.disk.errors import ImageError
+from stagelib.disk.sizes import MIB
 
 # Type GUIDs: UEFI specification 5.3.3, https://uapi-group.org/specifications/specs/discoverable_partitions_specification
 TYPES = {
@@ -78,7 +79,10 @@ class Partition:
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk, sizes in bytes. size None: as large as its partitions need. free: room left where content decides."""
+    """A disk, sizes in bytes. size None: as large as its partitions need, and a multiple of `multiple`.
+
+    free: room left where content decides.
+    """
 
     table: str
     uuid: str
@@ -86,6 +90,7 @@ class Disk:
     size: int | None = None
     sector: int = 512
     free: int = 0
+    multiple: int = MIB
 
     def holding(self, path: str) -> int | None:
         """The number (from 0) of the partition whose file system holds the tree's `path`."""
@@ -114,6 +119,7 @@ def from_options(options: Mapping[str, Any]) -> Disk:
         size=options.get("size"),
         sector=options.get("sector_size", 512),
         free=options.get("free", 0),
+        multiple=options.get("size_multiple", MIB),
     )
     check(disk)
     return disk
@@ -143,6 +149,8 @@ def check(disk: Disk) -> None:
     if disk.table == "dos" and len(disk.partitions) > DOS_PARTITIONS:
         raise ImageError(f"a DOS partition table has {DOS_PARTITIONS} partitions at most", "use a GPT: table gpt")
     for item in disk.partitions:
+        if disk.table == "gpt" and item.uuid is None:
+            raise ImageError(f"{item.title}: a partition of a GPT needs a uuid", "for example one from uuidgen")
         if disk.table == "dos":
             dos_type(item.type)
         else:

@@ -61,7 +61,7 @@ def plan(disk: layout.Disk, needs: Mapping[int, int], takes: Mapping[int, Sequen
     end = max((place.end for place in places.values()), default=ALIGNMENT)
     if last is not None and end > last:
         raise _too_small(disk, sizes, end - last)
-    size = disk.size or _aligned(end + tail(disk))
+    size = disk.size or -(-(end + tail(disk)) // disk.multiple) * disk.multiple
     if disk.table == "dos" and size // disk.sector > DOS_SECTORS:
         raise ImageError(f"a DOS partition table cannot describe a disk of {human(size)}", "use a GPT")
     return Plan(size, tuple(places[number] for number in sorted(places)))

@@ -8,7 +8,8 @@ from stagelib.disk import ids, tools
 FORMATS = {
     "qcow2": ("qcow2", ""),
     "vdi": ("vdi", ""),
-    "vmdk": ("vmdk", ""),
+    # What ESXi's importers and OVA take: compressed, written in one go; a SCSI disk, as their machines have.
+    "vmdk": ("vmdk", "subformat=streamOptimized,adapter_type=lsilogic"),
     # Azure takes only a fixed VHD, and only the exact size instead of one rounded to cylinders.
     "vpc": ("vpc", "subformat=fixed,force_size=on"),
     "vhdx": ("vhdx", ""),

@@ -24,13 +24,13 @@ def make(job: Job, image: str, place: Place) -> None:
 
 
 def pack(tree: str, path: str, epoch: int, compression: str = COMPRESSION) -> None:
-    """Make a squashfs of `tree` in the new file `path`; times of modification later than `epoch` become it.
+    """Make a squashfs of `tree` in the new file `path`, made at `epoch` (seconds since 1970).
 
     compression: gzip, lzo, lz4, xz or zstd, as far as mksquashfs was built with it.
     """
     argv = ["mksquashfs", tree, path, "-noappend", "-no-progress", "-quiet", "-comp", compression, "-xattrs"]
-    # By which it takes its own time, and the limit of the files'.
-    tools.run([*argv, "-no-recovery"], env={"SOURCE_DATE_EPOCH": str(epoch)})
+    # SOURCE_DATE_EPOCH would change files' times, too.
+    tools.run([*argv, "-no-recovery", "-mkfs-time", str(epoch)], env={"SOURCE_DATE_EPOCH": None})
 
 
 def _file(job: Job) -> str:

@@ -13,6 +13,7 @@ Environment = Mapping[str, str | None]  # changes of it: None takes a variable a
 # Where each program comes from: Debian's package, Fedora's package.
 PACKAGES = {
     "bzip2": ("bzip2", "bzip2"),
+    "cpio": ("cpio", "cpio"),
     "debugfs": ("e2fsprogs", "e2fsprogs"),
     "grub-mkimage": ("grub-common", "grub2-tools"),
     "gzip": ("gzip", "gzip"),

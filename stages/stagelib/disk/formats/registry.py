@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from stagelib.disk.formats import disks, trees
+from stagelib.disk.formats import clouds, cpio, disks, file_systems, oci, ova, trees
 from stagelib.disk.formats.run import Run
 
 
@@ -29,8 +29,14 @@ FORMATS = {
     "raw.xz": Format(Source.DISK, disks.raw_xz),
     "raw.zst": Format(Source.DISK, disks.raw_zst),
     **{kind: Format(Source.DISK, disks.converted(kind)) for kind in ("qcow2", "vdi", "vmdk", "vpc", "vhdx")},
+    "gce": Format(Source.DISK, clouds.gce),
+    "ova": Format(Source.DISK, ova.make),
     "tar": Format(Source.TREE, trees.tar(None)),
     "tar.gz": Format(Source.TREE, trees.tar("gzip")),
     "tar.xz": Format(Source.TREE, trees.tar("xz")),
     "tar.zst": Format(Source.TREE, trees.tar("zstd")),
+    "wsl": Format(Source.TREE, trees.tar("gzip")),  # what `wsl --install --from-file` takes is a tar archive
+    "cpio": Format(Source.TREE, cpio.make),
+    "oci-archive": Format(Source.TREE, oci.make),
+    **{kind: Format(Source.TREE, file_systems.image(kind)) for kind in file_systems.KINDS},
 }

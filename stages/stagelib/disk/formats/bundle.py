@@ -1,0 +1,35 @@
+"""Several files in one tar archive, the same bytes every time."""
+
+import io
+import os
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class File:
+    """Content that is in a file."""
+
+    path: str
+
+
+Content = bytes | File
+
+
+def tar(path: str, contents: Mapping[str, Content], epoch: int) -> None:
+    """Make the archive `path` (POSIX ustar, pax headers for files of 8 GiB and more) of `contents` in their order.
+
+    Owners are root, modes 0644, times `epoch` in seconds since 1970; directories are not in it.
+    """
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        for name, content in contents.items():
+            info = tarfile.TarInfo(name)
+            info.mtime, info.mode, info.uname, info.gname = epoch, 0o644, "root", "root"
+            if isinstance(content, File):
+                info.size = os.path.getsize(content.path)
+                with open(content.path, "rb") as file:  # noqa: PTH123
+                    archive.addfile(info, file)
+            else:
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))

@@ -1,0 +1,31 @@
+"""Disks as clouds and other importers take them: in an archive, under a name that they know."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from stagelib.disk import archive, output, tools
+from stagelib.disk.errors import ImageError
+from stagelib.disk.formats.run import Run
+from stagelib.disk.sizes import human
+
+GIB = 1 << 30
+
+
+def gce(run: Run, _options: Mapping[str, Any], path: str) -> None:
+    """A disk for Google Compute Engine: disk.raw in a gzipped tar archive of GNU's old form, a whole number of GiB.
+
+    https://cloud.google.com/compute/docs/import/import-existing-image: "Requirements for the image file".
+    """
+    if run.raw.plan.size % GIB:
+        raise ImageError(
+            f"Compute Engine takes disks of whole GiB, and this one has {human(run.raw.plan.size)}",
+            "make the size a multiple of 1 GiB, or leave it out",
+        )
+    with output.scratch_beside(os.path.dirname(path)) as work:
+        os.link(run.raw.path, os.path.join(work, "disk.raw"))
+        plain = os.path.join(work, "plain.tar")
+        argv = ["tar", "--create", f"--file={plain}", f"--directory={work}", "--format=oldgnu", "--sparse"]
+        argv += ["--owner=0", "--group=0", "--numeric-owner", "--mode=0644", f"--mtime=@{run.epoch}", "disk.raw"]
+        tools.run(argv)
+        archive.compress("gzip", plain, path)

@@ -1,0 +1,43 @@
+"""The tree as one file system, without a partition table around it."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from stagelib.disk import file_systems, output
+from stagelib.disk.contents import Content
+from stagelib.disk.fs_job import Job
+from stagelib.disk.formats.run import Run
+from stagelib.disk.layout import FileSystem
+from stagelib.disk.planner import Place
+from stagelib.disk.sizes import MIB
+
+KINDS = ("ext4", "xfs", "btrfs", "squashfs", "erofs")
+FREE = 64 * MIB  # room left, unless `free` says otherwise
+
+Maker = Callable[[Run, Mapping[str, Any], str], None]
+
+
+def image(kind: str) -> Maker:
+    """The maker of images of a file system of `kind`, one of KINDS.
+
+    Options: uuid, label, compression (squashfs, erofs), size or free (bytes; what is not read-only).
+    """
+
+    def make(run: Run, options: Mapping[str, Any], path: str) -> None:
+        spec = FileSystem(
+            type=kind,
+            uuid=options.get("uuid", run.identity),
+            label=options.get("label", ""),
+            mountpoint="/",
+            compression=options.get("compression"),
+        )
+        with output.scratch_beside(os.path.dirname(path)) as work:
+            job = Job(spec, run.tree, {"/": Content(run.tree, "/")}, work, run.epoch)
+            maker = file_systems.KINDS[kind]
+            size = options.get("size") or -(-maker.need(job, options.get("free", FREE)) // MIB) * MIB
+            with open(path, "wb") as file:  # noqa: PTH123
+                file.truncate(size)
+            maker.make(job, path, Place(0, size))
+
+    return make

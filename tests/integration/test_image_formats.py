@@ -1,0 +1,256 @@
+"""Formats of org.osbuild-compose.image: what is in each, read by another program, and that it is the same every time."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from assembling import EPOCH, MIB, assemble, make_difficult_tree
+from entries import Entry, differences, entries
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes trees with owners and devices: needs root")
+
+IMAGE = "org.osbuild-compose.image"
+IDENTITY = "9f3e7a50-4d8f-4f8e-8f0a-6c6f7b1f5f10"
+GIB = 1024 * MIB
+ROOT_FS = {"type": "ext4", "uuid": "76a22bf4-f153-4541-b6c7-0332c0dfaeac", "mountpoint": "/"}
+ROOT = {"type": "linux", "uuid": "0f0e7c39-6d52-4b5a-b3a5-1a3e7a3c1c11", "grow": True, "filesystem": ROOT_FS}
+DISK: dict[str, Any] = {"uuid": "cb9bd3f4-1f5d-4a0e-9a68-6d1d6ab9d3c2", "size": 64 * MIB, "partitions": [ROOT]}
+OCI = {
+    "format": "oci-archive",
+    "architecture": "x86_64",
+    "tag": "web",
+    "cmd": ["/usr/sbin/nginx", "-g", "daemon off;"],
+    "env": {"PATH": "/usr/bin", "LANG": "C.UTF-8"},
+    "user": "www-data",
+    "labels": {"org.example": "web"},
+    "exposed_ports": ["80/tcp"],
+    "working_dir": "/srv",
+}
+OUTPUTS: dict[str, dict[str, Any]] = {
+    "raw.zst": {"format": "raw.zst"},
+    "vmdk": {"format": "vmdk"},
+    "ova": {"format": "ova", "name": "web", "memory": 512, "firmware": "uefi"},
+    "tar.zst": {"format": "tar.zst"},
+    "wsl": {"format": "wsl"},
+    "cpio": {"format": "cpio"},
+    "cpio.xz": {"format": "cpio", "compression": "xz"},
+    "oci": OCI,
+    "oci.zst": {**OCI, "compression": "zstd"},
+    "ext4": {"format": "ext4", "label": "tree"},
+    "squashfs": {"format": "squashfs"},
+}
+EROFS = {"erofs": {"format": "erofs", "compression": "lz4hc"}}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("difficult") / "tree"
+    made.mkdir()
+    make_difficult_tree(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def images(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All of OUTPUTS, made in one run."""
+    out = tmp_path_factory.mktemp("images")
+    make(tree, out, OUTPUTS)
+    return out
+
+
+@pytest.fixture(scope="module")
+def wanted(tree: Path) -> dict[str, Entry]:
+    return entries(tree)
+
+
+def make(tree: Path, out: Path, outputs: dict[str, dict[str, Any]], disk: dict[str, Any] | None = DISK) -> None:
+    made = [{"filename": name, **options} for name, options in outputs.items()]
+    options = {"identity": IDENTITY, "outputs": made, **({"disk": disk} if disk else {})}
+    result = assemble(tree, IMAGE, options, out)
+    assert result.status == 0, result.log
+
+
+def run(*argv: str | Path, cwd: Path | None = None) -> str:
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, cwd=cwd)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def untar(archive: Path, target: Path) -> Path:
+    target.mkdir()
+    run("tar", "--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls", "-xpf", archive, "-C", target)
+    return target
+
+
+def without_labels(found: dict[str, Entry]) -> dict[str, Entry]:
+    """The labels of the machine where a tree was made do not belong into an image."""
+    return {
+        name: Entry(
+            **{**vars(entry), "attributes": tuple(one for one in entry.attributes if one[0] != "security.selinux")}
+        )
+        for name, entry in found.items()
+    }
+
+
+def test_every_format_is_the_same_twice(tree: Path, images: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    make(tree, again, OUTPUTS)
+    digests = [
+        {name: hashlib.sha256((where / name).read_bytes()).hexdigest() for name in OUTPUTS} for where in (images, again)
+    ]
+    assert digests[0] == digests[1]
+
+
+def test_nothing_but_the_outputs_is_there(images: Path) -> None:
+    assert sorted(path.name for path in images.iterdir()) == sorted(OUTPUTS)
+
+
+@pytest.mark.parametrize("name", ["tar.zst", "wsl"])
+def test_archives_hold_the_tree(images: Path, wanted: dict[str, Entry], tmp_path: Path, name: str) -> None:
+    found = entries(untar(images / name, tmp_path / "out"))
+    assert differences(without_labels(wanted), found) == []
+
+
+@pytest.mark.parametrize(("name", "program"), [("cpio", "zstd"), ("cpio.xz", "xz")])
+def test_cpio_holds_all_but_attributes(images: Path, tree: Path, tmp_path: Path, name: str, program: str) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with (images / name).open("rb") as file, subprocess.Popen([program, "-dc"], stdin=file, stdout=-1) as unpacked:
+        unpack = ["cpio", "--extract", "--make-directories", "--preserve-modification-time", "--quiet", "--no-absolute"]
+        subprocess.run(unpack, stdin=unpacked.stdout, cwd=out, check=True)
+    # Directories get the time of what is unpacked into them, and the one it is unpacked into keeps its mode.
+    wanted, found = (entries(where, attributes=False, times=False) for where in (tree, out))
+    del wanted["."], found["."]
+    assert differences(wanted, found) == []
+
+
+def test_squashfs_holds_the_tree(images: Path, wanted: dict[str, Entry], tmp_path: Path) -> None:
+    run("unsquashfs", "-d", tmp_path / "out", "-no-progress", images / "squashfs")
+    found = entries(tmp_path / "out")
+    # It has no room for ACLs, and of attributes only for user's, trusted's and security's.
+    assert differences(without_acls(wanted), found) == []
+
+
+def test_erofs_holds_the_tree(tmp_path: Path) -> None:
+    tree, target = tmp_path / "tree", tmp_path / "mounted"
+    make_difficult_tree(tree)
+    for long in tree.glob("n" * 255):  # erofs-utils 1.5 cuts long paths off
+        long.unlink()
+    target.mkdir()
+    for number in range(2):
+        make(tree, tmp_path / f"out{number}", EROFS, None)
+    assert (tmp_path / "out0/erofs").read_bytes() == (tmp_path / "out1/erofs").read_bytes()
+    mount = subprocess.run(["mount", "-t", "erofs", "-o", "loop,ro", tmp_path / "out0/erofs", target], check=False)
+    if mount.returncode != 0:
+        pytest.skip("erofs cannot be mounted here")
+    try:
+        found = entries(target, times=False)
+    finally:
+        run("umount", target)
+    wanted = entries(tree, times=False)
+    del wanted["lost+found"]  # erofs-utils 1.5 takes it for something of the source's file system
+    assert differences(wanted, found) == []
+
+
+def without_acls(found: dict[str, Entry]) -> dict[str, Entry]:
+    return {
+        name: Entry(
+            **{**vars(entry), "attributes": tuple(one for one in entry.attributes if not one[0].startswith("system."))}
+        )
+        for name, entry in found.items()
+    }
+
+
+def test_ext4_is_sound_and_has_its_label(images: Path) -> None:
+    run("e2fsck", "-fn", images / "ext4")
+    said = run("dumpe2fs", "-h", images / "ext4")
+    assert "Filesystem volume name:   tree" in said
+    assert f"Filesystem UUID:          {IDENTITY}" in said
+    assert "difficult" in run("debugfs", "-R", "cat /etc/hostname", images / "ext4")
+
+
+@pytest.mark.parametrize("name", ["oci", "oci.zst"])
+def test_a_container_image_is_what_skopeo_reads(
+    images: Path, wanted: dict[str, Entry], tmp_path: Path, name: str
+) -> None:
+    if not shutil.which("skopeo"):
+        pytest.skip("no skopeo here")
+    about = json.loads(run("skopeo", "inspect", "--config", f"oci-archive:{images / name}"))
+    assert about["architecture"] == "amd64"
+    assert about["created"] == "2023-11-14T22:13:20Z"
+    assert about["config"] == {
+        "Cmd": OCI["cmd"],
+        "Env": ["LANG=C.UTF-8", "PATH=/usr/bin"],
+        "ExposedPorts": {"80/tcp": {}},
+        "Labels": OCI["labels"],
+        "User": "www-data",
+        "WorkingDir": "/srv",
+    }
+    run("skopeo", "--insecure-policy", "copy", f"oci-archive:{images / name}:web", f"dir:{tmp_path / 'copy'}")
+    manifest = json.loads((tmp_path / "copy/manifest.json").read_text())
+    assert len(manifest["layers"]) == 1
+    layer = tmp_path / "copy" / manifest["layers"][0]["digest"].removeprefix("sha256:")
+    found = entries(untar(layer, tmp_path / "out"))
+    assert differences(without_labels(wanted), found) == []
+
+
+def test_a_vmdk_is_made_for_streaming(images: Path) -> None:
+    about = json.loads(run("qemu-img", "info", "--output=json", images / "vmdk"))
+    assert about["format-specific"]["data"]["create-type"] == "streamOptimized"
+    run("qemu-img", "check", images / "vmdk")
+    assert run("qemu-img", "compare", "-f", "vmdk", "-F", "vmdk", images / "vmdk", images / "vmdk")
+
+
+def test_an_appliance_describes_its_disk(images: Path, tmp_path: Path) -> None:
+    with tarfile.open(images / "ova") as archive:
+        assert archive.getnames() == ["web.ovf", "web.mf", "web.vmdk"]
+        assert {(member.uid, member.mtime, member.mode) for member in archive} == {(0, EPOCH, 0o644)}
+    run("tar", "-xf", images / "ova", "-C", tmp_path)
+    for line in (tmp_path / "web.mf").read_text().splitlines():
+        name, digest = line.removeprefix("SHA256(").split(")= ")
+        assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
+    ovf = "{http://schemas.dmtf.org/ovf/envelope/1}"
+    top = ET.parse(tmp_path / "web.ovf").getroot()
+    file, disk = next(top.iter(f"{ovf}File")), next(top.iter(f"{ovf}Disk"))
+    assert int(file.attrib[f"{ovf}size"]) == (tmp_path / "web.vmdk").stat().st_size
+    about = json.loads(run("qemu-img", "info", "--output=json", tmp_path / "web.vmdk"))
+    assert int(disk.attrib[f"{ovf}capacity"]) == about["virtual-size"] == 64 * MIB
+    assert "efi" in (tmp_path / "web.ovf").read_text()
+
+
+def test_a_disk_for_compute_engine_is_a_sparse_archive_of_whole_gibibytes(tree: Path, tmp_path: Path) -> None:
+    disk = {key: value for key, value in DISK.items() if key != "size"}
+    make(tree, tmp_path / "out", {"web.tar.gz": {"format": "gce"}}, {**disk, "size_multiple": GIB})
+    assert (tmp_path / "out/web.tar.gz").stat().st_size < 64 * MIB
+    listing = run("tar", "-tvf", tmp_path / "out/web.tar.gz")
+    assert listing.split()[-1] == "disk.raw"
+    assert listing.split()[2] == str(GIB)
+    run("tar", "-xSf", tmp_path / "out/web.tar.gz", "-C", tmp_path)
+    run("sfdisk", "--verify", tmp_path / "disk.raw")
+
+
+def test_a_disk_of_another_size_is_refused_for_compute_engine(tree: Path, tmp_path: Path) -> None:
+    options = {"identity": IDENTITY, "disk": DISK, "outputs": [{"format": "gce", "filename": "a.tar.gz"}]}
+    result = assemble(tree, IMAGE, options, tmp_path / "out")
+    assert result.status == 1
+    assert "whole GiB" in result.log
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_file_too_large_for_cpio_is_named(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    with (tree / "large").open("wb") as file:
+        file.truncate(4 * GIB)
+    options = {"identity": IDENTITY, "outputs": [{"format": "cpio", "filename": "a.cpio"}]}
+    result = assemble(tree, IMAGE, options, tmp_path / "out")
+    assert result.status == 1
+    assert "/large has 4.0 GiB" in result.log
+    assert list((tmp_path / "out").iterdir()) == []
