@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from osbuild_compose.blueprint import certificate, disk, model, password, settings, size
+from osbuild_compose.blueprint import certificate, disk, formats, model, password, settings, size
 from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.blueprint.path import normal
 from osbuild_compose.document.read import Document
 from osbuild_compose.repository import ARMOUR, DebRepository, KeyAddress, Repository, RpmRepository, Use
 
 _EPOCH = date(1970, 1, 1)
+MIB = 1024 * 1024
 _SIMPLE = ("name", "distro", "description", "version", "arch", "hostname", "timezone", "locale", "keyboard")
 _AS_IS = ("sysctl", "cloud_init")
 _LISTS = ("packages", "exclude", "timeservers", "languages", "tmpfiles")
@@ -118,10 +119,15 @@ def _file(data: Mapping[str, Any], beside: Beside) -> model.File:
     return model.File(**fields)
 
 
-def _output(item: str | Mapping[str, Any]) -> model.Output:
+def _output(item: str | Mapping[str, Any]) -> formats.Output:
     if isinstance(item, str):
-        return model.Output(model.Format(item))
-    return model.Output(model.Format(item["format"]), {key: item[key] for key in sorted(item) if key != "format"})
+        return formats.Output(formats.Format(item))
+    options = {key: item[key] for key in sorted(item) if key != "format"}
+    for key in options.keys() & {"size", "free"}:
+        options[key] = size.to_bytes(options[key])
+    if "memory" in options:
+        options["memory"] = size.to_bytes(options["memory"]) // MIB
+    return formats.Output(formats.Format(item["format"]), options)
 
 
 def _disk(data: Mapping[str, Any]) -> disk.Disk:

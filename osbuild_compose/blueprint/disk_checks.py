@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from osbuild_compose.blueprint import size
+from osbuild_compose.blueprint import formats, size
 from osbuild_compose.document.read import Trail
 
 Problem = tuple[Trail, str, str]  # where, what, and what to do
@@ -19,7 +19,7 @@ def problems(data: Any) -> Iterator[Problem]:
     """All that is wrong with `disk` and `formats`; skips what the schema refuses."""
     if not isinstance(data, dict):
         return
-    yield from _formats(data.get("formats"))
+    yield from _formats(data.get("formats"), data.get("disk"))
     disk = data.get("disk")
     if not isinstance(disk, dict):
         return
@@ -37,17 +37,63 @@ def problems(data: Any) -> Iterator[Problem]:
         yield from _room(disk, partitions)
 
 
-def _formats(formats: Any) -> Iterator[Problem]:
+def _formats(wanted: Any, disk: Any) -> Iterator[Problem]:
     seen = set()
-    for index, item in enumerate(formats if isinstance(formats, list) else []):
+    given = disk.get("size") if isinstance(disk, dict) else None
+    for index, item in enumerate(wanted if isinstance(wanted, list) else []):
         name = item.get("format") if isinstance(item, dict) else item
         if not isinstance(name, str):
             continue
         if name in seen and isinstance(item, dict):
             yield ("formats", index), f"`formats` has {name} twice", ""
         seen.add(name)
-        if isinstance(item, dict) and "compression" in item and name != "qcow2":
-            yield ("formats", index, "compression"), f"{name} has no `compression`", "only qcow2 has"
+        if isinstance(item, dict):
+            for trail, what, hint in _options(name, item):
+                yield ("formats", index, *trail), what, hint
+        multiple = formats.MULTIPLES.get(name)
+        if multiple and isinstance(given, int | str) and not isinstance(given, bool):
+            yield from _multiple(name, multiple, given)
+
+
+def _options(name: str, item: Mapping[str, Any]) -> Iterator[Problem]:
+    """What this format has not, and values that it does not know."""
+    known = formats.OPTIONS.get(name, {})
+    for key, value in item.items():
+        if key == "format":
+            continue
+        if key not in known:
+            having = ", ".join(str(other) for other, keys in formats.OPTIONS.items() if key in keys)
+            if having:
+                yield (key,), f"{name} has no `{key}`", f"only {having} {'have' if ',' in having else 'has'} it"
+        elif known[key] and isinstance(value, str) and value not in known[key]:
+            yield (key,), f"{name} cannot have `{key}` {value}; it has: {', '.join(known[key])}", ""
+        elif key in ("size", "free", "memory") and isinstance(value, int | str) and not isinstance(value, bool):
+            yield from _amount(key, value)
+
+
+def _amount(key: str, value: int | str) -> Iterator[Problem]:
+    try:
+        found = size.to_bytes(value)
+    except ValueError as error:
+        yield (key,), f"`{key}`: {error}", ""
+        return
+    unit = MIB if key == "memory" else 4096
+    if found % unit:
+        yield (
+            (key,),
+            f"`{key}`: {found} bytes is not a multiple of {unit}",
+            f"the next one is {-(-found // unit) * unit}",
+        )
+
+
+def _multiple(name: str, multiple: int, given: int | str) -> Iterator[Problem]:
+    try:
+        found = size.to_bytes(given)
+    except ValueError:
+        return
+    if found % multiple:
+        what = f"{name} takes disks of whole {'GiB' if multiple > MIB else 'MiB'}, and {found} bytes is none"
+        yield ("disk", "size"), what, f"write {-(-found // multiple) * multiple // MIB} MiB, or leave `size` out"
 
 
 def _sizes(disk: Mapping[str, Any]) -> Iterator[Problem]:

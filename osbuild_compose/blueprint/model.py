@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from osbuild_compose.blueprint.disk import Disk
+from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.settings import (
     CronJob,
     FirstBootScript,
@@ -18,39 +19,6 @@ from osbuild_compose.blueprint.settings import (
 )
 from osbuild_compose.document.read import Document
 from osbuild_compose.repository import Repository
-
-
-class Format(StrEnum):
-    """What a finished image is: a disk in one of QEMU's formats, or an archive of the files."""
-
-    QCOW2 = "qcow2"
-    RAW = "raw"
-    RAW_XZ = "raw.xz"
-    RAW_ZST = "raw.zst"
-    VDI = "vdi"
-    VMDK = "vmdk"
-    VPC = "vpc"
-    VHDX = "vhdx"
-    TAR = "tar"
-    TAR_GZ = "tar.gz"
-    TAR_XZ = "tar.xz"
-    TAR_ZST = "tar.zst"
-
-    @property
-    def extension(self) -> str:
-        """The end of the image's file name, with its dot."""
-        return ".vhd" if self is Format.VPC else f".{self.value}"
-
-    @property
-    def is_disk(self) -> bool:
-        """Whether the image is a disk that boots."""
-        return not self.value.startswith("tar")
-
-    @property
-    def compression(self) -> str | None:
-        """The program that compresses an archive; None for what is not compressed, and for disks."""
-        return {Format.TAR_GZ: "gzip", Format.TAR_XZ: "xz", Format.TAR_ZST: "zstd"}.get(self)
-
 
 Account = str | int  # a user or group, by name or number
 
@@ -170,14 +138,6 @@ class Kernel:
 
     package: str | None = None
     append: str = ""
-
-
-@dataclass(frozen=True)
-class Output:
-    """A file to make: its format, and options that only this format has, by the assembler's names."""
-
-    format: Format
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,35 @@ app.command("import")(start_app.import_blueprint)
 app.command("schema")(stages_app.schema)
 app.command("completion")(stages_app.completion)
 
-ImageFormat = StrEnum(  # the members of blueprint.model.Format, which is slow to import; a test keeps them the same
+ImageFormat = StrEnum(  # the members of blueprint.formats.Format, which is slow to import; a test keeps them the same
     "ImageFormat",
-    ["qcow2", "raw", "raw.xz", "raw.zst", "vdi", "vmdk", "vpc", "vhdx", "tar", "tar.gz", "tar.xz", "tar.zst"],
+    [
+        "qcow2",
+        "raw",
+        "raw.xz",
+        "raw.zst",
+        "vdi",
+        "vmdk",
+        "vpc",
+        "vhdx",
+        "ova",
+        "gce",
+        "tar",
+        "tar.gz",
+        "tar.xz",
+        "tar.zst",
+        "wsl",
+        "oci-archive",
+        "cpio",
+        "cpio.gz",
+        "cpio.xz",
+        "cpio.zst",
+        "ext4",
+        "xfs",
+        "btrfs",
+        "squashfs",
+        "erofs",
+    ],
 )
 
 Blueprints = Annotated[list[Path], typer.Argument(metavar="BLUEPRINT...", help="Blueprint files.", show_default=False)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from osbuild_compose.blueprint.model import Format
+from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli import runner
 from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.cli.runner import Settings

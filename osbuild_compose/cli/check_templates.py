@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.blueprint.model import Format
+from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.cli.templates import here
 from osbuild_compose.compile import samples

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from osbuild_compose.blueprint.model import Blueprint, Format
+from osbuild_compose.blueprint.formats import Format
+from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.compile.origin import Origin
 from osbuild_compose.compile.trace import Trail

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from osbuild_compose.blueprint.model import Format
+from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli import runner
 from osbuild_compose.cli.prepare import Image, Workshop
 from osbuild_compose.cli.runner import Settings

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.blueprint.model import Blueprint, Format, Output
+from osbuild_compose.blueprint.formats import Format, Output
+from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import pipeline
 from osbuild_compose.compile.origin import Origins
 from osbuild_compose.compile.programs import Programs

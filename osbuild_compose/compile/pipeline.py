@@ -8,8 +8,10 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from osbuild_compose.blueprint import formats
 from osbuild_compose.blueprint.disk import Firmware
-from osbuild_compose.blueprint.model import Blueprint, Format, Output
+from osbuild_compose.blueprint.formats import Format, Output
+from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import identity, layout, templates
 from osbuild_compose.compile.origin import Origin, Origins
 from osbuild_compose.compile.reads import recorded_context
@@ -147,12 +149,24 @@ def filename(blueprint: Blueprint, image_format: Format) -> str:
     return f"{blueprint.name}{image_format.extension}"
 
 
+def _output(item: Output, blueprint: Blueprint, firmware: Sequence[Firmware]) -> dict[str, Any]:
+    """A file to make, as the assembler takes it."""
+    made = {"format": item.format, "filename": filename(blueprint, item.format), **item.options}
+    if item.format is Format.OCI_ARCHIVE:
+        made["architecture"] = blueprint.arch
+    if item.format is Format.OVA:
+        made["name"] = blueprint.name
+        made["firmware"] = Firmware.BIOS if Firmware.BIOS in firmware else Firmware.UEFI
+    return made
+
+
 def _image(blueprint: Blueprint, outputs: Sequence[Output], architecture: Architecture) -> dict[str, Any]:
     """What templates see as `image`."""
     firmware = tuple(Firmware(name) for name in architecture.firmware)
     made = layout.resolve(blueprint.disk, blueprint.name, blueprint.arch, firmware)
-    items = [{"format": item.format, "filename": filename(blueprint, item.format), **item.options} for item in outputs]
+    items = [_output(item, blueprint, made.firmware) for item in outputs]
     only = outputs[0].format if len(outputs) == 1 else None
+    multiple = max((formats.MULTIPLES.get(item.format, 0) for item in outputs), default=0)
     qemu = layout.as_qemu(made) if only in QEMU_FORMATS else None
     root, root_path = made.holding("/")
     boot, boot_path = made.holding("/boot")
@@ -161,11 +175,9 @@ def _image(blueprint: Blueprint, outputs: Sequence[Output], architecture: Archit
         "format": outputs[0].format,
         "filename": items[0]["filename"],
         "is_disk": any(item.format.is_disk for item in outputs),
-        "disk": made.options,
+        "disk": {**made.options, "size_multiple": multiple} if multiple and not blueprint.disk.size else made.options,
         "qemu": {**qemu, **items[0]} if qemu else None,
-        "tar": {"filename": items[0]["filename"], "compression": only.compression}
-        if only and not only.is_disk
-        else None,
+        "tar": {"filename": items[0]["filename"], "compression": only.compression} if only and only.is_tar else None,
         "identity": identity.uuid_for(blueprint.name, "image"),
         "file_systems": made.file_systems,
         "firmware": made.firmware,

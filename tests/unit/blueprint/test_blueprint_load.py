@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from osbuild_compose.blueprint import load, size
-from osbuild_compose.blueprint.model import Blueprint, File, Firewall, FirewallServices, Format, Output, Selinux
+from osbuild_compose.blueprint.formats import Format, Output
+from osbuild_compose.blueprint.model import Blueprint, File, Firewall, FirewallServices, Selinux
 from osbuild_compose.document import read
 from osbuild_compose.repository import DebRepository, RpmRepository
 

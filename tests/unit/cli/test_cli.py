@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from osbuild_compose.blueprint.model import Format
+from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli import app
 
 REPO = Path(__file__).resolve().parents[3]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from osbuild_compose.blueprint.model import Format
+from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli.eject import eject
 from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.cli.templates import chain_of

@@ -7,7 +7,8 @@ from typing import Any
 from jsonschema import Draft7Validator
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.blueprint.model import Blueprint, Format, Output
+from osbuild_compose.blueprint.formats import Format, Output
+from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import pipeline
 from osbuild_compose.distro import catalog, mirrors
 from osbuild_compose.distro.host_apt import HostApt

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.blueprint.model import Blueprint, File, Format, User
+from osbuild_compose.blueprint.formats import Format
+from osbuild_compose.blueprint.model import Blueprint, File, User
 from osbuild_compose.compile import identity, pipeline
 from osbuild_compose.distro.host_apt import HostApt
 from osbuild_compose.errors import InputError
@@ -163,12 +164,19 @@ def test_assembler(image_format: Format) -> None:
     document = compiled(MINIMAL, image_format)
     got = document["assembler"]["options"]
     name = f"web{image_format.extension}"
-    if not image_format.is_disk:
+    if image_format.is_tar:
         assert document["assembler"]["name"] == "org.osbuild.tar"
         assert got["filename"] == name
         return
     assert document["assembler"]["name"] == "org.osbuild-compose.image"
-    assert got["outputs"] == [{"format": image_format, "filename": name}]
+    own = {
+        Format.OCI_ARCHIVE: {"architecture": "x86_64"},
+        Format.OVA: {"name": "web", "firmware": "bios"},
+    }
+    assert got["outputs"] == [{"format": image_format, "filename": name, **own.get(image_format, {})}]
+    assert ("disk" in got) == image_format.is_disk
+    if not image_format.is_disk:
+        return
     root = got["disk"]["partitions"][-1]
     fstab = {entry["path"]: entry for entry in options(document, "org.osbuild.fstab")[0]["filesystems"]}
     grub = options(document, "org.osbuild-compose.grub")[0]

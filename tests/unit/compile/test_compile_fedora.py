@@ -12,7 +12,8 @@ from compiling import CATALOG, REPO, blueprint, check_options, compiled, files, 
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.disk import Disk, Table
-from osbuild_compose.blueprint.model import Blueprint, Firewall, Format, Selinux
+from osbuild_compose.blueprint.formats import Format
+from osbuild_compose.blueprint.model import Blueprint, Firewall, Selinux
 from osbuild_compose.compile import identity
 from osbuild_compose.distro import catalog
 from osbuild_compose.errors import InputError

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from osbuild_compose.blueprint.model import Blueprint, Format
+from osbuild_compose.blueprint.formats import Format
+from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.compile.origin import Origin
 from osbuild_compose.compile.pipeline import _parse

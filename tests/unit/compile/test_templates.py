@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from osbuild_compose.blueprint.model import Blueprint, Format, Output
+from osbuild_compose.blueprint.formats import Format, Output
+from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import pipeline
 from osbuild_compose.compile.emit import emit
 from osbuild_compose.distro import catalog

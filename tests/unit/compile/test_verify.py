@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from osbuild_compose.blueprint.model import Blueprint, Format
+from osbuild_compose.blueprint.formats import Format
+from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.errors import TemplateError
 

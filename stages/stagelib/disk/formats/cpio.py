@@ -6,7 +6,7 @@ Documentation/driver-api/early-userspace/buffer-format.rst describes it.
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from stagelib import selinux
@@ -18,22 +18,25 @@ from stagelib.disk.sizes import human
 LIMIT = (1 << 32) - 1  # bytes in a file: eight hexadecimal digits
 
 
-def make(run: Run, options: Mapping[str, Any], path: str) -> None:
-    """Make the archive. Options: compression (none, gzip, xz or zstd)."""
-    compression = options.get("compression", "zstd")
-    with output.scratch_beside(os.path.dirname(path)) as work:
-        names, plain = os.path.join(work, "names"), os.path.join(work, "plain")
-        with open(names, "wb") as file:  # noqa: PTH123
-            file.writelines(os.fsencode(name) + b"\0" for name in _names(run.tree))
-        argv = ["cpio", "--create", "--format=newc", "--null", "--reproducible", "--quiet", f"--directory={run.tree}"]
-        tools.compress(argv, names, plain)
-        if compression == "none":
-            os.rename(plain, path)
-        elif compression == "xz":
-            # What the kernel's decompressor knows: no BCJ filter, CRC-32.
-            tools.compress(["xz", "--stdout", "--check=crc32", "--threads=2", "--block-size=24MiB"], plain, path)
-        else:
-            archive.compress(compression, plain, path)
+def packed(compression: str | None) -> Callable[[Run, Mapping[str, Any], str], None]:
+    """The maker of cpio archives; compression is gzip, xz or zstd, or None."""
+
+    def make(run: Run, _options: Mapping[str, Any], path: str) -> None:
+        with output.scratch_beside(os.path.dirname(path)) as work:
+            names, plain = os.path.join(work, "names"), os.path.join(work, "plain")
+            with open(names, "wb") as file:  # noqa: PTH123
+                file.writelines(os.fsencode(name) + b"\0" for name in _names(run.tree))
+            argv = ["cpio", "--create", "--format=newc", "--null", "--reproducible", "--quiet"]
+            tools.compress([*argv, f"--directory={run.tree}"], names, plain)
+            if compression is None:
+                os.rename(plain, path)
+            elif compression == "xz":
+                # The kernel knows no other checksum.
+                tools.compress(["xz", "--stdout", "--check=crc32", "--threads=2", "--block-size=24MiB"], plain, path)
+            else:
+                archive.compress(compression, plain, path)
+
+    return make
 
 
 def _names(tree: str) -> Iterator[str]:

@@ -6,8 +6,8 @@ from typing import Any
 
 from stagelib.disk import file_systems, output
 from stagelib.disk.contents import Content
-from stagelib.disk.fs_job import Job
 from stagelib.disk.formats.run import Run
+from stagelib.disk.fs_job import Job
 from stagelib.disk.layout import FileSystem
 from stagelib.disk.planner import Place
 from stagelib.disk.sizes import MIB

@@ -49,7 +49,10 @@ def make(run: Run, options: Mapping[str, Any], path: str) -> None:
         entry = _text(blobs, manifest, MANIFEST)
         entry["annotations"] = {"org.opencontainers.image.ref.name": options.get("tag", "latest")}
         index = {"schemaVersion": 2, "manifests": [entry]}
-        top: dict[str, bundle.Content] = {"oci-layout": _json({"imageLayoutVersion": "1.0.0"}), "index.json": _json(index)}
+        top: dict[str, bundle.Content] = {
+            "oci-layout": _json({"imageLayoutVersion": "1.0.0"}),
+            "index.json": _json(index),
+        }
         bundle.tar(path, {**top, **{f"blobs/sha256/{name}": blobs[name] for name in sorted(blobs)}}, run.epoch)
 
 

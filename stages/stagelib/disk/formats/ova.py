@@ -31,9 +31,7 @@ def make(run: Run, options: Mapping[str, Any], path: str) -> None:
     name = options["name"]
     with output.scratch_beside(os.path.dirname(path)) as work:
         disk = os.path.join(work, f"{name}.vmdk")
-        qemu_img.convert(
-            run.raw.path, disk, "vmdk", compression="none", disk_uuid=run.identity, epoch=run.epoch
-        )
+        qemu_img.convert(run.raw.path, disk, "vmdk", compression="none", disk_uuid=run.identity, epoch=run.epoch)
         descriptor = describe(
             name,
             f"{name}.vmdk",
@@ -43,7 +41,9 @@ def make(run: Run, options: Mapping[str, Any], path: str) -> None:
             memory=options.get("memory", 2048),
             firmware=options.get("firmware", "bios"),
         )
-        manifest = f"SHA256({name}.ovf)= {hashlib.sha256(descriptor).hexdigest()}\nSHA256({name}.vmdk)= {_digest(disk)}\n"
+        manifest = (
+            f"SHA256({name}.ovf)= {hashlib.sha256(descriptor).hexdigest()}\nSHA256({name}.vmdk)= {_digest(disk)}\n"
+        )
         files: dict[str, bundle.Content] = {
             f"{name}.ovf": descriptor,
             f"{name}.mf": manifest.encode(),
@@ -118,7 +118,8 @@ def describe(name: str, disk: str, file_size: int, capacity: int, *, cpus: int, 
         config.set("{http://www.vmware.com/schema/ovf}key", "firmware")
         config.set("{http://www.vmware.com/schema/ovf}value", "efi")
     ET.indent(top)
-    return ET.tostring(top, encoding="utf-8", xml_declaration=True) + b"\n"
+    text: bytes = ET.tostring(top, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
 
 
 def _add(parent: Element, tag: str, **attributes: str) -> Element:

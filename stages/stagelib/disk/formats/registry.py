@@ -36,7 +36,10 @@ FORMATS = {
     "tar.xz": Format(Source.TREE, trees.tar("xz")),
     "tar.zst": Format(Source.TREE, trees.tar("zstd")),
     "wsl": Format(Source.TREE, trees.tar("gzip")),  # what `wsl --install --from-file` takes is a tar archive
-    "cpio": Format(Source.TREE, cpio.make),
+    "cpio": Format(Source.TREE, cpio.packed(None)),
+    "cpio.gz": Format(Source.TREE, cpio.packed("gzip")),
+    "cpio.xz": Format(Source.TREE, cpio.packed("xz")),
+    "cpio.zst": Format(Source.TREE, cpio.packed("zstd")),
     "oci-archive": Format(Source.TREE, oci.make),
     **{kind: Format(Source.TREE, file_systems.image(kind)) for kind in file_systems.KINDS},
 }
