@@ -41,7 +41,7 @@ def schema(what: str, name: str | None, libdirs: Sequence[Path]) -> None:
     if what in ("stage", "assembler"):
         if name is None:
             raise InputError(f"compose schema {what}: which one?", hint="`compose stages` lists them")
-        found = Programs(libdirs).find(Kind(what), name)
+        found = _find(name, Programs(libdirs), (Kind(what),))
         document = {"$schema": "http://json-schema.org/draft-07/schema#", "title": found.name, **found.schema}
     elif name is not None:
         raise InputError(f"compose schema {what} takes no name", hint=f"for a stage: compose schema stage {name}")
@@ -51,13 +51,14 @@ def schema(what: str, name: str | None, libdirs: Sequence[Path]) -> None:
     print()
 
 
-def _find(name: str, programs: Programs) -> Program:
+def _find(name: str, programs: Programs, kinds: Sequence[Kind] = tuple(Kind)) -> Program:
     """The stage or assembler of that name, or with that last part of its name."""
-    full = [(kind, known) for kind in Kind for known in programs.names(kind)]
+    full = [(kind, known) for kind in kinds for known in programs.names(kind)]
     for kind, known in full:
         if known == name:
             return programs.find(kind, known)
     ends = [(kind, known) for kind, known in full if known.rpartition(".")[2] == name]
     if len(ends) == 1:
         return programs.find(*ends[0])
-    raise InputError(f"there is no stage or assembler {name}", hint=nearest_name(name, [known for _, known in full]))
+    what = " or ".join(kinds)
+    raise InputError(f"there is no {what} {name}", hint=nearest_name(name, [known for _, known in full]))

@@ -62,6 +62,7 @@ def test_schema() -> None:
         document = json.loads(fine("schema", *arguments))
         Draft7Validator.check_schema(document)
         assert document["title"] == arguments[1]
+    assert json.loads(fine("schema", "stage", "users"))["title"] == "org.osbuild.users"
     wrong(compose("schema", "stage"), "which one?")
     wrong(compose("schema", "stage", "org.osbuild.hostnam"), "did you mean `org.osbuild.hostname`?")
     wrong(compose("schema", "blueprint", "x"), "takes no name")
