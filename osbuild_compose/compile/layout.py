@@ -75,8 +75,8 @@ def resolve(disk: Disk, name: str, arch: str, firmware: tuple[Firmware, ...]) ->
     if not disk.firmware and disk.sector_size != SECTOR:
         wanted = (Firmware.UEFI,)
     partitions = tuple(
-        _complete(item, name, arch, table, disk)
-        for item in _all(disk, table, wanted if disk.bootloader != "none" else ())
+        _complete(item, number, name, arch, disk)
+        for number, item in enumerate(_all(disk, table, wanted if disk.bootloader != "none" else ()))
     )
     options: dict[str, Any] = {
         "table": table,
@@ -150,15 +150,16 @@ def _all(disk: Disk, table: Table, firmware: tuple[Firmware, ...]) -> Iterator[P
         yield ROOT
 
 
-def _complete(item: Partition, name: str, arch: str, table: Table, disk: Disk) -> Partition:
+def _complete(item: Partition, number: int, name: str, arch: str, disk: Disk) -> Partition:
     """The partition with what it leaves open filled in."""
+    table = disk.table or Table.GPT
     mount = next(iter(item.mounts), None)
     kind = item.type or (ROOT_TYPES.get(arch, "linux") if "/" in item.mounts else TYPES.get(mount or "", "linux"))
     file_system = item.file_system
     if file_system is None and (item.mounts or kind in ("swap", GUIDS["swap"], "82")):
         usual = {"esp": "vfat", GUIDS["esp"]: "vfat", "ef": "vfat", "swap": "swap", GUIDS["swap"]: "swap", "82": "swap"}
         file_system = "btrfs" if item.subvolumes else usual.get(kind, "ext4")
-    role = _role(item, kind)
+    role = _role(item) or f"{kind} {number + 1}"
     is_root = "/" in item.mounts
     grow = item.grow if item.grow is not None else is_root and item.size is None
     uuid = item.uuid
@@ -175,7 +176,7 @@ def _complete(item: Partition, name: str, arch: str, table: Table, disk: Disk) -
         file_system=file_system,
         grow=grow,
         uuid=uuid,
-        name=item.name or role.strip("/").replace("/", "-") or kind,
+        name=item.name or _role(item).strip("/").replace("/", "-") or kind,
         bootable=boots or (item.bootable is None and table is Table.DOS and "/boot" in item.mounts),
         partition_uuid=item.partition_uuid,
     )
@@ -185,11 +186,11 @@ def _has_boot(disk: Disk) -> bool:
     return any("/boot" in item.mounts for item in disk.partitions)
 
 
-def _role(item: Partition, kind: str) -> str:
+def _role(item: Partition) -> str:
     """What it is, in a word that tells it from others, for identifiers that follow from the blueprint's name."""
     if "/" in item.mounts:
         return "root"
-    return next(iter(item.mounts), None) or item.name or kind
+    return next(iter(item.mounts), None) or item.name or ""
 
 
 def _options(item: Partition, number: int, name: str) -> dict[str, Any]:

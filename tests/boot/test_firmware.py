@@ -1,0 +1,76 @@
+"""The default disk starts by BIOS, by UEFI and under Secure Boot; and a disk of several file systems starts."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from osbuild_compose.boot import Machine
+from tests.boot.conftest import Built
+from tests.conftest import make_account
+
+OVMF = Path("/usr/share/OVMF")
+LAYOUT = """
+disk:
+  partitions:
+    - {mount: /boot, size: 256 MiB}
+    - {mount: /home, size: 64 MiB}
+    - {mount: /srv, file_system: btrfs}
+    - {type: swap, size: 64 MiB}
+formats: [raw]
+"""
+
+
+def firmware(tmp_path: Path, *, secure: bool) -> list[str]:
+    """QEMU's arguments for UEFI with variables of its own; secure: with Microsoft's keys, and enforcing."""
+    code = OVMF / ("OVMF_CODE_4M.ms.fd" if secure else "OVMF_CODE_4M.fd")
+    if not code.exists():
+        pytest.skip(f"no {code}: install the package ovmf")
+    variables = tmp_path / "variables.fd"
+    shutil.copy(OVMF / ("OVMF_VARS_4M.ms.fd" if secure else "OVMF_VARS_4M.fd"), variables)
+    flash = "if=pflash,format=raw"
+    argv = ["-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"] if secure else []
+    argv += ["-drive", f"{flash},unit=0,readonly=on,file={code}", "-drive", f"{flash},unit=1,file={variables}"]
+    return argv
+
+
+def ask(machine: Machine, command: str) -> None:
+    """Log in at the console and run the command, its output ending with "asked"."""
+    machine.wait_for(r"minimal login:", timeout=500)
+    machine.send("root\n")
+    machine.wait_for(r"Password:", timeout=60)
+    machine.send("minimal\n")
+    machine.wait_for(r"root@minimal", timeout=120)
+    machine.send(f"export PAGER=cat SYSTEMD_PAGER=cat; {command}; echo as''ked\n")
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["uefi", "secure-boot"])
+def test_the_default_disk_starts_by_uefi(build: Callable[[str, str], Built], tmp_path: Path, secure: bool) -> None:
+    """test_debian.py starts the same image by BIOS."""
+    image = build("root", "debian-minimal").image
+    with Machine(image, arguments=firmware(tmp_path, secure=secure), log=tmp_path / "console") as machine:
+        system = "systemctl is-system-running --wait; mokutil --sb-state"
+        ask(machine, f"{system}; update-grub 2>&1 | tail -1; findmnt -no FSTYPE /boot/efi")
+        machine.wait_for("running", timeout=120)
+        machine.wait_for("SecureBoot enabled" if secure else "SecureBoot disabled", timeout=60)
+        machine.wait_for("done", timeout=120)
+        machine.wait_for("vfat", timeout=30)
+        machine.send("poweroff\n")
+        machine.wait_for_end()
+
+
+def test_a_disk_of_several_file_systems_starts(scratch_room: Path, installed: Path, tmp_path: Path) -> None:
+    account = make_account("root", scratch_room, installed)
+    blueprint = account.home / "several.yaml"
+    minimal = (Path(__file__).parents[2] / "blueprints/debian-minimal.yaml").read_text()
+    blueprint.write_text(minimal.split("disk:")[0].replace("name: debian-minimal", "name: several") + LAYOUT)
+    done = account.compose("build", blueprint, "-o", account.home / "images")
+    assert done.returncode == 0, done.stderr
+    with Machine(account.home / "images/several.raw", log=tmp_path / "console") as machine:
+        ask(machine, "systemctl is-system-running --wait; findmnt -rno TARGET,FSTYPE --real")
+        machine.wait_for("running", timeout=120)
+        for line in ("/boot ext4", "/home ext4", "/srv btrfs", "/boot/efi vfat"):
+            machine.wait_for(line, timeout=60)
+        machine.send("poweroff\n")
+        machine.wait_for_end()

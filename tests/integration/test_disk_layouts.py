@@ -1,0 +1,174 @@
+"""Disks of many partitions: what is in each file system, checked and read back by the file systems' own tools."""
+
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from assembling import EPOCH, MIB, assemble, make_difficult_tree
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes trees with owners and devices: needs root")
+
+IMAGE = "org.osbuild-compose.image"
+FIXED = ("esp", "boot", "srv", "many", "swap", "root")  # all but btrfs, whose maker draws identifiers at random
+
+
+def uuid(number: int) -> str:
+    return f"76a22bf4-f153-4541-b6c7-0332c0dfae{number:02}"
+
+
+def partition(kind: str, name: str, number: int, fs: str = "", mount: str = "", **more: Any) -> dict[str, Any]:
+    made: dict[str, Any] = {"type": kind, "name": name, "uuid": uuid(number), **more}
+    if fs:
+        made["filesystem"] = {"type": fs, "uuid": "1234-ABCD" if fs == "vfat" else uuid(number + 50)}
+        made["filesystem"] |= {"mountpoint": mount} if mount else {}
+    return made
+
+
+PARTITIONS = [
+    partition("esp", "esp", 1, "vfat", "/boot/efi", size=64 * MIB),
+    partition("xbootldr", "boot", 2, "ext4", "/boot"),
+    partition("home", "home", 3, "btrfs", "/home"),
+    partition("srv", "srv", 4, "squashfs", "/srv"),
+    partition("linux", "many", 5, "erofs", "/usr/share/many"),
+    partition("swap", "swap", 6, "swap", size=8 * MIB),
+    partition("root-x86-64", "root", 8, "ext4", "/", grow=True),
+]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("layout") / "tree"
+    made.mkdir()
+    make_difficult_tree(made)
+    for directory in ("boot/efi/EFI/BOOT", "srv/data", "home/user"):
+        (made / directory).mkdir(parents=True)
+    (made / "boot/vmlinuz").write_bytes(b"kernel" * 100000)
+    (made / "boot/efi/EFI/BOOT/BOOTX64.EFI").write_bytes(b"MZ" * 100000)
+    (made / "srv/data/file").write_text("served")
+    (made / "home/user/note").write_text("mine")
+    (made / "boot").chmod(0o700)
+    return made
+
+
+def options(sector: int = 512, **more: Any) -> dict[str, Any]:
+    disk = {"uuid": uuid(99), "sector_size": sector, "free": 16 * MIB, "partitions": PARTITIONS, **more}
+    return {"identity": uuid(98), "disk": disk, "outputs": [{"format": "raw", "filename": "disk.raw"}]}
+
+
+def run(*argv: object) -> str:
+    return subprocess.run(
+        [str(word) for word in argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True, text=True
+    ).stdout
+
+
+def split(image: Path, parts: Path) -> dict[str, Path]:
+    """Each partition of the image as a file of its own, as sfdisk finds them."""
+    parts.mkdir()
+    found = {}
+    for item in json.loads(run("sfdisk", "--json", image))["partitiontable"]["partitions"]:
+        found[item["name"]] = parts / item["name"]
+        where = (f"skip={item['start']}", f"count={item['size']}")
+        run("dd", f"if={image}", f"of={parts / item['name']}", "bs=512", *where, "conv=sparse", "status=none")
+    return found
+
+
+def test_every_file_system_is_whole_and_holds_its_part_of_the_tree(tree: Path, tmp_path: Path) -> None:
+    for number in (1, 2):
+        result = assemble(tree, IMAGE, options(), tmp_path / str(number))
+        assert result.status == 0, result.log
+    image = tmp_path / "1/disk.raw"
+    assert "No errors detected" in run("sfdisk", "--verify", image)
+    parts, again = split(image, tmp_path / "parts"), split(tmp_path / "2/disk.raw", tmp_path / "again")
+    for name in FIXED:
+        assert hashlib.sha256(parts[name].read_bytes()).digest() == hashlib.sha256(again[name].read_bytes()).digest(), (
+            name
+        )
+    for name in ("boot", "root"):
+        run("e2fsck", "-fn", parts[name])
+    run("fsck.vfat", "-n", parts["esp"])
+    run("btrfs", "check", "--readonly", parts["home"])
+    assert run("blkid", "-o", "value", "-s", "TYPE", parts["swap"]).strip() == "swap"
+
+    assert run("mtype", "-i", parts["esp"], "::/EFI/BOOT/BOOTX64.EFI") == "MZ" * 100000
+    run("debugfs", "-R", f"dump /vmlinuz {tmp_path}/vmlinuz", parts["boot"])
+    assert (tmp_path / "vmlinuz").read_bytes() == (tree / "boot/vmlinuz").read_bytes()
+    assert "EFI" not in run("debugfs", "-R", "ls -p /efi", parts["boot"])
+    assert "vmlinuz" not in run("debugfs", "-R", "ls -p /boot", parts["root"])
+    assert "Mode:  0700" in run("debugfs", "-R", "stat /boot", parts["root"])  # like what is mounted over it
+    assert "note" not in run("debugfs", "-R", "ls -p /home", parts["root"])
+
+    run("btrfs", "restore", parts["home"], tmp_path_of(tmp_path, "home"))
+    assert (tmp_path / "home/user/note").read_text() == "mine"
+    run("unsquashfs", "-d", tmp_path / "srv", parts["srv"])
+    assert (tmp_path / "srv/data/file").read_text() == "served"
+    run("fsck.erofs", f"--extract={tmp_path}/many", parts["many"])
+    names = sorted(path.name for path in (tree / "usr/share/many").iterdir())
+    assert sorted(path.name for path in (tmp_path / "many").iterdir()) == names
+    assert all(
+        (tmp_path / "many" / name).read_bytes() == (tree / "usr/share/many" / name).read_bytes() for name in names
+    )
+
+
+def tmp_path_of(directory: Path, name: str) -> Path:
+    (directory / name).mkdir()
+    return directory / name
+
+
+def test_sectors_of_4096_bytes(tree: Path, tmp_path: Path) -> None:
+    result = assemble(tree, IMAGE, options(sector=4096), tmp_path)
+    assert result.status == 0, result.log
+    image = tmp_path / "disk.raw"
+    data = image.read_bytes()
+    assert data[4096:4104] == b"EFI PART" == data[-4096:][:8]
+    first = int.from_bytes(data[8192 + 32 : 8192 + 40], "little") * 4096
+    esp = tmp_path / "esp"
+    esp.write_bytes(data[first : first + 64 * MIB])
+    assert int.from_bytes(data[first + 11 : first + 13], "little") == 4096
+    run("fsck.vfat", "-n", esp)
+
+
+def test_many_formats_come_from_one_disk(tree: Path, tmp_path: Path) -> None:
+    wanted = options()
+    formats = {"qcow2": "a.qcow2", "raw": "a.raw", "vmdk": "a.vmdk", "raw.zst": "a.raw.zst", "tar.zst": "a.tar.zst"}
+    wanted["outputs"] = [{"format": kind, "filename": name} for kind, name in formats.items()]
+    result = assemble(tree, IMAGE, wanted, tmp_path)
+    assert result.status == 0, result.log
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(formats.values())
+    for kind in ("qcow2", "vmdk"):
+        run("qemu-img", "compare", "-F", kind, "-f", "raw", tmp_path / "a.raw", tmp_path / f"a.{kind}")
+    run("qemu-img", "check", tmp_path / "a.qcow2")
+    run("zstd", "-q", "-d", tmp_path / "a.raw.zst", "-o", tmp_path / "b.raw")
+    run("cmp", tmp_path / "a.raw", tmp_path / "b.raw")
+
+
+def refusal(tree: Path, tmp_path: Path, *partitions: dict[str, Any], **disk: Any) -> str:
+    result = assemble(tree, IMAGE, options(partitions=list(partitions), **disk), tmp_path / "out")
+    assert result.status == 1
+    assert "Traceback" not in result.log
+    assert list((tmp_path / "out").iterdir()) == []  # no half image
+    return result.log
+
+
+def test_what_cannot_be_made_is_refused_with_the_reason(tree: Path, tmp_path: Path) -> None:
+    root = partition("linux", "root", 1, "ext4", "/")
+    big = partition("linux", "root", 1, "ext4", "/", size=4 * MIB)
+    assert "too small, its content needs" in refusal(tree, tmp_path, big)
+    fat = partition("esp", "esp", 1, "vfat", "/dev", size=64 * MIB)
+    assert "FAT holds files and directories only, and fifo is neither" in refusal(tree, tmp_path, fat)
+    gone = partition("linux", "gone", 2, "ext4", "/not/there")
+    assert "the tree has no directory /not/there" in refusal(tree, tmp_path, root, gone)
+    link = partition("linux", "link", 2, "ext4", "/usr/lib")
+    assert "leads through a symlink" in refusal(tree, tmp_path, root, link)
+    bios = refusal(tree, tmp_path, root, bios_grub=True)
+    assert "GRUB for BIOS needs a BIOS boot partition" in bios
+
+
+def test_files_in_fat_have_the_time_of_the_build(tree: Path, tmp_path: Path) -> None:
+    assert assemble(tree, IMAGE, options(), tmp_path).status == 0
+    parts = split(tmp_path / "disk.raw", tmp_path / "parts")
+    assert EPOCH == 1_700_000_000
+    assert "2023-11-14" in run("mdir", "-i", parts["esp"], "::/EFI/BOOT/BOOTX64.EFI")

@@ -1,0 +1,48 @@
+"""What is said of a disk that cannot be, before anything is built."""
+
+import re
+
+import pytest
+
+from osbuild_compose.blueprint import load
+from osbuild_compose.document import read
+from osbuild_compose.errors import ComposeError
+
+HEAD = "name: web\ndistro: debian-12\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("disk: {size: 1 GiB, partitions: [{mount: /home, size: 2 GiB}]}", "3:14.* too small .* by 1025 MiB"),
+        ("disk: {size: 1 GiB, partitions: [{mount: /home, minimum: 1 GiB}]}", "too small for its partitions, by 1 MiB"),
+        ("disk: {partitions: [{mount: /home}, {mount: /home}]}", "3:37.*two file systems are mounted at /home"),
+        (
+            "disk: {partitions: [{mount: /a, start: 1 MiB, size: 9 MiB}, {mount: /b, start: 5 MiB}]}",
+            "it overlaps the one before it",
+        ),
+        ("disk: {table: dos, partitions: [{mount: /a}, {mount: /b}, {mount: /c}, {mount: /d}]}", "at most, not 5"),
+        ("disk: {table: dos, partitions: [{type: bios-boot, size: 1 MiB}]}", "no BIOS boot partition"),
+        ("disk: {sector_size: 4096, firmware: [bios]}", "BIOS cannot boot from sectors of 4096 bytes"),
+        ("disk: {sector_size: 4096, size: 1073742336}", "not a multiple of a sector's 4096"),
+        ("disk: {partitions: [{type: swap}]}", "swap space has a `size` and no `mount`"),
+        ("disk: {partitions: [{mount: /, file_system: vfat}]}", "vfat cannot hold a system"),
+        ("disk: {partitions: [{file_system: ext4, subvolumes: [{name: a, mount: /a}]}]}", "ext4 has no subvolumes"),
+        ("disk: {partitions: [{mount: /b, subvolumes: [{name: a, mount: /a}]}]}", "top of a btrfs with subvolumes"),
+        ("disk: {partitions: [{mount: /a, compression: zstd}]}", "ext4 cannot have `compression` zstd"),
+        ("disk: {partitions: [{mount: /a, file_system: erofs, compression: xz}]}", "it has: lz4, lz4hc"),
+        ("disk: {partitions: [{mount: /a, file_system: xfs, label: much-too-long}]}", "xfs has 12 characters at most"),
+        ("disk: {partitions: [{mount: /a, uuid: 1234-ABCD}]}", "1234-ABCD does not fit ext4"),
+        ("disk: {partitions: [{mount: /a, size: 1 GiB, grow: true}]}", "cannot have `grow`, too"),
+        ("disk: {partitions: [{mount: /a, size: 5 XiB}]}", "is not a unit"),
+        ("formats: [{format: raw, compression: zstd}]", "raw has no `compression`"),
+        ("formats: [raw, {format: raw}]", "`formats` has raw twice"),
+    ],
+)
+def test_it_is_told_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(ComposeError) as caught:
+        load.check(read.parse(f"{HEAD}{text}\n".encode(), "b.yaml"), {"debian-12"})
+    told = [str(error) for error in caught.value.each()]
+    assert len(told) == 1, told
+    assert told[0].startswith("b.yaml:3:")
+    assert re.search(message, told[0]), told[0]

@@ -1,0 +1,82 @@
+"""From a blueprint's disk to all its partitions."""
+
+from typing import Any
+
+from compiling import blueprint, check_options, compiled, options
+
+from osbuild_compose.blueprint.model import Format
+
+HEAD = "name: web\ndistro: debian-12\n"
+MIB = 1 << 20
+
+
+def disk(text: str, *formats: Format) -> dict[str, Any]:
+    document = compiled(blueprint(HEAD + text), *formats)
+    check_options(document)
+    found: dict[str, Any] = document
+    return found
+
+
+def partitions(document: dict[str, Any]) -> list[tuple[str, str | None]]:
+    made = document["assembler"]["options"]["disk"]["partitions"]
+    return [(item["type"], item.get("filesystem", {}).get("mountpoint")) for item in made]
+
+
+def test_the_default_boots_by_bios_and_uefi() -> None:
+    document = disk("")
+    assert partitions(document) == [("bios-boot", None), ("esp", "/boot/efi"), ("root-x86-64", "/")]
+    assert document["assembler"]["options"]["disk"]["bios_grub"] is True
+    assert {"grub-pc-bin", "grub-efi-amd64-signed", "shim-signed"} <= set(
+        options(document, "org.osbuild-compose.apt")[0]["packages"]
+    )
+    assert options(document, "org.osbuild-compose.grub")[0]["efi"] == {"vendor": "debian", "directory": "/boot/efi"}
+
+
+def test_with_one_firmware_only_what_it_needs() -> None:
+    uefi = disk("disk: {firmware: [uefi]}\n")
+    assert partitions(uefi) == [("esp", "/boot/efi"), ("root-x86-64", "/")]
+    assert "bios_grub" not in uefi["assembler"]["options"]["disk"]
+    assert "grub-pc-bin" not in options(uefi, "org.osbuild-compose.apt")[0]["packages"]
+    none = disk("disk: {bootloader: none}\n")
+    assert partitions(none) == [("root-x86-64", "/")]
+    assert options(none, "org.osbuild-compose.grub") == []
+
+
+def test_osbuilds_assembler_makes_what_it_can() -> None:
+    plain = disk("disk: {size: 4 GiB, table: dos}\n")["assembler"]
+    assert plain["name"] == "org.osbuild.qemu"
+    assert set(plain["options"]) == {"format", "filename", "ptuuid", "root_fs_uuid", "size"}
+    gpt = disk("disk: {size: 4 GiB}\n")["assembler"]
+    assert gpt["name"] == "org.osbuild.qemu"
+    assert (gpt["options"]["pttype"], gpt["options"]["bootloader"]) == ("gpt", {"type": "grub2"})
+    assert [item.get("size") for item in gpt["options"]["partitions"]] == [2048, 128 * 2048, None]
+    many = disk("disk: {size: 4 GiB}\n", Format.QCOW2, Format.VMDK)["assembler"]
+    assert many["name"] == "org.osbuild-compose.image"
+    assert [item["filename"] for item in many["options"]["outputs"]] == ["web.qcow2", "web.vmdk"]
+    swap = disk("disk: {size: 4 GiB, partitions: [{type: swap, size: 1 GiB}]}\n")["assembler"]
+    assert swap["name"] == "org.osbuild-compose.image"
+
+
+def test_a_boot_partition_of_its_own_is_known_to_the_boot_loader_and_to_fstab() -> None:
+    home = "{mount: /home, file_system: btrfs, options: noatime}"
+    document = disk(f"disk: {{partitions: [{{mount: /boot}}, {home}, {{type: swap, size: 8 MiB}}]}}\n")
+    fstab = {entry["path"]: entry for entry in options(document, "org.osbuild.fstab")[0]["filesystems"]}
+    assert list(fstab) == ["/", "/boot", "/boot/efi", "/home", "none"]
+    assert fstab["/home"]["options"] == "noatime"
+    assert options(document, "org.osbuild-compose.grub")[0]["boot_fs_uuid"] == fstab["/boot"]["uuid"]
+    assert "btrfs-progs" in options(document, "org.osbuild-compose.apt")[0]["packages"]
+
+
+def test_a_root_subvolume_is_named_to_kernel_and_boot_loader() -> None:
+    document = disk('disk: {partitions: [{subvolumes: [{name: "@", mount: /}, {name: "@home", mount: /home}]}]}\n')
+    grub = options(document, "org.osbuild-compose.grub")[0]
+    assert (grub["boot_path"], grub["kernel_opts"]) == ("/@/boot", "rootflags=subvol=/@")
+    entries = options(document, "org.osbuild.fstab")[0]["filesystems"]
+    assert [entry["options"] for entry in entries if entry["vfs_type"] == "btrfs"] == ["subvol=/@", "subvol=/@home"]
+
+
+def test_no_two_things_have_the_same_identifier() -> None:
+    document = disk("disk: {partitions: [{type: swap, size: 8 MiB}, {type: swap, size: 8 MiB}, {mount: /home}]}\n")
+    made = document["assembler"]["options"]["disk"]["partitions"]
+    found = [item["uuid"] for item in made] + [item["filesystem"]["uuid"] for item in made if "filesystem" in item]
+    assert len(set(found)) == len(found)
