@@ -106,9 +106,10 @@ def _trusted(state: StoreState, lines: list[Line], settings: Settings, store: St
     return replace(state, outputs=state.outputs - (kept if gone else changed), changed=changed)
 
 
-def keys_of(build: Build) -> set[str]:
-    """The keys of all layers and outputs of a build."""
-    return {key for line in build.lines for key in (*line.stack, *(step.key for step in line.steps))}
+def keys_of(build: Build) -> list[str]:
+    """The keys of all layers and outputs of a build: what others are made of comes after them."""
+    keys = [key for line in build.lines for key in (*line.stack, *(step.key for step in line.steps))]
+    return list(dict.fromkeys(reversed(keys)))
 
 
 def sources_of(builds: Sequence[Build]) -> set[Source]:

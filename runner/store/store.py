@@ -18,6 +18,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -210,11 +211,14 @@ class Store:
         self._history.add(pipeline.name, steps)
 
     def touch(self, keys: Iterable[str]) -> None:
-        """Note that layers and outputs were used now; what was not used for longest is removed first."""
-        for key in keys:
+        """Note that layers and outputs were used now, each later than the one before.
+
+        What was not used for longest is removed first.
+        """
+        for moment, key in enumerate(keys, time.time_ns()):
             for directory in (self.layers, self.outputs):
                 with contextlib.suppress(FileNotFoundError):
-                    os.utime(directory / f"{key}.json")
+                    os.utime(directory / f"{key}.json", ns=(moment, moment))
 
     def keep_failed(self, manifest: bytes) -> Path:
         """Keep the manifest of a build that failed; returns where."""

@@ -31,17 +31,17 @@ def cache(store: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_ls_and_du_agree(store: Path) -> None:
     entries = json.loads(cache(store, "ls", "--json").stdout)
     assert [(entry["what"], entry["name"]) for entry in entries] == [
-        ("layer", "org.osbuild-compose.files"),
         ("output", "org.osbuild.tar"),
+        ("layer", "org.osbuild-compose.files"),
     ]
     sizes = json.loads(cache(store, "du", "--json").stdout)
     assert sizes["total"] == sum(entry["size"] for entry in entries)
-    assert sizes["layer"] == entries[0]["size"]
+    assert sizes["layer"] == entries[1]["size"]
 
 
 def test_a_pipe_gets_columns_separated_by_tabs(store: Path) -> None:
     rows = [line.split("\t") for line in cache(store, "ls").stdout.splitlines()]
-    assert [row[:2] for row in rows] == [["layer", "org.osbuild-compose.files"], ["output", "org.osbuild.tar"]]
+    assert [row[:2] for row in rows] == [["output", "org.osbuild.tar"], ["layer", "org.osbuild-compose.files"]]
     assert rows[0][5] == "just now"
 
 
