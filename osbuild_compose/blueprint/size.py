@@ -1,6 +1,7 @@
 """Disk sizes as people write them."""
 
 import re
+from fractions import Fraction
 
 SECTOR = 512
 
@@ -36,11 +37,11 @@ def to_bytes(size: int | str) -> int:
         number, unit = match.groups()
         if unit and unit not in _UNITS:
             letter = unit[0].upper()
-            better = f"; did you mean {number} {letter}iB?" if letter in "KMGT" else ""
+            better = f"; did you mean {number} {letter}iB or {number} {letter}B?" if letter in "KMGT" else ""
             raise ValueError(f'"{unit}" is not a unit (KiB, MiB, GiB, TiB; kB, MB, GB, TB){better}')
         if not unit:
             raise ValueError(f'"{size}" lacks its unit; write for example {number} GiB, or bytes without quotes')
-        bytes_ = float(number) * _UNITS[unit] if "." in number else int(number) * _UNITS[unit]
+        bytes_ = Fraction(number) * _UNITS[unit]  # exactly: few decimals are floats
         if bytes_ != int(bytes_):
             raise ValueError(f'"{size}" is not a whole number of bytes')
         size = int(bytes_)

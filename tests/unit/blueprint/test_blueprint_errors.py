@@ -81,7 +81,7 @@ def told(tmp_path: Path, content: str | bytes) -> list[ComposeError]:
         ),
         (HEAD + "services: {enabled: [a], masked: [a.service]}\n", "3:35", "already in `enabled`", ""),
         (HEAD + "disk: {size: 4}\n", "3:14", "between 1 MiB and 64 TiB", ""),
-        (HEAD + "disk: {size: 4G}\n", "3:14", "did you mean 4 GiB?", ""),
+        (HEAD + "disk: {size: 4G}\n", "3:14", "did you mean 4 GiB or 4 GB?", ""),
         (HEAD + "disk: {size: four}\n", "3:14", '"four" is not a size', ""),
         (HEAD + 'disk: {size: "4"}\n', "3:14", "lacks its unit", ""),
         (HEAD + "disk: {size: 10000001}\n", "3:14", "the next one is 10000384", ""),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.blueprint.model import Format
+from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.document import resolved, schema
 from osbuild_compose.document.compose import Choices
 
@@ -55,7 +55,7 @@ def test_take_something_out() -> None:
     add(blocks("Take something out, or change it")[0])
     blueprint = load.load(Path("web.yaml"), ["debian-12"])
     assert blueprint.packages == ("openssh-server", "sudo", "vim-tiny")
-    assert blueprint.formats == (Format.RAW,)
+    assert [output.format for output in blueprint.formats] == [Format.RAW]
     assert (blueprint.users[0].shell, blueprint.users[0].groups) == ("/bin/bash", ("sudo", "adm"))
     assert blueprint.timezone is None
 
@@ -64,7 +64,8 @@ def test_variants_and_single_values() -> None:
     add(blocks("Variants of one machine")[0])
     blueprint = load.load(Path("web.yaml"), ["debian-12"], Choices(profiles=["dev", "ci"]))
     assert "gdb" in blueprint.packages
-    assert (blueprint.kernel.append, blueprint.formats) == ("console=ttyS0", (Format.RAW,))
+    assert blueprint.kernel.append == "console=ttyS0"
+    assert [output.format for output in blueprint.formats] == [Format.RAW]
     command = "".join(blocks("Change a single value for once")).replace("\\\n", "")
     settings = [quoted or plain for quoted, plain in re.findall(r"--set (?:'([^']*)'|(\S+))", command)]
     assert len(settings) == 4
