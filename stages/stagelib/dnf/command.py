@@ -49,6 +49,10 @@ class Dnf:
         argv += [f"--setopt={name}={value}" for name, value in settings.items()]
         return argv + [f"--exclude={one}" for one in options.exclude_packages]
 
+    def download(self, options: Options) -> list[str]:
+        """What has all at hand that the operation needs."""
+        return ["makecache"] if options.operation == "remove" else self.operation(options, "--downloadonly")
+
     def operation(self, options: Options, *flags: str) -> list[str]:
         """The operation, with flags of its own, and what it is about."""
         words = {"groupinstall": ["group", "install"]}.get(options.operation, [options.operation])

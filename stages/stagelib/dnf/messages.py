@@ -17,7 +17,7 @@ from stagelib.stage import StageError
 # rpm's: "warning: %post(kernel-core-6.1-1.x86_64) scriptlet failed, exit status 1"; dnf5 puts ">>> [RPM] " in front.
 SCRIPT = re.compile(r"(%\w+)\(([^)]+)\) scriptlet failed(?:, (.*))?$")
 OWNER = re.compile(r"\b(user|group) (\S+) does not exist - using root")
-MISSING = re.compile(r"No match for argument: (.+)$")
+MISSING = re.compile(r"No (?:match|packages to remove) for argument: (.+)$")
 GROUP = re.compile(r"(?:Module or Group '(.+)' is not available|Group '(.+)' does not exist|No match for group: (.+)$)")
 # What is wrong with a package's signature: what dnf 4 prints, what dnf5 gives as the reason, our words, what to do.
 CHECKED = re.compile(r'OpenPGP check for package "([^"]+)" .* has failed: (.*)$')
@@ -55,8 +55,8 @@ def check_repositories(options: Options, shelf: Shelf) -> None:
             )
 
 
-def check_download(done: Ended, options: Options) -> None:
-    """Raise StageError unless everything was found and downloaded."""
+def check_found(done: Ended, options: Options) -> None:
+    """Raise StageError for packages and groups that are not there."""
     groups = [next(filter(None, found)) for found in _found(GROUP, done.lines)]
     missing = [found[0] for found in _found(MISSING, done.lines)]
     # dnf5 does not say whether it looked for a package or a group.
@@ -64,11 +64,18 @@ def check_download(done: Ended, options: Options) -> None:
     groups += [name for name in missing if name in asked]
     if groups:
         raise no_group(groups, options)
+    if missing and options.operation == "remove":
+        raise StageError(f"there is no package {', '.join(missing)} in the tree", "check the names")
     if missing:
         raise StageError(
             f"there is no package {', '.join(missing)} in {everywhere(options)}",
             "check the names, releasever and basearch, and `exclude_packages`",
         )
+
+
+def check_download(done: Ended, options: Options) -> None:
+    """Raise StageError unless everything was found and downloaded."""
+    check_found(done, options)
     if done.status != 0:
         raise trouble.of(done, options, "cannot resolve or download the packages")
 
@@ -83,6 +90,7 @@ def no_group(names: Sequence[str], options: Options) -> StageError:
 
 def check_installation(done: Ended, options: Options) -> None:
     """Raise StageError unless everything was installed and every script did its work."""
+    check_found(done, options)
     origins = Origins(options, done.lines)
     _check_signatures(done.lines, origins)
     check_rpm(done.lines, lambda package: f"{package} from {origins.of(package)}", origins.installed_before)
