@@ -1,5 +1,8 @@
 """Files that a blueprint names: they lie relative to it."""
 
+import hashlib
+import re
+from functools import cache
 from pathlib import Path
 
 MAX_FILE = 16 * 1024 * 1024  # bytes; the file is carried inside the pipeline
@@ -26,6 +29,23 @@ class Beside:
         except UnicodeDecodeError as error:
             raise ValueError(f"{name} is not text: byte {error.start} is not UTF-8") from None
 
+    def large(self, name: str) -> tuple[str, str]:
+        """The address (file://...) and the sha256 in hexadecimal digits of a file of any size.
+
+        Raises ValueError whose text says why they cannot be had.
+        """
+        path = (self._directory / name).absolute()
+        try:
+            if path.exists() and not path.is_file():
+                raise ValueError(f"{path} is not a file")
+            found = path.stat()
+            digest = _digest(path, found.st_mtime_ns, found.st_size)
+        except OSError as error:
+            raise ValueError(f"cannot read {path}: {error.strerror}") from None
+        if re.search(r"[\s\"\\%]", str(path)):
+            raise ValueError(f"{path} has characters in it that an address cannot have; rename it")
+        return f"file://{path}", digest
+
     @staticmethod
     def _read(path: Path) -> bytes:
         try:
@@ -36,3 +56,10 @@ class Beside:
             return path.read_bytes()
         except OSError as error:
             raise ValueError(f"cannot read {path}: {error.strerror}") from None
+
+
+@cache
+def _digest(path: Path, _changed: int, _size: int) -> str:
+    """The sha256 of the file, read once while it does not change."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

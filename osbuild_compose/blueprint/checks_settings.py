@@ -30,13 +30,14 @@ def problems(data: Any, beside: Beside) -> Iterator[Problem]:
     yield from _passwords(data)
     yield from _expiry_dates(data)
     yield from _texts_beside(data, beside)
+    yield from _archives_beside(data, beside)
     yield from _certificates(data, beside)
     yield from _units(data)
     yield from _timers(data)
     yield from _networks(data)
     yield from twice(data, "firewall", "zones", ANY, "name")
     yield from _cron_times(data)
-    for names in ("udev_rules", "units", "timers", "cron", "first_boot"):
+    for names in ("udev_rules", "units", "timers", "cron", "first_boot", "containers"):
         yield from twice(data, names, ANY, "name")
 
 
@@ -71,6 +72,14 @@ def _texts_beside(data: Any, beside: Beside) -> Iterator[Problem]:
                 beside.text(name)
             except ValueError as error:
                 yield trail, str(error), "the path is relative to the blueprint's directory"
+
+
+def _archives_beside(data: Any, beside: Beside) -> Iterator[Problem]:
+    for trail, name in texts(data, "containers", ANY, "source"):
+        try:
+            beside.large(name)
+        except ValueError as error:
+            yield trail, str(error), "the path is relative to the blueprint's directory"
 
 
 def _certificates(data: Any, beside: Beside) -> Iterator[Problem]:

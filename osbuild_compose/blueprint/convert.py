@@ -43,6 +43,7 @@ def convert(document: Document) -> model.Blueprint:
         directories=tuple(model.Directory(**_at_path(item)) for item in data.get("directories", ())),
         files=tuple(_file(item, beside) for item in data.get("files", ())),
         symlinks=tuple(model.Symlink(**_at_path(item)) for item in data.get("symlinks", ())),
+        containers=tuple(_container(item, beside) for item in data.get("containers", ())),
         scripts=tuple(_script(item, beside) for item in data.get("scripts", ())),
         first_boot=tuple(
             _first_boot(item, number, beside) for number, item in enumerate(data.get("first_boot", ()), 1)
@@ -94,6 +95,11 @@ def _text(data: Mapping[str, Any], beside: Beside) -> str | None:
         return beside.text(data["source"])
     content: str | None = data.get("content")
     return content
+
+
+def _container(data: Mapping[str, Any], beside: Beside) -> settings.Container:
+    url, digest = beside.large(data["source"]) if "source" in data else (data["url"], data["sha256"])
+    return settings.Container(data["name"], url, digest)
 
 
 def _script(item: str | Mapping[str, Any], beside: Beside) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from osbuild_compose.blueprint.disk import Disk
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.settings import (
+    Container,
     CronJob,
     FirstBootScript,
     Initramfs,
@@ -177,6 +178,7 @@ class Blueprint:
     directories: tuple[Directory, ...] = ()
     files: tuple[File, ...] = ()
     symlinks: tuple[Symlink, ...] = ()
+    containers: tuple[Container, ...] = ()
     scripts: tuple[str, ...] = ()
     first_boot: tuple[FirstBootScript, ...] = ()
     kernel: Kernel = Kernel()

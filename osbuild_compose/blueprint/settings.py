@@ -88,3 +88,12 @@ class Initramfs:
     drivers: tuple[str, ...] = ()
     dracut_modules: tuple[str, ...] = ()
     compression: str | None = None
+
+
+@dataclass(frozen=True)
+class Container:
+    """An image of a container: its name, the archive that it is in, and that one's digest in hexadecimal digits."""
+
+    name: str
+    url: str
+    sha256: str

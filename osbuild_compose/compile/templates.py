@@ -86,7 +86,8 @@ def environment(directories: Sequence[Path], built_in: Path) -> ImmutableSandbox
     engine.filters["pick"] = pick
     engine.filters["defaults"] = defaults
     engine.filters["rename"] = rename
-    for function in (text.lines, text.pairs, text.json_text, text.unit_word, text.unit_name, text.script_text):
+    functions = (text.lines, text.pairs, text.json_text, text.unit_word, text.unit_name, text.script_text, text.matches)
+    for function in functions:
         engine.filters[function.__name__] = function
     engine.filters.pop("random")
     return engine

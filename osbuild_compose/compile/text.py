@@ -1,6 +1,7 @@
 """Filters that make the text of configuration files, for templates."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -45,3 +46,8 @@ def unit_name(name: str) -> str:
 def script_text(text: str) -> str:
     """The script with an interpreter: sh that stops at the first error, unless its first line names another."""
     return text if text.startswith("#!") else f"#!/bin/sh -e\n{text}"
+
+
+def matches(text: str, pattern: str) -> bool:
+    """Whether the whole text is of the regular expression's form."""
+    return re.fullmatch(pattern, text) is not None

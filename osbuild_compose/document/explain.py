@@ -109,14 +109,15 @@ def _unknown_keys(finding: _Finding) -> Iterator[InputError]:
     for key in finding.instance:
         if key in known or any(matches(pattern, key) for pattern in patterns):
             continue
+        usable = [name for name, value in known.items() if "not" not in value]
         brief = f"unknown key `{key}`"
         if patterns:
             brief = f"`{key}` {finding.schema.get('keyErrorMessage', 'is not a name')}"
         yield finding.wrong(
             brief,
-            hint=did_you_mean(key, known),
-            expected=f"one of: {', '.join(sorted(known))}" if known else "",
-            suggestion=nearest(key, known) or "",
+            hint=did_you_mean(key, usable),
+            expected=f"one of: {', '.join(sorted(usable))}" if usable else "",
+            suggestion=nearest(key, usable) or "",
             below=key,
             place=finding.document.at_key([*finding.trail, key]),
         )

@@ -1,5 +1,6 @@
 """Keys that are configuration files: what is in them, and the same on every distribution."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -214,10 +215,30 @@ def test_files_by_address_are_sources() -> None:
     check_options(document)
 
 
+def test_containers(tmp_path: Path) -> None:
+    (tmp_path / "app.tar").write_bytes(b"app")
+    digest = hashlib.sha256(b"app").hexdigest()
+    text = (
+        f"packages: [podman]\ncontainers: [{{name: a, source: {tmp_path}/app.tar}}, "
+        f"{{name: b, url: 'https://x/b', sha256: {'b' * 64}}}]\n"
+    )
+    for distro in ("debian-12", "fedora-43"):
+        document = compiled(blueprint(f"name: a\ndistro: {distro}\n{text}"))
+        assert document.pop("sources") == {
+            "org.osbuild.files": {
+                "urls": {f"sha256:{digest}": f"file://{tmp_path}/app.tar", f"sha256:{'b' * 64}": "https://x/b"}
+            }
+        }
+        check_options(document)
+        assert options(document, "org.osbuild-compose.containers") == [
+            {"images": [{"name": "a", "checksum": f"sha256:{digest}"}, {"name": "b", "checksum": f"sha256:{'b' * 64}"}]}
+        ]
+
+
 def test_repositories_to_build_from_and_for_the_image() -> None:
     debian = compiled(
         blueprint(
-            "name: a\ndistro: debian-12\npackages: [x]\nrepositories: [default,"
+            "name: a\ndistro: debian-12\npackages: [curl]\nrepositories: [default,"
             " {url: http://build, suites: [s], use: build},"
             " {url: http://image, suites: [s], use: image}, {url: http://both, suites: [s]}]\n"
         )
@@ -257,6 +278,27 @@ def test_nothing_is_written_for_nothing() -> None:
             "distro: debian-12\nrepositories: [{url: http://a, suites: [s], use: image}]\n",
             "b.yaml:3:1: no repository to build from: all of `repositories` are for the image only",
             "add `default`, which stands for the distribution's own",
+        ),
+        (
+            "distro: fedora-43\ncontainers: [{name: a, url: 'http://a', sha256: SHA}]\n".replace("SHA", "a" * 64),
+            "b.yaml:3:1: fedora-43 cannot do `containers`: "
+            "nothing in `packages` that runs them: podman, buildah or cri-o",
+            "add one or remove the key",
+        ),
+        (
+            "distro: debian-12\npackages: [nginx, '@web']\n",
+            "b.yaml:3:19: debian-12 cannot do `packages.1`: it has no groups of packages",
+            "name packages; its tasks are packages such as task-ssh-server",
+        ),
+        (
+            "distro: debian-12\npackages: [a+b=1.0~1, nginx/bookworm-backports, Foo]\n",
+            "b.yaml:3:49: debian-12 cannot do `packages.2`: it has no packages of such names",
+            "lower case, then perhaps =VERSION or /SUITE",
+        ),
+        (
+            "distro: debian-12\nexclude: [nano=1]\n",
+            "b.yaml:3:11: debian-12 cannot do `exclude.0`: it has no packages of such names",
+            "a name in lower case, without a version",
         ),
         (
             "distro: debian-12\ninitramfs: {dracut_modules: [lvm]}\n",

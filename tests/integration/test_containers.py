@@ -1,0 +1,109 @@
+"""Images of containers in a tree: put there by the product, read back by skopeo."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to unpack the tree with its owners"),
+    pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed"),
+]
+
+
+def tar_of(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def oci_archive(path: Path, *layers: dict[str, bytes]) -> Path:
+    """An image by the OCI's specification (image-layout.md) with these layers."""
+    blobs: dict[str, bytes] = {}
+
+    def blob(kind: str, content: bytes) -> dict[str, Any]:
+        digest = hashlib.sha256(content).hexdigest()
+        blobs[f"blobs/sha256/{digest}"] = content
+        media = f"application/vnd.oci.image.{kind}"
+        return {"mediaType": media, "digest": f"sha256:{digest}", "size": len(content)}
+
+    parts = [blob("layer.v1.tar", tar_of(files)) for files in layers]
+    rootfs = {"type": "layers", "diff_ids": [part["digest"] for part in parts]}
+    config = {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/hello"]}, "rootfs": rootfs}
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": blob("config.v1+json", json.dumps(config).encode()),
+        "layers": parts,
+    }
+    index = {"schemaVersion": 2, "manifests": [blob("manifest.v1+json", json.dumps(manifest).encode())]}
+    files = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}', "index.json": json.dumps(index).encode(), **blobs}
+    path.write_bytes(tar_of(files))
+    return path
+
+
+def build(place: Path, archive: Path, store: str) -> subprocess.CompletedProcess[str]:
+    checksum = f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}"
+    images = [{"checksum": checksum, "name": "localhost/hello:1"}]
+    pipeline = {
+        "stages": [{"name": "org.osbuild-compose.containers", "options": {"images": images}}],
+        "assembler": {"name": "org.osbuild.tar", "options": {"filename": f"{store}.tar"}},
+    }
+    manifest = {"pipeline": pipeline, "sources": {"org.osbuild.files": {"urls": {checksum: f"file://{archive}"}}}}
+    argv = [sys.executable, "-m", "osbuild_compose", "run", "-", "-o", "out", "--store", store]
+    return subprocess.run(
+        argv,
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(REPO), "TERM": "dumb"},
+        input=json.dumps(manifest),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_an_image_is_there_and_the_same_every_time(tmp_path: Path) -> None:
+    archive = oci_archive(
+        tmp_path / "hello.tar", {"hello": b"one\n", "gone": b"x"}, {".wh.gone": b"", "more": b"two\n"}
+    )
+    for store in ("first", "second"):
+        done = build(tmp_path, archive, store)
+        assert done.returncode == 0, done.stderr
+    images = [(tmp_path / "out" / f"{store}.tar").read_bytes() for store in ("first", "second")]
+    assert images[0] == images[1]
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    subprocess.run(["tar", "-C", tree, "-xf", tmp_path / "out/first.tar"], check=True)
+    storage = f"containers-storage:[overlay@{tree}/var/lib/containers/storage+{tmp_path}/run]localhost/hello:1"
+    copied = tmp_path / "copied"
+    argv = ["unshare", "--mount", "skopeo", "--insecure-policy", "copy", "--quiet", storage, f"dir:{copied}"]
+    subprocess.run(argv, check=True)  # skopeo leaves its storage mounted
+    manifest = json.loads((copied / "manifest.json").read_text())
+    assert json.loads((copied / manifest["config"]["digest"][7:]).read_text())["config"]["Cmd"] == ["/hello"]
+    contents = []
+    for layer in manifest["layers"]:
+        with tarfile.open(copied / layer["digest"][7:]) as tar:
+            contents.append(tar.getnames())
+    assert contents == [["hello", "gone"], [".wh.gone", "more"]]
+
+
+def test_an_archive_of_something_else(tmp_path: Path) -> None:
+    other = tmp_path / "other.tar"
+    other.write_bytes(tar_of({"a": b"b"}))
+    done = build(tmp_path, other, "store")
+    assert done.returncode == 1
+    assert "the archive of localhost/hello:1 holds no image of a container" in done.stderr
