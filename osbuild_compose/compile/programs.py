@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import osbuild_compose
-from osbuild_compose.document.suggest import did_you_mean
+from osbuild_compose.document.suggest import nearest
 from osbuild_compose.errors import InputError, TemplateError
 
 
@@ -84,7 +84,6 @@ class Programs:
 def nearest_name(name: str, known: Sequence[str]) -> str:
     """A hint to the program that was meant, also when only the part after the last dot was given."""
     ends = {other.rpartition(".")[2]: other for other in known}
-    if (end := name.rpartition(".")[2]) in ends:
-        return f"did you mean `{ends[end]}`?"
-    hint = did_you_mean(name, known)
-    return hint if hint.startswith("did") else "`compose stages` lists them"
+    end = name.rpartition(".")[2]
+    meant = ends.get(end) or nearest(name, known) or ends.get(nearest(end, ends) or "")
+    return f"did you mean `{meant}`?" if meant else "`compose stages` lists them"

@@ -34,6 +34,7 @@ def test_show() -> None:
     meta = json.loads((REPO / "assemblers/org.osbuild.qemu.meta.json").read_text())
     assert json.loads(fine("stages", "show", "org.osbuild.qemu", "--json")) == meta
     wrong(compose("stages", "show", "org.osbuild.user"), "did you mean `org.osbuild.users`?")
+    wrong(compose("stages", "show", "hostnam"), "did you mean `org.osbuild.hostname`?")
 
 
 def test_every_option_is_on_the_page() -> None:
