@@ -63,4 +63,4 @@ def test_what_is_right(tmp_path: Path) -> None:
     told = json.loads(compose("check", "web.yaml", "--json", cwd=tmp_path).stdout)
     assert told["success"] is True
     assert told["errors"] == []
-    assert [image["format"] for image in told["images"]] == ["raw", "tar"]
+    assert sorted(name for image in told["images"] for name in image["formats"]) == ["raw", "tar"]
