@@ -10,7 +10,7 @@ import tarfile
 from pathlib import Path
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.blueprint.model import Format
+from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.compile import pipeline
 from osbuild_compose.distro import catalog
 from osbuild_compose.document import read
@@ -69,11 +69,13 @@ files: [{{path: /srv/big, url: "file://{tmp_path}/big", sha256: {digest}, mode: 
 """
     blueprint = load.check(read.parse(text.encode(), "b.yaml"), ["debian-12"])
     found = catalog.find()
-    document = pipeline.compile_blueprint(blueprint, Format.TAR, found, found.release("debian-12").repositories)
+    document = pipeline.compile_blueprint(
+        blueprint, [Output(Format.TAR)], found, found.release("debian-12").repositories
+    )
     stages = [stage for stage in document["stages"] if "checksum" in json.dumps(stage)]
     options = {"filename": "hello.tar"}
     manifest = json.loads(pipeline.to_json({**document, "stages": stages}))
-    manifest["pipeline"]["assembler"]["options"] = options
+    manifest["pipeline"]["assembler"] = {"name": "org.osbuild.tar", "options": options}
     done = run(tmp_path, manifest)
     assert done.returncode == 0, done.stderr
     with tarfile.open(tmp_path / "out/hello.tar") as tar:
