@@ -12,7 +12,7 @@ FILES = (
     "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/.pwd.lock",
     "/etc/ssh/ssh_host_*_key", "/etc/ssh/ssh_host_*_key.pub", "/var/lib/systemd/random-seed",
     "/var/log/dnf*.log", "/var/log/hawkey.log", "/var/log/dnf5.log*", "/var/cache/ldconfig/aux-cache",
-    "/var/lib/rpm/.rpm.lock", "/usr/lib/sysimage/rpm/.rpm.lock", "/var/lib/dbus/machine-id",
+    "/var/lib/dbus/machine-id",
 )  # fmt: skip
 # Emptied: caches of dnf, and what is a file system in memory on the running system.
 DIRECTORIES = ("/var/cache/dnf", "/var/cache/libdnf5", "/var/cache/yum", "/run", "/tmp", "/var/tmp")  # noqa: S108

@@ -16,6 +16,7 @@ HISTORY = "/var/lib/dnf/history.sqlite"
 # https://github.com/rpm-software-management/dnf5/blob/main/libdnf5/transaction/db/create.sql
 HISTORY_5 = "/usr/lib/sysimage/libdnf5/transaction_history.sqlite"
 RPM = "rpmdb.sqlite"
+LOCKS = (".rpm.lock", ".keyring.lock")  # rpm's, the latter from 6.0 on
 US = "osbuild-compose"
 OUR_COMMAND = "%--installroot=%"
 
@@ -32,6 +33,8 @@ def settle(tree: str, dbpath: str, epoch: int) -> None:
                 database.execute("VACUUM")
             for suffix in ("-wal", "-shm", "-journal"):
                 intree.remove(tree, path + suffix)
+    for name in LOCKS:
+        intree.remove(tree, f"{dbpath}/{name}")
 
 
 def _forget(history: sqlite3.Connection, epoch: int) -> None:
