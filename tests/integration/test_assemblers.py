@@ -231,9 +231,9 @@ def test_every_format_is_the_same_disk_and_the_same_bytes(disk: Path, tree: Path
     run("qemu-img", "compare", "-F", kind, disk, images[0])
     if kind not in ("raw", "vpc"):
         run("qemu-img", "check", "-f", kind, images[0])
-    run(
-        "qemu-io", "-f", kind, "-c", "read 0 1M", "-c", "write 0 512", images[1]
-    )  # opens for writing: headers are valid
+    # Opens for writing: headers are valid. What is written in one go, a vmdk for streaming, takes no further writes.
+    change = ["-c", "write 0 512"] if kind != "vmdk" else []
+    run("qemu-io", "-f", kind, "-c", "read 0 1M", *change, images[1])
 
 
 @pytest.mark.parametrize("compression", ["zstd", "zlib"])
