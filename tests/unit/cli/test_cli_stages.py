@@ -24,7 +24,7 @@ def test_all_programs_are_listed() -> None:
     text = fine("stages")
     assert text == fine("stages", "list")
     assert text.startswith("stages:\n")
-    assert "assemblers:\n  org.osbuild.noop" in text
+    assert "\nassemblers:\n  org.osbuild-compose.image " in text
 
 
 def test_show() -> None:
@@ -72,7 +72,7 @@ def test_schema() -> None:
 
 WORDS = [
     (["templ"], {"templates"}),
-    (["build", "-f", "raw"], {"raw", "raw.xz"}),
+    (["build", "-f", "raw"], {"raw", "raw.xz", "raw.zst"}),
     (["stages", "show", "org.osbuild.host"], {"org.osbuild.hostname"}),
     (
         ["templates", "show", "debian"],
