@@ -67,8 +67,8 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/pip
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache
 
-docs: $(VENV)/.build  ## write the generated pages of docs/reference/
-	$(VENV)/bin/python -m osbuild_compose.document docs/reference
+docs: $(VENV)/.build  ## write the generated pages of docs/reference/, and the schema for editors
+	$(VENV)/bin/python -m osbuild_compose.document
 
 bench: system-test $(VENV)/.dev  ## our times beside those of other tools
 	$(VENV)/bin/python -m bench

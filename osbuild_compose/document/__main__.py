@@ -1,9 +1,9 @@
-"""`python3 -m osbuild_compose.document DIR` writes the generated pages of the reference into a directory."""
+"""`python3 -m osbuild_compose.document` writes what is generated: pages of the reference, the schema for editors."""
 
-import sys
+import json
 from pathlib import Path
 
-from osbuild_compose.document import command_page, reference, stage_page
+from osbuild_compose.document import command_page, reference, schema, stage_page
 
 PAGES = {
     "blueprint.md": reference.page,
@@ -11,6 +11,15 @@ PAGES = {
     "command-line.md": command_page.page,
 }
 
+TOP = Path(__file__).parents[2]
+
+
+def schema_for_editors() -> str:
+    """schemas/blueprint.schema.json: what a blueprint may have before it is merged with others."""
+    return json.dumps(schema.published("blueprint"), indent=2, ensure_ascii=False) + "\n"
+
+
 if __name__ == "__main__":
     for name, page in PAGES.items():
-        (Path(sys.argv[1]) / name).write_text(page(), encoding="utf-8")
+        (TOP / "docs/reference" / name).write_text(page(), encoding="utf-8")
+    (TOP / "schemas/blueprint.schema.json").write_text(schema_for_editors(), encoding="utf-8")

@@ -1,7 +1,7 @@
 """Lists that change an inherited one, in the schema.
 
-schemas/blueprint.schema.json says what a list is. In a file that is put together with others it may stand as {append,
-remove, replace} as well, and the schema for editors has that at every list.
+schemas/blueprint.whole.schema.json says what a list is. In a file that is put together with others it may stand as
+{append, remove, replace} as well, and the schema for editors has that at every list.
 """
 
 import copy

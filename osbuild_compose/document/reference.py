@@ -9,7 +9,7 @@ from osbuild_compose.document import schema
 _HEAD = """\
 # Blueprint reference
 
-<!-- Made by `make docs`: change schemas/blueprint.schema.json, not this page. -->
+<!-- Made by `make docs`: change schemas/blueprint.whole.schema.json, not this page. -->
 
 A blueprint is one YAML document. A key that is not on this page is an error, wherever it stands. With the first line
 

@@ -26,6 +26,7 @@ from osbuild_compose.errors import InputError
 
 VARIABLE = re.compile(r"\$\{")  # a text that may become anything once its variables are filled in
 _COMPLETENESS = ("required", "requiredOnceMerged", "oneOf", "anyOf", "not")
+_FILES = {"blueprint": "blueprint.whole.schema.json"}  # from which blueprint.schema.json is made, for editors
 _OF_VALUES = ("type", "enum", "pattern", "minLength", "maxLength")
 
 
@@ -49,7 +50,7 @@ def _explained(document: Document, validator: Any) -> list[InputError]:
 @cache
 def load(name: str) -> dict[str, Any]:
     """The schema `name` of a document that is whole."""
-    path = data.directory("schemas") / f"{name}.schema.json"
+    path = data.directory("schemas") / _FILES.get(name, f"{name}.schema.json")
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
 

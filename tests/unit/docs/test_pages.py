@@ -8,7 +8,7 @@ import pytest
 
 from osbuild_compose.compile import blocks
 from osbuild_compose.distro import catalog
-from osbuild_compose.document.__main__ import PAGES
+from osbuild_compose.document.__main__ import PAGES, schema_for_editors
 
 REPO = Path(__file__).resolve().parents[3]
 DOCS = sorted((REPO / "docs").rglob("*.md"))
@@ -17,6 +17,10 @@ DOCS = sorted((REPO / "docs").rglob("*.md"))
 @pytest.mark.parametrize("name", PAGES)
 def test_generated_pages_are_up_to_date(name: str) -> None:
     assert (REPO / "docs/reference" / name).read_text() == PAGES[name](), "run: make docs"
+
+
+def test_schema_for_editors_is_up_to_date() -> None:
+    assert (REPO / "schemas/blueprint.schema.json").read_text() == schema_for_editors(), "run: make docs"
 
 
 def test_the_blocks_of_templates_are_named_in_their_order() -> None:

@@ -10,6 +10,6 @@ To add one:
 3. Describe its options in assemblers/org.osbuild-compose.image.meta.json under `outputs`, and put its programs into
    tools.PACKAGES.
 4. In the frontend: its name in blueprint.model.Format, its options in blueprint/outputs.py and both in
-   schemas/blueprint.schema.json; its name in cli/app.py.
+   schemas/blueprint.whole.schema.json (then `make docs`); its name in cli/app.py.
 5. Test it in tests/integration/test_image_formats.py: content read back with another tool, the same bytes twice.
 """
