@@ -68,9 +68,9 @@ def test_a_disk_of_several_file_systems_starts(scratch_room: Path, installed: Pa
     done = account.compose("build", blueprint, "-o", account.home / "images")
     assert done.returncode == 0, done.stderr
     with Machine(account.home / "images/several.raw", log=tmp_path / "console") as machine:
-        ask(machine, "systemctl is-system-running --wait; findmnt -rno TARGET,FSTYPE --real")
+        ask(machine, "systemctl is-system-running --wait; findmnt -rno TARGET,FSTYPE --real | sort")
         machine.wait_for("running", timeout=120)
-        for line in ("/boot ext4", "/home ext4", "/srv btrfs", "/boot/efi vfat"):
+        for line in ("/boot ext4", "/boot/efi vfat", "/home ext4", "/srv btrfs"):
             machine.wait_for(line, timeout=60)
         machine.send("poweroff\n")
         machine.wait_for_end()
