@@ -34,6 +34,8 @@ class Format(StrEnum):
     BTRFS = "btrfs"
     SQUASHFS = "squashfs"
     EROFS = "erofs"
+    ISO = "iso"
+    PXE = "pxe"
 
     @property
     def extension(self) -> str:
@@ -44,6 +46,11 @@ class Format(StrEnum):
     def is_disk(self) -> bool:
         """Whether the image is a disk that boots."""
         return self in _DISKS
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is a system that runs without being installed."""
+        return self in (Format.ISO, Format.PXE)
 
     @property
     def is_tar(self) -> bool:
@@ -69,7 +76,7 @@ _DISKS = {
     Format.GCE,
 }
 _TARS = {Format.TAR: None, Format.TAR_GZ: "gzip", Format.TAR_XZ: "xz", Format.TAR_ZST: "zstd"}
-_EXTENSIONS = {Format.VPC: ".vhd", Format.GCE: ".gce.tar.gz", Format.OCI_ARCHIVE: ".oci.tar"}
+_EXTENSIONS = {Format.VPC: ".vhd", Format.GCE: ".gce.tar.gz", Format.OCI_ARCHIVE: ".oci.tar", Format.PXE: ".pxe.tar"}
 
 _WRITABLE: dict[str, tuple[str, ...]] = {"uuid": (), "label": (), "size": (), "free": ()}
 _CONTAINER = ("tag", "cmd", "entrypoint", "env", "user", "working_dir", "exposed_ports", "volumes", "stop_signal")

@@ -60,6 +60,8 @@ ImageFormat = StrEnum(  # the members of blueprint.formats.Format, which is slow
         "btrfs",
         "squashfs",
         "erofs",
+        "iso",
+        "pxe",
     ],
 )
 

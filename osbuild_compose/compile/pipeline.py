@@ -1,6 +1,7 @@
 """Pipeline JSON, format v1: {"name", "stages": [{"name", "options"}], "assembler": {"name", "options"}}."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -154,6 +155,10 @@ def _output(item: Output, blueprint: Blueprint, firmware: Sequence[Firmware]) ->
     made = {"format": item.format, "filename": filename(blueprint, item.format), **item.options}
     if item.format is Format.OCI_ARCHIVE:
         made["architecture"] = blueprint.arch
+    if item.format.is_live and blueprint.kernel.append:
+        made["kernel_opts"] = blueprint.kernel.append
+    if item.format is Format.ISO:
+        made["label"] = re.sub(r"[^A-Za-z0-9_.-]", "_", blueprint.name)[:32]
     if item.format is Format.OVA:
         made["name"] = blueprint.name
         made["firmware"] = Firmware.BIOS if Firmware.BIOS in firmware else Firmware.UEFI
@@ -174,6 +179,7 @@ def _image(blueprint: Blueprint, outputs: Sequence[Output], architecture: Archit
         "outputs": items,
         "format": outputs[0].format,
         "filename": items[0]["filename"],
+        "is_live": any(item.format.is_live for item in outputs),
         "is_disk": any(item.format.is_disk for item in outputs),
         "disk": {**made.options, "size_multiple": multiple} if multiple and not blueprint.disk.size else made.options,
         "qemu": {**qemu, **items[0]} if qemu else None,

@@ -42,7 +42,7 @@ def recorded_context(context: Mapping[str, Any], read: Reader) -> dict[str, Any]
         # What templates know of the image is all made of these: the layout of its disk, unless it is said here.
         "image": {
             **dict.fromkeys(context["image"], (("disk",),)),
-            **dict.fromkeys(("format", "is_disk"), (("formats",),)),
+            **dict.fromkeys(("format", "is_disk", "is_live"), (("formats",),)),
             **dict.fromkeys(("filename", "outputs", "tar"), (("name",), ("formats",))),
             **dict.fromkeys(("identity", "root_fs_uuid", "boot_fs_uuid"), (("name",),)),
             "qemu": (("name",), ("formats",), ("disk",)),

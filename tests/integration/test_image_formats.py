@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -254,3 +255,64 @@ def test_a_file_too_large_for_cpio_is_named(tmp_path: Path) -> None:
     assert result.status == 1
     assert "/large has 4.0 GiB" in result.log
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Path:
+    """A tree that has what a live system needs, as far as making an image of it goes."""
+    tree = tmp_path / "live"
+    for directory in ("boot/efi/EFI/BOOT", "boot/efi/EFI/debian", "usr/lib/live/boot", "etc"):
+        (tree / directory).mkdir(parents=True)
+    for version in ("6.1.0-9", "6.1.0-10"):
+        (tree / f"boot/vmlinuz-{version}").write_text(f"kernel {version}")
+        (tree / f"boot/initrd.img-{version}").write_text(f"initramfs {version}")
+    for name in ("BOOT/BOOTX64.EFI", "BOOT/grubx64.efi", "debian/grubx64.efi"):
+        (tree / "boot/efi/EFI" / name).write_text(name)
+    (tree / "boot/efi/EFI/debian/grub.cfg").write_text("of the disk")
+    (tree / "etc/os-release").write_text('PRETTY_NAME="It\'s live"\n')
+    return tree
+
+
+def test_a_live_disc_starts_by_bios_and_uefi_and_is_the_same_twice(live: Path, tmp_path: Path) -> None:
+    outputs = {"live.iso": {"format": "iso", "label": "live", "kernel_opts": "quiet console=ttyS0,9600"}}
+    for number in range(2):
+        make(live, tmp_path / f"out{number}", outputs, None)
+    image = tmp_path / "out0/live.iso"
+    assert image.read_bytes() == (tmp_path / "out1/live.iso").read_bytes()
+    starts = run("xorriso", "-indev", image, "-report_el_torito", "plain")
+    assert re.search(r"El Torito boot img :\s+1\s+BIOS\s+y", starts)
+    assert re.search(r"El Torito boot img :\s+2\s+UEFI\s+y", starts)
+    run("xorriso", "-osirrox", "on", "-indev", image, "-extract", "/", tmp_path / "read")
+    assert (tmp_path / "read/live/vmlinuz").read_text() == "kernel 6.1.0-10"
+    assert (tmp_path / "read/live/initrd.img").read_text() == "initramfs 6.1.0-10"
+    run("unsquashfs", "-d", tmp_path / "root", "-no-progress", tmp_path / "read/live/filesystem.squashfs")
+    assert differences(entries(live), entries(tmp_path / "root")) == []
+    menu = (tmp_path / "read/boot/grub/grub.cfg").read_text()
+    assert "serial --unit=0 --speed=9600\n" in menu
+    assert "menuentry 'It'\\''s live' {\n  linux /live/vmlinuz boot=live fstab=no quiet console=ttyS0,9600\n" in menu
+    table = json.loads(run("sfdisk", "--json", image))["partitiontable"]
+    esp = next(part for part in table["partitions"] if part["type"] == "ef")
+    with image.open("rb") as file:
+        file.seek(esp["start"] * 512)
+        (tmp_path / "esp").write_bytes(file.read(esp["size"] * 512))
+    run("fsck.vfat", "-n", tmp_path / "esp")
+    assert "search --no-floppy --file" in run("mtype", "-i", tmp_path / "esp", "::/EFI/debian/grub.cfg")
+
+
+def test_a_network_system_has_its_files_in_one_archive(live: Path, tmp_path: Path) -> None:
+    outputs = {"live.tar": {"format": "pxe", "kernel_opts": "quiet"}}
+    for number in range(2):
+        make(live, tmp_path / f"out{number}", outputs, None)
+    assert (tmp_path / "out0/live.tar").read_bytes() == (tmp_path / "out1/live.tar").read_bytes()
+    read = untar(tmp_path / "out0/live.tar", tmp_path / "read")
+    assert sorted(path.name for path in read.iterdir()) == ["boot.ipxe", "filesystem.squashfs", "initrd.img", "vmlinuz"]
+    script = (read / "boot.ipxe").read_text().splitlines()
+    assert script[0] == "#!ipxe"
+    assert "boot=live fstab=no fetch=${cwuri}filesystem.squashfs ip=dhcp quiet" in script[1]
+
+
+def test_a_tree_without_live_boot_makes_no_live_disc(tree: Path, tmp_path: Path) -> None:
+    options = {"identity": IDENTITY, "outputs": [{"format": "iso", "filename": "a.iso", "label": "a"}]}
+    result = assemble(tree, IMAGE, options, tmp_path / "out")
+    assert result.status == 1
+    assert "install the package live-boot" in result.log

@@ -122,14 +122,14 @@ def core_image(grub: Grub, work: str) -> bytes:
     """Make GRUB's core image, with all that is needed to reach `grub.prefix`; files go to the directory `work`."""
     have = set(os.listdir(grub.modules))
     core = os.path.join(work, "core.img")
-    argv = [_mkimage(), "--directory", grub.modules, "--prefix", grub.prefix, "--format", "i386-pc"]
+    argv = [mkimage(), "--directory", grub.modules, "--prefix", grub.prefix, "--format", "i386-pc"]
     argv += ["--compression", "auto", "--output", core, *grub.needed]
     tools.run(argv + [name for name in USEFUL if f"{name}.mod" in have])
     with open(core, "rb") as file:  # noqa: PTH123
         return file.read()
 
 
-def _mkimage() -> str:
+def mkimage() -> str:
     """The program's name: Fedora's is grub2-mkimage."""
     for name in ("grub-mkimage", "grub2-mkimage"):
         if shutil.which(name):

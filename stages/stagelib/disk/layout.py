@@ -149,12 +149,12 @@ def check(disk: Disk) -> None:
     if disk.table == "dos" and len(disk.partitions) > DOS_PARTITIONS:
         raise ImageError(f"a DOS partition table has {DOS_PARTITIONS} partitions at most", "use a GPT: table gpt")
     for item in disk.partitions:
-        if disk.table == "gpt" and item.uuid is None:
-            raise ImageError(f"{item.title}: a partition of a GPT needs a uuid", "for example one from uuidgen")
         if disk.table == "dos":
             dos_type(item.type)
         else:
             gpt_type(item.type)
+            if item.uuid is None:
+                raise ImageError(f"{item.title}: a partition of a GPT needs a uuid", "for example one from uuidgen")
         if item.file_system and item.file_system.subvolumes and item.file_system.type != "btrfs":
             raise ImageError(f"{item.title}: {item.file_system.type} has no subvolumes", "only btrfs has them")
 

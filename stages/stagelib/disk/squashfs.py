@@ -7,6 +7,7 @@ from stagelib.disk.fs_job import Job
 from stagelib.disk.planner import Place
 
 COMPRESSION = "zstd"
+ZSTD_LEVEL = 9  # mksquashfs' own default of 15 takes four times as long for 3 % less
 
 
 def need(job: Job, _free: int) -> int:
@@ -29,6 +30,8 @@ def pack(tree: str, path: str, epoch: int, compression: str = COMPRESSION) -> No
     compression: gzip, lzo, lz4, xz or zstd, as far as mksquashfs was built with it.
     """
     argv = ["mksquashfs", tree, path, "-noappend", "-no-progress", "-quiet", "-comp", compression, "-xattrs"]
+    if compression == "zstd":
+        argv += ["-Xcompression-level", str(ZSTD_LEVEL)]
     # SOURCE_DATE_EPOCH would change files' times, too.
     tools.run([*argv, "-no-recovery", "-mkfs-time", str(epoch)], env={"SOURCE_DATE_EPOCH": None})
 

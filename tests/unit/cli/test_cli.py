@@ -123,7 +123,7 @@ def test_an_architecture_that_is_not_supported_fails_in_check(tmp_path: Path) ->
         (["build", str(SAMPLE), str(SAMPLE)], "two blueprints make debian-minimal.qcow2"),
         (["build", str(SAMPLE), "-o", "/proc/x"], "cannot make the directory /proc/x"),
         (["build"], "Missing argument"),
-        (["build", "--format", "iso", str(SAMPLE)], "iso"),
+        (["build", "--format", "floppy", str(SAMPLE)], "floppy"),
         (["bild"], "No such command"),
         (["boot", "/nowhere.qcow2"], "cannot boot /nowhere.qcow2: No such file or directory"),
         (["boot", "/dev/null", "-p", "80"], "--port 80: want HOST:GUEST"),

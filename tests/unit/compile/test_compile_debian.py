@@ -172,6 +172,7 @@ def test_assembler(image_format: Format) -> None:
     own = {
         Format.OCI_ARCHIVE: {"architecture": "x86_64"},
         Format.OVA: {"name": "web", "firmware": "bios"},
+        Format.ISO: {"label": "web"},
     }
     assert got["outputs"] == [{"format": image_format, "filename": name, **own.get(image_format, {})}]
     assert ("disk" in got) == image_format.is_disk
@@ -186,8 +187,13 @@ def test_assembler(image_format: Format) -> None:
 
 
 def test_only_the_assembler_depends_on_the_format() -> None:
-    stages = [compiled(MINIMAL, image_format)["stages"] for image_format in Format]
+    stages = [compiled(MINIMAL, image_format)["stages"] for image_format in Format if not image_format.is_live]
     assert all(one == stages[0] for one in stages)
+
+
+def test_live_systems_have_live_boot() -> None:
+    for image_format in (Format.ISO, Format.PXE):
+        assert "live-boot" in options(compiled(MINIMAL, image_format), "org.osbuild-compose.apt")[-1]["packages"]
 
 
 def test_same_input_same_bytes_and_names_tell_images_apart() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from stagelib.disk.formats import clouds, cpio, disks, file_systems, oci, ova, trees
+from stagelib.disk.formats import clouds, cpio, disks, file_systems, iso, oci, ova, pxe, trees
 from stagelib.disk.formats.run import Run
 
 
@@ -40,6 +40,8 @@ FORMATS = {
     "cpio.gz": Format(Source.TREE, cpio.packed("gzip")),
     "cpio.xz": Format(Source.TREE, cpio.packed("xz")),
     "cpio.zst": Format(Source.TREE, cpio.packed("zstd")),
+    "iso": Format(Source.TREE, iso.make),
+    "pxe": Format(Source.TREE, pxe.make),
     "oci-archive": Format(Source.TREE, oci.make),
     **{kind: Format(Source.TREE, file_systems.image(kind)) for kind in file_systems.KINDS},
 }

@@ -1,0 +1,114 @@
+"""A live system on optical media or a USB stick: ISO 9660 that starts by BIOS and by UEFI from either.
+
+xorriso lays it out as grub-mkrescue(1) does: El Torito entries for both, GRUB's hybrid boot code in the MBR, the EFI
+system partition appended.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from stagelib import distro, intree
+from stagelib.disk import fat, grub, output, tools
+from stagelib.disk.contents import Content
+from stagelib.disk.errors import ImageError
+from stagelib.disk.formats import live
+from stagelib.disk.formats.run import Run
+from stagelib.disk.fs_job import Job
+from stagelib.disk.layout import FileSystem
+from stagelib.disk.planner import Place
+from stagelib.disk.sizes import MIB
+
+ESP = "boot/efi/EFI"  # where the boot loader's stage puts what UEFI starts
+FIRST = "BOOT/BOOTX64.EFI"
+HYBRID = "boot_hybrid.img"  # of GRUB's modules: boot code that finds an El Torito image on a disk
+MODULES = ("biosdisk", "iso9660", "part_gpt", "part_msdos", "search_fs_file")
+SERIAL = re.compile(r"(?:^| )console=ttyS(\d)(?:,(\d+)\S*)?(?= |$)")
+# What UEFI starts comes from another file system than the rest.
+FIND = "search --no-floppy --file --set=root /live/vmlinuz\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n"
+
+
+def make(run: Run, options: Mapping[str, Any], path: str) -> None:
+    """Make the image. Options: label (of the volume), kernel_opts."""
+    chosen = live.kernel(run.tree)
+    modules = _modules(run.tree)
+    with output.scratch_beside(os.path.dirname(path)) as work:
+        top = os.path.join(work, "top")
+        for name in ("live", "boot/grub"):
+            os.makedirs(os.path.join(top, name))
+        shutil.copyfile(chosen.image, os.path.join(top, "live/vmlinuz"))
+        shutil.copyfile(chosen.initramfs, os.path.join(top, "live/initrd.img"))
+        live.root(run, os.path.join(top, "live"))
+        title = distro.os_release(run.tree).get("PRETTY_NAME", "Linux")
+        with open(os.path.join(top, "boot/grub/grub.cfg"), "w", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(menu(title, options.get("kernel_opts", "")))
+        _bios(modules, os.path.join(top, "boot/grub/eltorito.img"))
+        esp = _esp(run, work)
+        _settle(top, run.epoch)
+        argv = ["xorriso", "-as", "mkisofs", "-quiet", "-o", path, "-V", options["label"], "-r", "-J", "-joliet-long"]
+        argv += ["-b", "boot/grub/eltorito.img", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table"]
+        argv += ["--grub2-boot-info", "--grub2-mbr", os.path.join(modules, HYBRID)]
+        if esp:
+            argv += ["-append_partition", "2", "0xef", esp, "-eltorito-alt-boot"]
+            argv += ["-e", "--interval:appended_partition_2:all::", "-no-emul-boot"]
+        tools.run([*argv, top], env={"TZ": "UTC"})  # takes its times and identifiers from SOURCE_DATE_EPOCH
+
+
+def menu(title: str, kernel_opts: str) -> str:
+    """The text of grub.cfg."""
+    lines = ["insmod all_video"]
+    if console := SERIAL.search(kernel_opts):
+        lines.append(f"serial --unit={console[1]} --speed={console[2] or 115200}")
+        lines += ["terminal_input console serial", "terminal_output console serial"]
+    quoted = "'" + title.replace("'", "'\\''") + "'"
+    lines += ["set timeout=1", "set default=0", f"menuentry {quoted} {{"]
+    lines += [f"  linux /live/vmlinuz {' '.join(filter(None, (live.KERNEL_OPTS, kernel_opts)))}"]
+    return "\n".join([*lines, "  initrd /live/initrd.img", "}", ""])
+
+
+def _modules(tree: str) -> str:
+    for root in (tree, "/"):
+        modules = intree.resolve(root, grub.MODULES)
+        if os.path.isfile(os.path.join(modules, HYBRID)):
+            return modules
+    raise ImageError(
+        "there is no GRUB for BIOS: neither the tree nor the build root has /usr/lib/grub/i386-pc",
+        "install the package grub-pc-bin (Debian, Ubuntu) or grub2-pc-modules (Fedora, CentOS) in either",
+    )
+
+
+def _bios(modules: str, path: str) -> None:
+    have = set(os.listdir(modules))
+    argv = [grub.mkimage(), "--directory", modules, "--prefix", "/boot/grub", "--format", "i386-pc-eltorito"]
+    argv += ["--compression", "auto", "--output", path]
+    tools.run([*argv, *(name for name in (*MODULES, *grub.USEFUL) if f"{name}.mod" in have)])
+
+
+def _esp(run: Run, work: str) -> str | None:
+    """The EFI system partition with the tree's boot loader in it, which finds the rest; None without one."""
+    source = intree.resolve(run.tree, ESP)
+    if not os.path.isfile(os.path.join(source, FIRST)):
+        return None
+    content = os.path.join(work, "esp")
+    shutil.copytree(source, os.path.join(content, "EFI"))
+    for directory in [path for path, _, _ in os.walk(content)]:
+        if any(name.startswith("grub") for name in os.listdir(directory)):
+            with open(os.path.join(directory, "grub.cfg"), "w", encoding="utf-8") as file:  # noqa: PTH123
+                file.write(FIND)
+    job = Job(FileSystem("vfat", run.identity, mountpoint="/"), content, {"/": Content(content, "/")}, work, run.epoch)
+    path = os.path.join(work, "esp.img")
+    size = -(-fat.need(job, 0) // MIB) * MIB
+    with open(path, "wb") as file:  # noqa: PTH123
+        file.truncate(size)
+    _settle(content, run.epoch)
+    fat.make(job, path, Place(0, size))
+    return path
+
+
+def _settle(top: str, epoch: int) -> None:
+    """Give everything in the directory the same time."""
+    for path, directories, files in os.walk(top):
+        for name in (*directories, *files, "."):
+            os.utime(os.path.join(path, name), (epoch, epoch))
