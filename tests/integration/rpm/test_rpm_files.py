@@ -59,10 +59,13 @@ def refused(bench: Bench, repository: Mill, names: list[str], **more: Any) -> st
 
 
 def test_packages_without_network(bench: Bench, repository: Mill) -> None:
-    code = f"""{QUERY}
+    # The listing comes first: rpm 6 leaves a lock behind when it is asked.
+    code = f"""
+found["database"] = names("/var/lib/rpm")
+{QUERY}
 found["seen"] = {{name: text("/seen/" + name) for name in names("/seen")}}
 found["owned"] = [os.stat(tree + "/srv/owned").st_uid, os.getxattr(tree + "/srv/owned", "security.capability").hex()]
-found["clean"] = names("/dev"), names("/run"), names("/var/cache/dnf"), text("/etc/machine-id"), names("/var/lib/rpm")
+found["clean"] = names("/dev"), names("/run"), names("/var/cache/dnf"), text("/etc/machine-id"), found["database"]
 """
     status, found = run(bench, repository, ["trigger", "owner", "probe", "base"], code=code, env={"TMPDIR": "/nowhere"})
     assert status == 0, found
