@@ -32,6 +32,7 @@ from runner.store.devices import Device
 from runner.store.history import History
 from runner.store.layer import Archive, Survey, pack
 
+MICROSECOND = 1000  # nanoseconds
 BUSY_HINT = "choose a directory of your own with --store"
 
 
@@ -215,7 +216,9 @@ class Store:
 
         What was not used for longest is removed first.
         """
-        for moment, key in enumerate(keys, time.time_ns()):
+        now = time.time_ns()
+        for number, key in enumerate(keys):
+            moment = now + number * MICROSECOND  # what is less is lost in a float of seconds
             for directory in (self.layers, self.outputs):
                 with contextlib.suppress(FileNotFoundError):
                     os.utime(directory / f"{key}.json", ns=(moment, moment))
