@@ -64,8 +64,8 @@ class Disk:
     """The disk. size and free are in bytes; size None is for as large as the content needs and `free` more."""
 
     size: int | None = None
-    free: int | None = None
-    table: Table | None = None
+    free: int = 512 * 1024 * 1024
+    table: Table = Table.GPT
     sector_size: int = 512
     uuid: str | None = None
     firmware: tuple[Firmware, ...] = ()

@@ -9,7 +9,6 @@ from osbuild_compose.compile import identity
 
 MIB = 1024 * 1024
 SECTOR = 512
-FREE = 512 * MIB  # room left in file systems that are as large as their content needs
 BIOS_BOOT = Partition(type="bios-boot", size=MIB, name="bios")
 ESP = Partition(type="esp", mount="/boot/efi", size=128 * MIB, name="esp")
 ROOT = Partition(mount="/", name="root")
@@ -70,7 +69,7 @@ class Layout:
 
 def resolve(disk: Disk, name: str, arch: str, firmware: tuple[Firmware, ...]) -> Layout:
     """The disk of the blueprint `name`. firmware: what the distribution's images boot with."""
-    table = disk.table or Table.GPT
+    table = disk.table
     wanted = disk.firmware or ((Firmware.BIOS,) if table is Table.DOS else firmware)
     if not disk.firmware and disk.sector_size != SECTOR:
         wanted = (Firmware.UEFI,)
@@ -87,7 +86,7 @@ def resolve(disk: Disk, name: str, arch: str, firmware: tuple[Firmware, ...]) ->
         options["sector_size"] = disk.sector_size
     if disk.size is not None:
         options["size"] = disk.size
-    options["free"] = FREE if disk.free is None else disk.free
+    options["free"] = disk.free
     if disk.bootloader is Bootloader.GRUB and Firmware.BIOS in wanted:
         options["bios_grub"] = True
     return Layout(disk, table, wanted, partitions, options, tuple(_mounts(partitions)))
@@ -152,7 +151,7 @@ def _all(disk: Disk, table: Table, firmware: tuple[Firmware, ...]) -> Iterator[P
 
 def _complete(item: Partition, number: int, name: str, arch: str, disk: Disk) -> Partition:
     """The partition with what it leaves open filled in."""
-    table = disk.table or Table.GPT
+    table = disk.table
     mount = next(iter(item.mounts), None)
     kind = item.type or (ROOT_TYPES.get(arch, "linux") if "/" in item.mounts else TYPES.get(mount or "", "linux"))
     file_system = item.file_system

@@ -25,7 +25,7 @@ from osbuild_compose.document.read import Document
 from osbuild_compose.errors import InputError
 
 VARIABLE = re.compile(r"\$\{")  # a text that may become anything once its variables are filled in
-_COMPLETENESS = ("required", "requiredOnceMerged", "oneOf", "anyOf", "not")
+_COMPLETENESS = ("required", "requiredOnceMerged", "oneOf", "anyOf", "not", "dependencies")
 _FILES = {"blueprint": "blueprint.whole.schema.json"}  # from which blueprint.schema.json is made, for editors
 _OF_VALUES = ("type", "enum", "pattern", "minLength", "maxLength")
 

@@ -5,7 +5,7 @@ it, the one of `id`, `name` and `path` that the items' schema requires, if it do
 is a path relative to the file in which it stands.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,8 +72,9 @@ class Shape:
         found: list[set[str]] = []
         for node in self._variants(self.node):
             choices = node.get("oneOf", ())
+            needs = node.get("dependencies", {})
             if all("required" in choice for choice in choices):
-                found += [set(choice["required"]) for choice in choices]
+                found += [{*choice["required"], *_needed(choice["required"], needs)} for choice in choices]
             for part in (node, *node.get("allOf", ())):
                 found += [{key} for key in part.get("not", {}).get("required", ())]
         return found
@@ -102,3 +103,8 @@ class Shape:
         yield node
         for keyword in ("then", "else"):
             yield from self._variants(node.get(keyword))
+
+
+def _needed(keys: Iterable[str], needs: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """The keys that must be there because the keys are."""
+    return (other for key in keys for other in needs.get(key, ()))

@@ -1,7 +1,5 @@
 """Distributions are directories: the built-in ones, a user's own, and ones that inherit."""
 
-import re
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -179,16 +177,3 @@ def test_wrong_repositories(tmp_path: Path, old: str, new: str, message: str) ->
     with pytest.raises(TemplateError) as caught:
         catalog.find([directory(tmp_path, RPM.replace(old, new))])
     assert any(message in error.brief for error in caught.value.each()), [e.brief for e in caught.value.each()]
-
-
-def test_the_derivatives_of_the_how_to_guide(tmp_path: Path) -> None:
-    """Its examples work as they are written."""
-    guide = (catalog.built_in().parent / "docs/how-to/derivative.md").read_text()
-    examples = re.findall(r"^ +# my-templates/lab/distro.yaml\n((?: +.*\n)+)", guide, re.MULTILINE)
-    found = []
-    for number, text in enumerate(examples):
-        (tmp_path / str(number)).mkdir()
-        releases = catalog.find([directory(tmp_path / str(number), textwrap.dedent(text))]).releases
-        found.append(next(release for name, release in releases.items() if name.startswith("lab-")))
-    assert [lab.template for lab in found] == ["fedora/pipeline.yaml.j2", "debian/pipeline.yaml.j2"]
-    assert found[0].variables["releasever"] == "43"
