@@ -12,7 +12,7 @@ from jinja2.exceptions import TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-from osbuild_compose.compile import text, undefined
+from osbuild_compose.compile import compiled, text, undefined
 from osbuild_compose.compile.emit import emit, plain
 from osbuild_compose.compile.trace import Tracer
 from osbuild_compose.document.suggest import did_you_mean
@@ -66,7 +66,9 @@ def render(
 
 @cache
 def _plain_environment(directories: tuple[Path, ...], built_in: Path) -> ImmutableSandboxedEnvironment:
-    return environment(directories, built_in)
+    engine = environment(directories, built_in)
+    engine.bytecode_cache = compiled.cache()
+    return engine
 
 
 def environment(directories: Sequence[Path], built_in: Path) -> ImmutableSandboxedEnvironment:
