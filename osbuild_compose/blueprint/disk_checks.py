@@ -11,7 +11,9 @@ MIB = 1024 * 1024
 DOS_PARTITIONS = 4
 SECTORS = (512, 4096)
 SWAP = ("swap", "82", "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f")
-COMPRESSIONS = {"squashfs": ("gzip", "lzo", "lz4", "xz", "zstd"), "erofs": ("lz4", "lz4hc")}
+COMPRESSIONS: Mapping[str, tuple[str, ...]] = {
+    kind: formats.OPTIONS[kind]["compression"] for kind in (formats.Format.SQUASHFS, formats.Format.EROFS)
+}
 LABELS = {"ext4": 16, "xfs": 12, "vfat": 11, "swap": 15, "btrfs": 16}
 
 

@@ -3,12 +3,12 @@
 # ruff: noqa: PLC0415
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli import cache_app, stages_app, start_app, templates_app
 from osbuild_compose.cli.options import Json, Libdirs, Templates
 from osbuild_compose.cli.store_option import Store, store_directory
@@ -32,48 +32,15 @@ app.command("import")(start_app.import_blueprint)
 app.command("schema")(stages_app.schema)
 app.command("completion")(stages_app.completion)
 
-ImageFormat = StrEnum(  # the members of blueprint.formats.Format, which is slow to import; a test keeps them the same
-    "ImageFormat",
-    [
-        "qcow2",
-        "raw",
-        "raw.xz",
-        "raw.zst",
-        "vdi",
-        "vmdk",
-        "vpc",
-        "vhdx",
-        "ova",
-        "gce",
-        "tar",
-        "tar.gz",
-        "tar.xz",
-        "tar.zst",
-        "wsl",
-        "oci-archive",
-        "cpio",
-        "cpio.gz",
-        "cpio.xz",
-        "cpio.zst",
-        "ext4",
-        "xfs",
-        "btrfs",
-        "squashfs",
-        "erofs",
-        "iso",
-        "pxe",
-    ],
-)
-
 Blueprints = Annotated[list[Path], typer.Argument(metavar="BLUEPRINT...", help="Blueprint files.", show_default=False)]
 OneBlueprint = Annotated[Path, typer.Argument(metavar="BLUEPRINT", help="A blueprint file.", show_default=False)]
 OutputDirectory = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the images go.")]
 Formats = Annotated[
-    list[ImageFormat] | None,
+    list[Format] | None,
     typer.Option("-f", "--format", metavar="FORMAT", help="Make this instead of the blueprint's formats; repeatable."),
 ]
 OneFormat = Annotated[
-    ImageFormat | None,
+    Format | None,
     typer.Option("-f", "--format", metavar="FORMAT", help="Instead of the blueprint's formats."),
 ]
 Mirror = Annotated[

@@ -13,33 +13,13 @@ import pytest
 
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli import app
+from osbuild_compose.document import schema
+from tests.unit.cli.commands import REPO, compose, wrong
 
-REPO = Path(__file__).resolve().parents[3]
 SAMPLE = REPO / "blueprints/debian-minimal.yaml"
 FEDORA = REPO / "blueprints/fedora-web-server.yaml"
 # A pipeline that needs no tools, no network and no privileges to be planned or refused.
 NOOP = {"stages": [{"name": "org.osbuild.noop", "options": {}}]}
-
-
-def compose(
-    *arguments: str | Path, cwd: Path | None = None, stdin: str = "", **environment: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "osbuild_compose", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(REPO), "TERM": "dumb", **environment},
-        cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def wrong(done: subprocess.CompletedProcess[str], message: str) -> None:
-    assert done.returncode == 2, done.stderr
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
 
 
 def test_help_lists_the_commands_and_imports_nothing_heavy() -> None:
@@ -52,7 +32,9 @@ def test_help_lists_the_commands_and_imports_nothing_heavy() -> None:
 
 
 def test_formats_of_the_command_line_are_the_blueprints() -> None:
-    assert [str(item) for item in app.ImageFormat] == [str(item) for item in Format]
+    assert app.Format is Format
+    in_schema = schema.load("blueprint")["definitions"]["format"]["enum"]
+    assert in_schema == [str(item) for item in Format]
 
 
 def test_render_prints_json_and_nothing_else() -> None:

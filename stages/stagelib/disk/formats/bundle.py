@@ -1,10 +1,13 @@
 """Several files in one tar archive, the same bytes every time."""
 
+import hashlib
 import io
 import os
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -33,3 +36,12 @@ def tar(path: str, contents: Mapping[str, Content], epoch: int) -> None:
             else:
                 info.size = len(content)
                 archive.addfile(info, io.BytesIO(content))
+
+
+def digest(path: str) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    found = hashlib.sha256()
+    with open(path, "rb") as file:  # noqa: PTH123
+        while data := file.read(CHUNK):
+            found.update(data)
+    return found.hexdigest()

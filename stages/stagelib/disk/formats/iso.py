@@ -5,12 +5,11 @@ system partition appended.
 """
 
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from stagelib import distro, intree
+from stagelib import distro, grubmenu, intree
 from stagelib.disk import fat, grub, output, tools
 from stagelib.disk.contents import Content
 from stagelib.disk.errors import ImageError
@@ -25,7 +24,6 @@ ESP = "boot/efi/EFI"  # where the boot loader's stage puts what UEFI starts
 FIRST = "BOOT/BOOTX64.EFI"
 HYBRID = "boot_hybrid.img"  # of GRUB's modules: boot code that finds an El Torito image on a disk
 MODULES = ("biosdisk", "iso9660", "part_gpt", "part_msdos", "search_fs_file")
-SERIAL = re.compile(r"(?:^| )console=ttyS(\d)(?:,(\d+)\S*)?(?= |$)")
 # What UEFI starts comes from another file system than the rest.
 FIND = "search --no-floppy --file --set=root /live/vmlinuz\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n"
 
@@ -59,11 +57,9 @@ def make(run: Run, options: Mapping[str, Any], path: str) -> None:
 def menu(title: str, kernel_opts: str) -> str:
     """The text of grub.cfg."""
     lines = ["insmod all_video"]
-    if console := SERIAL.search(kernel_opts):
-        lines.append(f"serial --unit={console[1]} --speed={console[2] or 115200}")
-        lines += ["terminal_input console serial", "terminal_output console serial"]
-    quoted = "'" + title.replace("'", "'\\''") + "'"
-    lines += ["set timeout=1", "set default=0", f"menuentry {quoted} {{"]
+    if serial := grubmenu.kernels_console(kernel_opts):
+        lines += serial.lines
+    lines += ["set timeout=1", "set default=0", f"menuentry {grubmenu.quoted(title)} {{"]
     lines += [f"  linux /live/vmlinuz {' '.join(filter(None, (live.KERNEL_OPTS, kernel_opts)))}"]
     return "\n".join([*lines, "  initrd /live/initrd.img", "}", ""])
 

@@ -5,15 +5,13 @@ system in memory above it. What is written is gone when the machine ends.
 """
 
 import os
-import re
 from dataclasses import dataclass
 
-from stagelib import intree, lookup
+from stagelib import intree, kernels
 from stagelib.disk import labels, squashfs
 from stagelib.disk.errors import ImageError
 from stagelib.disk.formats.run import Run
 
-KERNEL = re.compile(r"vmlinuz-([0-9A-Za-z.+~_-]+)")
 SCRIPTS = "usr/lib/live/boot"
 ROOT = "filesystem.squashfs"
 # The tree's /etc/fstab names file systems of disks that are not there, systemd-fstab-generator(8).
@@ -32,17 +30,12 @@ def kernel(tree: str) -> Kernel:
     """The tree's newest kernel. Raises ImageError when it has none, or no live-boot in it."""
     if not intree.exists(tree, SCRIPTS):
         raise ImageError("the tree has no live-boot, which starts such a system", "install the package live-boot")
-    found = [match[1] for name in lookup.names(tree, "boot") if (match := KERNEL.fullmatch(name))]
-    for version in sorted(found, key=_order, reverse=True):
+    for version in kernels.versions(tree):
         if intree.exists(tree, f"boot/initrd.img-{version}"):
             return Kernel(
                 intree.resolve(tree, f"boot/vmlinuz-{version}"), intree.resolve(tree, f"boot/initrd.img-{version}")
             )
     raise ImageError("the tree has no kernel with an initramfs in /boot", "install a package like linux-image-amd64")
-
-
-def _order(version: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"[.+~_-]|(?<=\d)(?=\D)", version)]
 
 
 def root(run: Run, directory: str) -> str:

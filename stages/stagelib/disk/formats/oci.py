@@ -24,7 +24,6 @@ LAYERS = {
 }
 # Go's names of the blueprint's architectures.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s390x": "s390x", "riscv64": "riscv64"}
-CHUNK = 1 << 20
 
 
 def make(run: Run, options: Mapping[str, Any], path: str) -> None:
@@ -34,7 +33,7 @@ def make(run: Run, options: Mapping[str, Any], path: str) -> None:
     with output.scratch_beside(os.path.dirname(path)) as work:
         plain, layer = os.path.join(work, "layer.tar"), os.path.join(work, "layer")
         archive.pack(plain, run.tree)
-        diff_id = _digest(plain)
+        diff_id = bundle.digest(plain)
         if compression == "none":
             os.rename(plain, layer)
         else:
@@ -89,14 +88,6 @@ def _text(blobs: dict[str, bundle.Content], value: object, kind: str) -> dict[st
 
 
 def _file(blobs: dict[str, bundle.Content], path: str, kind: str) -> dict[str, Any]:
-    digest = _digest(path)
+    digest = bundle.digest(path)
     blobs[digest] = bundle.File(path)
     return {"mediaType": kind, "digest": f"sha256:{digest}", "size": os.path.getsize(path)}
-
-
-def _digest(path: str) -> str:
-    with open(path, "rb") as file:  # noqa: PTH123
-        digest = hashlib.sha256()
-        while data := file.read(CHUNK):
-            digest.update(data)
-    return digest.hexdigest()

@@ -23,7 +23,6 @@ LINUX_64 = "101"  # CIM_OperatingSystem.OSType
 HARDWARE = "vmx-13"  # ESXi 6.5; every later one runs it
 # CIM_ResourceAllocationSettingData.ResourceType
 PROCESSOR, MEMORY, SCSI, ETHERNET, DISK = "3", "4", "6", "10", "17"
-CHUNK = 1 << 20
 
 
 def make(run: Run, options: Mapping[str, Any], path: str) -> None:
@@ -41,9 +40,8 @@ def make(run: Run, options: Mapping[str, Any], path: str) -> None:
             memory=options.get("memory", 2048),
             firmware=options.get("firmware", "bios"),
         )
-        manifest = (
-            f"SHA256({name}.ovf)= {hashlib.sha256(descriptor).hexdigest()}\nSHA256({name}.vmdk)= {_digest(disk)}\n"
-        )
+        digests = {"ovf": hashlib.sha256(descriptor).hexdigest(), "vmdk": bundle.digest(disk)}
+        manifest = "".join(f"SHA256({name}.{kind})= {digest}\n" for kind, digest in digests.items())
         files: dict[str, bundle.Content] = {
             f"{name}.ovf": descriptor,
             f"{name}.mf": manifest.encode(),
@@ -129,11 +127,3 @@ def _add(parent: Element, tag: str, **attributes: str) -> Element:
 def _values(parent: Element, space: str, values: Mapping[str, str]) -> None:
     for key, value in sorted(values.items()):  # the order that the schema of CIM wants
         ET.SubElement(parent, f"{{{space}}}{key}").text = value
-
-
-def _digest(path: str) -> str:
-    with open(path, "rb") as file:  # noqa: PTH123
-        digest = hashlib.sha256()
-        while data := file.read(CHUNK):
-            digest.update(data)
-    return digest.hexdigest()
