@@ -1,8 +1,9 @@
 """Blueprints to try a distribution's templates with: one with hardly anything, one with everything that it can do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from osbuild_compose.document import refs
 from osbuild_compose.document.flat import flat, meant, without
 from osbuild_compose.document.read import Document
 from osbuild_compose.errors import ComposeError
@@ -47,10 +48,9 @@ def fitting(document: Document, attempt: Callable[[Document], object]) -> Docume
             return document
 
 
-def _example(node: dict[str, Any], schema: dict[str, Any], name: str) -> Any:
+def _example(node: Mapping[str, Any], schema: dict[str, Any], name: str) -> Any:
     """A value for the key `name`, made of the node's own examples and those of its parts; None if it has none."""
-    if "$ref" in node:
-        node = {**schema["definitions"][node["$ref"].rpartition("/")[2]], **node}
+    node = refs.resolved(node, schema)
     examples = node.get("examples", [])
     if "properties" in node:
         inner = {key: _example(part, schema, key) for key, part in node["properties"].items()}

@@ -1,10 +1,10 @@
 """The blueprint reference, made from its schema."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from osbuild_compose.document import schema
+from osbuild_compose.document import refs, schema
 
 _HEAD = """\
 # Blueprint reference
@@ -29,7 +29,7 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def _table(title: str, node: dict[str, Any], level: int = 2) -> Iterator[str]:
+def _table(title: str, node: Mapping[str, Any], level: int = 2) -> Iterator[str]:
     if title:
         yield f"\n{'#' * level} {title}\n"
     required = node.get("required", node.get("requiredOnceMerged", []))
@@ -40,13 +40,13 @@ def _table(title: str, node: dict[str, Any], level: int = 2) -> Iterator[str]:
         yield from _inner_keys(key, _resolved(value))
 
 
-def _inner_keys(key: str, node: dict[str, Any]) -> Iterator[str]:
+def _inner_keys(key: str, node: Mapping[str, Any]) -> Iterator[str]:
     for inner, value in node.get("properties", {}).items():
         yield from _key(f"{key}.{inner}", _resolved(value), False)
         yield from _inner_keys(f"{key}.{inner}", _resolved(value))
 
 
-def _key(key: str, node: dict[str, Any], required: bool) -> Iterator[str]:
+def _key(key: str, node: Mapping[str, Any], required: bool) -> Iterator[str]:
     facts = [_kind(node)]
     if required:
         facts.append("required")
@@ -58,18 +58,14 @@ def _key(key: str, node: dict[str, Any], required: bool) -> Iterator[str]:
     yield ""
 
 
-def _resolved(node: dict[str, Any]) -> dict[str, Any]:
-    """The node with what it refers to; its own words come before those of the definition."""
-    if "$ref" not in node:
-        return node
-    definition = schema.load("blueprint")["definitions"][node["$ref"].rpartition("/")[2]]
-    return {**definition, **{key: value for key, value in node.items() if key != "$ref"}}
+def _resolved(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    return refs.resolved(node, schema.load("blueprint"))
 
 
 _NAMES = {"object": "mapping", "array": "list", "string": "text", "integer": "number", "boolean": "true or false"}
 
 
-def _kind(node: dict[str, Any]) -> str:
+def _kind(node: Mapping[str, Any]) -> str:
     """What kind of value the node wants, in Markdown."""
     if "enum" in node:
         return "one of " + ", ".join(f"`{_flow(choice)}`" for choice in node["enum"])
@@ -81,7 +77,7 @@ def _kind(node: dict[str, Any]) -> str:
     return " or ".join(_NAMES[kind] for kind in kinds)
 
 
-def _kind_of_items(item: dict[str, Any]) -> str:
+def _kind_of_items(item: Mapping[str, Any]) -> str:
     if "$ref" in item and _resolved(item).get("type") == "object":
         name = item["$ref"].rpartition("/")[2]
         return f"[{name}](#{name})"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from osbuild_compose.compile.programs import Kind, Program, Programs
+from osbuild_compose.document import refs
 
 _HEAD = """\
 # Stages and assemblers
@@ -42,32 +43,37 @@ def section(program: Program) -> Iterator[str]:
         yield "Needs in the build root: " + ", ".join(f"`{tool}`" for tool in sorted(tools)) + ".\n"
     if description := program.schema.get("description"):
         yield f"{description}\n"
-    options = list(_inside(program.schema, ""))
+    options = list(_inside(program.schema, program.schema, ""))
     if not options:
         options = ["It has no options."]
     yield from options
     yield ""
 
 
-def _inside(node: Mapping[str, Any], indent: str) -> Iterator[str]:
+def _inside(node: Mapping[str, Any], schema: Mapping[str, Any], indent: str) -> Iterator[str]:
     """List items for the keys of a mapping, or for those of a list's items."""
     if isinstance(node.get("items"), Mapping):
-        yield from _inside(node["items"], indent)
+        yield from _inside(refs.resolved(node["items"], schema), schema, indent)
         return
     required = node.get("required", ())
     for key, value in node.get("properties", {}).items():
-        yield from _item(f"`{key}`", value, key in required, indent)
+        yield from _item(f"`{key}`", refs.resolved(value, schema), schema, key in required, indent)
     for value in node.get("patternProperties", {}).values():
-        yield from _item("each key", value, False, indent)
+        yield from _item("each key", refs.resolved(value, schema), schema, False, indent)
     if isinstance(more := node.get("additionalProperties"), Mapping) and more:
-        yield from _item("each key", more, False, indent)
-    for form in [*node.get("oneOf", ()), *node.get("anyOf", ())]:
-        if form.get("properties"):
-            yield from _inside(form, indent)
+        yield from _item("each key", refs.resolved(more, schema), schema, False, indent)
+    for form in _forms(node, schema):
+        if not form.get("properties"):
+            continue
+        if what := form.get("description"):
+            yield f"{indent}* {what}"
+            yield from _inside(form, schema, indent + "  ")
+        else:
+            yield from _inside(form, schema, indent)
 
 
-def _item(name: str, node: Mapping[str, Any], required: bool, indent: str) -> Iterator[str]:
-    facts = [_kind(node)]
+def _item(name: str, node: Mapping[str, Any], schema: Mapping[str, Any], required: bool, indent: str) -> Iterator[str]:
+    facts = [_kind(node, schema)]
     if required:
         facts.append("required")
     if "default" in node:
@@ -75,18 +81,23 @@ def _item(name: str, node: Mapping[str, Any], required: bool, indent: str) -> It
     if examples := node.get("examples"):
         facts.append("such as " + ", ".join(f"`{json.dumps(example, ensure_ascii=False)}`" for example in examples))
     yield f"{indent}* {name} ({', '.join(facts)}): {node.get('description', '')}".rstrip(": ")
-    yield from _inside(node, indent + "  ")
+    yield from _inside(node, schema, indent + "  ")
 
 
-def _kind(node: Mapping[str, Any]) -> str:
+def _forms(node: Mapping[str, Any], schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The forms that the node may have."""
+    return [refs.resolved(form, schema) for form in [*node.get("oneOf", ()), *node.get("anyOf", ())]]
+
+
+def _kind(node: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     if "enum" in node:
         return "one of " + ", ".join(f"`{choice}`" for choice in node["enum"])
     if "const" in node:
         return f"`{node['const']}`"
     if isinstance(node.get("items"), Mapping) and node.get("type") == "array":
-        return f"list of {_kind(node['items'])}"
+        return f"list of {_kind(refs.resolved(node['items'], schema), schema)}"
     if "type" in node:
         types = node["type"] if isinstance(node["type"], list) else [node["type"]]
         return " or ".join(_KINDS.get(str(kind), str(kind)) for kind in types)
-    forms = [_kind(form) for form in [*node.get("oneOf", ()), *node.get("anyOf", ())] if form]
+    forms = [_kind(form, schema) for form in _forms(node, schema) if form]
     return " or ".join(dict.fromkeys(forms)) or "anything"

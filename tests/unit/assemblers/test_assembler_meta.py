@@ -14,6 +14,7 @@ NAMES = [f"org.osbuild.{name}" for name in ("noop", "qemu", "rawfs", "tar")] + [
 DISKS = ("org.osbuild.qemu", "org.osbuild-compose.image")
 UUID = "76a22bf4-f153-4541-b6c7-0332c0dfaeac"
 QEMU = {"format": "qcow2", "filename": "a.qcow2", "ptuuid": "0x7e83a7ba", "root_fs_uuid": UUID, "size": 3221225472}
+IMAGE = {"identity": UUID, "outputs": [{"format": "tar", "filename": "a.tar"}]}
 RAWFS = {"filename": "a.img", "root_fs_uuid": UUID, "size": "3G"}
 
 
@@ -70,6 +71,8 @@ def test_options_are_closed_and_described(name: str) -> None:
         ("org.osbuild.tar", {"filename": "a.tar"}),
         ("org.osbuild.tar", {"filename": "a.tar", "compression": "lzop"}),
         ("org.osbuild.noop", {"zero": 0}),
+        ("org.osbuild-compose.image", IMAGE),
+        ("org.osbuild-compose.image", {**IMAGE, "disk": {"uuid": UUID, "partitions": [{"type": "linux"}]}}),
     ],
 )
 def test_options_of_2019_and_ours_are_accepted(name: str, options: dict[str, Any]) -> None:
@@ -94,6 +97,12 @@ def test_options_of_2019_and_ours_are_accepted(name: str, options: dict[str, Any
         ("org.osbuild.rawfs", {**RAWFS, "fs_type": "btrfs"}),
         ("org.osbuild.tar", {"filename": "a.tar", "compression": "rar"}),
         ("org.osbuild.tar", {"compression": "xz"}),
+        ("org.osbuild-compose.image", {**IMAGE, "identity": UUID + "\n"}),
+        ("org.osbuild-compose.image", {**IMAGE, "outputs": []}),
+        ("org.osbuild-compose.image", {**IMAGE, "outputs": [{"format": "tar", "filename": "../a"}]}),
+        ("org.osbuild-compose.image", {**IMAGE, "outputs": [{"format": "tar", "filename": "."}]}),
+        ("org.osbuild-compose.image", {**IMAGE, "outputs": [{"format": "tar", "filename": "a", "label": "b"}]}),
+        ("org.osbuild-compose.image", {**IMAGE, "disk": {"uuid": "1", "partitions": [{"type": "linux"}]}}),
     ],
 )
 def test_wrong_options_are_refused(name: str, options: dict[str, Any]) -> None:

@@ -56,6 +56,30 @@ def test_stages_of_ones_own(tmp_path: Path) -> None:
     assert "* `a` (anything)" in fine("stages", "show", "my.stage", "--libdir", tmp_path)
 
 
+def test_what_a_schema_refers_to_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "stages").mkdir()
+    definitions = {"name": {"type": "string", "description": "A name."}, "flag": {"type": "boolean"}}
+    named = {"$ref": "#/definitions/name"}
+    form = {"description": "With a flag.", "properties": {"flag": {"$ref": "#/definitions/flag", "default": True}}}
+    properties = {
+        "plain": named,
+        "own": {**named, "description": "Its own words."},
+        "many": {"type": "array", "items": named},
+        "forms": {"oneOf": [form]},
+    }
+    meta = {"summary": "Do it", "schema": {"definitions": definitions, "properties": properties}}
+    (tmp_path / "stages/my.stage.meta.json").write_text(json.dumps(meta))
+    shown = fine("stages", "show", "my.stage", "--libdir", tmp_path)
+    lines = (
+        "* `plain` (text): A name.",
+        "* `own` (text): Its own words.",
+        "* `many` (list of text)",
+        "  * With a flag.\n    * `flag` (true or false, default `true`)",
+    )
+    for line in lines:
+        assert line in shown
+
+
 def test_schema() -> None:
     assert json.loads(fine("schema")) == schema.published("blueprint")
     assert json.loads(fine("schema", "distro")) == schema.load("distro")
