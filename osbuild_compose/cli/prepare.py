@@ -74,20 +74,20 @@ class Workshop:
 
     def blueprints(self, paths: Sequence[Path]) -> list[Blueprint]:
         """The blueprints in these files. Raises DocumentError with all that is wrong in all of them."""
+        loaded, problems = self._load(paths)
+        _raise_all(problems)
+        return loaded
+
+    def _load(self, paths: Sequence[Path]) -> tuple[list[Blueprint], list[InputError]]:
+        """Those blueprints that are right, and what is wrong with the others."""
         loaded: list[Blueprint] = []
         problems: list[InputError] = []
         for path in paths:
             try:
                 loaded.append(load.load(path, self.catalog.releases, self._choices))
-            except DocumentError as error:
-                problems += error.errors
             except InputError as error:
-                problems.append(error)
-        if len(problems) == 1:
-            raise problems[0]
-        if problems:
-            raise DocumentError(problems)
-        return loaded
+                problems += _each(error)
+        return loaded, problems
 
     def image(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> Image:
         """The blueprint's images, in `formats` or else in those it names; with its options for the format, if any.
@@ -121,9 +121,17 @@ class Workshop:
     def images(self, paths: Sequence[Path], formats: Sequence[Format]) -> list[Image]:
         """All images of the blueprints in these files, in `formats` or else in those each blueprint names.
 
-        Raises InputError when two of them would have the same file name.
+        Raises DocumentError with all that is wrong in all of them, InputError when two images would have the same file
+        name.
         """
-        images = [self.image(blueprint, formats) for blueprint in self.blueprints(paths)]
+        loaded, problems = self._load(paths)
+        images: list[Image] = []
+        for blueprint in loaded:
+            try:
+                images.append(self.image(blueprint, formats))
+            except InputError as error:
+                problems += _each(error)
+        _raise_all(problems)
         seen: set[str] = set()
         for image in images:
             for name in image.filenames:
@@ -132,3 +140,12 @@ class Workshop:
                     raise InputError(f"two blueprints make {name}; give them different names", location=where)
                 seen.add(name)
         return images
+
+
+def _each(error: InputError) -> list[InputError]:
+    return [one for one in error.each() if isinstance(one, InputError)]
+
+
+def _raise_all(problems: Sequence[InputError]) -> None:
+    if problems:
+        raise problems[0] if len(problems) == 1 else DocumentError(problems)

@@ -13,7 +13,7 @@ from osbuild_compose.blueprint import formats
 from osbuild_compose.blueprint.disk import Firmware
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.compile import identity, layout, templates
+from osbuild_compose.compile import identity, layout, release_checks, templates
 from osbuild_compose.compile.origin import Origin, Origins
 from osbuild_compose.compile.reads import recorded_context
 from osbuild_compose.compile.trace import Tracer
@@ -21,7 +21,7 @@ from osbuild_compose.distro.catalog import Catalog, built_in
 from osbuild_compose.distro.model import Architecture, Release
 from osbuild_compose.document import pages
 from osbuild_compose.document.tree import path_text
-from osbuild_compose.errors import InputError, Location, TemplateError
+from osbuild_compose.errors import DocumentError, InputError, TemplateError
 from osbuild_compose.repository import DebRepository, Repository, RpmRepository, Use
 
 Pipeline = dict[str, Any]
@@ -40,11 +40,12 @@ def compile_blueprint(
 
     mirrors are the release's repositories with the addresses to read from while building, `instead` what to read from
     instead of these and of the blueprint's; what ends up in the image is always the official address, or the
-    blueprint's own. Raises InputError when the release cannot do what the blueprint asks, TemplateError when the
-    template is wrong or a key is missing.
+    blueprint's own. Raises InputError, or DocumentError with all of them, when the release cannot do what the blueprint
+    asks, TemplateError when the template is wrong or a key is missing.
     """
     release = catalog.release(blueprint.distro)
-    text = _render(release, catalog, blueprint, _context(blueprint, outputs, release, mirrors, instead))
+    context = _context(blueprint, outputs, release, mirrors, instead)
+    text = _render(release, catalog, blueprint, context)
     try:
         return _parse(text, release.template)
     except TemplateError as error:
@@ -80,16 +81,28 @@ def located(error: TemplateError, origin: Origin | None) -> TemplateError:
 def _render(
     release: Release, catalog: Catalog, blueprint: Blueprint, context: dict[str, Any], tracer: Tracer | None = None
 ) -> str:
+    """The text that the release's template makes. Raises InputError(s) for all that the release cannot do."""
+    unfit = release_checks.problems(blueprint, release, bool(context["base_repositories"]))
     try:
-        return templates.render(release.template, catalog.directories, built_in(), context, tracer)
+        text = templates.render(release.template, catalog.directories, built_in(), context, tracer)
     except templates.RefusedError as refused:
-        raise InputError(
-            f"{release.name} cannot do `{refused.key}`: {refused.reason}",
-            hint=refused.hint,
-            location=blueprint.document.at_key(refused.trail) if blueprint.document else None,
-            path=path_text(refused.trail),
-            reference=pages.of_key(refused.trail),
-        ) from None
+        unfit += [_refused(item, release, blueprint) for item in refused.refusals]
+    except TemplateError:
+        if not unfit:  # otherwise it may follow from that
+            raise
+    if unfit:
+        raise unfit[0] if len(unfit) == 1 else DocumentError(unfit)
+    return text
+
+
+def _refused(refusal: templates.Refusal, release: Release, blueprint: Blueprint) -> InputError:
+    return InputError(
+        f"{release.name} cannot do `{refusal.key}`: {refusal.reason}",
+        hint=refusal.hint,
+        location=blueprint.document.at_key(refusal.trail) if blueprint.document else None,
+        path=path_text(refusal.trail),
+        reference=pages.of_key(refusal.trail),
+    )
 
 
 def to_json(pipeline: Pipeline) -> str:
@@ -111,26 +124,11 @@ def _context(
     instead: tuple[RpmRepository, ...],
 ) -> dict[str, Any]:
     """What templates see; docs/reference/templates.md describes it."""
-    architecture = release.architectures.get(blueprint.arch)
-    if architecture is None:
-        location = blueprint.document.at_value(["arch"]) if blueprint.document else None
-        known = ", ".join(sorted(release.architectures))
-        raise InputError(
-            f"{release.name} cannot be built for {blueprint.arch}, only for {known}",
-            location=location,
-            path="arch",
-            expected=f"one of: {known}",
-            reference=pages.of_key(["arch"]),
-        )
-    own = _own_repositories(blueprint, release)
+    # A release that is not made for the blueprint's architecture is told; its template can be asked all the same.
+    architecture = release.architectures.get(blueprint.arch) or next(iter(release.architectures.values()))
+    own = tuple(_signed(item, release) for item in release_checks.usable(blueprint, release))
     default = blueprint.repositories.default
     to_build = tuple(item for item in own if item.use is not Use.IMAGE)
-    if not default and not to_build and not instead:
-        raise InputError(
-            "no repository to build from: all of `repositories` are for the image only",
-            hint="add `default`, which stands for the distribution's own",
-            location=blueprint.document.at_key(["repositories"]) if blueprint.document else None,
-        )
     read = tuple(_signed(repository, release) for repository in instead)
     return {
         "blueprint": blueprint,
@@ -196,30 +194,6 @@ def _image(blueprint: Blueprint, outputs: Sequence[Output], architecture: Archit
         "boot_path": boot_path,
         "esp": made.esp,
     }
-
-
-def _own_repositories(blueprint: Blueprint, release: Release) -> tuple[Repository, ...]:
-    """Those that the blueprint names. Raises InputError for one of the other kind than the release's."""
-    for number, repository in enumerate(blueprint.repositories.own):
-        if isinstance(repository, RpmRepository) == release.is_rpm:
-            continue
-        kind, keys = ("RPM", "id and baseurl") if release.is_rpm else ("Debian", "url and suites")
-        raise InputError(
-            f"{release.name} takes packages from repositories of the {kind} kind",
-            hint=f"such a repository has {keys}",
-            location=_repository_place(blueprint, number),
-            path="repositories",
-            reference=pages.of_key(["repositories"]),
-        )
-    return tuple(_signed(repository, release) for repository in blueprint.repositories.own)
-
-
-def _repository_place(blueprint: Blueprint, number: int) -> Location | None:
-    if blueprint.document is None:
-        return None
-    items = blueprint.document.data["repositories"]
-    own = [index for index, item in enumerate(items) if not isinstance(item, str)]
-    return blueprint.document.at_value(["repositories", own[number]])
 
 
 def _signed(repository: Repository, release: Release) -> Repository:

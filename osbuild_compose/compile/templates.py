@@ -2,6 +2,8 @@
 
 import traceback
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,19 +23,30 @@ from osbuild_compose.errors import Location, TemplateError
 MAX_SOURCE_LINE = 200
 
 
-class RefusedError(Exception):
+@dataclass(frozen=True)
+class Refusal:
     """A template says that its distribution cannot do what a key of the blueprint asks."""
 
-    def __init__(self, key: str, reason: str, hint: str = "") -> None:
-        super().__init__(key, reason)
-        self.key = key
-        self.reason = reason
-        self.hint = hint
+    key: str
+    reason: str
+    hint: str = ""
 
     @property
     def trail(self) -> tuple[str | int, ...]:
         """The way to the key: "users.0.sudo" is a key of the first user."""
         return tuple(int(step) if step.isdecimal() else step for step in self.key.split("."))
+
+
+class RefusedError(Exception):
+    """All that a template refused. `refusals` is not empty."""
+
+    def __init__(self, refusals: Sequence[Refusal]) -> None:
+        super().__init__(*refusals)
+        self.refusals = tuple(refusals)
+
+
+# What was refused in the rendering that is going on: `refuse` is a global of the engine, which renders many templates.
+_refusals: ContextVar[list[Refusal]] = ContextVar("refusals")
 
 
 def render(
@@ -43,8 +56,26 @@ def render(
     `builtin/NAME` is always the one that comes with the program, so that a template of the same name can extend it.
     With a tracer, its marks are in the text.
 
-    Raises TemplateError with the template's line, RefusedError when the template refuses a key.
+    Raises TemplateError with the template's line, RefusedError with all keys that the template refuses.
     """
+    refused: list[Refusal] = []
+    token = _refusals.set(refused)
+    try:
+        rendered = _render(name, directories, built_in, context, tracer)
+    except TemplateError:
+        if not refused:  # otherwise it may follow from what was refused, and there is no telling
+            raise
+        rendered = ""
+    finally:
+        _refusals.reset(token)
+    if refused:
+        raise RefusedError(list(dict.fromkeys(refused)))
+    return rendered
+
+
+def _render(
+    name: str, directories: Sequence[Path], built_in: Path, context: Mapping[str, Any], tracer: Tracer | None
+) -> str:
     engine = _plain_environment(tuple(directories), built_in) if tracer is None else environment(directories, built_in)
     if tracer:
         tracer.attach(engine)
@@ -95,9 +126,13 @@ def environment(directories: Sequence[Path], built_in: Path) -> ImmutableSandbox
     return engine
 
 
-def refuse(key: str, reason: str, hint: str = "") -> None:
-    """End rendering: the distribution cannot do what the blueprint's `key` ("services.masked", "users.0.sudo") asks."""
-    raise RefusedError(key, reason, hint)
+def refuse(key: str, reason: str, hint: str = "") -> str:
+    """Note that the distribution cannot do what the blueprint's `key` ("services.masked", "users.0.sudo") asks.
+
+    Rendering goes on, so that all that is refused is told at once, and ends with RefusedError.
+    """
+    _refusals.get().append(Refusal(key, reason, hint))
+    return ""
 
 
 def pick(value: Any, *names: str) -> dict[str, Any]:

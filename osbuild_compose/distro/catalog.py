@@ -8,7 +8,7 @@ from typing import Any
 from osbuild_compose import data
 from osbuild_compose.distro import keys, model
 from osbuild_compose.distro.inherit import FILE, Sources
-from osbuild_compose.document import read, schema
+from osbuild_compose.document import pages, read, schema
 from osbuild_compose.document.read import Document
 from osbuild_compose.errors import DocumentError, InputError, Location, TemplateError, TemplatesError
 from osbuild_compose.repository import ARMOUR, DebRepository, Repository, Role, RpmRepository
@@ -40,17 +40,41 @@ def find(own: Sequence[Path] = ()) -> Catalog:
         if not directory.is_dir():
             raise InputError(f"there is no directory {directory}", hint="--templates wants a directory of templates")
     directories = (*own, built_in())
+    releases: dict[str, model.Release] = {}
+    problems: list[InputError] = []
     try:
         sources = sources_in(directories)
-        releases: dict[str, model.Release] = {}
-        for name in sources.documents:
+    except InputError as error:
+        raise _of_templates([error]) from None
+    for name in sources.documents:
+        try:
             for release in _releases(name, sources):
                 releases.setdefault(release.name, release)
-    except DocumentError as error:
-        raise TemplatesError(error.errors) from None
-    except InputError as error:
-        raise TemplateError(error.brief, hint=error.hint, location=error.location) from None
+        except InputError as error:
+            problems.append(error)
+    if problems:
+        raise _of_templates(problems)
     return Catalog(directories, releases)
+
+
+def _of_templates(problems: Sequence[InputError]) -> TemplateError:
+    """The same, as what it is: not the blueprint's fault."""
+    errors = [
+        TemplateError(
+            one.brief,
+            hint=one.hint,
+            location=one.location,
+            path=one.path,
+            expected=one.expected,
+            suggestion=one.suggestion,
+            reference=one.reference or (pages.DISTRO if one.location else ""),
+        )
+        for problem in problems
+        for one in problem.each()
+    ]
+    # What one distribution inherits from another is wrong in both.
+    errors = list({(str(error.location), error.brief): error for error in errors}.values())
+    return errors[0] if len(errors) == 1 else TemplatesError(errors)
 
 
 def sources_in(directories: Sequence[Path]) -> Sources:

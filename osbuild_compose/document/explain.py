@@ -2,12 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jsonschema import ValidationError
 
-from osbuild_compose.document import pages
 from osbuild_compose.document.changes import OPERATORS, is_list
 from osbuild_compose.document.read import Document
 from osbuild_compose.document.suggest import did_you_mean, nearest
@@ -28,9 +27,12 @@ _KINDS = {
 _TRUTH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
-def explain(error: ValidationError, document: Document) -> list[InputError]:
-    """The errors for people that one of jsonschema's stands for."""
-    finding = _Finding(error, document)
+Reference = Callable[[Sequence[str | int]], str]
+
+
+def explain(error: ValidationError, document: Document, reference: Reference) -> list[InputError]:
+    """The errors for people that one of jsonschema's stands for. reference: the page on what is at a trail."""
+    finding = _Finding(error, document, reference)
     known = _EXPLANATIONS.get(finding.kind)
     if known is None and finding.schema.get("type") == "object" and not isinstance(finding.instance, dict):
         return []  # that it is no mapping is told already
@@ -48,7 +50,7 @@ def matches(pattern: str, text: str) -> bool:
 class _Finding:
     """One of jsonschema's errors, with what messages need to know of it."""
 
-    def __init__(self, error: ValidationError, document: Document) -> None:
+    def __init__(self, error: ValidationError, document: Document, reference: Reference) -> None:
         self.kind = str(error.validator)
         self.wanted: Any = error.validator_value
         self.instance: Any = error.instance
@@ -56,6 +58,7 @@ class _Finding:
         self.text = error.message
         self.trail = list(error.absolute_path)
         self.document = document
+        self.reference = reference
 
     @property
     def what(self) -> str:
@@ -95,7 +98,7 @@ class _Finding:
             suggestion=suggestion,
             location=place or self.document.at_value(self.trail),
             path=path_text(trail),
-            reference=pages.of_key(trail if known else []),
+            reference=self.reference(trail if known else []),
         )
 
 

@@ -12,14 +12,14 @@ A schema may carry keywords that JSON Schema does not know:
 import json
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from jsonschema import Draft7Validator, ValidationError
 from jsonschema.validators import extend
 
 from osbuild_compose import data
-from osbuild_compose.document import explain
+from osbuild_compose.document import explain, pages
 from osbuild_compose.document.changes import with_changes
 from osbuild_compose.document.read import Document
 from osbuild_compose.errors import InputError
@@ -32,19 +32,20 @@ _OF_VALUES = ("type", "enum", "pattern", "minLength", "maxLength")
 
 def problems(document: Document, schema: str) -> list[InputError]:
     """All that is wrong with the document by the schema of that name ("blueprint"), in no particular order."""
-    return _explained(document, _validator(schema))
+    return _explained(document, _validator(schema), schema)
 
 
 def problems_of_part(document: Document, schema: str) -> list[InputError]:
     """The same for a document that others complete and change: nothing is missing in it, lists may be changes of lists,
     and texts with variables are anything.
     """
-    return _explained(document, _part_validator(schema))
+    return _explained(document, _part_validator(schema), schema)
 
 
-def _explained(document: Document, validator: Any) -> list[InputError]:
+def _explained(document: Document, validator: Any, schema: str) -> list[InputError]:
+    reference = partial(pages.of_schema, schema)
     found = validator.iter_errors(document.data)
-    return [problem for error in found for problem in explain.explain(error, document)]
+    return [problem for error in found for problem in explain.explain(error, document, reference)]
 
 
 @cache

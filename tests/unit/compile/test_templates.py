@@ -10,7 +10,7 @@ from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import pipeline
 from osbuild_compose.compile.emit import emit
 from osbuild_compose.distro import catalog
-from osbuild_compose.errors import TemplateError
+from osbuild_compose.errors import InputError, TemplateError
 
 WANTED = Blueprint(name="web", distro="debian-12", hostname="h")
 
@@ -87,3 +87,32 @@ def test_values_are_emitted_as_json() -> None:
         emit(object())
     with pytest.raises(ValueError, match="not JSON compliant"):
         emit(float("nan"))
+
+
+def refused(directory: Path, text: str) -> list[tuple[str, str]]:
+    with pytest.raises(InputError) as caught:
+        compiled(directory, text)
+    return [(one.path, one.brief) for one in caught.value.each() if isinstance(one, InputError)]
+
+
+def test_all_that_is_refused_is_told(tmp_path: Path) -> None:
+    text = '{{ refuse("hostname", "no") }}\n{{ refuse("packages", "none") }}\n{{ refuse("hostname", "no") }}\n'
+    expected = [
+        ("hostname", "debian-12 cannot do `hostname`: no"),
+        ("packages", "debian-12 cannot do `packages`: none"),
+    ]
+    assert sorted(refused(tmp_path, text)) == expected
+
+
+def test_what_fails_after_a_refusal_is_not_told(tmp_path: Path) -> None:
+    text = '{% if blueprint.hostname %}{{ refuse("hostname", "no") }}{% endif %}\n{{ nothing[blueprint.hostname] }}\n'
+    assert refused(tmp_path, text) == [("hostname", "debian-12 cannot do `hostname`: no")]
+
+
+def test_a_refusal_is_forgotten_with_its_rendering(tmp_path: Path) -> None:
+    text = '{% if blueprint.hostname == "h" %}{{ refuse("hostname", "no") }}{% endif %}\nname: a\nstages: []\n'
+    refused(tmp_path, text)
+    found = catalog.find([tmp_path])
+    mirrors = found.releases["debian-12"].repositories
+    other = Blueprint(name="web", distro="debian-12", hostname="other")
+    assert pipeline.compile_blueprint(other, [Output(Format.RAW)], found, mirrors)["stages"] == []

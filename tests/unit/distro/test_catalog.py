@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from osbuild_compose.distro import catalog
+from osbuild_compose.document import pages
 from osbuild_compose.errors import ComposeError, InputError, TemplateError
 from osbuild_compose.repository import ARMOUR, RpmRepository
 
@@ -177,3 +178,20 @@ def test_wrong_repositories(tmp_path: Path, old: str, new: str, message: str) ->
     with pytest.raises(TemplateError) as caught:
         catalog.find([directory(tmp_path, RPM.replace(old, new))])
     assert any(message in error.brief for error in caught.value.each()), [e.brief for e in caught.value.each()]
+
+
+def test_errors_of_all_files_with_the_page_about_them(tmp_path: Path) -> None:
+    directory(tmp_path, LAB + "pakages: [a]\nvariables: no\n")
+    directory(tmp_path, LAB.replace("inherits: debian", "inherits: debain"), "other")
+    with pytest.raises(TemplateError) as caught:
+        catalog.find([tmp_path])
+    told = [(Path(one.location.file).parent.name, one.brief) for one in caught.value.each() if one.location]
+    assert [name for name, _ in told] == ["lab", "lab", "other"]
+    assert "unknown key `pakages`" in str(told)
+    assert {one.reference for one in caught.value.each()} == {"docs/reference/templates.md#distroyaml"}
+
+
+def test_the_page_about_distributions_has_the_heading() -> None:
+    name, _, heading = pages.DISTRO.partition("#")
+    text = (Path(__file__).resolve().parents[3] / name).read_text()
+    assert f"## {heading[:6]}.{heading[6:]}\n" in text
