@@ -1,8 +1,10 @@
 """Disks of many partitions: what is in each file system, checked and read back by the file systems' own tools."""
 
+import filecmp
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -172,3 +174,62 @@ def test_files_in_fat_have_the_time_of_the_build(tree: Path, tmp_path: Path) -> 
     parts = split(tmp_path / "disk.raw", tmp_path / "parts")
     assert EPOCH == 1_700_000_000
     assert "2023-11-14" in run("mdir", "-i", parts["esp"], "::/EFI/BOOT/BOOTX64.EFI")
+
+
+def test_a_partition_of_hashes_checks_what_is_in_another(tree: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "tree"
+    shutil.copytree(tree / "srv", copied / "srv")
+    (copied / "etc").mkdir()
+    (copied / "etc/veritytab").write_text(
+        "srv PARTLABEL=srv PARTLABEL=srv-verity @roothash:/srv@\nnone - - @roothash:/@\n"
+    )
+    (copied / "etc/veritytab").chmod(0o600)
+
+    def hashes(number: int, filename: str) -> dict[str, Any]:
+        return {"of": number, "uuid": uuid(40 + number), "salt": "ab" * 32, "filename": filename}
+
+    root, root_hashes = (partition(f"root-x86-64{kind}", f"root{kind}", 3) for kind in ("", "-verity"))
+    for item in (root, root_hashes):
+        del item["uuid"]
+    root["filesystem"] = {"type": "ext4", "uuid": uuid(53), "mountpoint": "/"}
+    items = [
+        partition("srv", "srv", 1, "squashfs", "/srv"),
+        partition("linux", "srv-verity", 2, hashes=hashes(1, "a.srv.roothash")),
+        root,
+        {**root_hashes, "hashes": hashes(3, "a.roothash")},
+    ]
+    wanted = options(partitions=items, root_hash_files=["/etc/veritytab"])
+    for number in (1, 2):
+        result = assemble(copied, IMAGE, wanted, tmp_path / str(number))
+        assert result.status == 0, result.log
+    names = sorted(path.name for path in (tmp_path / "1").iterdir())
+    assert names == ["a.roothash", "a.srv.roothash", "disk.raw"]
+    assert all(filecmp.cmp(tmp_path / "1" / name, tmp_path / "2" / name, shallow=False) for name in names)
+
+    parts = split(tmp_path / "1/disk.raw", tmp_path / "parts")
+    srv, root_hash = ((tmp_path / "1" / name).read_text().strip() for name in ("a.srv.roothash", "a.roothash"))
+    run("veritysetup", "verify", parts["srv"], parts["srv-verity"], srv)
+    run("veritysetup", "verify", parts["root"], parts["root-verity"], root_hash)
+    table = json.loads(run("sfdisk", "--json", tmp_path / "1/disk.raw"))["partitiontable"]["partitions"]
+    assert [item["uuid"].replace("-", "").lower() for item in table[2:]] == [root_hash[:32], root_hash[32:]]
+
+    # The file in the image has the hash, or zeroes for one that nobody can know; the tree has not.
+    told = run("debugfs", "-R", "cat /etc/veritytab", parts["root"]).splitlines()[1:]
+    assert told == [f"srv PARTLABEL=srv PARTLABEL=srv-verity {srv}", f"none - - {'0' * 64}"]
+    assert "Mode:  0600" in run("debugfs", "-R", "stat /etc/veritytab", parts["root"])
+    assert "@roothash:/srv@" in (copied / "etc/veritytab").read_text()
+
+    with parts["srv"].open("r+b") as file:
+        file.seek(200)
+        file.write(b"changed")
+    with pytest.raises(subprocess.CalledProcessError):
+        run("veritysetup", "verify", parts["srv"], parts["srv-verity"], srv)
+
+
+def test_hashes_of_what_changes_are_refused(tree: Path, tmp_path: Path) -> None:
+    of = {"of": 1, "uuid": uuid(40), "salt": "ab", "filename": "a.roothash"}
+    home = partition("home", "home", 1, "btrfs", "/home")
+    assert "no file system that stays the same" in refusal(tree, tmp_path, home, partition("linux", "h", 2, hashes=of))
+    srv = partition("srv", "srv", 1, "squashfs", "/srv")
+    told = refusal(tree, tmp_path, srv, partition("linux", "h", 2, hashes=of), root_hash_files=["/usr/lib/nothing"])
+    assert "the tree has no file /usr/lib/nothing" in told

@@ -27,18 +27,25 @@ def images(
     ImageError for what a person can mend.
     """
     names = [str(item["filename"]) for item in outputs]
+    needs_disk = any(FORMATS[item["format"]].source is Source.DISK for item in outputs)
+    if needs_disk and disk:
+        names += [hashes.filename for _, hashes in disk.hashes]
     for name in names:
         if names.count(name) > 1:
             raise ImageError(f"two outputs are called {name}", "give each a filename of its own")
     with ExitStack() as stack:
         partial = stack.enter_context(output.all_staged(output_dir, names))
         made = None
-        if any(FORMATS[item["format"]].source is Source.DISK for item in outputs):
+        if needs_disk:
             if disk is None:
                 raise ImageError("there is no disk to make these formats from", "describe it under `disk`")
             # The raw disk is where it can be handed over without a copy.
             path = os.path.join(stack.enter_context(output.scratch_beside(partial)), "disk.raw")
-            made = RawDisk(path, disk, raw_disk.make(path, tree, disk, loader))
+            done = raw_disk.make(path, tree, disk, loader)
+            made = RawDisk(path, disk, done.plan)
+            for name, root_hash in done.root_hashes.items():
+                with open(os.path.join(partial, name), "x", encoding="ascii") as file:  # noqa: PTH123
+                    file.write(f"{root_hash}\n")
         run = Run(tree, output.epoch(), identity, made)
         for item in sorted(outputs, key=lambda item: item["format"] == "raw"):
             target = os.path.join(partial, item["filename"])

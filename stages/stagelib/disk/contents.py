@@ -6,9 +6,10 @@ directories; the mounts are in the sandbox's own namespace. A tree that goes int
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from stagelib import intree
 from stagelib.disk import layout, output, sizes, tools
@@ -29,24 +30,31 @@ class Content:
 
 
 @contextmanager
-def split(tree: str, mountpoints: Sequence[str]) -> Iterator[dict[str, Content]]:
+def split(
+    tree: str, mountpoints: Sequence[str], instead: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[dict[str, Content]]:
     """The content of each of the mount points, absolute paths in `tree`.
 
+    instead: files of this machine that are shown in place of files of the tree, by the latter's absolute paths.
     Raises ImageError when a mount point is not a directory of the tree, or "/" is missing but other parts are there.
     """
-    if list(mountpoints) == ["/"] or not mountpoints:
+    if (list(mountpoints) == ["/"] and not instead) or not mountpoints:
         yield {point: Content(tree, point) for point in mountpoints}
         return
     with output.scratch() as work, ExitStack() as stack:
-        yield {
+        parts = {
             point: Content(_part(tree, point, mountpoints, os.path.join(work, str(number)), stack), point)
             for number, point in enumerate(sorted(mountpoints))
         }
+        for path, file in instead.items():
+            point = max((one for one in mountpoints if layout.within(path, one)), key=len)
+            stack.enter_context(bound(file, os.path.join(parts[point].path, os.path.relpath(path, point))))
+        yield parts
 
 
 @contextmanager
 def bound(source: str, target: str) -> Iterator[None]:
-    """Show the directory `source` at the directory `target` as well."""
+    """Show the directory or file `source` at the one called `target` as well."""
     tools.run(["mount", "--bind", source, target])
     try:
         yield

@@ -15,6 +15,8 @@ TYPES = {
     "xbootldr": "bc13c2ff-59e6-4262-a352-b275fd6f7172",
     "root-x86-64": "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
     "usr-x86-64": "8484680c-9521-48c6-9c11-b0720656f69e",
+    "root-x86-64-verity": "2c7357ed-ebd2-46d9-aec1-23d437ec2bf5",
+    "usr-x86-64-verity": "77ff5f63-e7b6-4633-acf4-1565b864c0e6",
     "home": "933ac7e1-2eb4-4f13-b844-0e14e2aef915",
     "srv": "3b8f8425-20e0-4f3b-907f-1a25a76f98e8",
     "var": "4d21b016-b534-45c2-a9fb-5c16e091fd2d",
@@ -25,6 +27,7 @@ TYPES = {
 DOS_TYPES = {"esp": "ef", "swap": "82"}  # everything else is Linux's
 DOS_LINUX = "83"
 DOS_PARTITIONS = 4
+READ_ONLY = ("squashfs", "erofs", "ext4")  # what can be used without a write; ext4 if it is mounted so
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,23 @@ class FileSystem:
 
 
 @dataclass(frozen=True)
+class Hashes:
+    """What dm-verity checks another partition with: the number (from 0) of that one, and what is not left to chance.
+
+    salt is hexadecimal digits; filename is of the output file with the root hash.
+    """
+
+    of: int
+    uuid: str
+    salt: str
+    filename: str
+
+
+@dataclass(frozen=True)
 class Partition:
     """A partition, sizes in bytes. size None: as large as its content needs, but `minimum`; grow: it takes the rest.
 
-    type is a key of TYPES, a GUID, or a DOS type in hexadecimal digits.
+    type is a key of TYPES, a GUID, or a DOS type in hexadecimal digits. It has a file system, hashes, or zeroes.
     """
 
     type: str
@@ -69,6 +85,7 @@ class Partition:
     minimum: int = 0
     grow: bool = False
     file_system: FileSystem | None = None
+    hashes: Hashes | None = None
 
     @property
     def title(self) -> str:
@@ -81,7 +98,7 @@ class Partition:
 class Disk:
     """A disk, sizes in bytes. size None: as large as its partitions need, and a multiple of `multiple`.
 
-    free: room left where content decides.
+    free: room left where content decides. root_hash_files: files of the tree into which root hashes are written.
     """
 
     table: str
@@ -91,6 +108,12 @@ class Disk:
     sector: int = 512
     free: int = 0
     multiple: int = MIB
+    root_hash_files: tuple[str, ...] = ()
+
+    @property
+    def hashes(self) -> tuple[tuple[int, Hashes], ...]:
+        """The partitions with hashes: their numbers (from 0), and what is in them."""
+        return tuple((number, item.hashes) for number, item in enumerate(self.partitions) if item.hashes)
 
     def holding(self, path: str) -> int | None:
         """The number (from 0) of the partition whose file system holds the tree's `path`."""
@@ -120,6 +143,7 @@ def from_options(options: Mapping[str, Any]) -> Disk:
         sector=options.get("sector_size", 512),
         free=options.get("free", 0),
         multiple=options.get("size_multiple", MIB),
+        root_hash_files=tuple(options.get("root_hash_files", ())),
     )
     check(disk)
     return disk
@@ -130,6 +154,9 @@ def _partition(options: Mapping[str, Any]) -> Partition:
     own = {
         key: options[key] for key in ("name", "uuid", "bootable", "start", "size", "minimum", "grow") if key in options
     }
+    hashes = options.get("hashes")
+    if hashes:
+        own["hashes"] = Hashes(**{**hashes, "of": hashes["of"] - 1})
     return Partition(type=options["type"], file_system=file_system(fs) if fs else None, **own)
 
 
@@ -148,15 +175,31 @@ def check(disk: Disk) -> None:
             raise ImageError(f"two file systems are mounted at {point}", "give each a mount point of its own")
     if disk.table == "dos" and len(disk.partitions) > DOS_PARTITIONS:
         raise ImageError(f"a DOS partition table has {DOS_PARTITIONS} partitions at most", "use a GPT: table gpt")
-    for item in disk.partitions:
+    sealed = {hashes.of for _, hashes in disk.hashes}
+    for number, item in enumerate(disk.partitions):
         if disk.table == "dos":
             dos_type(item.type)
         else:
             gpt_type(item.type)
-            if item.uuid is None:
+            if item.uuid is None and not item.hashes and number not in sealed:
                 raise ImageError(f"{item.title}: a partition of a GPT needs a uuid", "for example one from uuidgen")
         if item.file_system and item.file_system.subvolumes and item.file_system.type != "btrfs":
             raise ImageError(f"{item.title}: {item.file_system.type} has no subvolumes", "only btrfs has them")
+        if item.hashes:
+            _check_hashes(disk, item, item.hashes)
+
+
+def _check_hashes(disk: Disk, item: Partition, hashes: Hashes) -> None:
+    data = disk.partitions[hashes.of] if 0 <= hashes.of < len(disk.partitions) else None
+    if disk.table != "gpt":
+        raise ImageError(f"{item.title}: only a GPT has partitions of hashes", "use a GPT: table gpt")
+    if data is None or data.file_system is None or data.file_system.type not in READ_ONLY:
+        raise ImageError(
+            f"{item.title}: the partition that it has the hashes of has no file system that stays the same",
+            f"one of {', '.join(READ_ONLY)}",
+        )
+    if data.grow or [one.of for _, one in disk.hashes].count(hashes.of) > 1:
+        raise ImageError(f"{data.title}: what hashes are made of cannot grow, and has one partition of them")
 
 
 def gpt_type(kind: str) -> str:

@@ -41,9 +41,7 @@ def plan(disk: layout.Disk, needs: Mapping[int, int], takes: Mapping[int, Sequen
     its content's bytes go, the largest first. Raises ImageError that says by how much something does not fit.
     """
     takes = takes or {}
-    sizes = [
-        _least(disk, number, needs.get(number, 0), takes.get(number, ())) for number in range(len(disk.partitions))
-    ]
+    sizes = [least(disk, number, needs.get(number, 0), takes.get(number, ())) for number in range(len(disk.partitions))]
     last = None if disk.size is None else usable_end(disk, disk.size)
     runs = list(_runs(disk))
     places: dict[int, Place] = {}
@@ -79,7 +77,11 @@ def usable_end(disk: layout.Disk, size: int) -> int:
     return size - tail(disk)
 
 
-def _least(disk: layout.Disk, number: int, need: int, takes: Sequence[str]) -> int:
+def least(disk: layout.Disk, number: int, need: int, takes: Sequence[str] = ()) -> int:
+    """The size of a partition that need not share what is left of the disk: its own, or what its content needs.
+
+    Raises ImageError when its own is less than that.
+    """
     partition = disk.partitions[number]
     if partition.size is None:
         return max(_aligned(max(partition.minimum, need)), ALIGNMENT)

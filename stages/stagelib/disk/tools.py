@@ -33,6 +33,7 @@ PACKAGES = {
     "sfdisk": ("fdisk", "util-linux"),
     "tar": ("tar", "tar"),
     "umount": ("mount", "util-linux-core"),
+    "veritysetup": ("cryptsetup-bin", "veritysetup"),
     "xorriso": ("xorriso", "xorriso"),
     "xz": ("xz-utils", "xz"),
     "zstd": ("zstd", "zstd"),

@@ -1,0 +1,47 @@
+"""Root hashes of dm-verity in files of the tree, which stays as it is: copies that have them are shown instead.
+
+`@roothash:MOUNT@` in such a file stands for the root hash of the file system that is mounted at MOUNT. Until it is
+known, zeroes are there: a copy has its final size from the beginning.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+
+from stagelib.disk.errors import ImageError
+
+DIGITS = 64  # of a sha256
+TOKEN = re.compile(rb"@roothash:([^@\n]+)@")
+
+
+class Copies:
+    """Copies of files of a tree, to be shown in place of them; `files` has the copy's path for each."""
+
+    def __init__(self, tree: str, paths: Sequence[str], work: str) -> None:
+        """Copy the files `paths` (absolute, in `tree`) to the directory `work`.
+
+        Raises ImageError for one that is no regular file.
+        """
+        self.files: dict[str, str] = {}
+        self._tree = tree
+        for number, path in enumerate(paths):
+            host = tree.rstrip("/") + path
+            if not os.path.isfile(host) or os.path.realpath(host) != os.path.realpath(tree).rstrip("/") + path:
+                raise ImageError(f"the tree has no file {path}, free of symlinks, to write root hashes into")
+            self.files[path] = os.path.join(work, f"root-hashes-{number}")
+        self.fill({})
+
+    def fill(self, known: Mapping[str, str]) -> None:
+        """Write the root hashes, by mount points, into the copies."""
+
+        def found(match: re.Match[bytes]) -> bytes:
+            return known.get(os.fsdecode(match[1]), "0" * DIGITS).encode()
+
+        for path, copy in self.files.items():
+            source = self._tree.rstrip("/") + path
+            with open(source, "rb") as reader, open(copy, "wb") as writer:  # noqa: PTH123
+                writer.write(TOKEN.sub(found, reader.read()))
+            info = os.stat(source)
+            os.chown(copy, info.st_uid, info.st_gid)
+            shutil.copystat(source, copy)  # attributes that cannot be set are left out
