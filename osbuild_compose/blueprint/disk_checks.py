@@ -35,7 +35,8 @@ def problems(data: Any) -> Iterator[Problem]:
     yield from _mounts(partitions)
     for index, item in enumerate(partitions):
         yield from ((("disk", "partitions", index, *trail), what, hint) for trail, what, hint in _partition(item))
-    if not found:
+    sizes = [item[key] for item in (disk, *partitions) for key in ("size", "minimum", "start") if key in item]
+    if not found and all(isinstance(value, int | str) for value in sizes):
         yield from _room(disk, partitions)
 
 

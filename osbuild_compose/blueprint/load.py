@@ -7,7 +7,7 @@ from osbuild_compose.blueprint import checks
 from osbuild_compose.blueprint.convert import convert
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.document import pages, read, schema
-from osbuild_compose.document.compose import Choices, compose
+from osbuild_compose.document.compose import Choices, compose, problems_of_rest
 from osbuild_compose.document.read import Document
 from osbuild_compose.document.suggest import nearest
 from osbuild_compose.errors import DocumentError, InputError
@@ -21,7 +21,22 @@ def load(path: Path, distros: Collection[str], choices: Choices = _NOTHING) -> B
     choices are what the command line says on top of the file. Raises DocumentError (or InputError when the file cannot
     be read) with the place of each error.
     """
-    return check(read.read(path), distros, choices)
+    try:
+        source = read.read(path)
+    except read.NotYamlError as broken:
+        raise _with_rest(broken, distros) from None
+    return check(source, distros, choices)
+
+
+def _with_rest(broken: read.NotYamlError, distros: Collection[str]) -> DocumentError:
+    """The errors of a file that is not YAML, and what is wrong with the keys that can be read."""
+    if broken.rest is None or not isinstance(broken.rest.data, dict):
+        return broken
+    told = {(error.location.file, error.location.line) for error in broken.errors if error.location}
+    more = [*problems_of_rest(broken.rest, "blueprint"), *_unknown_distro(broken.rest, distros)]
+    # A line that is wrong already may be wrong because of that in other ways, too.
+    new = [error for error in more if not error.location or (error.location.file, error.location.line) not in told]
+    return DocumentError([*broken.errors, *new])
 
 
 def check(source: Document, distros: Collection[str], choices: Choices = _NOTHING) -> Blueprint:
@@ -43,7 +58,7 @@ def check(source: Document, distros: Collection[str], choices: Choices = _NOTHIN
 
 def _unknown_distro(source: Document, distros: Collection[str]) -> list[InputError]:
     distro = source.data.get("distro")
-    if not isinstance(distro, str) or distro in distros:
+    if not isinstance(distro, str) or distro in distros or schema.VARIABLE.search(distro):
         return []
     near = nearest(distro, distros)
     return [

@@ -147,6 +147,8 @@ def _missing_key(finding: _Finding) -> Iterator[InputError]:
 def _wrong_type(finding: _Finding) -> Iterator[InputError]:
     if "enum" in finding.schema:
         return  # that it is none of these is told
+    if finding.schema.get("properties", {}).keys() == set(OPERATORS):
+        return  # that it is no list is told
     wanted = finding.wanted if isinstance(finding.wanted, list) else [finding.wanted]
     if is_list(dict(finding.schema)):
         wanted = ["array"]
@@ -258,7 +260,8 @@ def _meant(wanted: list[str], node: Node) -> str:
         return {**_TRUTH, "true": "true", "false": "false"}.get(value.lower(), "")
     if "integer" in wanted and re.fullmatch(r"-?\d{1,18}(\.0*)?", written, re.ASCII):
         return written.partition(".")[0]
-    return f"[{written}]" if "array" in wanted and isinstance(value, str) else ""
+    is_item = "array" in wanted and isinstance(value, str) and not set(written) & set("[]{}:#")
+    return f"[{written}]" if is_item else ""
 
 
 def _type_hint(wanted: list[str], node: Node, suggestion: str, examples: list[object]) -> str:

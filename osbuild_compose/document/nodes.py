@@ -5,6 +5,7 @@ but the types of JSON ever comes out: no dates, no sets, no objects.
 """
 
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ MAX_DEPTH = 64
 MAX_INTEGER = 2**63 - 1  # what every reader of JSON can hold
 
 _TAG = "tag:yaml.org,2002:"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class BoundedComposer(Composer):
@@ -125,9 +127,10 @@ class Builder:
 
     def _text(self, node: ScalarNode) -> str:
         text = str(node.value)
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            self._wrong("half of a surrogate pair is not a character", self._span(node), heading="not-valid-yaml")
-        return text
+        if not _SURROGATE.search(text):
+            return text
+        self._wrong("half of a surrogate pair is not a character", self._span(node), heading="not-valid-yaml")
+        return _SURROGATE.sub("\ufffd", text)
 
     def _check_tag(self, node: YamlNode, kind: str) -> None:
         if str(node.tag) != _TAG + kind:

@@ -12,12 +12,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.reader import ReaderError
 
-from osbuild_compose.document import syntax
+from osbuild_compose.document import recover, syntax
 from osbuild_compose.document.nodes import BoundedComposer, Builder
 from osbuild_compose.document.tree import Node, Source, Step, Trail, plain
 from osbuild_compose.errors import DocumentError, InputError, Location
 
-__all__ = ["Document", "Step", "Trail", "parse", "read"]
+__all__ = ["Document", "NotYamlError", "Step", "Trail", "parse", "read"]
 
 MAX_BYTES = 4 * 1024 * 1024
 
@@ -57,6 +57,18 @@ class Document:
         return node, True
 
 
+class NotYamlError(DocumentError):
+    """A file that is not YAML as it is wanted here, with all that is wrong with it as such.
+
+    `rest` is the document as far as it can be read: without those keys of its top that cannot, if any is left.
+    """
+
+    def __init__(self, errors: Sequence[InputError], rest: Document | None) -> None:
+        """errors is not empty."""
+        super().__init__(errors)
+        self.rest = rest
+
+
 def read(path: Path, *, regular: bool = False) -> Document:
     """Read the YAML file at `path`; "-" is not special. regular: no pipes or devices, which could make us wait.
 
@@ -81,7 +93,7 @@ def read(path: Path, *, regular: bool = False) -> Document:
 def parse(raw: bytes, file: str) -> Document:
     """Turn the bytes of a YAML file into a Document; `file` is its name for messages.
 
-    Raises InputError, or DocumentError with all doubled keys and wrong tags at once.
+    Raises InputError, or NotYamlError with all wrong syntax, doubled keys and wrong tags at once.
     """
     if len(raw) > MAX_BYTES:
         raise InputError(
@@ -92,24 +104,47 @@ def parse(raw: bytes, file: str) -> Document:
     text = _decode(raw, file)
     source = Source(file, tuple(_LINE_END.split(text)))
     try:
-        yaml = YAML(pure=True)
-        yaml.Composer = BoundedComposer
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML allows it
-            root = yaml.compose(text)
+        root = _compose(text)
     except MarkedYAMLError as error:
-        raise syntax.problem(error, source) from None
+        raise _not_yaml(error, source) from None
     except ReaderError as error:
         raise syntax.character(error, text, source) from None
     except (YAMLError, ValueError, RecursionError) as error:
         raise syntax.other(error, source) from None
+    return _document(root, source)
+
+
+def _compose(text: str) -> Any:
+    yaml = YAML(pure=True)
+    yaml.Composer = BoundedComposer
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML allows it
+        return yaml.compose(text)
+
+
+def _document(root: Any, source: Source) -> Document:
     builder = Builder(source)
     tree = None if root is None else builder.build(root, ())
     if builder.errors:
-        raise DocumentError(builder.errors)
+        raise NotYamlError(builder.errors, Document.of(source.file, tree) if tree else None)
     if tree is None or tree.value is None:
-        raise InputError("the file is empty", location=Location(file))
-    return Document.of(file, tree)
+        raise InputError("the file is empty", location=Location(source.file))
+    return Document.of(source.file, tree)
+
+
+def _not_yaml(error: MarkedYAMLError, source: Source) -> NotYamlError:
+    recovered = recover.recover(source.lines, error, _compose)
+    errors = [syntax.problem(one, source) for one in recovered.errors]
+    rest = None
+    if recovered.text is not None:
+        try:
+            rest = _document(_compose(recovered.text), source)
+        except NotYamlError as others:
+            errors += others.errors
+            rest = others.rest
+        except InputError:
+            pass  # nothing is left
+    return NotYamlError(errors, rest)
 
 
 def _decode(raw: bytes, file: str) -> str:

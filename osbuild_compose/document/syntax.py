@@ -10,12 +10,14 @@ from osbuild_compose.document.tree import Source, Span
 from osbuild_compose.errors import InputError, Location
 
 BOUNDS = TOO_DEEP, TOO_MANY = ("nested too deeply", "too large")  # what we let the parser say
+_SECOND_DOCUMENT = "but found another document"
+OF_THE_WHOLE = (*BOUNDS, _SECOND_DOCUMENT)  # what is wrong with no part of the file alone
 
 # What the parser says, or how it begins: what to say instead ("" for the same), and what to do.
 _SAYINGS = (
     ("mapping values are not allowed", "", 'a value with ": " in it wants quotes; a key starts on its own line'),
     (
-        "but found another document",
+        _SECOND_DOCUMENT,
         "the file holds a second document",
         "a blueprint is one document: remove the line ---",
     ),

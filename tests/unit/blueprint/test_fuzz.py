@@ -205,5 +205,7 @@ def documents(draw: st.DrawFn) -> Any:
 
 @fuzzing
 @given(data=documents())
+@example(data={"disk": {"size": None}})
+@example(data={"disk": {"partitions": [{"start": [1]}], "size": "4 GiB"}})
 def test_documents_made_from_the_schema(data: Any, workshop: Workshop, directory: Path) -> None:
     survives(json.dumps(data, ensure_ascii=False).encode(errors="surrogatepass"), workshop, directory)
