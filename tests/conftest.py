@@ -1,5 +1,6 @@
 """What all tests share: the accounts that the product is tried as, and an installation that any account can read."""
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -14,6 +15,22 @@ import pytest
 
 REPO = Path(__file__).resolve().parent.parent
 USER = "compose-test"
+# Tests that share what takes long to make, longest first: `make test` runs as many of these at once as there are cores.
+TOGETHER = ("tests/integration/rpm/", "tests/boot/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file on one worker of pytest-xdist, and whole directories that share built trees."""
+    for item in items:
+        path = item.path.relative_to(REPO).as_posix()
+        item.add_marker(pytest.mark.xdist_group(next((part for part in TOGETHER if path.startswith(part)), path)))
+    items.sort(key=lambda item: longest_first(item.path.relative_to(REPO).as_posix()))
+
+
+def longest_first(path: str) -> int:
+    """Where the tests of a file stand in the order that leaves no worker idle at the end."""
+    order = (*TOGETHER, "tests/integration/")
+    return next((place for place, part in enumerate(order) if path.startswith(part)), len(order))
 
 
 @dataclass(frozen=True)
@@ -83,14 +100,16 @@ def ordinary_user() -> str:
     """The name of a user with subordinate ids, made if this is root and there is none yet."""
     if os.geteuid() != 0:
         return pwd.getpwuid(os.geteuid()).pw_name
-    try:
-        pwd.getpwnam(USER)
-    except KeyError:
-        subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", USER], check=True)
-    for table, option in (("/etc/subuid", "--add-subuids"), ("/etc/subgid", "--add-subgids")):
-        text = Path(table).read_text() if Path(table).exists() else ""
-        if not any(line.startswith(f"{USER}:") for line in text.splitlines()):
-            subprocess.run(["usermod", option, "1000000-1065535", USER], check=True)
+    with (REPO / "pyproject.toml").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be about to make it too
+        try:
+            pwd.getpwnam(USER)
+        except KeyError:
+            subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", USER], check=True)
+        for table, option in (("/etc/subuid", "--add-subuids"), ("/etc/subgid", "--add-subgids")):
+            text = Path(table).read_text() if Path(table).exists() else ""
+            if not any(line.startswith(f"{USER}:") for line in text.splitlines()):
+                subprocess.run(["usermod", option, "1000000-1065535", USER], check=True)
     return USER
 
 
