@@ -52,6 +52,7 @@ class Partition:
     options: str | None = None
     compression: str | None = None
     subvolumes: tuple[Subvolume, ...] = ()
+    verity: bool = False
 
     @property
     def mounts(self) -> tuple[str, ...]:

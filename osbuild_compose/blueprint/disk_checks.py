@@ -1,5 +1,6 @@
 """What must hold of a blueprint's disk and formats beyond its schema, as far as it can be known before building."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ SWAP = ("swap", "82", "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f")
 COMPRESSIONS: Mapping[str, tuple[str, ...]] = {
     kind: formats.OPTIONS[kind]["compression"] for kind in (formats.Format.SQUASHFS, formats.Format.EROFS)
 }
+READ_ONLY = ("squashfs", "erofs", "ext4")  # what dm-verity can be below of
 LABELS = {"ext4": 16, "xfs": 12, "vfat": 11, "swap": 15, "btrfs": 16}
 
 
@@ -33,6 +35,7 @@ def problems(data: Any) -> Iterator[Problem]:
         return
     yield from _table(disk, partitions)
     yield from _mounts(partitions)
+    yield from _protected(disk, partitions)
     for index, item in enumerate(partitions):
         yield from ((("disk", "partitions", index, *trail), what, hint) for trail, what, hint in _partition(item))
     sizes = [item[key] for item in (disk, *partitions) for key in ("size", "minimum", "start") if key in item]
@@ -132,6 +135,9 @@ def _table(disk: Mapping[str, Any], partitions: list[dict[str, Any]]) -> Iterato
         what = f"a DOS partition table has {DOS_PARTITIONS} partitions at most, not {count}"
         yield ("disk", "partitions"), what, "leave `table` out: a GPT has room for 128"
     for index, item in enumerate(partitions):
+        if item.get("verity") is True:
+            what = "a DOS partition table has no partitions of hashes"
+            yield ("disk", "partitions", index, "verity"), what, "leave `table` out, or `verity`"
         if item.get("type") == "bios-boot":
             yield (
                 ("disk", "partitions", index, "type"),
@@ -181,9 +187,47 @@ def _partition(item: Mapping[str, Any]) -> Iterator[Problem]:
     uuid = item.get("uuid")
     if isinstance(uuid, str) and (len(uuid) == len("1234-ABCD")) != (kind == "vfat" or item.get("type") == "esp"):
         yield ("uuid",), f"{uuid} does not fit {kind}", "a vfat has a number such as 1234-ABCD, all others a UUID"
+    if item.get("verity") is True:
+        yield from _verity(item, str(kind))
     if item.get("size") is not None and (item.get("grow") is True or "minimum" in item):
         key = "grow" if item.get("grow") is True else "minimum"
         yield (key,), f"a partition with a `size` cannot have `{key}`, too", "leave one of them out"
+
+
+def _protected(disk: Mapping[str, Any], partitions: list[dict[str, Any]]) -> Iterator[Problem]:
+    """What dm-verity protects, seen together."""
+    names: set[str] = set()
+    for index, item in enumerate(partitions):
+        mount = item.get("mount")
+        if item.get("verity") is not True or not isinstance(mount, str):
+            continue
+        name = mount.strip("/").replace("/", "-")
+        if name in names:
+            what = f"two partitions with `verity` would both be /dev/mapper/{name}"
+            yield ("disk", "partitions", index, "mount"), what, "mount one of them somewhere else"
+        names.add(name)
+        if mount in ("/", "/usr") and disk.get("bootloader", "grub") != "none":
+            what = f"{mount} cannot have `verity` with GRUB: nothing tells the kernel the root hash"
+            yield ("disk", "partitions", index, "verity"), what, "take bootloader: none, or protect other partitions"
+
+
+def _verity(item: Mapping[str, Any], kind: str) -> Iterator[Problem]:
+    """Why dm-verity cannot protect the partition."""
+    mount = item.get("mount")
+    if kind not in READ_ONLY:
+        what = f"{kind} cannot be protected by `verity`: it is written even when it is mounted read-only"
+        yield ("verity",), what, f"use {', '.join(READ_ONLY)}"
+    elif not isinstance(mount, str):
+        yield ("verity",), "`verity` protects what is mounted: there is no `mount`", "say where it is mounted"
+    elif mount == "/boot":
+        yield ("verity",), "the boot loader reads /boot without looking at hashes", "leave `verity` out"
+    elif not re.fullmatch(r"/[A-Za-z0-9._/-]*", mount):
+        what = "the mount point of a partition with `verity` has letters, digits and . _ - / only"
+        yield ("mount",), what, "the device below /dev/mapper is called after it"
+    elif mount in ("/", "/usr") and "partition_uuid" in item:
+        yield ("partition_uuid",), f"the UUID of a {mount} with `verity` follows from its root hash", "leave it out"
+    if item.get("grow") is True:
+        yield ("grow",), "what `verity` protects has one size for ever", "leave `grow` out"
 
 
 def _room(disk: Mapping[str, Any], partitions: list[dict[str, Any]]) -> Iterator[Problem]:

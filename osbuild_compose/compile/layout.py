@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from osbuild_compose.blueprint.disk import Bootloader, Disk, Firmware, Partition, Subvolume, Table
-from osbuild_compose.compile import identity
+from osbuild_compose.compile import identity, verity
 
 MIB = 1024 * 1024
 SECTOR = 512
@@ -22,6 +22,8 @@ GUIDS = {  # for assemblers that know no names
     "xbootldr": "bc13c2ff-59e6-4262-a352-b275fd6f7172",
     "root-x86-64": "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
     "usr-x86-64": "8484680c-9521-48c6-9c11-b0720656f69e",
+    "root-x86-64-verity": "2c7357ed-ebd2-46d9-aec1-23d437ec2bf5",
+    "usr-x86-64-verity": "77ff5f63-e7b6-4633-acf4-1565b864c0e6",
     "home": "933ac7e1-2eb4-4f13-b844-0e14e2aef915",
     "srv": "3b8f8425-20e0-4f3b-907f-1a25a76f98e8",
     "var": "4d21b016-b534-45c2-a9fb-5c16e091fd2d",
@@ -42,6 +44,7 @@ class Layout:
     partitions: tuple[Partition, ...]
     options: dict[str, Any]
     file_systems: tuple[dict[str, Any], ...]
+    veritytab: str = ""
 
     def holding(self, path: str) -> tuple[Partition, str]:
         """The partition whose file system has `path`, and what the path is called in there ("" for its top)."""
@@ -66,6 +69,11 @@ class Layout:
         kinds = {partition.file_system for partition in self.partitions}
         return tuple(package for kind, package in NEED_NAMES.items() if kind in kinds)
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What else the image has to know to use its disk; distributions have different packages for it."""
+        return ("verity",) if any(partition.verity for partition in self.partitions) else ()
+
 
 def resolve(disk: Disk, name: str, arch: str, firmware: tuple[Firmware, ...]) -> Layout:
     """The disk of the blueprint `name`. firmware: what the distribution's images boot with."""
@@ -80,8 +88,11 @@ def resolve(disk: Disk, name: str, arch: str, firmware: tuple[Firmware, ...]) ->
     options: dict[str, Any] = {
         "table": table,
         "uuid": disk.uuid or identity.table_uuid_for(name),
-        "partitions": [_options(partition, number, name) for number, partition in enumerate(partitions)],
+        "partitions": _all_options(partitions, name),
     }
+    veritytab = verity.table(options["partitions"])
+    if veritytab:
+        options["root_hash_files"] = [verity.TABLE]
     if disk.sector_size != SECTOR:
         options["sector_size"] = disk.sector_size
     if disk.size is not None:
@@ -89,7 +100,7 @@ def resolve(disk: Disk, name: str, arch: str, firmware: tuple[Firmware, ...]) ->
     options["free"] = disk.free
     if disk.bootloader is Bootloader.GRUB and Firmware.BIOS in wanted:
         options["bios_grub"] = True
-    return Layout(disk, table, wanted, partitions, options, tuple(_mounts(partitions)))
+    return Layout(disk, table, wanted, partitions, options, tuple(_mounts(partitions)), veritytab)
 
 
 def as_qemu(layout: Layout) -> dict[str, Any] | None:
@@ -114,7 +125,9 @@ def _is_qemu(layout: Layout) -> bool:
     partitions, last = layout.partitions, layout.partitions[-1]
     return (
         layout.disk.sector_size == SECTOR
-        and not any(item.subvolumes or item.file_system in ("swap", "squashfs", "erofs") for item in partitions)
+        and not any(
+            item.subvolumes or item.verity or item.file_system in ("swap", "squashfs", "erofs") for item in partitions
+        )
         and all(item.size is not None for item in partitions[:-1])
         and (last.size is not None or bool(last.grow))
         and not any(value % SECTOR for item in partitions for value in (item.size or 0, item.start or 0))
@@ -160,7 +173,7 @@ def _complete(item: Partition, number: int, name: str, arch: str, disk: Disk) ->
         file_system = "btrfs" if item.subvolumes else usual.get(kind, "ext4")
     role = _role(item) or f"{kind} {number + 1}"
     is_root = "/" in item.mounts
-    grow = item.grow if item.grow is not None else is_root and item.size is None
+    grow = item.grow if item.grow is not None else is_root and item.size is None and not item.verity
     uuid = item.uuid
     if uuid is None and file_system:
         uuid = (
@@ -190,6 +203,18 @@ def _role(item: Partition) -> str:
     if "/" in item.mounts:
         return "root"
     return next(iter(item.mounts), None) or item.name or ""
+
+
+def _all_options(partitions: tuple[Partition, ...], name: str) -> list[dict[str, Any]]:
+    """The partitions as org.osbuild-compose.image takes them, with those that the blueprint does not name."""
+    made: list[dict[str, Any]] = []
+    for item in partitions:
+        made.append(_options(item, len(made), name))
+        if item.verity:
+            if item.mount in verity.ON_COMMAND_LINE:
+                del made[-1]["uuid"]  # follows from the root hash
+            made.append(verity.hashes(item, len(made), name))
+    return made
 
 
 def _options(item: Partition, number: int, name: str) -> dict[str, Any]:
@@ -230,10 +255,12 @@ def _mounts(partitions: tuple[Partition, ...]) -> Iterator[dict[str, Any]]:
             options.append(f"subvol=/{volume.name}")
         if item.file_system == "vfat" and not item.options:
             options.append("umask=0077")
-        if item.file_system in ("squashfs", "erofs"):
+        if item.file_system in ("squashfs", "erofs") or item.verity:
             options.append("ro")
         source = {"partlabel": item.name} if item.file_system == "squashfs" else {"uuid": item.uuid}
-        checked = item.file_system == "ext4"
+        if item.verity:
+            source = {"device": f"/dev/mapper/{verity.mapped_name(point)}"}
+        checked = item.file_system == "ext4" and not item.verity
         yield {
             **source,
             "path": point,

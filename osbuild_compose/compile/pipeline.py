@@ -139,7 +139,7 @@ def _context(
         "repositories": read or ((*mirrors, *to_build) if default else to_build),
         "own_repositories": tuple(item for item in own if item.use is not Use.BUILD),
         "services": _services(blueprint, release),
-        "image": _image(blueprint, outputs, architecture),
+        "image": _image(blueprint, outputs, release, architecture),
     }
 
 
@@ -163,7 +163,9 @@ def _output(item: Output, blueprint: Blueprint, firmware: Sequence[Firmware]) ->
     return made
 
 
-def _image(blueprint: Blueprint, outputs: Sequence[Output], architecture: Architecture) -> dict[str, Any]:
+def _image(
+    blueprint: Blueprint, outputs: Sequence[Output], release: Release, architecture: Architecture
+) -> dict[str, Any]:
     """What templates see as `image`."""
     firmware = tuple(Firmware(name) for name in architecture.firmware)
     made = layout.resolve(blueprint.disk, blueprint.name, blueprint.arch, firmware)
@@ -171,6 +173,7 @@ def _image(blueprint: Blueprint, outputs: Sequence[Output], architecture: Archit
     only = outputs[0].format if len(outputs) == 1 else None
     multiple = max((formats.MULTIPLES.get(item.format, 0) for item in outputs), default=0)
     qemu = layout.as_qemu(made) if only in QEMU_FORMATS else None
+    having = release.variables.get("disk_packages", {})
     root, root_path = made.holding("/")
     boot, boot_path = made.holding("/boot")
     return {
@@ -186,7 +189,9 @@ def _image(blueprint: Blueprint, outputs: Sequence[Output], architecture: Archit
         "file_systems": made.file_systems,
         "firmware": made.firmware,
         "bootloader": made.disk.bootloader,
-        "packages": made.packages,
+        "packages": (*made.packages, *(name for feature in made.features for name in having.get(feature, ()))),
+        "features": made.features,
+        "veritytab": made.veritytab,
         "root_fs_uuid": root.uuid,
         "root_fs_type": root.file_system,
         "root_subvolume": root_path.strip("/"),

@@ -17,6 +17,7 @@ disk:
     - {mount: /boot, size: 256 MiB}
     - {mount: /home, size: 64 MiB}
     - {mount: /srv, file_system: btrfs}
+    - {mount: /opt, file_system: squashfs, verity: true}
     - {type: swap, size: 64 MiB}
 formats: [raw]
 """
@@ -68,9 +69,9 @@ def test_a_disk_of_several_file_systems_starts(scratch_room: Path, installed: Pa
     done = account.compose("build", blueprint, "-o", account.home / "images")
     assert done.returncode == 0, done.stderr
     with Machine(account.home / "images/several.raw", log=tmp_path / "console") as machine:
-        ask(machine, "systemctl is-system-running --wait; findmnt -rno TARGET,FSTYPE --real | sort")
+        ask(machine, "systemctl is-system-running --wait; findmnt -rno TARGET,FSTYPE,SOURCE --real | sort")
         machine.wait_for("running", timeout=120)
-        for line in ("/boot ext4", "/boot/efi vfat", "/home ext4", "/srv btrfs"):
+        for line in ("/boot ext4", "/boot/efi vfat", "/home ext4", "/opt squashfs /dev/mapper/opt", "/srv btrfs"):
             machine.wait_for(line, timeout=60)
         machine.send("poweroff\n")
         machine.wait_for_end()

@@ -8,6 +8,7 @@ from osbuild_compose.blueprint import load
 from osbuild_compose.document import read
 from osbuild_compose.errors import ComposeError
 
+UUID = "76a22bf4-f153-4541-b6c7-0332c0dfaeac"
 HEAD = "name: web\ndistro: debian-12\n"
 
 
@@ -35,6 +36,21 @@ HEAD = "name: web\ndistro: debian-12\n"
         ("disk: {partitions: [{mount: /a, uuid: 1234-ABCD}]}", "1234-ABCD does not fit ext4"),
         ("disk: {partitions: [{mount: /a, size: 1 GiB, grow: true}]}", "cannot have `grow`, too"),
         ("disk: {partitions: [{mount: /a, size: 5 XiB}]}", "is not a unit"),
+        ("disk: {partitions: [{mount: /a, file_system: xfs, verity: true}]}", "xfs cannot be protected by `verity`"),
+        ("disk: {partitions: [{verity: true}]}", "there is no `mount`"),
+        ("disk: {partitions: [{mount: /boot, verity: true}]}", "reads /boot without looking at hashes"),
+        ("disk: {partitions: [{mount: /ä, verity: true}]}", "has letters, digits"),
+        ("disk: {partitions: [{mount: /a, verity: true, grow: true}]}", "one size for ever"),
+        ("disk: {table: dos, partitions: [{mount: /a, verity: true}]}", "has no partitions of hashes"),
+        (
+            "disk: {partitions: [{mount: /a/b, verity: true}, {mount: /a-b, verity: true}]}",
+            "would both be /dev/mapper/a-b",
+        ),
+        ("disk: {partitions: [{mount: /usr, verity: true}]}", "/usr cannot have `verity` with GRUB"),
+        (
+            f"disk: {{bootloader: none, partitions: [{{mount: /, verity: true, partition_uuid: {UUID}}}]}}",
+            "follows from its root hash",
+        ),
         ("formats: [{format: raw, compression: zstd}]", "raw has no `compression`"),
         ("formats: [raw, {format: raw}]", "`formats` has raw twice"),
     ],

@@ -75,6 +75,35 @@ def test_a_root_subvolume_is_named_to_kernel_and_boot_loader() -> None:
     assert [entry["options"] for entry in entries if entry["vfs_type"] == "btrfs"] == ["subvol=/@", "subvol=/@home"]
 
 
+def test_hashes_follow_what_they_protect_and_systemd_is_told() -> None:
+    srv = "{mount: /srv/www, file_system: squashfs, verity: true}"
+    document = disk(f"disk: {{partitions: [{srv}]}}\n")
+    made = document["assembler"]["options"]["disk"]
+    data, hashes = made["partitions"][2:4]
+    assert (hashes["type"], hashes["name"], hashes["hashes"]["of"]) == ("linux", "srv-www-verity", 3)
+    assert hashes["hashes"]["filename"] == "web.srv-www.roothash"
+    assert made["root_hash_files"] == ["/etc/veritytab"]
+    files = [item for stage in options(document, "org.osbuild-compose.files") for item in stage["files"]]
+    told = next(item["content"] for item in files if item["path"] == "/etc/veritytab")
+    assert told == f"srv-www PARTUUID={data['uuid']} PARTUUID={hashes['uuid']} @roothash:/srv/www@\n"
+    entries = {entry["path"]: entry for entry in options(document, "org.osbuild.fstab")[0]["filesystems"]}
+    entry = entries["/srv/www"]
+    assert (entry["device"], entry["options"], entry["passno"]) == ("/dev/mapper/srv-www", "ro", 0)
+    assert "libcryptsetup12" in options(document, "org.osbuild-compose.apt")[0]["packages"]
+
+
+def test_a_protected_root_is_called_after_its_hash() -> None:
+    document = disk("disk: {bootloader: none, partitions: [{mount: /, verity: true}]}\n")
+    made = document["assembler"]["options"]["disk"]
+    assert [item["type"] for item in made["partitions"]] == ["root-x86-64", "root-x86-64-verity"]
+    assert not any("uuid" in item for item in made["partitions"])  # halves of the root hash
+    assert "grow" not in made["partitions"][0]
+    assert made["partitions"][1]["hashes"]["filename"] == "web.roothash"
+    assert "root_hash_files" not in made
+    fedora = compiled(blueprint("name: web\ndistro: fedora-43\n"))
+    assert fedora["assembler"]["options"]["disk"]["partitions"]
+
+
 def test_no_two_things_have_the_same_identifier() -> None:
     document = disk("disk: {partitions: [{type: swap, size: 8 MiB}, {type: swap, size: 8 MiB}, {mount: /home}]}\n")
     made = document["assembler"]["options"]["disk"]["partitions"]
