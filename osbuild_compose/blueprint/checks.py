@@ -31,6 +31,7 @@ def problems(document: Document) -> list[InputError]:
         *_files_beside(document.data, beside),
         *_keys(document.data, beside),
         *checks_settings.twice(document.data, "users", ANY, "name"),
+        *checks_settings.twice(document.data, "enabled_modules", ANY, "name"),
         *checks_settings.twice(document.data, "groups", ANY, "name"),
         *_paths_twice(document.data),
         *checks_settings.twice(document.data, "repositories", ANY, "id"),

@@ -14,7 +14,7 @@ from osbuild_compose.repository import ARMOUR, DebRepository, KeyAddress, Reposi
 _EPOCH = date(1970, 1, 1)
 MIB = 1024 * 1024
 _SIMPLE = ("name", "distro", "description", "version", "arch", "hostname", "timezone", "locale", "keyboard")
-_AS_IS = ("sysctl", "cloud_init")
+_AS_IS = ("fips", "sysctl", "cloud_init")
 _LISTS = ("packages", "exclude", "timeservers", "languages", "tmpfiles")
 
 
@@ -27,6 +27,7 @@ def convert(document: Document) -> model.Blueprint:
     return model.Blueprint(
         **given,
         repositories=_repositories(data.get("repositories", ["default"]), beside),
+        enabled_modules=tuple(model.Module(**item) for item in data.get("enabled_modules", ())),
         users=tuple(_user(user, data["name"]) for user in data.get("users", ())),
         groups=tuple(model.Group(**group) for group in data.get("groups", ())),
         services=model.Services(**_tuples(data.get("services", {}))),

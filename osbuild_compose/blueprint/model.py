@@ -142,6 +142,14 @@ class Kernel:
 
 
 @dataclass(frozen=True)
+class Module:
+    """A stream of a module of packages."""
+
+    name: str
+    stream: str
+
+
+@dataclass(frozen=True)
 class Blueprint:
     """One image. Its fields are the blueprint's keys; docs/reference/blueprint.md describes them."""
 
@@ -152,6 +160,7 @@ class Blueprint:
     arch: str = "x86_64"
     packages: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    enabled_modules: tuple[Module, ...] = ()
     repositories: Repositories = Repositories()
     hostname: str | None = None
     timezone: str | None = None
@@ -167,6 +176,7 @@ class Blueprint:
     cron: tuple[CronJob, ...] = ()
     firewall: Firewall | None = None
     selinux: Selinux | None = None
+    fips: bool = False
     sysctl: Mapping[str, str | int] = field(default_factory=dict)
     modprobe: Modprobe = field(default_factory=Modprobe)
     udev_rules: tuple[NamedFile, ...] = ()

@@ -62,8 +62,12 @@ def _packages(top: Table) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _modules(top: Table) -> list[str]:
-    return [f"{item.take('name', str)}:{item.take('stream', str)}" for item in top.tables("enabled_modules")]
+def _modules(top: Table) -> list[dict[str, Any]]:
+    found = []
+    for item in top.tables("enabled_modules"):
+        found.append(_set({"name": item.take("name", str), "stream": item.take("stream", str)}))
+        item.rest()
+    return found
 
 
 def _system(custom: Table) -> dict[str, Any]:

@@ -51,7 +51,11 @@ class Dnf:
 
     def download(self, options: Options) -> list[str]:
         """What has all at hand that the operation needs."""
-        return ["makecache"] if options.operation == "remove" else self.operation(options, "--downloadonly")
+        return (
+            ["makecache"]
+            if options.operation == "remove" or options.is_empty
+            else self.operation(options, "--downloadonly")
+        )
 
     def operation(self, options: Options, *flags: str) -> list[str]:
         """The operation, with flags of its own, and what it is about."""

@@ -19,6 +19,7 @@ SCRIPT = re.compile(r"(%\w+)\(([^)]+)\) scriptlet failed(?:, (.*))?$")
 OWNER = re.compile(r"\b(user|group) (\S+) does not exist - using root")
 MISSING = re.compile(r"No (?:match|packages to remove) for argument: (.+)$")
 GROUP = re.compile(r"(?:Module or Group '(.+)' is not available|Group '(.+)' does not exist|No match for group: (.+)$)")
+MODULE = re.compile(r"(?:missing groups or modules|No match for argument): (.+)$")
 # What is wrong with a package's signature: what dnf 4 prints, what dnf5 gives as the reason, our words, what to do.
 CHECKED = re.compile(r'OpenPGP check for package "([^"]+)" .* has failed: (.*)$')
 SIGNATURES = (
@@ -78,6 +79,17 @@ def check_download(done: Ended, options: Options) -> None:
     check_found(done, options)
     if done.status != 0:
         raise trouble.of(done, options, "cannot resolve or download the packages")
+
+
+def check_modules(done: Ended, options: Options) -> None:
+    """Raise StageError unless all streams of modules were enabled."""
+    if missing := [name for (found,) in _found(MODULE, done.lines) for name in found.split(", ")]:
+        raise StageError(
+            f"there is no module {', '.join(missing)} in {everywhere(options)}",
+            "`dnf module list` shows the modules of a repository and their streams",
+        )
+    if done.status != 0:
+        raise trouble.of(done, options, "cannot enable the modules")
 
 
 def no_group(names: Sequence[str], options: Options) -> StageError:

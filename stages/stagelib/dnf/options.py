@@ -28,6 +28,18 @@ class Repository:
 
 
 @dataclass(frozen=True)
+class Module:
+    """A stream of a module: of some packages, one of the several that a repository with modularity has."""
+
+    name: str
+    stream: str
+
+    def __str__(self) -> str:
+        """What dnf calls it."""
+        return f"{self.name}:{self.stream}"
+
+
+@dataclass(frozen=True)
 class Options:
     """What to install from where; see the stage's meta.json for the meaning of each."""
 
@@ -39,7 +51,13 @@ class Options:
     install_weak_deps: bool
     exclude_packages: tuple[str, ...]
     module_platform_id: str
+    modules: tuple[Module, ...]
     dbpath: str | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be installed, so that only modules are enabled."""
+        return self.operation == "install" and not self.packages
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -58,6 +76,7 @@ def from_json(options: Mapping[str, Any]) -> Options:
         install_weak_deps=options.get("install_weak_deps", True),
         exclude_packages=tuple(options.get("exclude_packages", ())),
         module_platform_id=options.get("module_platform_id") or platform(options["releasever"]),
+        modules=tuple(Module(**one) for one in options.get("modules", ())),
         dbpath=options.get("dbpath"),
     )
 

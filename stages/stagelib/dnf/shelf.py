@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from stagelib.dnf.options import Repository
+from stagelib.dnf.sandbox import Visible
 
 PACKAGES = "packages"
 REPOMD = "repodata/repomd.xml"
@@ -56,6 +57,11 @@ class Shelf:
     def directories(self) -> list[str]:
         """The repositories' directories in the cache."""
         return sorted(entry.path for entry in os.scandir(self.cache) if entry.is_dir(follow_symlinks=False))
+
+    def visible(self) -> Visible:
+        """What a dnf that works on the tree sees of the cache: it can write there, but not into what was downloaded."""
+        downloaded = [path for one in self.directories() for path in (f"{one}/{PACKAGES}", f"{one}/repodata")]
+        return Visible((self.cache,), tuple(path for path in downloaded if os.path.isdir(path)))
 
     def _fill(self, one: Repository, variant: str) -> bool:
         tag, kept = self._read(one, variant)

@@ -89,6 +89,41 @@ class Package:
         return work / f"{self.nevra}.rpm"
 
 
+# https://github.com/fedora-modularity/libmodulemd/tree/main/yaml_specs
+MODULE = """---
+document: modulemd-defaults
+version: 1
+data: {{module: {name}, stream: "{default}"}}
+"""
+STREAM = """---
+document: modulemd
+version: 2
+data:
+  name: {name}
+  stream: "{stream}"
+  version: 1
+  context: "0"
+  arch: {arch}
+  summary: test
+  description: test
+  license: {{module: [none]}}
+  dependencies: [{{requires: {{{requires}}}}}]
+  artifacts: {{rpms: [{rpms}]}}
+"""
+
+
+def modules(name: str, default: str) -> str:
+    """The metadata of a module with a default stream."""
+    return MODULE.format(name=name, default=default)
+
+
+def stream(name: str, stream: str, packages: Sequence[Package]) -> str:
+    """The metadata of a module's stream with these packages."""
+    rpms = ", ".join(f"{one.name}-0:{one.version}-1.{ARCH}" for one in packages)
+    requires = "" if name == "platform" else "platform: [f30]"
+    return STREAM.format(name=name, stream=stream, arch=ARCH, rpms=rpms, requires=requires)
+
+
 class Key:
     """An OpenPGP key pair in a directory of its own."""
 
@@ -121,14 +156,18 @@ class RpmRepository:
         self.root, self.core = root, core
         root.mkdir(parents=True, exist_ok=True)
 
-    def publish(self) -> None:
-        """Write the metadata of what is in the directory."""
+    def publish(self, documents: Sequence[str] = ()) -> None:
+        """Write the metadata of what is in the directory. documents: modules and streams, in YAML."""
         required = "".join(f'<packagereq type="mandatory">{name}</packagereq>' for name in self.core)
         comps = self.root.parent / f"{self.root.name}-comps.xml"
         comps.write_text(COMPS.format(required))
         shutil.rmtree(self.root / "repodata", ignore_errors=True)
         argv = ["createrepo_c", "--quiet", "--no-database", "--groupfile", comps, "--revision", str(DATE)]
         subprocess.run([*argv, "--set-timestamp-to-revision", self.root], check=True, stdout=subprocess.DEVNULL)
+        if documents:
+            file = self.root.parent / f"{self.root.name}-modules.yaml"
+            file.write_text("".join(documents))
+            run(["modifyrepo_c", "--mdtype=modules", file, self.root / "repodata"])
 
     @property
     def repomd(self) -> Path:

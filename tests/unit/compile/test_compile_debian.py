@@ -210,6 +210,8 @@ def test_same_input_same_bytes_and_names_tell_images_apart() -> None:
     ("text", "message"),
     [
         ("selinux: permissive\n", "b.yaml:3:1: debian-12 cannot do `selinux`: "),
+        ("fips: true\n", "b.yaml:3:1: debian-12 cannot do `fips`: "),
+        ("enabled_modules: [{name: a, stream: b}]\n", "b.yaml:3:1: debian-12 cannot do `enabled_modules`: its repos"),
         (
             "repositories: [default, {id: a, baseurl: http://a}]\n",
             "b.yaml:3:25: debian-12 takes packages from repositories of the Debian kind",

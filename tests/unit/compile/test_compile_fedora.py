@@ -274,6 +274,10 @@ def test_users_have_the_distributions_shell() -> None:
             "kernel: {append: a=$b}\n",
             "b.yaml:3:10: fedora-43 cannot do `kernel.append`: the boot loader cannot pass on the character $",
         ),
+        (
+            "fips: true\ndisk: {bootloader: none}\n",
+            "b.yaml:3:1: fedora-43 cannot do `fips`: without a boot loader nothing starts the kernel with fips=1",
+        ),
     ],
 )
 def test_what_fedora_cannot_do_is_refused_with_its_place(text: str, message: str) -> None:
@@ -288,3 +292,42 @@ def test_a_derivative_is_a_few_lines_of_data() -> None:
         assert len((directory / "distro.yaml").read_text().splitlines()) < 20
         assert {path.name for path in directory.iterdir()} == {"distro.yaml", "keys"}
         assert CATALOG.releases[f"{name}-9"].template == "fedora/pipeline.yaml.j2"
+
+
+def test_streams_of_modules_are_for_what_the_blueprint_adds() -> None:
+    text = "name: a\ndistro: rocky-9\nenabled_modules: [{name: nodejs, stream: '20'}]\n"
+    document = compiled(blueprint(text))
+    check_options(document)
+    base, added = options(document, "org.osbuild.dnf")
+    assert "modules" not in base
+    assert added["modules"] == [{"name": "nodejs", "stream": "20"}]
+    (alone,) = options(compiled(blueprint(text + "selinux: disabled\n")), "org.osbuild.dnf")[1:]
+    assert alone["packages"] == []
+    assert alone["modules"] == added["modules"]
+
+
+FIPS = "name: a\ndistro: fedora-43\nfips: true\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "kernel_options"),
+    [
+        ("", "fips=1"),
+        ("kernel: {append: quiet}\n", "quiet fips=1"),
+        ("disk: {partitions: [{mount: /boot, size: 1 GiB, uuid: %s}]}\n", "fips=1 boot=UUID=%s"),
+    ],
+)
+def test_fips(text: str, kernel_options: str) -> None:
+    uuid = "5b2d6c5a-6ce9-4a25-9c6e-0d1e0a0f4f3c"
+    document = compiled(blueprint(FIPS + text.replace("%s", uuid)))
+    check_options(document)
+    packages = options(document, "org.osbuild.dnf")[1]["packages"]
+    assert {"crypto-policies-scripts", "libkcapi-hmaccalc", "dracut"} <= set(packages)
+    assert options(document, "org.osbuild.update-crypto-policies") == [{"policy": "FIPS"}]
+    assert files(document)["/etc/dracut.conf.d/40-fips.conf"]["content"] == 'add_dracutmodules+=" fips "\n'
+    (boot,) = options(document, "org.osbuild.grub2")
+    assert boot["kernel_opts"] == kernel_options.replace("%s", uuid)
+    order = names(document)
+    (script,) = [item for item in options(document, "org.osbuild.script") if "dracut --force" in item["script"]]
+    assert order.index("update-crypto-policies") < order.index("script") < order.index("grub2")
+    assert "for driver in ; do" in script["script"]

@@ -35,6 +35,8 @@ def test_everything(tmp_path: Path) -> None:
     assert (data["name"], data["version"], data["distro"]) == ("web", "0.0.1", "fedora-43")
     assert data["hostname"] == "baseimage"
     assert data["kernel"] == {"append": "nosmt=force"}
+    assert data["fips"] is True
+    assert data["enabled_modules"] == [{"name": "nodejs", "stream": "20"}]
     assert (data["timezone"], len(data["timeservers"])) == ("US/Eastern", 2)
     assert (data["locale"], data["languages"], data["keyboard"]) == ("en_US.UTF-8", ["cs_CZ.UTF-8"], "us")
     assert data["services"] == {"enabled": ["sshd"], "masked": ["rpcbind"]}

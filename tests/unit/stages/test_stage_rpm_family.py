@@ -104,3 +104,20 @@ def test_dracuts_command_line() -> None:
         *("--modules", "base qemu", "--omit", "a", "--add-drivers", "nvme", "--omit-drivers", "b"),
         *("--include", "/etc/a", "/etc/b", "--install", "/usr/bin/c", "--add-fstab", "/f"),
     ]
+
+
+def test_a_tree_without_crypto_policies(run_stage: RunStage) -> None:
+    result = run_stage("org.osbuild.update-crypto-policies", {"policy": "FIPS"})
+    assert result.status == 1
+    assert "the tree has no `update-crypto-policies`" in result.log
+    assert "install the package crypto-policies-scripts" in result.log
+
+
+@pytest.mark.parametrize("policy", ["FIPS", "DEFAULT:NO-SHA1", "LEGACY:AD-SUPPORT:NO-ENFORCE-EMS", "TEST1_X"])
+def test_policies(policy: str) -> None:
+    assert accepts("org.osbuild.update-crypto-policies", {"policy": policy})
+
+
+@pytest.mark.parametrize("policy", ["", "--show", "../FIPS", "FIPS:", "FIPS NO-SHA1", "FIPS\n"])
+def test_policies_that_are_none(policy: str) -> None:
+    assert not accepts("org.osbuild.update-crypto-policies", {"policy": policy})
