@@ -275,6 +275,23 @@ def boot(
     command.boot(image, memory, cpus, port or ())
 
 
+@app.command("inspect")
+def inspect_image(
+    image: Annotated[
+        Path,
+        typer.Argument(metavar="IMAGE", help="An image, or the directory of a tree.", show_default=False),
+    ],
+    *,
+    json: Json = False,
+) -> None:
+    """Tell what is in an image, without mounting it."""
+    from osbuild_compose.cli import image as command
+    from osbuild_compose.cli.as_json import errors_as_json
+
+    with errors_as_json(json):
+        command.show(image, json)
+
+
 def _settings(
     store: Path | None, libdirs: list[Path] | None, jobs: int | None = None, debug_shell: bool = False
 ) -> "Settings":

@@ -1,0 +1,14 @@
+"""`compose inspect`: what is in an image."""
+
+import sys
+from pathlib import Path
+
+from osbuild_compose.inspecting.data import as_json
+from osbuild_compose.inspecting.inspection import inspect
+from osbuild_compose.inspecting.text import as_text
+
+
+def show(path: Path, wants_json: bool) -> None:
+    """Print what is in the image. Raises InputError for what is no image."""
+    report = inspect(path)
+    sys.stdout.write(as_json(report) if wants_json else as_text(report))

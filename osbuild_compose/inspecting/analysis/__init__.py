@@ -1,0 +1,1 @@
+"""What trees and bytes say: pure functions."""

@@ -1,0 +1,72 @@
+"""Users and groups: passwd(5), shadow(5), group(5)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from osbuild_compose.inspecting.tree import Tree
+
+_NO_LOGIN = ("nologin", "false", "sync", "shutdown", "halt", "true")
+_MAX = 4 * 1024**2  # bytes of a table
+
+
+@dataclass(frozen=True)
+class User:
+    """A user that can log in. password is "set", "locked", "empty" (none is asked for) or None if nothing tells."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+    shell: str
+    groups: tuple[str, ...]
+    password: str | None
+    ssh_keys: int
+
+
+def users(tree: Tree) -> tuple[User, ...]:
+    """The users whose shell lets them in, in the order of their numbers. Raises as Tree.read does."""
+    shadow = {fields[0]: fields[1] for fields in _rows(tree, "/etc/shadow", 2)}
+    groups = _rows(tree, "/etc/group", 4)
+    names = {fields[2]: fields[0] for fields in groups}
+    found = []
+    for name, field, uid, gid, _, home, shell in _rows(tree, "/etc/passwd", 7):
+        if not uid.isascii() or not uid.isdecimal() or not gid.isdecimal() or shell.rpartition("/")[2] in _NO_LOGIN:
+            continue
+        password = shadow.get(name) if field == "x" else field
+        found.append(
+            User(
+                name=name,
+                uid=int(uid[:10]),
+                gid=int(gid[:10]),
+                home=home,
+                shell=shell or "/bin/sh",
+                groups=_groups_of(name, gid, groups, names),
+                password=None if password is None else password_state(password),
+                ssh_keys=_ssh_keys(tree, home),
+            )
+        )
+    return tuple(sorted(found, key=lambda user: (user.uid, user.name)))
+
+
+def password_state(field: str) -> str:
+    """What the second field of shadow(5) means."""
+    if field == "":
+        return "empty"
+    return "set" if field.startswith("$") or (len(field) == 13 and field[0] not in "!*") else "locked"
+
+
+def _groups_of(user: str, gid: str, groups: Sequence[Sequence[str]], names: Mapping[str, str]) -> tuple[str, ...]:
+    """The user's groups, the first one first."""
+    more = sorted(fields[0] for fields in groups if user in fields[3].split(","))
+    return tuple(dict.fromkeys([names.get(gid, gid), *more]))
+
+
+def _ssh_keys(tree: Tree, home: str) -> int:
+    text = tree.text(f"{home}/.ssh/authorized_keys", _MAX) or ""
+    return sum(1 for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+
+
+def _rows(tree: Tree, path: str, width: int) -> list[list[str]]:
+    """The fields of each line that has at least so many; no more than so many of them."""
+    lines = (tree.text(path, _MAX) or "").splitlines()
+    return [fields[:width] for line in lines if len(fields := line.split(":")) >= width]

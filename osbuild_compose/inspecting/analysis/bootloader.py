@@ -1,0 +1,146 @@
+"""Boot loaders, and the kernels that they offer."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from osbuild_compose.inspecting.analysis import pe
+from osbuild_compose.inspecting.tree import Tree
+
+_MAX_PROGRAM = 256 * 1024**2
+_MAX_MENU = 4 * 1024**2
+_MAX_ENTRIES = 1000
+_GRUB_MENUS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
+_ENTRIES = "loader/entries"  # the Boot Loader Specification's
+# What a disk's first sector says when it cannot go on, by the loader that it belongs to.
+_SECTORS = ((b"GRUB \0", "grub"), (b"isolinux.bin", "isolinux"), (b"SYSLINUX", "syslinux"))
+
+
+@dataclass(frozen=True)
+class Loader:
+    """A program that starts kernels. type is "grub", "shim", "systemd-boot", "uki", …; firmware "bios" or "uefi".
+
+    path is where it lies, None for one in a disk's first sector; signed is whether it has a signature for Secure Boot.
+    """
+
+    type: str
+    firmware: str
+    path: str | None = None
+    version: str | None = None
+    signed: bool | None = None
+
+
+@dataclass(frozen=True)
+class KernelEntry:
+    """What a boot menu offers. source is the file that has the entry."""
+
+    title: str
+    kernel: str | None
+    initramfs: tuple[str, ...]
+    options: str
+    source: str
+
+
+def in_first_sector(sector: bytes) -> Loader | None:
+    """The boot loader that a BIOS starts from a disk's first sector."""
+    kind = next((name for mark, name in _SECTORS if mark in sector[:440]), None)
+    return Loader(kind, "bios") if kind else None
+
+
+def efi(tree: Tree, top: str, where: str = "") -> tuple[list[Loader], list[KernelEntry]]:
+    """UEFI programs below `top`/EFI, and the kernels in unified ones. where is put before their paths."""
+    loaders, entries = [], []
+    for path in _efi_files(tree, top):
+        found = pe.program(tree.read(path, _MAX_PROGRAM) or b"")
+        if found is None:
+            continue
+        loaders.append(Loader(found.kind, "uefi", where + path, found.version, found.signed))
+        if found.kind == "uki":
+            title = re.search(r'^PRETTY_NAME="?([^"\n]*)', found.texts.get(".osrel", ""), re.MULTILINE)
+            named = title[1] if title else path.rpartition("/")[2]
+            entries.append(KernelEntry(named, where + path, (), found.texts.get(".cmdline", ""), where + path))
+    return loaders, entries
+
+
+def _efi_files(tree: Tree, top: str) -> Iterator[str]:
+    """FAT takes upper and lower case for the same."""
+    for name in tree.names(top):
+        if name.lower() != "efi":
+            continue
+        directory = f"{top.rstrip('/')}/{name}"
+        for vendor in tree.names(directory):
+            for file in tree.names(f"{directory}/{vendor}"):
+                if file.lower().endswith(".efi") and tree.is_file(f"{directory}/{vendor}/{file}"):
+                    yield f"{directory}/{vendor}/{file}"
+
+
+def entries(tree: Tree, tops: tuple[str, ...], where: str = "") -> list[KernelEntry]:
+    """What the menus in the tree offer: GRUB's, iPXE's, and entries of the Boot Loader Specification below `tops`."""
+    found: list[KernelEntry] = []
+    for top in tops:
+        environment = _grub_environment(tree)
+        for path in tree.files(f"{top.rstrip('/')}/{_ENTRIES}", ".conf"):
+            found.append(bls(tree.text(path, _MAX_MENU) or "", where + path, environment))
+    for path in _GRUB_MENUS:
+        found += grub_menu(tree.text(path, _MAX_MENU) or "", where + path)
+    found += ipxe(tree.text("/boot.ipxe", _MAX_MENU) or "", where + "/boot.ipxe")
+    return found[:_MAX_ENTRIES]
+
+
+def _grub_environment(tree: Tree) -> dict[str, str]:
+    """The variables that GRUB keeps: a block of NAME=VALUE lines."""
+    lines = (tree.text("/boot/grub2/grubenv", 4096) or "").splitlines()
+    return {name: value for name, equal, value in (line.partition("=") for line in lines) if equal}
+
+
+def bls(text: str, source: str, environment: dict[str, str]) -> KernelEntry:
+    """An entry of the Boot Loader Specification, type 1; $NAME in its options is a variable of GRUB."""
+    fields: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        key, _, value = line.strip().partition(" ")
+        if key and not key.startswith("#"):
+            fields.setdefault(key, []).append(value.strip())
+    options = " ".join(fields.get("options", []))
+    options = re.sub(r"\$(\w+)", lambda found: environment.get(found[1], found[0]), options)
+    title = (fields.get("title") or [source.rpartition("/")[2].removesuffix(".conf")])[0]
+    initramfs = tuple(word for value in fields.get("initrd", []) for word in value.split() if not word.startswith("$"))
+    kernel = fields["linux"][0] if "linux" in fields else None
+    return KernelEntry(title, kernel, initramfs, options.strip(), source)
+
+
+def grub_menu(text: str, source: str) -> list[KernelEntry]:
+    """The entries of a grub.cfg that start Linux. Menus inside menus are read like the rest."""
+    found: list[KernelEntry] = []
+    title = ""
+    for line in text.splitlines():
+        words = _words(line)
+        if not words:
+            continue
+        if words[0] == "menuentry" and len(words) > 1:
+            title = words[1]
+        elif words[0] in ("linux", "linuxefi", "linux16") and len(words) > 1 and title:
+            found.append(KernelEntry(title, words[1], (), " ".join(words[2:]), source))
+        elif words[0] in ("initrd", "initrdefi", "initrd16") and found and found[-1].title == title:
+            last = found[-1]
+            found[-1] = KernelEntry(last.title, last.kernel, tuple(words[1:]), last.options, source)
+    return found
+
+
+def ipxe(text: str, source: str) -> list[KernelEntry]:
+    """The kernel that a script of iPXE starts."""
+    rows = [line.split() for line in text.splitlines()]
+    images = tuple(row[1] for row in rows if len(row) > 1 and row[0] == "initrd")
+    return [
+        KernelEntry("iPXE", row[1], images, " ".join(row[2:]), source)
+        for row in rows
+        if len(row) > 1 and row[0] == "kernel"
+    ]
+
+
+def _words(line: str) -> list[str]:
+    """The words of a line of GRUB's language, whose quoting is the shell's."""
+    try:
+        return shlex.split(line)
+    except ValueError:
+        return line.split()

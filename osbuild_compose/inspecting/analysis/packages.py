@@ -1,0 +1,73 @@
+"""Installed packages: dpkg's status file, and rpm's database by rpm itself."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from osbuild_compose.inspecting.tools import OUT, ToolError, Tools
+from osbuild_compose.inspecting.tree import Tree
+
+_STATUS = "/var/lib/dpkg/status"
+_STATUS_PARTS = "/var/lib/dpkg/status.d"  # of images without dpkg itself
+_RPM = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
+_RPM_FILES = re.compile(r"rpmdb\.sqlite(-wal)?|Packages(\.db)?|Index\.db")
+_MAX = 512 * 1024**2  # bytes of a database
+_QUERY = "%{NAME}\\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\t%{ARCH}\\n"
+_FIELDS = ("Package", "Status", "Version", "Architecture")
+
+
+@dataclass(frozen=True)
+class Package:
+    """An installed package; version is as its manager writes it, with epoch and release."""
+
+    name: str
+    version: str
+    architecture: str
+
+
+@dataclass(frozen=True)
+class Packages:
+    """What a package manager ("dpkg", "rpm") says is installed, in the order of names."""
+
+    manager: str
+    installed: tuple[Package, ...]
+
+
+def packages(tree: Tree, tools: Tools) -> Packages | None:
+    """The installed packages; None if no manager is known. Raises ToolError if rpm's database cannot be read."""
+    texts = [tree.text(path, _MAX) for path in (_STATUS, *tree.files(_STATUS_PARTS)) if tree.is_file(path)]
+    if texts:
+        found = [package for text in texts for package in dpkg_status(text or "")]
+        return Packages("dpkg", _ordered(found))
+    for directory in _RPM:
+        names = [name for name in tree.names(directory) if _RPM_FILES.fullmatch(name)]
+        if names:
+            return Packages("rpm", _ordered(_rpm(tree, directory, names, tools)))
+    return None
+
+
+def _ordered(found: list[Package]) -> tuple[Package, ...]:
+    return tuple(sorted(found, key=lambda package: (package.name, package.architecture, package.version)))
+
+
+def dpkg_status(text: str) -> Iterator[Package]:
+    """The packages that the text of a status file says are installed. A stanza without a status counts."""
+    for stanza in re.split(r"\n{2,}", text):
+        fields = {}
+        for line in stanza.split("\n"):
+            name, colon, value = line.partition(":")
+            if colon and name in _FIELDS:
+                fields[name] = value.strip()
+        if "Package" in fields and fields.get("Status", "install ok installed").endswith(" installed"):
+            yield Package(fields["Package"], fields.get("Version", ""), fields.get("Architecture", ""))
+
+
+def _rpm(tree: Tree, directory: str, names: list[str], tools: Tools) -> list[Package]:
+    copy = tools.new_directory()
+    for name in names:
+        (copy / name).write_bytes(tree.read(f"{directory}/{name}", _MAX) or b"")
+    result = tools.run(["rpm", "--dbpath", OUT, "-qa", "--qf", _QUERY], out=copy)
+    if result.status != 0:
+        raise ToolError(f"rpm cannot read its database: {result.reason}")
+    rows = [line.split("\t") for line in result.stdout.decode(errors="replace").splitlines()]
+    return [Package(*row) for row in rows if len(row) == 3 and row[0] != "gpg-pubkey"]

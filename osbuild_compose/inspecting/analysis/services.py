@@ -1,0 +1,48 @@
+"""What systemd starts: links in the directories NAME.wants and NAME.requires, systemd.unit(5)."""
+
+from dataclasses import dataclass
+
+from osbuild_compose.inspecting.tree import Tree
+
+_ADMIN = "/etc/systemd/system"
+_VENDOR = ("/usr/lib/systemd/system", "/lib/systemd/system")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A unit that is enabled, and the units that start it."""
+
+    unit: str
+    wanted_by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Services:
+    """What is started at boot, and what cannot be started. default_target is None without systemd."""
+
+    default_target: str | None
+    enabled: tuple[Service, ...]
+    masked: tuple[str, ...]
+
+
+def services(tree: Tree) -> Services:
+    """What systemd starts because somebody enabled it, which is not what units of /usr/lib want by themselves."""
+    wanted: dict[str, list[str]] = {}
+    masked = []
+    for name in tree.names(_ADMIN):
+        starter, dot, kind = name.rpartition(".")
+        if dot and kind in ("wants", "requires"):
+            for unit in tree.names(f"{_ADMIN}/{name}"):
+                wanted.setdefault(unit, []).append(starter)
+        elif tree.link(f"{_ADMIN}/{name}") == "/dev/null":
+            masked.append(name)
+    enabled = tuple(Service(unit, tuple(sorted(set(by)))) for unit, by in sorted(wanted.items()))
+    return Services(_default_target(tree), enabled, tuple(masked))
+
+
+def _default_target(tree: Tree) -> str | None:
+    for directory in (_ADMIN, *_VENDOR):
+        target = tree.link(f"{directory}/default.target")
+        if target:
+            return target.rpartition("/")[2]
+    return None

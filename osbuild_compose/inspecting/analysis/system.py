@@ -1,0 +1,113 @@
+"""The operating system in a tree: what it calls itself, its kernels, and what takes its space."""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from osbuild_compose.inspecting.tree import Kind, Tree
+
+_MAX_TEXT = 1024**2
+_OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
+_KERNELS = ("/boot/vmlinuz-{}", "/usr/lib/modules/{}/vmlinuz", "/lib/modules/{}/vmlinuz")
+_LARGEST = 10
+_DEPTH = 3
+PROVENANCE = "/usr/lib/osbuild-compose"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel with its modules. path is its image, None if there is none."""
+
+    version: str
+    path: str | None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """A directory, what is in it and below in bytes (hard links once), and how many files that is."""
+
+    path: str
+    size: int
+    files: int
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the build wrote into the image about itself, each as the file has it; None for what is not there."""
+
+    build: Mapping[str, Any] | None
+    blueprint: Mapping[str, Any] | None
+    lock: Mapping[str, Any] | None
+
+
+def is_system(tree: Tree) -> bool:
+    """Whether the tree is that of an operating system."""
+    return any(tree.is_file(path) for path in _OS_RELEASE) or tree.is_file("/etc/passwd")
+
+
+def os_release(tree: Tree) -> dict[str, str]:
+    """The fields of os-release(5); none if there is no such file."""
+    text = next((text for path in _OS_RELEASE if (text := tree.text(path, _MAX_TEXT)) is not None), "")
+    found = {}
+    for line in text.splitlines():
+        name, equal, value = line.strip().partition("=")
+        if equal and re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
+            try:
+                found[name] = "".join(shlex.split(value))
+            except ValueError:
+                found[name] = value
+    return found
+
+
+def hostname(tree: Tree) -> str | None:
+    """The first line of /etc/hostname that says something."""
+    lines = (tree.text("/etc/hostname", 4096) or "").splitlines()
+    return next((line.strip() for line in lines if line.strip() and not line.startswith("#")), None)
+
+
+def kernels(tree: Tree) -> tuple[Kernel, ...]:
+    """The kernels whose modules or images are there."""
+    versions = set()
+    for directory in ("/usr/lib/modules", "/lib/modules"):
+        versions |= {name for name in tree.names(directory) if tree.is_directory(f"{directory}/{name}")}
+    versions |= {name.removeprefix("vmlinuz-") for name in tree.names("/boot") if name.startswith("vmlinuz-")}
+    found = []
+    for version in sorted(versions):
+        paths = (path.format(version) for path in _KERNELS)
+        found.append(Kernel(version, next((path for path in paths if tree.is_file(path)), None)))
+    return tuple(found)
+
+
+def largest_directories(tree: Tree) -> tuple[Usage, ...]:
+    """The directories with the most in and below them, no more than three levels deep; the largest first."""
+    sizes: dict[str, list[int]] = {}
+    seen = set()
+    for path, entry in tree.entries.items():
+        if entry.kind is not Kind.FILE:
+            continue
+        size = 0 if entry.handle is not None and entry.handle in seen else entry.size
+        seen.add(entry.handle)
+        parts = path.split("/")[1:-1][:_DEPTH]
+        for depth in range(1, len(parts) + 1):
+            total = sizes.setdefault("/" + "/".join(parts[:depth]), [0, 0])
+            total[0] += size
+            total[1] += 1
+    ordered = sorted(sizes.items(), key=lambda item: (-item[1][0], item[0]))
+    return tuple(Usage(path, size, files) for path, (size, files) in ordered[:_LARGEST])
+
+
+def provenance(tree: Tree) -> Provenance | None:
+    """What the build wrote about itself; None if it wrote nothing."""
+    found = Provenance(*(_document(tree, f"{PROVENANCE}/{name}.json") for name in ("build", "blueprint", "lock")))
+    return None if found == Provenance(None, None, None) else found
+
+
+def _document(tree: Tree, path: str) -> Mapping[str, Any] | None:
+    try:
+        document = json.loads(tree.text(path, 16 * _MAX_TEXT) or "null")
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None

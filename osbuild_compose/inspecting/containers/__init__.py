@@ -1,0 +1,1 @@
+"""Getting at what is inside an image: a disk, file systems, an archive."""

@@ -1,0 +1,77 @@
+"""What an inspection finds. Sizes and offsets are in bytes; None is what the image does not say."""
+
+from dataclasses import dataclass
+
+from osbuild_compose.inspecting.analysis.accounts import User
+from osbuild_compose.inspecting.analysis.bootloader import KernelEntry, Loader
+from osbuild_compose.inspecting.analysis.packages import Packages
+from osbuild_compose.inspecting.analysis.services import Services
+from osbuild_compose.inspecting.analysis.system import Kernel, Provenance, Usage
+from osbuild_compose.inspecting.containers.oci import ContainerConfig
+from osbuild_compose.inspecting.partitions import PartitionTable
+
+
+@dataclass(frozen=True)
+class Image:
+    """The file itself. size is how long it is, virtual_size how large the disk in it is."""
+
+    path: str
+    format: str
+    size: int | None
+    virtual_size: int | None
+
+
+@dataclass(frozen=True)
+class MountedFileSystem:
+    """A file system; partition is None if it fills the whole disk, mount_point is by the system's fstab."""
+
+    partition: int | None
+    type: str
+    uuid: str | None
+    label: str | None
+    size: int | None
+    used: int | None
+    mount_point: str | None
+
+
+@dataclass(frozen=True)
+class Boot:
+    """How it starts."""
+
+    loaders: tuple[Loader, ...]
+    entries: tuple[KernelEntry, ...]
+
+
+@dataclass(frozen=True)
+class System:
+    """The operating system."""
+
+    os_release: dict[str, str]
+    hostname: str | None
+    kernels: tuple[Kernel, ...]
+    packages: Packages | None
+    users: tuple[User, ...]
+    services: Services
+    largest_directories: tuple[Usage, ...]
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that could not be told, and what to do about it, if anything."""
+
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All of it."""
+
+    image: Image
+    container: ContainerConfig | None
+    partition_table: PartitionTable | None
+    file_systems: tuple[MountedFileSystem, ...]
+    boot: Boot
+    system: System | None
+    provenance: Provenance | None
+    notes: tuple[Note, ...]

@@ -1,0 +1,173 @@
+"""Programs that read images, each run in a sandbox that sees the image and one directory to write to, and no more."""
+
+import os
+import selectors
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+IMAGE = "/run/image"  # where the sandbox has the file that is read
+OUT = "/run/out"  # where it has the directory that is written to
+MAX_OUTPUT = 256 * 1024**2  # bytes that a program may say
+MAX_SECONDS = 600.0  # that a program may take; the largest images we tried take 20
+KEEP_FREE = 512 * 1024**2  # bytes that are left on the file system of the temporary directory
+_CHUNK = 1024**2
+
+# The packages of Debian and of Fedora that have a program.
+PACKAGES = {
+    "blkid": ("util-linux", "util-linux"),
+    "btrfs": ("btrfs-progs", "btrfs-progs"),
+    "bwrap": ("bubblewrap", "bubblewrap"),
+    "debugfs": ("e2fsprogs", "e2fsprogs"),
+    "fsck.erofs": ("erofs-utils", "erofs-utils"),
+    "gzip": ("gzip", "gzip"),
+    "mcopy": ("mtools", "mtools"),
+    "qemu-img": ("qemu-utils", "qemu-img"),
+    "rpm": ("rpm", "rpm"),
+    "unsquashfs": ("squashfs-tools", "squashfs-tools"),
+    "xfs_db": ("xfsprogs", "xfsprogs"),
+    "xorriso": ("xorriso", "xorriso"),
+    "xz": ("xz-utils", "xz"),
+    "zstd": ("zstd", "zstd"),
+}
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class ToolError(Exception):
+    """A part of the image cannot be read. The text says why; hint says what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class MissingToolError(ToolError):
+    """A program is not installed; the hint names its packages."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a program ended, and what it said."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def reason(self) -> str:
+        """The last line of its complaints."""
+        lines = [line for line in self.stderr.decode(errors="replace").splitlines() if line.strip()]
+        return lines[-1].strip() if lines else f"exit status {self.status}"
+
+
+def need(program: str) -> None:
+    """Raise MissingToolError, which names the packages, if the program is not installed."""
+    if shutil.which(program, path=_PATH) is None:
+        debian, fedora = PACKAGES[program]
+        names = debian if debian == fedora else f"{debian} on Debian, {fedora} on Fedora"
+        raise MissingToolError(f"{program} is not installed", f"install {names}")
+
+
+class Tools:
+    """Runs programs; `directory` is what is removed at the end, with all that was written."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def new_file(self) -> Path:
+        """A new empty file of the temporary directory."""
+        handle, name = tempfile.mkstemp(dir=self._directory)
+        os.close(handle)
+        return Path(name)
+
+    def new_directory(self) -> Path:
+        """A new directory of the temporary directory."""
+        return Path(tempfile.mkdtemp(dir=self._directory))
+
+    def run(
+        self,
+        argv: Sequence[str],
+        image: Path | None = None,
+        out: Path | None = None,
+        *,
+        given: bytes = b"",
+        limit: int = MAX_OUTPUT,
+        sink: Callable[[bytes], None] | None = None,
+    ) -> Result:
+        """Run a program that sees `image` as IMAGE, read-only, and may write to the directory `out`, which is OUT.
+
+        given is its standard input. What it writes to standard output goes to `sink` or is returned; of that no more
+        than `limit` bytes, after which it is ended. Raises ToolError if it is not installed, takes too long or fills
+        the disk; its exit status is the caller's matter.
+        """
+        need("bwrap")
+        need(argv[0])
+        with tempfile.TemporaryFile(dir=self._directory) as said, tempfile.TemporaryFile(dir=self._directory) as stdin:
+            stdin.write(given)
+            stdin.seek(0)
+            with subprocess.Popen(
+                [*_sandbox(image, out), "--", *argv], stdin=stdin, stdout=subprocess.PIPE, stderr=said
+            ) as process:
+                try:
+                    stdout = self._follow(process, limit, sink)
+                except BaseException:
+                    process.kill()
+                    raise
+            said.seek(0)
+            result = Result(process.returncode, stdout, said.read(64 * 1024))
+        if b"bwrap: " in result.stderr[:7]:
+            raise ToolError(f"the sandbox for {argv[0]} cannot be made: {result.reason}", "allow user namespaces")
+        return result
+
+    def _follow(self, process: subprocess.Popen[bytes], limit: int, sink: Callable[[bytes], None] | None) -> bytes:
+        assert process.stdout is not None
+        kept: list[bytes] = []
+        left = limit
+        end = time.monotonic() + MAX_SECONDS
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            while True:
+                if time.monotonic() > end:
+                    raise ToolError(f"reading it takes more than {MAX_SECONDS:.0f} seconds")
+                if shutil.disk_usage(self._directory).free < KEEP_FREE:
+                    raise ToolError(
+                        f"reading it fills the disk of {self._directory.parent}", "set TMPDIR to a directory with room"
+                    )
+                if not selector.select(timeout=0.2):
+                    continue
+                chunk = os.read(process.stdout.fileno(), _CHUNK)
+                if not chunk:
+                    return b"".join(kept)
+                if sink is not None:
+                    sink(chunk)
+                    continue
+                kept.append(chunk[:left])
+                left -= len(kept[-1])
+                if left == 0:
+                    process.kill()
+                    return b"".join(kept)
+
+
+def _sandbox(image: Path | None, out: Path | None) -> list[str]:
+    """The beginning of a command that runs the rest with nothing but /usr, the image and the place to write to."""
+    argv = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/usr", "/usr"]
+    for name in ("bin", "sbin", "lib", "lib64"):
+        if Path("/", name).is_symlink():
+            argv += ["--symlink", f"usr/{name}", f"/{name}"]
+        elif Path("/", name).is_dir():
+            argv += ["--ro-bind", f"/{name}", f"/{name}"]
+    argv += ["--ro-bind-try", "/etc/alternatives", "/etc/alternatives", "--dev", "/dev", "--proc", "/proc"]
+    argv += ["--tmpfs", "/tmp", "--tmpfs", "/var/tmp", "--cap-drop", "ALL"]  # noqa: S108 - the sandbox's own
+    if os.geteuid() == 0:  # an image may be another user's
+        argv += ["--cap-add", "CAP_DAC_READ_SEARCH"]
+    argv += ["--ro-bind", str(image), IMAGE] if image else []
+    argv += ["--bind", str(out), OUT] if out else []
+    environment = {"PATH": _PATH, "LC_ALL": "C.UTF-8", "HOME": "/", "MTOOLSRC": "/dev/null", "MTOOLS_SKIP_CHECK": "1"}
+    argv += ["--clearenv", "--chdir", "/"]
+    for name, value in environment.items():
+        argv += ["--setenv", name, value]
+    return argv

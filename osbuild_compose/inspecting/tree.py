@@ -1,0 +1,172 @@
+"""The files of an image, whatever holds them: one small interface for all that asks about them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+MAX_SYMLINKS = 40  # the kernel's own limit, path_resolution(7)
+MAX_ENTRIES = 5_000_000  # of a tree; more is no system that anybody made
+MAX_READ = 64 * 1024**2  # bytes of a file, where nothing else is said
+
+
+class Kind(Enum):
+    """What an entry of a directory is."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file, directory or symlink. size is in bytes; target is a symlink's.
+
+    handle is what the tree finds the content by; entries with the same one are one file.
+    """
+
+    kind: Kind
+    size: int = 0
+    target: str = ""
+    handle: Hashable = None
+
+
+class TooMuchError(ValueError):
+    """The image says that it has more of something than any image has."""
+
+
+class Tree(ABC):
+    """Entries by their absolute paths ("/" is the top), names decoded with surrogateescape as Python's own are."""
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        if len(entries) > MAX_ENTRIES:
+            raise TooMuchError(f"it has more than {MAX_ENTRIES} files")
+        self.entries = {"/": Entry(Kind.DIRECTORY), **entries}
+
+    @abstractmethod
+    def content(self, path: str, limit: int) -> bytes:
+        """The first `limit` bytes of the file at `path`, which is one of the entries and no symlink.
+
+        Raises OSError, or ToolError when what would read it cannot.
+        """
+
+    @cached_property
+    def _children(self) -> Mapping[str, list[str]]:
+        children: dict[str, list[str]] = {}
+        for path in self.entries:
+            if path != "/":
+                above, _, name = path.rpartition("/")
+                children.setdefault(above or "/", []).append(name)
+        return {path: sorted(names) for path, names in children.items()}
+
+    def names(self, path: str) -> list[str]:
+        """What is in the directory, in order; nothing if there is none. Symlinks on the way are followed."""
+        return self._children.get(self.resolve(path) or "", [])
+
+    def resolve(self, path: str) -> str | None:
+        """The path with every symlink followed, as the booted system would; None if it leads nowhere or round."""
+        todo = [part for part in path.split("/") if part not in ("", ".")][::-1]
+        here = ""
+        links = 0
+        while todo:
+            part = todo.pop()
+            if part == "..":
+                here = here.rpartition("/")[0]
+                continue
+            entry = self.entries.get(f"{here}/{part}")
+            if entry is None:
+                return None
+            if entry.kind is not Kind.SYMLINK:
+                here = f"{here}/{part}"
+                continue
+            links += 1
+            if links > MAX_SYMLINKS:
+                return None
+            here = "" if entry.target.startswith("/") else here
+            todo += [one for one in entry.target.split("/") if one not in ("", ".")][::-1]
+        return here or "/"
+
+    def entry(self, path: str) -> Entry | None:
+        """What is at the path, symlinks on the way and at its end followed."""
+        found = self.resolve(path)
+        return self.entries[found] if found else None
+
+    def link(self, path: str) -> str | None:
+        """Where the symlink at the path leads, as it is written; None if there is none."""
+        above, _, name = path.rpartition("/")
+        directory = self.resolve(above or "/")
+        entry = self.entries.get(f"{(directory or '').rstrip('/')}/{name}") if directory else None
+        return entry.target if entry and entry.kind is Kind.SYMLINK else None
+
+    def is_file(self, path: str) -> bool:
+        """Whether a file is there, symlinks followed."""
+        entry = self.entry(path)
+        return entry is not None and entry.kind is Kind.FILE
+
+    def is_directory(self, path: str) -> bool:
+        """Whether a directory is there, symlinks followed."""
+        entry = self.entry(path)
+        return entry is not None and entry.kind is Kind.DIRECTORY
+
+    def read(self, path: str, limit: int = MAX_READ) -> bytes | None:
+        """The file's first `limit` bytes, symlinks followed; None if there is none. Raises as content() does."""
+        found = self.resolve(path)
+        if found is None or self.entries[found].kind is not Kind.FILE:
+            return None
+        return self.content(found, limit)
+
+    def text(self, path: str, limit: int = MAX_READ) -> str | None:
+        """The same as text; what is not UTF-8 in it becomes �."""
+        content = self.read(path, limit)
+        return None if content is None else content.decode(errors="replace")
+
+    def files(self, path: str, suffix: str = "") -> Iterator[str]:
+        """The paths of the files in a directory whose names end so."""
+        for name in self.names(path):
+            if name.endswith(suffix) and self.is_file(f"{path}/{name}"):
+                yield f"{path.rstrip('/')}/{name}"
+
+
+class Joined(Tree):
+    """Trees mounted into each other, by their mount points; of what is below one, the rest is hidden."""
+
+    def __init__(self, mounts: Mapping[str, Tree]) -> None:
+        """mounts has "/"."""
+        self._mounts = dict(sorted(mounts.items(), key=lambda item: item[0].count("/") if item[0] != "/" else -1))
+        entries: dict[str, Entry] = {}
+        for point, tree in self._mounts.items():
+            prefix = point.rstrip("/")
+            if prefix:
+                hidden = [path for path in entries if path.startswith(f"{prefix}/")]
+                for path in hidden:
+                    del entries[path]
+                entries[prefix] = Entry(Kind.DIRECTORY)
+            for path, entry in tree.entries.items():
+                if path != "/":
+                    handle = (point, entry.handle if entry.handle is not None else path)
+                    entries[prefix + path] = Entry(entry.kind, entry.size, entry.target, handle)
+        super().__init__(entries)
+
+    def content(self, path: str, limit: int) -> bytes:
+        """The first `limit` bytes of the file at `path`."""
+        for point in reversed(self._mounts):
+            prefix = point.rstrip("/")
+            if path.startswith(f"{prefix}/"):
+                return self._mounts[point].content(path.removeprefix(prefix), limit)
+        raise AssertionError("every path is below /")
+
+
+class Below(Tree):
+    """What is below a directory of another tree, as a tree of its own: a subvolume."""
+
+    def __init__(self, tree: Tree, directory: str) -> None:
+        self._tree = tree
+        self._prefix = directory.rstrip("/")
+        cut = len(self._prefix)
+        super().__init__({path[cut:]: e for path, e in tree.entries.items() if path.startswith(f"{self._prefix}/")})
+
+    def content(self, path: str, limit: int) -> bytes:
+        """The first `limit` bytes of the file at `path`."""
+        return self._tree.content(self._prefix + path, limit)

@@ -1,0 +1,1 @@
+"""Each kind of file system and archive as a Tree."""

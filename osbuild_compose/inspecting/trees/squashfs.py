@@ -1,0 +1,48 @@
+"""squashfs, read by unsquashfs."""
+
+import re
+from collections.abc import Iterator
+
+from osbuild_compose.inspecting.area import Area
+from osbuild_compose.inspecting.tools import IMAGE, MAX_OUTPUT, ToolError, Tools
+from osbuild_compose.inspecting.tree import MAX_ENTRIES, Entry, Kind, TooMuchError, Tree
+
+# A row of -lln: mode, uid/gid, size (for a device its numbers), date, time, then the path below the top.
+_ROW = re.compile(r"^([-dlcbpsDLCBPS])[-rwxsStT]{9} \d+/\d+ +(\d+|\d+, *\d+) \d{4}-\d\d-\d\d \d\d:\d\d /(.*)$")
+_KINDS = {"-": Kind.FILE, "d": Kind.DIRECTORY, "l": Kind.SYMLINK}
+_ARROW = " -> "
+
+
+class SquashfsTree(Tree):
+    """The files of a squashfs file system."""
+
+    def __init__(self, area: Area, tools: Tools) -> None:
+        """Raises ToolError if unsquashfs cannot read it."""
+        self._area = area
+        self._tools = tools
+        super().__init__(dict(_entries(self._run("-d", "", "-lln"))))
+
+    def content(self, path: str, limit: int) -> bytes:
+        """The first `limit` bytes of the file at `path`."""
+        return self._run("-cat", path=path, limit=limit)
+
+    def _run(self, *options: str, path: str = "", limit: int = MAX_OUTPUT) -> bytes:
+        argv = ["unsquashfs", "-offset", str(self._area.offset), *options, IMAGE, *([path] if path else [])]
+        result = self._tools.run(argv, self._area.path, limit=limit)
+        if result.status != 0 and not result.stdout:
+            raise ToolError(f"unsquashfs cannot read it: {result.reason}")
+        return result.stdout
+
+
+def _entries(listing: bytes) -> Iterator[tuple[str, Entry]]:
+    """The rows of a listing. A name with a newline in it is not told apart from the row's end, and cut off there."""
+    for count, line in enumerate(listing.decode(errors="surrogateescape").split("\n")):
+        if count > MAX_ENTRIES:
+            raise TooMuchError(f"it has more than {MAX_ENTRIES} files")
+        found = _ROW.match(line)
+        if found is None or not found[3]:
+            continue
+        kind = _KINDS.get(found[1].lower() if found[1] != "-" else "-", Kind.OTHER)
+        name, _, target = found[3].partition(_ARROW) if kind is Kind.SYMLINK else (found[3], "", "")
+        size = int(found[2]) if kind is Kind.FILE else 0
+        yield f"/{name}", Entry(kind, size, target)
