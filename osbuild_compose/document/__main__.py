@@ -3,12 +3,13 @@
 import json
 from pathlib import Path
 
-from osbuild_compose.document import command_page, reference, schema, stage_page
+from osbuild_compose.document import command_page, inspect_page, reference, schema, stage_page
 
 PAGES = {
     "blueprint.md": reference.page,
     "stages.md": stage_page.page,
     "command-line.md": command_page.page,
+    "inspect.md": inspect_page.page,
 }
 
 TOP = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from osbuild_compose.inspecting.report import Report, System
 
-_WIDEST = 200  # characters of a value that are shown
+_WIDEST = 500  # characters of a value that are shown
 _PER_LINE = 100
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -27,7 +27,7 @@ def size_text(size: int | None) -> str:
 
 def as_text(report: Report) -> str:
     """All of the report but the names of packages and the parts of what the build embedded."""
-    return "".join(f"{line}\n" for part in _parts(report) for line in part)
+    return "\n".join("".join(f"{line}\n" for line in part) for part in _parts(report) if part)
 
 
 def _parts(report: Report) -> Iterator[Sequence[str]]:
@@ -42,8 +42,7 @@ def _parts(report: Report) -> Iterator[Sequence[str]]:
     if report.system:
         yield from _system(report.system)
     yield _provenance(report)
-    for note in report.notes:
-        yield [f"note: {shown(note.message)}" + (f" ({shown(note.hint)})" if note.hint else "")]
+    yield [f"note: {shown(note.message)}" + f" ({shown(note.hint)})" * bool(note.hint) for note in report.notes]
 
 
 def _fields(pairs: Sequence[tuple[str, str]]) -> list[str]:
@@ -159,8 +158,8 @@ def _system(system: System) -> Iterator[list[str]]:
     yield _fields([("default target", services.default_target or "")])
     yield _wrapped("enabled", [service.unit for service in services.enabled])
     yield _wrapped("masked", services.masked)
-    largest = [(size_text(one.size), f"{one.files} files", one.path) for one in system.largest_directories]
-    yield _table("largest directories", ("", "", ""), largest)
+    largest = [(size_text(one.size), str(one.files), one.path) for one in system.largest_directories]
+    yield _table("largest directories", ("size", "files", ""), largest)
 
 
 def _wrapped(title: str, words: Sequence[str]) -> list[str]:

@@ -44,6 +44,9 @@ class Tree(ABC):
         if len(entries) > MAX_ENTRIES:
             raise TooMuchError(f"it has more than {MAX_ENTRIES} files")
         self.entries = {"/": Entry(Kind.DIRECTORY), **entries}
+        for path in entries:  # archives need not have the directories that their files are in
+            while (path := path.rpartition("/")[0]) and path not in self.entries:
+                self.entries[path] = Entry(Kind.DIRECTORY)
 
     @abstractmethod
     def content(self, path: str, limit: int) -> bytes:

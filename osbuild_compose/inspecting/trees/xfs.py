@@ -73,7 +73,7 @@ class XfsTree(Tree):
     def _details(self, entries: dict[str, Entry]) -> dict[str, Entry]:
         """The entries with their sizes and targets."""
         inodes = list({entry.handle for entry in entries.values() if entry.kind in (Kind.FILE, Kind.SYMLINK)})
-        asked = [[f"inode {inode}", "print core.size core.format u3.symlink"] for inode in inodes]
+        asked = [[f"inode {inode}", "print core.size", "print u3.symlink"] for inode in inodes]
         about = dict(zip(inodes, self._ask(asked), strict=True))
         for path, entry in entries.items():
             if entry.handle not in about:
