@@ -40,4 +40,4 @@ def _kind(node: dict[str, Any]) -> str:
     if "enum" in node:
         return "one of " + ", ".join("null" if choice is None else f"`{choice}`" for choice in node["enum"])
     kinds = node["type"] if isinstance(node["type"], list) else [node["type"]]
-    return " or ".join(_NAMES.get(kind, kind) for kind in kinds)
+    return " or ".join(_NAMES.get(str(kind), str(kind)) for kind in kinds)
