@@ -2,5 +2,6 @@
 
 from osbuild_compose.boot.console import MachineError
 from osbuild_compose.boot.machine import Answer, Finished, Machine
+from osbuild_compose.firmware import Firmware
 
-__all__ = ["Answer", "Finished", "Machine", "MachineError"]
+__all__ = ["Answer", "Finished", "Firmware", "Machine", "MachineError"]

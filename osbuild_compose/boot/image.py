@@ -1,6 +1,11 @@
-"""What kind of image a file is."""
+"""What kind of image a file is, and how a machine starts from it."""
 
+import subprocess
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+
+from osbuild_compose.firmware import Firmware
 
 # Where each format's signature lies; a fixed VHD has its own at the end.
 SIGNATURES = (
@@ -12,6 +17,19 @@ SIGNATURES = (
 VPC_FOOTER = 512
 VPC = b"conectix"
 XZ = b"\xfd7zXZ\0"
+
+BOOT_CODE = 440  # bytes in front of a disk that BIOS runs
+GPT = b"EFI PART"
+SECTORS = (512, 4096)  # the header of a GPT is in the second one
+HEAD = 8192  # bytes of a disk that tell all this
+
+
+@dataclass(frozen=True)
+class Disk:
+    """What firmware can start the disk, and the bytes in its sectors."""
+
+    firmware: Firmware
+    sector: int
 
 
 def format_of(image: Path) -> str:
@@ -30,3 +48,27 @@ def format_of(image: Path) -> str:
         if head[offset : offset + len(signature)] == signature:
             return name
     return "vpc" if VPC in (tail, head[: len(VPC)]) else "raw"
+
+
+def disk_of(image: Path) -> Disk:
+    """How the disk in the file `image` is started: by BIOS where it has code for that, otherwise by UEFI.
+
+    Raises OSError and ValueError as format_of does, and OSError when qemu-img, which reads all formats but raw, is not
+    installed.
+    """
+    head = _head(image)
+    sector = next((size for size in SECTORS if head[size : size + len(GPT)] == GPT), SECTORS[0])
+    return Disk(Firmware.BIOS if any(head[:BOOT_CODE]) else Firmware.UEFI, sector)
+
+
+def _head(image: Path) -> bytes:
+    kind = format_of(image)
+    if kind == "raw":
+        with image.open("rb") as file:
+            return file.read(HEAD)
+    with tempfile.NamedTemporaryFile() as raw:
+        argv = ["qemu-img", "dd", "-f", kind, "-O", "raw", f"bs={HEAD}", "count=1", f"if={image}", f"of={raw.name}"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise ValueError(f"qemu-img cannot read {image}: {done.stderr.strip()}")
+        return Path(raw.name).read_bytes()

@@ -18,12 +18,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from osbuild_compose import firmware
 from osbuild_compose.boot import accel, image
 from osbuild_compose.boot.console import Console, MachineError
+from osbuild_compose.firmware import Firmware
 
 SETTLE = 0.25  # seconds in which QEMU complains about its arguments, if it does
 RETRY = 1.0  # seconds between two tries to reach a service that is not up yet
 PORT_TRIES = 3
+DEFAULT_SECTOR = 512
 SSH_FAILED = 255  # ssh's own failures, ssh(1); other statuses are the command's
 
 
@@ -45,7 +48,7 @@ class Finished:
 
 
 class Machine:
-    """QEMU with BIOS, a virtio disk and a serial console, running inside a `with` block.
+    """QEMU with BIOS or UEFI, a virtio disk and a serial console, running inside a `with` block.
 
         with Machine(Path("web.qcow2"), ports=(22, 80)) as machine:
             machine.wait_for("login:", timeout=300)
@@ -64,12 +67,14 @@ class Machine:
         cpus: int = 1,
         network: bool = False,
         log: Path | None = None,
+        firmware: Firmware = Firmware.BIOS,
+        sector: int = 512,
         arguments: Iterable[str] = (),
     ) -> None:
         """Describe the machine; it starts with the `with` block.
 
         ports: the machine's TCP ports to forward. memory: MiB. network: let it reach other hosts. log: a file for a
-        copy of the console. arguments: more of QEMU's.
+        copy of the console. sector: bytes in a sector of the disk. arguments: more of QEMU's.
         """
         self.disk = disk
         self.ports = tuple(ports)
@@ -77,14 +82,21 @@ class Machine:
         self.cpus = cpus
         self.network = network
         self.log = log
+        self.firmware = firmware
+        self.sector = sector
         self.arguments = tuple(arguments)
         self.forwards: dict[int, int] = {}
         """The port on 127.0.0.1 for each of `ports`, once started."""
         self._process: subprocess.Popen[bytes] | None = None
         self._console: Console | None = None
+        self._variables: tempfile.TemporaryDirectory[str] | None = None
 
     def command(self) -> list[str]:
-        """QEMU's command line, with `forwards` as they are."""
+        """QEMU's command line, with `forwards` as they are.
+
+        A copy of UEFI's variables, which it needs, is there until the machine is closed. Raises OSError and ValueError
+        when the image is not one, FileNotFoundError without the firmware.
+        """
         kind = image.format_of(self.disk)
         name = str(self.disk.absolute()).replace(",", ",,")
         net = "user,model=virtio-net-pci" + ("" if self.network else ",restrict=on")
@@ -95,8 +107,20 @@ class Machine:
         argv += [accel.QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "std"]
         argv += [*accel.arguments(), "-m", str(self.memory), "-smp", str(self.cpus)]
         argv += ["-serial", "stdio", "-nic", net, "-device", "virtio-rng-pci"]
-        argv += ["-drive", f"file={name},format={kind},if=virtio,snapshot=on,cache=unsafe"]
-        return [*argv, *self.arguments]
+        interface = "virtio" if self.sector == DEFAULT_SECTOR else "none,id=disk"
+        argv += ["-drive", f"file={name},format={kind},if={interface},snapshot=on,cache=unsafe"]
+        if self.sector != DEFAULT_SECTOR:
+            size = f"logical_block_size={self.sector},physical_block_size={self.sector}"
+            argv += ["-device", f"virtio-blk-pci,drive=disk,{size}"]
+        return [*argv, *self._firmware(), *self.arguments]
+
+    def _firmware(self) -> list[str]:
+        """QEMU's arguments for the firmware; its variables are the same through all of the machine's reboots."""
+        if self.firmware is Firmware.BIOS:
+            return []
+        if self._variables is None:
+            self._variables = tempfile.TemporaryDirectory(prefix="compose-boot-")
+        return firmware.arguments(self.firmware, Path(self._variables.name))
 
     def __enter__(self) -> Self:
         """Start the machine. Raises MachineError when QEMU is missing or refuses, OSError without the image."""
@@ -104,10 +128,14 @@ class Machine:
             raise MachineError(
                 f"{accel.QEMU} is not installed: it is in qemu-system-x86 (Debian) or qemu-system-x86-core (Fedora)"
             )
-        for left in reversed(range(PORT_TRIES)):
-            self.forwards = dict(zip(self.ports, _free_ports(len(self.ports)), strict=True))
-            if self._start(last=left == 0):
-                break
+        try:
+            for left in reversed(range(PORT_TRIES)):
+                self.forwards = dict(zip(self.ports, _free_ports(len(self.ports)), strict=True))
+                if self._start(last=left == 0):
+                    break
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def _start(self, *, last: bool) -> bool:
@@ -142,6 +170,9 @@ class Machine:
 
     def close(self) -> None:
         """Kill the machine and all its processes; does nothing when it is gone already."""
+        if self._variables:
+            self._variables.cleanup()
+            self._variables = None
         if self._process is None or self._console is None:
             return
         if self._process.poll() is None:

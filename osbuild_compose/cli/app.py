@@ -12,6 +12,7 @@ from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli import cache_app, stages_app, start_app, templates_app
 from osbuild_compose.cli.options import Json, Libdirs, Templates
 from osbuild_compose.cli.store_option import Store, store_directory
+from osbuild_compose.firmware import Firmware
 
 if TYPE_CHECKING:
     from osbuild_compose.cli.runner import Settings
@@ -268,11 +269,19 @@ def boot(
             "-p", "--port", metavar="HOST:GUEST", help="Reach a port of the machine at 127.0.0.1; repeatable."
         ),
     ] = None,
+    firmware: Annotated[
+        Firmware | None,
+        typer.Option(
+            help="What starts the image: BIOS, UEFI or UEFI with Secure Boot. By default what the image is made for, "
+            "BIOS when it is for both.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Boot an image in QEMU, its serial console on this terminal."""
     from osbuild_compose.cli import boot as command
 
-    command.boot(image, memory, cpus, port or ())
+    command.boot(image, memory, cpus, port or (), firmware)
 
 
 @app.command("inspect")

@@ -6,26 +6,47 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from osbuild_compose.boot import Machine
+from osbuild_compose.boot import Firmware, Machine
+from osbuild_compose.boot.image import Disk, disk_of
 from osbuild_compose.errors import BuildError, HostError, InputError
 
 
-def boot(image: Path, memory: int, cpus: int | None, ports: Sequence[str]) -> None:
+def boot(image: Path, memory: int, cpus: int | None, ports: Sequence[str], firmware: Firmware | None) -> None:
     """Boot the image until the machine is switched off or the user leaves; the image stays as it is.
 
-    memory is in MiB; cpus None means as many as are safe here; ports are "HOST:GUEST" texts. Raises InputError for a
-    wrong port or image, HostError without QEMU.
+    memory is in MiB; cpus None means as many as are safe here; ports are "HOST:GUEST" texts; firmware None is what the
+    image can be started by, BIOS when it is both. Raises InputError for a wrong port or image, HostError without QEMU
+    or the firmware.
     """
-    machine = Machine(image, memory=memory, network=True)
+    disk = _disk(image)
+    machine = Machine(image, memory=memory, network=True, firmware=firmware or disk.firmware, sector=disk.sector)
     machine.cpus = cpus or machine.cpus
     machine.forwards = dict(_port(text) for text in ports)
     try:
-        argv = machine.command()
+        _run(machine)
+    finally:
+        machine.close()
+
+
+def _disk(image: Path) -> Disk:
+    try:
+        return disk_of(image)
+    except FileNotFoundError as error:
+        if error.filename == "qemu-img":
+            raise HostError("qemu-img is not installed", hint="it is in the package qemu-utils") from None
+        raise InputError(f"cannot boot {image}: {error.strerror}") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"cannot boot {image}: {reason}") from None
+
+
+def _run(machine: Machine) -> None:
+    try:
+        argv = machine.command()
+    except FileNotFoundError as error:
+        raise HostError(str(error)) from None
     argv[argv.index("stdio")] = "mon:stdio"  # QEMU's own keys, and Ctrl-C goes to the machine
-    print("the image stays as it is; Ctrl-A X ends the machine", file=sys.stderr)
+    print(f"started by {machine.firmware}; the image stays as it is; Ctrl-A X ends the machine", file=sys.stderr)
     for inside, outside in machine.forwards.items():
         print(f"port {inside} is at 127.0.0.1:{outside}", file=sys.stderr)
     try:
