@@ -22,6 +22,7 @@ class Bootloader(StrEnum):
     """What starts the kernel."""
 
     GRUB = "grub"
+    SYSTEMD_BOOT = "systemd-boot"
     NONE = "none"
 
 
@@ -71,4 +72,15 @@ class Disk:
     uuid: str | None = None
     firmware: tuple[Firmware, ...] = ()
     bootloader: Bootloader = Bootloader.GRUB
+    uki: bool = False
     partitions: tuple[Partition, ...] = ()
+
+    @property
+    def boots(self) -> bool:
+        """Whether the image has what starts its kernel."""
+        return self.bootloader is not Bootloader.NONE or self.uki
+
+    @property
+    def needs_uefi(self) -> bool:
+        """Whether nothing but UEFI can start it."""
+        return self.bootloader is Bootloader.SYSTEMD_BOOT or self.uki

@@ -127,6 +127,7 @@ def _table(disk: Mapping[str, Any], partitions: list[dict[str, Any]]) -> Iterato
     if disk.get("sector_size") == SECTORS[1] and (bios or is_dos) and disk.get("bootloader") != "none":
         what = "BIOS cannot boot from sectors of 4096 bytes"
         yield ("disk", "sector_size"), what, "leave `bios` out of `firmware`, with a GPT"
+    yield from _uefi_only(disk, partitions)
     if not is_dos:
         return
     roots = any("/" in _points(item) for item in partitions)
@@ -144,6 +145,35 @@ def _table(disk: Mapping[str, Any], partitions: list[dict[str, Any]]) -> Iterato
                 "a DOS partition table has no BIOS boot partition",
                 "leave it out",
             )
+
+
+def _uefi_only(disk: Mapping[str, Any], partitions: list[dict[str, Any]]) -> Iterator[Problem]:
+    """What systemd-boot and unified kernel images cannot do."""
+    loader, uki = disk.get("bootloader"), disk.get("uki") is True
+    if uki and loader not in ("systemd-boot", "none"):
+        what = "GRUB starts kernels and initramfs images of their own, no unified ones"
+        yield (
+            ("disk", "uki"),
+            what,
+            "add `bootloader: systemd-boot`, or `none` to have firmware start the kernel itself",
+        )
+        return
+    if loader != "systemd-boot" and not uki:
+        return
+    name = "systemd-boot" if loader == "systemd-boot" else "a unified kernel image"
+    if disk.get("table") == "dos":
+        yield ("disk", "table"), f"{name} starts from a GPT", "leave `table` out"
+    firmware = disk.get("firmware")
+    if isinstance(firmware, list) and "bios" in firmware:
+        yield ("disk", "firmware"), f"{name} is started by UEFI only", "leave `bios` out, or use `bootloader: grub`"
+    for index, item in enumerate(partitions):
+        kind = item.get("type")
+        if kind == "xbootldr" and item.get("file_system") != "vfat":
+            trail = ("disk", "partitions", index, "file_system" if "file_system" in item else "type")
+            yield trail, f"{name} is found on vfat only", "write `file_system: vfat`, or leave `type` out"
+        if kind == "esp" and "mount" not in item:
+            where = ("disk", "partitions", index, "type")
+            yield where, f"{name} goes to the EFI system partition, which is mounted nowhere", "add `mount: /boot/efi`"
 
 
 def _points(item: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,8 @@ MIB = 1024 * 1024
 SECTOR = 512
 BIOS_BOOT = Partition(type="bios-boot", size=MIB, name="bios")
 ESP = Partition(type="esp", mount="/boot/efi", size=128 * MIB, name="esp")
+# With the kernels themselves in it, it has to have room for some more of them later.
+ESP_WITH_KERNELS = replace(ESP, size=512 * MIB)
 ROOT = Partition(mount="/", name="root")
 
 # Types by mount point: https://uapi-group.org/specifications/specs/discoverable_partitions_specification
@@ -64,6 +66,12 @@ class Layout:
         return next(found, None)
 
     @property
+    def kernels(self) -> str | None:
+        """Where the file system is mounted from which a boot loader that reads FAT only takes kernels."""
+        boot = next((item for item in self.partitions if item.mount == "/boot" and item.file_system == "vfat"), None)
+        return "/boot" if boot and boot.type in ("xbootldr", GUIDS["xbootldr"]) else self.esp
+
+    @property
     def packages(self) -> tuple[str, ...]:
         """Packages that the image needs for its file systems, called the same by all distributions."""
         kinds = {partition.file_system for partition in self.partitions}
@@ -79,11 +87,11 @@ def resolve(disk: Disk, name: str, arch: str, firmware: tuple[Firmware, ...]) ->
     """The disk of the blueprint `name`. firmware: what the distribution's images boot with."""
     table = disk.table
     wanted = disk.firmware or ((Firmware.BIOS,) if table is Table.DOS else firmware)
-    if not disk.firmware and disk.sector_size != SECTOR:
+    if not disk.firmware and (disk.sector_size != SECTOR or disk.needs_uefi):
         wanted = (Firmware.UEFI,)
     partitions = tuple(
         _complete(item, number, name, arch, disk)
-        for number, item in enumerate(_all(disk, table, wanted if disk.bootloader != "none" else ()))
+        for number, item in enumerate(_all(disk, table, wanted if disk.boots else ()))
     )
     options: dict[str, Any] = {
         "table": table,
@@ -156,7 +164,7 @@ def _all(disk: Disk, table: Table, firmware: tuple[Firmware, ...]) -> Iterator[P
     if Firmware.BIOS in firmware and table is Table.GPT and not kinds & {"bios-boot", GUIDS["bios-boot"]}:
         yield BIOS_BOOT
     if Firmware.UEFI in firmware and not kinds & {"esp", GUIDS["esp"], "ef"}:
-        yield ESP
+        yield ESP_WITH_KERNELS if disk.needs_uefi else ESP
     yield from disk.partitions
     if not any("/" in item.mounts for item in disk.partitions):
         yield ROOT
@@ -167,6 +175,8 @@ def _complete(item: Partition, number: int, name: str, arch: str, disk: Disk) ->
     table = disk.table
     mount = next(iter(item.mounts), None)
     kind = item.type or (ROOT_TYPES.get(arch, "linux") if "/" in item.mounts else TYPES.get(mount or "", "linux"))
+    if item.type is None and kind == "xbootldr" and item.file_system != "vfat" and disk.needs_uefi:
+        kind = "linux"  # bootctl and kernel-install would put kernels where firmware cannot read them
     file_system = item.file_system
     if file_system is None and (item.mounts or kind in ("swap", GUIDS["swap"], "82")):
         usual = {"esp": "vfat", GUIDS["esp"]: "vfat", "ef": "vfat", "swap": "swap", GUIDS["swap"]: "swap", "82": "swap"}

@@ -192,12 +192,14 @@ def _image(
         "packages": (*made.packages, *(name for feature in made.features for name in having.get(feature, ()))),
         "features": made.features,
         "veritytab": made.veritytab,
+        "uki": made.disk.uki,
         "root_fs_uuid": root.uuid,
         "root_fs_type": root.file_system,
         "root_subvolume": root_path.strip("/"),
         "boot_fs_uuid": boot.uuid if boot is not root else None,
         "boot_path": boot_path,
         "esp": made.esp,
+        "kernels": made.kernels,
     }
 
 

@@ -124,7 +124,7 @@ def _releases(name: str, sources: Sources) -> list[model.Release]:
 
 
 def _architecture(item: Mapping[str, Any]) -> model.Architecture:
-    lists = {key: tuple(item[key]) for key in ("bootloader", "uefi", "firmware") if key in item}
+    lists = {key: tuple(item[key]) for key in ("bootloader", "uefi", "systemd_boot", "firmware") if key in item}
     return model.Architecture(item["name"], item["kernel"], **lists)
 
 

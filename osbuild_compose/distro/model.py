@@ -11,14 +11,15 @@ from osbuild_compose.repository import Repository, RpmRepository
 class Architecture:
     """A processor architecture as the distribution knows it.
 
-    bootloader: the packages of GRUB for BIOS; uefi: those of GRUB for UEFI on top; firmware: what images boot with
-    unless a blueprint says otherwise.
+    bootloader: the packages of GRUB for BIOS; uefi: those of GRUB for UEFI on top; systemd_boot: those of systemd-boot
+    instead; firmware: what images boot with unless a blueprint says otherwise.
     """
 
     name: str
     kernel: str
     bootloader: tuple[str, ...] = ()
     uefi: tuple[str, ...] = ()
+    systemd_boot: tuple[str, ...] = ()
     firmware: tuple[str, ...] = ("bios",)
 
 

@@ -1,4 +1,4 @@
-"""Boot entries: /boot/loader/entries/*.conf of the Boot Loader Specification."""
+"""Boot entries, loader/entries/*.conf: https://uapi-group.org/specifications/specs/boot_loader_specification"""
 
 import re
 
@@ -33,6 +33,18 @@ def set_arguments(tree: str, arguments: str) -> None:
         after = OPTIONS.sub(lambda match: match[1] + arguments, before)
         if after != before:
             intree.write_file(tree, path, after)
+
+
+def directory(boot: str) -> str:
+    """Where the entries are on the file system that is mounted at `boot`."""
+    return f"{boot}/loader/entries"
+
+
+def relocate(tree: str, entry: str, mount: str) -> None:
+    """Have the entry name its files as the file system mounted at `mount` does, for a boot loader that reads that."""
+    text = intree.read_text(tree, entry)
+    pattern = re.compile(rf"^((?:linux|initrd|devicetree)[ \t]+){re.escape(mount)}(?=/)", re.MULTILINE)
+    intree.write_file(tree, entry, pattern.sub(r"\1", text))
 
 
 def _names(tree: str) -> list[str]:
