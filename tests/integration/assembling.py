@@ -14,6 +14,19 @@ REPO = Path(__file__).parents[2]
 EPOCH = 1_700_000_000  # 2023-11-14
 ROOT_UUID = "76a22bf4-f153-4541-b6c7-0332c0dfaeac"
 MIB = 1 << 20
+POLICY = """
+/.*                     system_u:object_r:default_t:s0
+/               -d      system_u:object_r:root_t:s0
+/etc(/.*)?              system_u:object_r:etc_t:s0
+/etc/shadow     --      system_u:object_r:shadow_t:s0
+/etc/hostname   --      system_u:object_r:hostname_t:s0
+/usr/bin(/.*)?          system_u:object_r:bin_t:s0
+/usr/lib        -l      system_u:object_r:lib_link_t:s0
+/usr/share/many(/.*)?   system_u:object_r:many_t:s0
+/home/.*                system_u:object_r:home_t:s0
+/dev/.*                 <<none>>
+/lost\\+found     -d      system_u:object_r:lost_found_t:s0
+"""
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ content and `free` further bytes; `make` writes it into its place of the image. 
 is made (squashfs) makes it in `need`, into the job's directory for scratch files, and copies it in `make`.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from stagelib.disk import btrfs, erofs, ext4, fat, labels, sparse, squashfs, swap, xfs
+from stagelib.disk import btrfs, erofs, ext4, fat, labels, squashfs, swap
 from stagelib.disk.fs_job import Job
 from stagelib.disk.planner import Place
 from stagelib.disk.sizes import BLOCK, MIB
+from stagelib.disk.xfs import make as xfs
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,18 @@ def _xfs_need(job: Job, free: int) -> int:
 
 
 def _xfs_make(job: Job, image: str, place: Place) -> None:
-    job.refuse_labels()
-    area = os.path.join(job.work, "xfs")
-    with open(area, "wb") as file:  # noqa: PTH123
-        file.truncate(place.size // BLOCK * BLOCK)
-    xfs.make(area, job.content, fs_uuid=job.spec.uuid, epoch=job.epoch, label=job.spec.label, sector=job.sector)
-    sparse.put(area, image, place)
-    os.unlink(area)
+    with _labels(job) as found:
+        xfs.make(
+            image,
+            job.content,
+            place,
+            fs_uuid=job.spec.uuid,
+            epoch=job.epoch,
+            labels=found,
+            work=job.work,
+            label=job.spec.label,
+            sector=job.sector,
+        )
 
 
 def _data(job: Job) -> int:

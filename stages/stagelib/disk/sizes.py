@@ -4,12 +4,15 @@ import os
 import re
 import stat
 from dataclasses import dataclass
+from functools import cache
 
+from stagelib.disk import zeroes
 from stagelib.disk.errors import ImageError
 
 KIB = 1024
 MIB = 1024 * KIB
 BLOCK = 4096  # bytes in a block of the file systems made here
+SEARCHED = MIB  # from which size files are searched for blocks of zeroes
 FAST_SYMLINK = 60  # a shorter target is kept in the inode itself, ext4(5)
 
 _UNITS = "KMGTPE"
@@ -52,8 +55,9 @@ class TreeSize:
 
 
 def of_tree(tree: str) -> TreeSize:
-    """Walk `tree` and add up what it needs; hard links count once, holes do not count.
+    """Walk `tree` and add up what it needs; hard links count once, blocks of zeroes in larger files do not count.
 
+    The result does not depend on whether zeroes are holes where the tree lies, so that images get the same size.
     Extended attributes that do not fit into an inode are not counted, so `data` is slightly low.
     """
     seen: set[tuple[int, int]] = set()
@@ -72,10 +76,20 @@ def of_tree(tree: str) -> TreeSize:
                     seen.add((info.st_dev, info.st_ino))
                 inodes += 1
                 if stat.S_ISREG(info.st_mode):
-                    data += min(_blocks(info.st_size), _blocks(info.st_blocks * 512))
+                    data += _blocks(info.st_size) if info.st_size < SEARCHED else _filled(entry.path, info.st_mtime_ns)
                 elif stat.S_ISLNK(info.st_mode) and info.st_size >= FAST_SYMLINK:
                     data += BLOCK
     return TreeSize(inodes, data)
+
+
+@cache
+def _filled(path: str, _modified: int) -> int:
+    """Bytes in blocks that are not zeroes."""
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        return sum(_blocks(len(part)) for _, part in zeroes.filled(file, BLOCK))
+    finally:
+        os.close(file)
 
 
 def _blocks(size: int) -> int:

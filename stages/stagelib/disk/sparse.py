@@ -3,6 +3,7 @@
 import errno
 import os
 
+from stagelib.disk import zeroes
 from stagelib.disk.errors import ImageError
 from stagelib.disk.planner import Place
 from stagelib.disk.sizes import human
@@ -21,7 +22,7 @@ def put(source: str, image: str, place: Place) -> None:
     reader, writer = os.open(source, os.O_RDONLY), os.open(image, os.O_WRONLY)
     try:
         at = 0
-        while (extent := _extent(reader, at)) is not None:
+        while (extent := zeroes.extent(reader, at)) is not None:
             at, end = extent
             while at < end:
                 at += _copy(reader, writer, at, place.start + at, min(CHUNK, end - at))
@@ -39,14 +40,3 @@ def _copy(reader: int, writer: int, at: int, to: int, count: int) -> int:
             raise
     os.lseek(writer, to, os.SEEK_SET)
     return os.sendfile(writer, reader, at, count)
-
-
-def _extent(file: int, at: int) -> tuple[int, int] | None:
-    """Where the next data after `at` begins and ends; None when there is none."""
-    try:
-        start = os.lseek(file, at, os.SEEK_DATA)
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            return None
-        raise
-    return start, os.lseek(file, start, os.SEEK_HOLE)
