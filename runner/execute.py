@@ -214,7 +214,7 @@ class Executor:
             for checksum in step.ingredients.sources:
                 source = self._sources[checksum]
                 (directory / source.name).mkdir(exist_ok=True)
-                (directory / source.name / checksum).hardlink_to(self._fetcher.path(source))
+                self._fetcher.put(source, directory / source.name / checksum)
             yield directory
         finally:
             files.remove_tree(directory)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from osbuild_compose.blueprint import crontab, password
+from osbuild_compose.blueprint import crontab, password, registry
 from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.blueprint.convert import certificates, days
 from osbuild_compose.blueprint.walk import ANY, Problem, texts
@@ -31,6 +31,7 @@ def problems(data: Any, beside: Beside) -> Iterator[Problem]:
     yield from _expiry_dates(data)
     yield from _texts_beside(data, beside)
     yield from _archives_beside(data, beside)
+    yield from _containers(data)
     yield from _certificates(data, beside)
     yield from _units(data)
     yield from _timers(data)
@@ -80,6 +81,29 @@ def _archives_beside(data: Any, beside: Beside) -> Iterator[Problem]:
             beside.large(name)
         except ValueError as error:
             yield trail, str(error), "the path is relative to the blueprint's directory"
+
+
+def _containers(data: Any) -> Iterator[Problem]:
+    for trail, url in texts(data, "containers", ANY, "url"):
+        item = data["containers"][trail[1]]
+        if not registry.is_address(url):
+            if "sha256" not in item:
+                yield trail, "an archive at an address has a `sha256`", "sha256sum prints it"
+            if "tls_verify" in item:
+                yield (*trail[:-1], "tls_verify"), "`tls_verify` is for registries only", ""
+            continue
+        try:
+            address = registry.parse(url)
+        except ValueError:
+            continue  # the schema tells
+        if "sha256" in item:
+            what = "an image in a registry has its digest in `url`"
+            yield (*trail[:-1], "sha256"), what, "write docker://NAME@sha256:DIGEST and remove `sha256`"
+        elif not address.sha256:
+            insecure = "--tls-verify=false " if item.get("tls_verify") is False else ""
+            what = f"{url} may be another image tomorrow: name its digest"
+            how = f"write @ and what this prints behind it: skopeo inspect {insecure}--format '{{{{.Digest}}}}' {url}"
+            yield trail, what, how
 
 
 def _certificates(data: Any, beside: Beside) -> Iterator[Problem]:

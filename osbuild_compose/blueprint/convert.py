@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from osbuild_compose.blueprint import certificate, disk, formats, model, password, settings, size
+from osbuild_compose.blueprint import certificate, disk, formats, model, password, registry, settings, size
 from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.blueprint.path import normal
 from osbuild_compose.document.read import Document
@@ -99,8 +99,13 @@ def _text(data: Mapping[str, Any], beside: Beside) -> str | None:
 
 
 def _container(data: Mapping[str, Any], beside: Beside) -> settings.Container:
-    url, digest = beside.large(data["source"]) if "source" in data else (data["url"], data["sha256"])
-    return settings.Container(data["name"], url, digest)
+    if "source" in data:
+        url, digest = beside.large(data["source"])
+        return settings.Container(data["name"], digest, url)
+    if registry.is_address(data["url"]):
+        image = registry.parse(data["url"])
+        return settings.Container(data["name"], image.sha256, image=image.name, tls_verify=data.get("tls_verify", True))
+    return settings.Container(data["name"], data["sha256"], data["url"])
 
 
 def _script(item: str | Mapping[str, Any], beside: Beside) -> str:

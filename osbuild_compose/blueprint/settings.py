@@ -92,8 +92,13 @@ class Initramfs:
 
 @dataclass(frozen=True)
 class Container:
-    """An image of a container: its name, the archive that it is in, and that one's digest in hexadecimal digits."""
+    """An image of a container: its name, and the archive that it is in or what a registry calls it ("host/name").
+
+    sha256 is the digest of the archive, or of the registry's image, in hexadecimal digits.
+    """
 
     name: str
-    url: str
     sha256: str
+    url: str = ""
+    image: str = ""
+    tls_verify: bool = True

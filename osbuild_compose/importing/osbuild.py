@@ -26,10 +26,7 @@ def convert(data: dict[str, Any], distro: str | None, name: str) -> tuple[dict[s
         "enabled_modules": _modules(top),
     }
     top.taken.add("distro")
-    for index, item in enumerate(top.tables("containers")):
-        source = item.take("source", str)
-        how = f"fetch it (skopeo copy docker://{source} oci-archive:FILE) and name the file in `containers`"
-        top.note(f"containers[{index}]", how)
+    found["containers"] = _containers(top)
     custom = top.table("customizations")
     found.update(_system(custom))
     found.update(_accounts(custom))
@@ -46,6 +43,22 @@ def convert(data: dict[str, Any], distro: str | None, name: str) -> tuple[dict[s
     top.rest()
     custom.rest()
     return {key: value for key, value in found.items() if value not in (None, "", [], {})}, notes
+
+
+def _containers(top: Table) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for index, item in enumerate(top.tables("containers")):
+        source, name, verify = item.take("source", str), item.take("name", str), item.take("tls-verify", bool)
+        item.refuse("images come from registries and archives", "local-storage")
+        item.rest()
+        url = f"docker://{source}"
+        if not source or "@" not in source:
+            how = f"name it in `containers` with its digest: skopeo inspect --format '{{{{.Digest}}}}' {url}"
+            top.note(f"containers[{index}]", how)
+            continue
+        insecure = {"tls_verify": False} if verify is False else {}
+        found.append({"name": name or source.partition("@")[0], "url": url, **insecure})
+    return found
 
 
 def _packages(top: Table) -> list[str]:

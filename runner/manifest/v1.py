@@ -13,6 +13,7 @@ from typing import Any
 from runner.errors import RunnerError, input_error
 from runner.manifest.identity import osbuild_id
 from runner.manifest.model import Manifest, Pipeline, Stage, What
+from runner.sources.model import Source
 from runner.sources.model import parse as parse_sources
 
 PIPELINE_KEYS = ("name", "base", "build", "stages", "assembler")
@@ -66,10 +67,18 @@ def describe_manifest(manifest: Manifest, *, ids: bool = True) -> dict[str, Any]
         return describe(manifest.pipeline, ids=ids)
     shown: dict[str, Any] = {}
     for checksum, source in manifest.sources.items():
-        items = "urls" if source.data is None else "items"
-        value = source.url if source.data is None else {"encoding": "base64", "data": b64encode(source.data).decode()}
-        shown.setdefault(source.name, {}).setdefault(items, {})[checksum] = value
+        items = "urls" if source.url else "items"
+        shown.setdefault(source.name, {}).setdefault(items, {})[checksum] = _describe_source(source)
     return {"pipeline": describe(manifest.pipeline, ids=ids), "sources": shown}
+
+
+def _describe_source(source: Source) -> Any:
+    if source.image is not None:
+        insecure = {} if source.image.tls_verify else {"tls-verify": False}
+        return {"image": {"name": source.image.name, "digest": source.image.digest, **insecure}}
+    if source.data is not None:
+        return {"encoding": "base64", "data": b64encode(source.data).decode()}
+    return source.url
 
 
 def describe(pipeline: Pipeline, *, ids: bool = True) -> dict[str, Any]:

@@ -4,15 +4,19 @@ import contextlib
 import hashlib
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from runner.errors import Kind, RunnerError, build_error, environment_error, input_error
 from runner.events import Listener
-from runner.sources.model import Source
+from runner.sources import images
+from runner.sources.images import Image, ImageError
+from runner.sources.model import SKOPEO, Source
+from runner.store import files
 from runner.store.store import Store
 
 PARALLEL = 8
@@ -32,6 +36,8 @@ class Fetcher:
 
     def __init__(self, store: Store, tell: Listener, secrets: Mapping[str, Mapping[str, str]]) -> None:
         """secrets maps the name of a source to the keys of SECRETS. Raises RunnerError (input) for others."""
+        if SKOPEO in secrets:
+            raise input_error(f"secrets.{SKOPEO}: it has none", hint="log in to the registry with: skopeo login")
         for name, values in secrets.items():
             unknown = [key for key in values if key not in SECRETS]
             if unknown:
@@ -41,7 +47,7 @@ class Fetcher:
         self._secrets = secrets
         self._thread: threading.Thread | None = None
         self._error: RunnerError | None = None
-        self._curl: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[Any] | None = None  # curl or skopeo
         self._closed = False
 
     def start(self, sources: Iterable[Source]) -> None:
@@ -63,14 +69,30 @@ class Fetcher:
     def close(self) -> None:
         """Stop fetching. What has come so far is kept, and gone on with the next time."""
         self._closed = True
-        if self._curl is not None and self._curl.poll() is None:
-            self._curl.kill()
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
         if self._thread is not None:
             self._thread.join()
 
-    def path(self, source: Source) -> Path:
-        """Where the file is, or will be, in the store."""
-        return self._store.downloads / "sha256" / source.digest
+    def put(self, source: Source, place: Path) -> None:
+        """Put the file at `place`, which is in the store; for an image, a directory that skopeo calls dir:."""
+        if source.image is None:
+            place.hardlink_to(self._path(source))
+            return
+        place.mkdir()
+        (place / "version").write_bytes(images.VERSION)
+        found = images.in_store(source.image, self._blobs)
+        if found is None:
+            raise build_error(f"the stored copy of {source.checksum} was damaged just now", hint="run it again")
+        for name, path in found.items():
+            (place / name).hardlink_to(path)
+
+    @property
+    def _blobs(self) -> Path:
+        return self._store.downloads / "sha256"
+
+    def _path(self, source: Source) -> Path:
+        return self._blobs / source.digest
 
     def _run(self, wanted: list[Source]) -> None:
         try:
@@ -81,7 +103,7 @@ class Fetcher:
             self._error = build_error(f"sources could not be stored: {error.strerror or error}")
 
     def _fetch(self, wanted: list[Source]) -> None:
-        (self._store.downloads / "sha256").mkdir(exist_ok=True)
+        self._blobs.mkdir(exist_ok=True)
         (self._store.downloads / "partial").mkdir(exist_ok=True)
         missing = [source for source in wanted if not self._is_there(source)]
         for source in missing:
@@ -92,39 +114,85 @@ class Fetcher:
             return
         self._tell("start", id="sources", name="sources")
         started = time.monotonic()
-        failures = self._download(remote)
+        failures = self._download([source for source in remote if source.image is None], len(remote))
+        failures += self._copy([source for source in remote if source.image is not None], len(remote))
         state = "failed" if failures else "done"
         why = "could not be fetched" if failures else ""
         self._tell("end", id="sources", name="sources", state=state, seconds=time.monotonic() - started, why=why)
         if failures and not self._closed:
             raise build_error(
                 f"{len(failures)} of {len(remote)} source files could not be fetched",
-                details=[f"{source.url}: {why}" for source, why in failures][:10],
+                details=[f"{what}: {why}" for what, why in failures][:10],
                 hint="what has come so far is kept; run it again to go on",
             )
 
     def _is_there(self, source: Source) -> bool:
-        path = self.path(source)
+        if source.image is not None:
+            return self._has_image(source, source.image)
+        path = self._path(source)
         if not path.exists():
             return False
-        if _digest(path) == source.digest:
+        if files.digest(path) == source.digest:
             return True
         self._tell("note", message=f"the stored copy of {source.checksum} was damaged; it is fetched again")
         path.unlink()
         return False
+
+    def _has_image(self, source: Source, image: Image) -> bool:
+        try:
+            found = images.in_store(image, self._blobs)
+        except ImageError as error:
+            raise build_error(f"{_shown(image)}: {error}") from None
+        if found is None:
+            if self._path(source).exists():
+                self._tell("note", message=f"the stored copy of {_shown(image)} is damaged; it is fetched again")
+            return False
+        if source.checksum not in (image.digest, images.config(found["manifest.json"].read_bytes())):
+            raise input_error(f"sources: {_shown(image)} does not have the id {source.checksum}")
+        return True
 
     def _put(self, source: Source, data: bytes) -> None:
         if hashlib.sha256(data).hexdigest() != source.digest:
             raise input_error(f"sources: the inline data of {source.checksum} are not what that digest says")
         partial = self._partial(source)
         partial.write_bytes(data)
-        partial.replace(self.path(source))
+        partial.replace(self._path(source))
 
     def _partial(self, source: Source) -> Path:
         return self._store.downloads / "partial" / source.digest
 
-    def _download(self, sources: list[Source]) -> list[tuple[Source, str]]:
+    def _copy(self, sources: list[Source], total: int) -> list[tuple[str, str]]:
+        """Fetch the images; returns those that failed, and why."""
+        if sources and shutil.which("skopeo") is None:
+            hint = "apt install skopeo"
+            raise environment_error("missing on this machine: skopeo, which fetches images of containers", hint=hint)
+        failed = []
+        for done, source in enumerate(sources, total - len(sources) + 1):
+            image = cast(Image, source.image)
+            try:
+                with tempfile.TemporaryDirectory(dir=self._store.downloads / "partial") as room:
+                    images.fetch(image, self._blobs, Path(room), self._run_skopeo)
+                self._has_image(source, image)
+            except ImageError as error:
+                failed.append((_shown(image), str(error)))
+            self._tell("progress", id="sources", name="sources", done=done, total=total, unit="files")
+        return failed
+
+    def _run_skopeo(self, argv: list[str]) -> bytes:
+        if self._closed:
+            raise ImageError("interrupted")
+        with subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as self._process:
+            out, told = self._process.communicate()
+        if self._process.returncode:
+            raise ImageError(images.reason(told.decode(errors="replace")))
+        return out
+
+    def _download(self, sources: list[Source], total: int) -> list[tuple[str, str]]:
         """Fetch the files, trying again where that may help; returns those that failed, and why."""
+        if not sources:
+            return []
         if shutil.which("curl") is None:
             raise environment_error("missing on this machine: curl, which fetches sources", hint="apt install curl")
         todo = [source for source in sources if not self._settle(source)]
@@ -133,7 +201,7 @@ class Fetcher:
             if attempt:
                 time.sleep(attempt)
             resumed = {source.digest for source in todo if self._partial(source).exists()}
-            failed = self._curl_all(todo, len(sources))
+            failed = self._curl_all(todo, total)
             todo = [source for source in todo if not self._settle(source)]
             hopeless = True
             for source in todo:
@@ -145,7 +213,7 @@ class Fetcher:
                     hopeless &= "(HTTP 4" in failed[source.url]
             if not todo or hopeless or self._closed:
                 break
-        return [(source, failed.get(source.url, "what came is not what the digest says")) for source in todo]
+        return [(source.url, failed.get(source.url, "what came is not what the digest says")) for source in todo]
 
     def _curl_all(self, todo: list[Source], total: int) -> dict[str, str]:
         """Run curl once for all; returns what it says of those that failed, by URL."""
@@ -154,16 +222,16 @@ class Fetcher:
         argv += ["--no-progress-meter"]
         with subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        ) as self._curl:
-            assert self._curl.stdin
-            assert self._curl.stdout
+        ) as self._process:
+            assert self._process.stdin
+            assert self._process.stdout
             if self._closed:
-                self._curl.kill()
+                self._process.kill()
             with contextlib.suppress(BrokenPipeError):
-                self._curl.stdin.write("next\n".join(self._config(source) for source in todo))
-                self._curl.stdin.close()
+                self._process.stdin.write("next\n".join(self._config(source) for source in todo))
+                self._process.stdin.close()
             done = total - len(todo)
-            for line in self._curl.stdout:
+            for line in self._process.stdout:
                 code, url, status, message = line.rstrip("\n").split(" ", 3)
                 if code != "0":
                     failed[url] = f"{message} (HTTP {status})" if status != "000" else message
@@ -176,8 +244,8 @@ class Fetcher:
         partial = self._partial(source)
         if not partial.exists():
             return False
-        if _digest(partial) == source.digest:
-            partial.replace(self.path(source))
+        if files.digest(partial) == source.digest:
+            partial.replace(self._path(source))
             return True
         return False
 
@@ -198,9 +266,8 @@ class Fetcher:
         return "\n".join([*lines, "fail", "location", ""])
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _shown(image: Image) -> str:
+    return f"docker://{image.name}@{image.digest}"
 
 
 def _quoted(text: str) -> str:

@@ -2,6 +2,11 @@
 
 {"org.osbuild.files": {"urls": {"sha256:<hex>": "https://..."}}}        also named org.osbuild.curl, also "items"
 {"org.osbuild.inline": {"items": {"sha256:<hex>": {"encoding": "base64", "data": "..."}}}}
+{"org.osbuild.skopeo": {"items": {"sha256:<hex>": {"image": {"name": "...", "digest": "sha256:<hex>"}}}}}
+
+An image of a container has two digests: that of its manifest, by which registries know it and which is the image's
+`digest`, and its id, which is that of its configuration. osbuild names it by its id; here its digest is a name as well,
+as nobody knows the id before having asked the registry.
 """
 
 import base64
@@ -12,21 +17,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.errors import RunnerError, input_error
+from runner.sources.images import DIGEST, NAME, Image
 
 FILES = ("org.osbuild.files", "org.osbuild.curl")
 INLINE = "org.osbuild.inline"
-CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
+SKOPEO = "org.osbuild.skopeo"
 URL = re.compile(r"(https?|ftp|file)://[^\s\"\\]+")
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file: the source that offers it, its "sha256:<hex>", and either where it is or what is in it."""
+    """One file or image: the source that offers it, its "sha256:<hex>", and either where it is or what is in it."""
 
     name: str
     checksum: str
     url: str = ""
     data: bytes | None = None
+    image: Image | None = None
 
     @property
     def digest(self) -> str:
@@ -38,13 +45,13 @@ def parse(sources: Mapping[str, Any]) -> dict[str, Source]:
     """The files of a manifest's `sources`, by checksum. Raises RunnerError (input) that names the path of a mistake."""
     found: dict[str, Source] = {}
     for name, options in sources.items():
-        if name not in (*FILES, INLINE):
-            raise _wrong(f"sources.{name}", "unknown source", f"known: {', '.join((*FILES, INLINE))}")
+        if name not in (known := (*FILES, INLINE, SKOPEO)):
+            raise _wrong(f"sources.{name}", "unknown source", f"known: {', '.join(known)}")
         if not isinstance(options, dict):
             raise _wrong(f"sources.{name}", "expected an object")
         for key, items in options.items():
             path = f"sources.{name}.{key}"
-            if key not in (("items",) if name == INLINE else ("urls", "items")):
+            if key not in (("urls", "items") if name in FILES else ("items",)):
                 raise _wrong(path, "unknown key")
             if not isinstance(items, dict):
                 raise _wrong(path, "expected an object of checksums")
@@ -71,7 +78,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _source(name: str, checksum: str, item: Any, path: str) -> Source:
-    if not CHECKSUM.fullmatch(checksum):
+    if not DIGEST.fullmatch(checksum):
         raise _wrong(path, "a file is named by sha256: and 64 hexadecimal digits")
     if name == INLINE:
         if not isinstance(item, dict) or set(item) != {"encoding", "data"} or item["encoding"] != "base64":
@@ -80,10 +87,29 @@ def _source(name: str, checksum: str, item: Any, path: str) -> Source:
             return Source(name, checksum, data=base64.b64decode(item["data"], validate=True))
         except (binascii.Error, ValueError, TypeError):
             raise _wrong(f"{path}.data", "not base64") from None
+    if name == SKOPEO:
+        return Source(name, checksum, image=_image(item, path))
     url = item.get("url") if isinstance(item, dict) and set(item) == {"url"} else item
     if not isinstance(url, str) or not URL.fullmatch(url):
         raise _wrong(path, "expected a URL", "http, https, ftp and file are known")
     return Source(name, checksum, url=url)
+
+
+def _image(item: Any, path: str) -> Image:
+    found = item.get("image") if isinstance(item, dict) and set(item) == {"image"} else None
+    if not isinstance(found, dict) or not {"name", "digest"} <= set(found):
+        raise _wrong(path, 'expected {"image": {"name": "...", "digest": "sha256:..."}}')
+    for key in found:
+        if key not in ("name", "digest", "tls-verify", "containers-transport"):
+            raise _wrong(f"{path}.image.{key}", "unknown key")
+    for key, pattern in (("name", NAME), ("digest", DIGEST)):
+        if not isinstance(found[key], str) or not pattern.fullmatch(found[key]):
+            raise _wrong(f"{path}.image.{key}", "expected " + {"name": "REGISTRY/NAME", "digest": "sha256:..."}[key])
+    if found.get("containers-transport", "docker") != "docker":
+        raise _wrong(f"{path}.image.containers-transport", "only docker is known here")
+    if not isinstance(verify := found.get("tls-verify", True), bool):
+        raise _wrong(f"{path}.image.tls-verify", "expected true or false")
+    return Image(found["name"], found["digest"], verify)
 
 
 def _wrong(path: str, message: str, hint: str = "") -> RunnerError:

@@ -1,12 +1,10 @@
 """Looking after a store: what is in it, how large it is, making room, checking every byte."""
 
-import hashlib
 import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.store import files
@@ -110,17 +108,11 @@ def _intact(store: "Store", entry: Entry) -> bool:
     if entry.what is What.OUTPUT:
         return store.output_is_whole(entry.key)
     if entry.what is What.DOWNLOAD:
-        return _digest(store.downloads / "sha256" / entry.key) == entry.key
+        return files.digest(store.downloads / "sha256" / entry.key) == entry.key
     info = store.layer(entry.key)
-    return info is not None and (info.archive is None or _digest(store.archive_path(entry.key)) == info.archive.digest)
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        return ""
+    return info is not None and (
+        info.archive is None or files.digest(store.archive_path(entry.key)) == info.archive.digest
+    )
 
 
 def _layers(store: "Store") -> Iterable[Entry]:

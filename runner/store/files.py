@@ -1,6 +1,7 @@
 """Small file operations that the store's safety rests on."""
 
 import fcntl
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -23,6 +24,15 @@ def write_atomic(path: Path, data: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def digest(path: Path) -> str:
+    """The sha256 of the file in hexadecimal; "" when there is none."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return ""
 
 
 def remove_tree(path: Path) -> None:

@@ -1,7 +1,6 @@
 """Images of containers in a tree: put there by the product, read back by skopeo."""
 
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -9,9 +8,10 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from tests.integration.container_images import oci_archive, tar_of
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -19,41 +19,6 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to unpack the tree with its owners"),
     pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed"),
 ]
-
-
-def tar_of(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def oci_archive(path: Path, *layers: dict[str, bytes]) -> Path:
-    """An image by the OCI's specification (image-layout.md) with these layers."""
-    blobs: dict[str, bytes] = {}
-
-    def blob(kind: str, content: bytes) -> dict[str, Any]:
-        digest = hashlib.sha256(content).hexdigest()
-        blobs[f"blobs/sha256/{digest}"] = content
-        media = f"application/vnd.oci.image.{kind}"
-        return {"mediaType": media, "digest": f"sha256:{digest}", "size": len(content)}
-
-    parts = [blob("layer.v1.tar", tar_of(files)) for files in layers]
-    rootfs = {"type": "layers", "diff_ids": [part["digest"] for part in parts]}
-    config = {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/hello"]}, "rootfs": rootfs}
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": blob("config.v1+json", json.dumps(config).encode()),
-        "layers": parts,
-    }
-    index = {"schemaVersion": 2, "manifests": [blob("manifest.v1+json", json.dumps(manifest).encode())]}
-    files = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}', "index.json": json.dumps(index).encode(), **blobs}
-    path.write_bytes(tar_of(files))
-    return path
 
 
 def build(place: Path, archive: Path, store: str) -> subprocess.CompletedProcess[str]:

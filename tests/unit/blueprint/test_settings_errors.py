@@ -81,13 +81,29 @@ def told(text: str, directory: Path = Path()) -> list[ComposeError]:
             "3:81",
             "is not a fingerprint",
         ),
-        ("containers: [{name: a}]\n", "3:14", "exactly one of `source`, and `url`"),
+        ("containers: [{name: a}]\n", "3:14", "exactly one of `source` and `url`"),
         ("containers: [{name: a, source: gone.tar}]\n", "3:32", "No such file"),
         ("containers: [{name: a, source: .}]\n", "3:32", "is not a file"),
         (
             f"containers: [{{name: a, url: docker://a, sha256: {'a' * 64}}}]\n",
             "3:29",
-            "from a registry fetch it first: skopeo copy",
+            "or docker://REGISTRY/NAME@sha256: and 64 digits",
+        ),
+        (
+            f"containers: [{{name: a, url: 'docker://r.io/a@sha256:{'a' * 64}', sha256: {'a' * 64}}}]\n",
+            "3:128",
+            "has its digest in `url`",
+        ),
+        (
+            "containers: [{name: a, url: 'docker://r.io/a:1', tls_verify: false}]\n",
+            "3:29",
+            "may be another image tomorrow",
+        ),
+        ("containers: [{name: a, url: 'https://r.io/a'}]\n", "3:29", "an archive at an address has a `sha256`"),
+        (
+            f"containers: [{{name: a, url: 'https://r.io/a', sha256: {'a' * 64}, tls_verify: false}}]\n",
+            "3:133",
+            "`tls_verify` is for registries only",
         ),
         ("fips: yess\n", "3:7", "`fips`"),
         ("build_environment: {}\n", "3:1", "--build-env"),
@@ -127,3 +143,8 @@ def test_a_file_that_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "x.service").write_bytes(b"[Service]\n\xff")
     (error,) = told("units: [{name: x.service, source: x.service}]\n", tmp_path)
     assert "is not text: byte 10 is not UTF-8" in error.brief
+
+
+def test_the_command_that_tells_the_digest_of_a_tag() -> None:
+    error = told("containers: [{name: a, url: 'docker://r.io/a:1', tls_verify: false}]\n")[0]
+    assert "skopeo inspect --tls-verify=false --format '{{.Digest}}' docker://r.io/a:1" in error.hint

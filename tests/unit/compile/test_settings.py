@@ -235,6 +235,29 @@ def test_containers(tmp_path: Path) -> None:
         ]
 
 
+def test_containers_from_registries() -> None:
+    one, two = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+    document = compiled(
+        blueprint(
+            "name: a\ndistro: debian-12\npackages: [podman]\ncontainers:\n"
+            f"  - {{name: 'r.example:5000/team/app:1', url: 'docker://r.example:5000/team/app:1@{one}'}}\n"
+            f"  - {{name: b, url: 'docker://r.example/b@{two}', tls_verify: false}}\n"
+        )
+    )
+    assert document.pop("sources") == {
+        "org.osbuild.skopeo": {
+            "items": {
+                one: {"image": {"name": "r.example:5000/team/app", "digest": one}},
+                two: {"image": {"name": "r.example/b", "digest": two, "tls-verify": False}},
+            }
+        }
+    }
+    check_options(document)
+    assert options(document, "org.osbuild-compose.containers") == [
+        {"images": [{"name": "r.example:5000/team/app:1", "checksum": one}, {"name": "b", "checksum": two}]}
+    ]
+
+
 def test_repositories_to_build_from_and_for_the_image() -> None:
     debian = compiled(
         blueprint(

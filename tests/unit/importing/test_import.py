@@ -180,3 +180,23 @@ def test_whatever_it_says_what_comes_out_is_right(customizations: dict[str, Any]
         {key: value for key, value in data.items() if key in schema.load("blueprint")["properties"]}, RELEASES
     )
     load.check(read.parse(text.pretty(data, {}, [], []).encode(), "x"), RELEASES)
+
+
+def test_containers_with_their_digest(tmp_path: Path) -> None:
+    digest = "sha256:" + "a" * 64
+    (tmp_path / "b.toml").write_text(
+        f'distro = "debian-12"\n[[packages]]\nname = "podman"\n'
+        f'[[containers]]\nsource = "quay.io/team/app:1@{digest}"\ntls-verify = false\n'
+        f'[[containers]]\nsource = "quay.io/team/other@{digest}"\nname = "localhost/other:1"\nlocal-storage = true\n'
+        '[[containers]]\nsource = "quay.io/team/third:1"\n'
+    )
+    done = compose("import", "b.toml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "b.yaml").write_text(done.stdout)
+    containers = read.read(tmp_path / "b.yaml").data["containers"]
+    assert containers == [
+        {"name": "quay.io/team/app:1", "url": f"docker://quay.io/team/app:1@{digest}", "tls_verify": False},
+        {"name": "localhost/other:1", "url": f"docker://quay.io/team/other@{digest}"},
+    ]
+    assert "containers[1].local-storage" in done.stderr
+    assert "skopeo inspect --format '{{.Digest}}' docker://quay.io/team/third:1" in done.stderr

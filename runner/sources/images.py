@@ -1,0 +1,161 @@
+"""Images of containers from registries, kept as what they are made of: each blob a download of its own, by its digest.
+
+An image is named by the digest of its manifest, or of a list of manifests, one for each architecture. These name all
+else by digest, so that nothing of an image is taken that is not what the digest says. Formats: OCI's image-spec
+(manifest.md, image-index.md) and Docker's "image manifest version 2, schema 2", which differ in names of types only.
+"""
+
+import hashlib
+import json
+import platform
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.store import files
+
+DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+")
+MAX_MANIFEST = 4 * 1024**2  # what registries and skopeo allow
+VERSION = b"Directory Transport Version: 1.1\n"  # of the layout that skopeo calls dir:
+TIMEOUT = "30m"
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # Go's names, where they are others
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image in a registry: its name with the registry's, and the digest of its manifest ("sha256:<hex>").
+
+    Without tls_verify certificates are not checked, and a registry may have no TLS at all.
+    """
+
+    name: str
+    digest: str
+    tls_verify: bool = True
+
+
+class ImageError(Exception):
+    """An image that cannot be had; its text says why."""
+
+
+Run = Callable[[list[str]], bytes]  # runs a command and returns what it prints; raises ImageError when it fails
+
+
+def in_store(image: Image, blobs: Path) -> dict[str, Path] | None:
+    """The image's files by their names in a dir: of skopeo, but for `version`; None unless all are in `blobs`, intact.
+
+    Raises ImageError for an image that is none for this machine, or of an unknown kind.
+    """
+    root = _intact(blobs / _hex(image.digest))
+    if root is None:
+        return None
+    digest = _of_this_machine(root, image)
+    manifest = _intact(blobs / _hex(digest))
+    if manifest is None:
+        return None
+    found = {"manifest.json": blobs / _hex(digest)}
+    for part in _parts(manifest):
+        found[_hex(part)] = blobs / _hex(part)
+    return found if all(files.digest(path) == path.name for path in found.values()) else None
+
+
+def fetch(image: Image, blobs: Path, room: Path, run: Run) -> None:
+    """Get all that the image is made of into `blobs`, with skopeo. room is an empty directory on the same file system.
+
+    Raises ImageError.
+    """
+    skopeo = ["skopeo", "--insecure-policy", "--command-timeout", TIMEOUT, "--tmpdir", str(room)]
+    insecure = [] if image.tls_verify else ["--tls-verify=false"]
+    root = run([*skopeo, "inspect", "--raw", *insecure, f"docker://{image.name}@{image.digest}"])
+    if f"sha256:{hashlib.sha256(root).hexdigest()}" != image.digest:
+        raise ImageError("what came is not what the digest says")
+    digest = _of_this_machine(root, image)
+    insecure = [] if image.tls_verify else ["--src-tls-verify=false"]
+    target = room / "image"
+    copy = ["copy", "--quiet", "--retry-times", "2", *insecure]
+    run([*skopeo, *copy, f"docker://{image.name}@{digest}", f"dir:{target}"])
+    manifest = target / "manifest.json"
+    wanted = {_hex(digest): manifest, **{_hex(part): target / _hex(part) for part in _parts(manifest.read_bytes())}}
+    for name, path in wanted.items():
+        if files.digest(path) != name:
+            raise ImageError("what came is not what the digest says")
+    (room / "root").write_bytes(root)
+    wanted[_hex(image.digest)] = room / "root"
+    for name, path in wanted.items():
+        path.replace(blobs / name)
+
+
+def reason(told: str) -> str:
+    """What skopeo says was wrong: its last message, without what logs have around it."""
+    lines = [line for line in told.splitlines() if line.strip()] or ["skopeo failed and did not say why"]
+    message = re.search(r'msg=("(?:[^"\\]|\\.)*")', lines[-1])
+    try:
+        return str(json.loads(message[1])) if message else lines[-1]
+    except ValueError:
+        return lines[-1]
+
+
+def config(manifest: bytes) -> str:
+    """The digest of the image's configuration, which is what podman and osbuild call its id."""
+    return next(_parts(manifest))
+
+
+def _of_this_machine(root: bytes, image: Image) -> str:
+    """The digest of the manifest: the image's own, or the one that a list of manifests has for this machine."""
+    document = _document(root)
+    if "manifests" not in document:
+        return image.digest
+    wanted = _ARCHITECTURES.get(platform.machine(), platform.machine())
+    for item in _mappings(document["manifests"]):
+        about = item.get("platform")
+        if isinstance(about, dict) and (about.get("os"), about.get("architecture")) == ("linux", wanted):
+            return _checked(item.get("digest"))
+    raise ImageError(f"it has no image for linux and {wanted}")
+
+
+def _parts(manifest: bytes) -> Iterator[str]:
+    """The digests of what a manifest names: its configuration, then its layers."""
+    document = _document(manifest)
+    if not isinstance(document.get("config"), dict) or not isinstance(document.get("layers"), list):
+        raise ImageError("its manifest is of an unknown kind; known are OCI's and Docker's version 2, schema 2")
+    for item in (document["config"], *_mappings(document["layers"])):
+        yield _checked(item.get("digest"))
+
+
+def _document(data: bytes) -> Mapping[str, Any]:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise ImageError("its manifest is not a JSON object")
+    return document
+
+
+def _mappings(items: Any) -> Iterator[Mapping[str, Any]]:
+    for item in items if isinstance(items, list) else [None]:
+        if not isinstance(item, dict):
+            raise ImageError("its manifest is of an unknown kind")
+        yield item
+
+
+def _checked(digest: Any) -> str:
+    if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
+        raise ImageError("its manifest names a part by something else than a sha256")
+    return digest
+
+
+def _hex(digest: str) -> str:
+    return digest.partition(":")[2]
+
+
+def _intact(path: Path) -> bytes | None:
+    """The small file's content, if it is the one that its name says."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_MANIFEST + 1)
+    except FileNotFoundError:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == path.name else None
