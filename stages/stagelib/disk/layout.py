@@ -22,9 +22,10 @@ TYPES = {
     "var": "4d21b016-b534-45c2-a9fb-5c16e091fd2d",
     "tmp": "7ec6f557-3bc5-4aca-b293-16ef5df639d1",
     "swap": "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f",
+    "lvm": "e6d6d379-f507-44c2-a23c-238f2a3df928",
     "linux": "0fc63daf-8483-4772-8e79-3d69d8477de4",
 }
-DOS_TYPES = {"esp": "ef", "swap": "82"}  # everything else is Linux's
+DOS_TYPES = {"esp": "ef", "swap": "82", "lvm": "8e"}  # everything else is Linux's
 DOS_LINUX = "83"
 DOS_PARTITIONS = 4
 READ_ONLY = ("squashfs", "erofs", "ext4")  # what can be used without a write; ext4 if it is mounted so
@@ -70,10 +71,33 @@ class Hashes:
 
 
 @dataclass(frozen=True)
+class LogicalVolume:
+    """A logical volume of LVM, sizes in bytes, as in Partition."""
+
+    name: str
+    uuid: str
+    size: int | None = None
+    minimum: int = 0
+    grow: bool = False
+    file_system: FileSystem | None = None
+
+
+@dataclass(frozen=True)
+class VolumeGroup:
+    """A volume group of LVM on one physical volume, which is a partition."""
+
+    name: str
+    uuid: str
+    pv_uuid: str
+    volumes: tuple[LogicalVolume, ...] = ()
+
+
+@dataclass(frozen=True)
 class Partition:
     """A partition, sizes in bytes. size None: as large as its content needs, but `minimum`; grow: it takes the rest.
 
-    type is a key of TYPES, a GUID, or a DOS type in hexadecimal digits. It has a file system, hashes, or zeroes.
+    type is a key of TYPES, a GUID, or a DOS type in hexadecimal digits. It has a file system, hashes, a volume
+    group, or zeroes.
     """
 
     type: str
@@ -86,11 +110,23 @@ class Partition:
     grow: bool = False
     file_system: FileSystem | None = None
     hashes: Hashes | None = None
+    volume_group: VolumeGroup | None = None
+
+    @property
+    def file_systems(self) -> tuple[FileSystem, ...]:
+        """Its own, or those of the logical volumes in it."""
+        volumes = self.volume_group.volumes if self.volume_group else ()
+        return tuple(fs for fs in (self.file_system, *(volume.file_system for volume in volumes)) if fs)
+
+    @property
+    def mountpoints(self) -> tuple[str, ...]:
+        """All directories of the tree that are in it."""
+        return tuple(point for fs in self.file_systems for point in fs.mountpoints)
 
     @property
     def title(self) -> str:
         """What to call it in a message."""
-        points = self.file_system.mountpoints if self.file_system else ()
+        points = self.mountpoints
         return " ".join(filter(None, (self.name or self.type, f"({', '.join(points)})" if points else "")))
 
 
@@ -119,7 +155,7 @@ class Disk:
         """The number (from 0) of the partition whose file system holds the tree's `path`."""
         best: tuple[int, int] | None = None
         for number, partition in enumerate(self.partitions):
-            for point in partition.file_system.mountpoints if partition.file_system else ():
+            for point in partition.mountpoints:
                 if within(path, point) and (best is None or len(point) > best[0]):
                     best = len(point), number
         return None if best is None else best[1]
@@ -157,7 +193,21 @@ def _partition(options: Mapping[str, Any]) -> Partition:
     hashes = options.get("hashes")
     if hashes:
         own["hashes"] = Hashes(**{**hashes, "of": hashes["of"] - 1})
+    group = options.get("lvm")
+    if group:
+        own["volume_group"] = _volume_group(group)
     return Partition(type=options["type"], file_system=file_system(fs) if fs else None, **own)
+
+
+def _volume_group(options: Mapping[str, Any]) -> VolumeGroup:
+    volumes = [
+        LogicalVolume(
+            file_system=file_system(item["filesystem"]) if "filesystem" in item else None,
+            **{key: item[key] for key in ("name", "uuid", "size", "minimum", "grow") if key in item},
+        )
+        for item in options["volumes"]
+    ]
+    return VolumeGroup(options["name"], options["uuid"], options["pv_uuid"], tuple(volumes))
 
 
 def file_system(options: Mapping[str, Any]) -> FileSystem:
@@ -169,7 +219,7 @@ def file_system(options: Mapping[str, Any]) -> FileSystem:
 
 def check(disk: Disk) -> None:
     """Raise ImageError for what no disk can have, whatever the sizes."""
-    points = [point for item in disk.partitions if item.file_system for point in item.file_system.mountpoints]
+    points = [point for item in disk.partitions for point in item.mountpoints]
     for point in points:
         if points.count(point) > 1:
             raise ImageError(f"two file systems are mounted at {point}", "give each a mount point of its own")
@@ -183,8 +233,13 @@ def check(disk: Disk) -> None:
             gpt_type(item.type)
             if item.uuid is None and not item.hashes and number not in sealed:
                 raise ImageError(f"{item.title}: a partition of a GPT needs a uuid", "for example one from uuidgen")
-        if item.file_system and item.file_system.subvolumes and item.file_system.type != "btrfs":
-            raise ImageError(f"{item.title}: {item.file_system.type} has no subvolumes", "only btrfs has them")
+        for fs in item.file_systems:
+            if fs.subvolumes and fs.type != "btrfs":
+                raise ImageError(f"{item.title}: {fs.type} has no subvolumes", "only btrfs has them")
+        names = [volume.name for volume in item.volume_group.volumes] if item.volume_group else []
+        for name in names:
+            if names.count(name) > 1:
+                raise ImageError(f"{item.title}: two logical volumes are called {name}", "give each a name of its own")
         if item.hashes:
             _check_hashes(disk, item, item.hashes)
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from stagelib import api
-from stagelib.disk import contents, file_systems, grub, layout, output, planner, sparse, table, verity
+from stagelib.disk import contents, fillings, grub, layout, output, planner, sparse, table, verity
 from stagelib.disk.errors import ImageError
 from stagelib.disk.fs_job import Job
 from stagelib.disk.root_hashes import Copies
@@ -33,7 +33,7 @@ def make(image: str, tree: str, disk: layout.Disk, loader: Loader) -> Made:
 
     Raises ImageError for what does not fit or cannot be made. Nothing of the disk is written before all is known.
     """
-    points = [point for item in disk.partitions if item.file_system for point in item.file_system.mountpoints]
+    points = [point for item in disk.partitions for point in item.mountpoints]
     # Scratch files lie beside the image, where the kernel can share their blocks instead of copying them.
     beside = output.scratch_beside(os.path.dirname(image))
     with ExitStack() as stack:
@@ -41,13 +41,13 @@ def make(image: str, tree: str, disk: layout.Disk, loader: Loader) -> Made:
         copies = Copies(tree, disk.root_hash_files, work)
         parts = stack.enter_context(contents.split(tree, points, copies.files))
         other = stack.enter_context(ThreadPoolExecutor(1))
-        jobs = _jobs(tree, disk, parts, work)
+        made = _fillings(tree, disk, parts, work)
         chosen = grub.choose(tree, disk) if loader.bios_grub else None
         core = other.submit(grub.core_image, chosen, work) if chosen else None  # beside the file systems
-        sealed = verity.seal(disk, jobs, copies, work)
+        sealed = verity.seal(disk, made, copies, work)
         disk = verity.with_uuids(disk, sealed)
-        jobs = {number: job for number, job in jobs.items() if number not in sealed.files}
-        plan = _plan(disk, jobs, sealed)
+        made = {number: filling for number, filling in made.items() if number not in sealed.files}
+        plan = _plan(disk, made, sealed)
         where = grub.spot(disk, plan) if chosen else None
         with open(image, "wb") as file:  # noqa: PTH123
             file.truncate(plan.size)
@@ -55,9 +55,9 @@ def make(image: str, tree: str, disk: layout.Disk, loader: Loader) -> Made:
         for number, path in sealed.files.items():
             sparse.put(path, image, plan.places[number])
             os.unlink(path)
-        done, total = 0, sum(plan.places[number].size for number in jobs)
-        for number, job in jobs.items():
-            _fill(job, image, plan.places[number], disk.partitions[number].title)
+        done, total = 0, sum(plan.places[number].size for number in made)
+        for number, filling in made.items():
+            filling.write(image, plan.places[number])
             done += plan.places[number].size
             api.progress(done, total)
         if chosen and core and where:
@@ -65,38 +65,41 @@ def make(image: str, tree: str, disk: layout.Disk, loader: Loader) -> Made:
     return Made(plan, {hashes.filename: sealed.roots[number] for number, hashes in disk.hashes})
 
 
-def _jobs(tree: str, disk: layout.Disk, parts: dict[str, contents.Content], work: str) -> dict[int, Job]:
-    jobs = {}
+def _fillings(
+    tree: str, disk: layout.Disk, parts: Mapping[str, contents.Content], work: str
+) -> dict[int, fillings.Filling]:
+    """What fills each partition that is not left empty."""
+
+    def filled(fs: layout.FileSystem, name: str, title: str) -> fillings.Filling:
+        own = os.path.join(work, name)
+        os.mkdir(own)
+        return fillings.FileSystem(Job(fs, tree, parts, own, output.epoch(), disk.sector), title)
+
+    made: dict[int, fillings.Filling] = {}
     for number, item in enumerate(disk.partitions):
+        name = f"partition-{number + 1}"
         if item.file_system:
-            own = os.path.join(work, f"partition-{number + 1}")
-            os.mkdir(own)
-            jobs[number] = Job(item.file_system, tree, parts, own, output.epoch(), disk.sector)
-    return jobs
+            made[number] = filled(item.file_system, name, item.title)
+        elif item.volume_group:
+            volumes = [
+                filled(volume.file_system, f"{name}-{volume.name}", volume.name) if volume.file_system else None
+                for volume in item.volume_group.volumes
+            ]
+            made[number] = fillings.VolumeGroup(item.volume_group, volumes, disk.free, output.epoch())
+    return made
 
 
-def _plan(disk: layout.Disk, jobs: dict[int, Job], sealed: verity.Sealed) -> planner.Plan:
+def _plan(disk: layout.Disk, made: Mapping[int, fillings.Filling], sealed: verity.Sealed) -> planner.Plan:
     """Place the partitions; looks for what takes the space only when something does not fit."""
     needs = {number: os.path.getsize(path) for number, path in sealed.files.items()}
-    for number, job in jobs.items():
-        kind, item = file_systems.KINDS[job.spec.type], disk.partitions[number]
+    for number, filling in made.items():
+        item = disk.partitions[number]
         given = item.size is not None or (item.grow and disk.size is not None)
-        needs[number] = kind.least(job) if given else kind.need(job, disk.free)
+        needs[number] = filling.least() if given else filling.need(disk.free)
     try:
         return planner.plan(disk, needs)
     except ImageError:
         # With what the file system itself would take, and what takes the space.
-        for number, job in jobs.items():
-            needs[number] = max(needs[number], file_systems.KINDS[job.spec.type].need(job, 0))
-        return planner.plan(disk, needs, {number: job.takes() for number, job in jobs.items()})
-
-
-def _fill(job: Job, image: str, place: planner.Place, title: str) -> None:
-    """Make a file system; one that is too small says what takes the space."""
-    try:
-        file_systems.KINDS[job.spec.type].make(job, image, place)
-    except ImageError as error:
-        if "not fit" not in error.message:
-            raise
-        most = ", ".join(job.takes()[: planner.SHOWN])
-        raise ImageError(f"{title}: {error.message}; most of it is {most}", error.hint) from None
+        for number, filling in made.items():
+            needs[number] = max(needs[number], filling.need(0))
+        return planner.plan(disk, needs, {number: filling.takes() for number, filling in made.items()})

@@ -8,8 +8,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from stagelib.disk import file_systems, layout, planner, tools
-from stagelib.disk.fs_job import Job
+from stagelib.disk import layout, planner, tools
+from stagelib.disk.fillings import Filling
 from stagelib.disk.planner import Place
 from stagelib.disk.root_hashes import Copies
 
@@ -27,37 +27,36 @@ class Sealed:
     roots: Mapping[int, str]
 
 
-def seal(disk: layout.Disk, jobs: Mapping[int, Job], copies: Copies, work: str) -> Sealed:
-    """Make the protected file systems among `jobs` and their hashes, in files in the directory `work`.
+def seal(disk: layout.Disk, fillings: Mapping[int, Filling], copies: Copies, work: str) -> Sealed:
+    """Make the protected file systems among `fillings` and their hashes, in files in the directory `work`.
 
     What is mounted deepest is made first, and its root hash written into `copies`, from which the others are made.
     """
     files: dict[int, str] = {}
     roots: dict[int, str] = {}
     known: dict[str, str] = {}
-    for number, hashes in sorted(disk.hashes, key=lambda one: _depth(disk.partitions[one[1].of]), reverse=True):
+    for number, hashes in sorted(disk.hashes, key=lambda one: _mountpoint(disk, one[1]), reverse=True):
         data, own = (os.path.join(work, f"{kind}-{number + 1}") for kind in ("data", "hashes"))
-        _make(disk, hashes.of, jobs[hashes.of], data)
+        _make(disk, hashes.of, fillings[hashes.of], data)
         roots[number] = _hash(hashes, data, own)
         files |= {hashes.of: data, number: own}
-        known[jobs[hashes.of].spec.mountpoint or ""] = roots[number]
+        known[_mountpoint(disk, hashes)] = roots[number]
         copies.fill(known)
     return Sealed(files, roots)
 
 
-def _depth(item: layout.Partition) -> tuple[int, str]:
-    point = item.file_system.mountpoint if item.file_system else None
-    return len((point or "").rstrip("/").split("/")), item.name
+def _mountpoint(disk: layout.Disk, hashes: layout.Hashes) -> str:
+    """Where what the hashes are of is mounted. What is below another directory sorts behind it."""
+    return next(iter(disk.partitions[hashes.of].mountpoints), "")
 
 
-def _make(disk: layout.Disk, number: int, job: Job, path: str) -> None:
+def _make(disk: layout.Disk, number: int, filling: Filling, path: str) -> None:
     """Make the file system in the new file `path`, which is as large as its partition will be."""
-    kind = file_systems.KINDS[job.spec.type]
-    need = kind.least(job) if disk.partitions[number].size is not None else kind.need(job, 0)
+    need = filling.least() if disk.partitions[number].size is not None else filling.need(0)
     size = planner.least(disk, number, need)
     with open(path, "wb") as file:  # noqa: PTH123
         file.truncate(size)
-    kind.make(job, path, Place(0, size))
+    filling.write(path, Place(0, size))
 
 
 def _hash(hashes: layout.Hashes, data: str, path: str) -> str:
