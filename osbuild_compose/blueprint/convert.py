@@ -155,6 +155,8 @@ def _disk(data: Mapping[str, Any]) -> disk.Disk:
 def _partition(data: Mapping[str, Any]) -> disk.Partition:
     fields = _in_bytes(data)
     fields["subvolumes"] = tuple(disk.Subvolume(**item) for item in data.get("subvolumes", ()))
+    volumes = ({**_in_bytes(item), "group": data["volume_group"]} for item in data.get("logical_volumes", ()))
+    fields["logical_volumes"] = tuple(disk.LogicalVolume(**item) for item in volumes)
     return disk.Partition(**fields)
 
 

@@ -36,7 +36,10 @@ class Subvolume:
 
 @dataclass(frozen=True)
 class Partition:
-    """A partition. Sizes are in bytes; mount is the mount point, in which "swap" is none."""
+    """A partition. Sizes are in bytes; mount is the mount point, in which "swap" is none.
+
+    volume_group is the name of the LVM group whose logical_volumes are in it.
+    """
 
     mount: str | None = None
     type: str | None = None
@@ -54,11 +57,32 @@ class Partition:
     compression: str | None = None
     subvolumes: tuple[Subvolume, ...] = ()
     verity: bool = False
+    volume_group: str | None = None
+    logical_volumes: tuple["LogicalVolume", ...] = ()
 
     @property
     def mounts(self) -> tuple[str, ...]:
-        """Where it is mounted, or its subvolumes are."""
-        return (*((self.mount,) if self.mount else ()), *(volume.mount for volume in self.subvolumes))
+        """Where it is mounted, or its subvolumes and logical volumes are."""
+        own = (self.mount,) if self.mount else ()
+        inner = (mount for volume in self.logical_volumes for mount in volume.mounts)
+        return (*own, *(volume.mount for volume in self.subvolumes), *inner)
+
+    @property
+    def device(self) -> str | None:
+        """Its device node, if it has one of its own name."""
+        return None
+
+
+@dataclass(frozen=True)
+class LogicalVolume(Partition):
+    """What an LVM group has in place of partitions."""
+
+    group: str = ""
+
+    @property
+    def device(self) -> str:
+        """As device-mapper calls it: hyphens of the names are doubled."""
+        return "/dev/mapper/" + "-".join(name.replace("-", "--") for name in (self.group, self.name or ""))
 
 
 @dataclass(frozen=True)

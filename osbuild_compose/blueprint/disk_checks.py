@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from osbuild_compose.blueprint import formats, size
+from osbuild_compose.blueprint import formats, lvm_checks, size
 from osbuild_compose.document.read import Trail
 
 Problem = tuple[Trail, str, str]  # where, what, and what to do
@@ -38,7 +38,14 @@ def problems(data: Any) -> Iterator[Problem]:
     yield from _protected(disk, partitions)
     for index, item in enumerate(partitions):
         yield from ((("disk", "partitions", index, *trail), what, hint) for trail, what, hint in _partition(item))
-    sizes = [item[key] for item in (disk, *partitions) for key in ("size", "minimum", "start") if key in item]
+    yield from lvm_checks.problems(disk, partitions)
+    inner = []
+    for index, item in enumerate(partitions):
+        for number, volume in enumerate(lvm_checks.volumes(item)):
+            place = ("disk", "partitions", index, "logical_volumes", number)
+            yield from (((*place, *trail), what, hint) for trail, what, hint in _partition(volume))
+            inner.append(volume)
+    sizes = [item[key] for item in (disk, *partitions, *inner) for key in ("size", "minimum", "start") if key in item]
     if not found and all(isinstance(value, int | str) for value in sizes):
         yield from _room(disk, partitions)
 
@@ -107,6 +114,9 @@ def _sizes(disk: Mapping[str, Any]) -> Iterator[Problem]:
     for index, item in enumerate(disk["partitions"] if isinstance(disk.get("partitions"), list) else []):
         if isinstance(item, dict):
             places += [(("partitions", index, key), item.get(key)) for key in ("size", "minimum", "start")]
+            for number, volume in enumerate(lvm_checks.volumes(item)):
+                place = ("partitions", index, "logical_volumes", number)
+                places += [((*place, key), volume.get(key)) for key in ("size", "minimum")]
     for trail, value in places:
         if not isinstance(value, int | str) or isinstance(value, bool):
             continue
@@ -179,6 +189,7 @@ def _uefi_only(disk: Mapping[str, Any], partitions: list[dict[str, Any]]) -> Ite
 def _points(item: Mapping[str, Any]) -> list[str]:
     volumes = item.get("subvolumes")
     inner = [volume.get("mount") for volume in volumes if isinstance(volume, dict)] if isinstance(volumes, list) else []
+    inner += [volume.get("mount") for volume in lvm_checks.volumes(item)]
     return [point for point in (item.get("mount"), *inner) if isinstance(point, str)]
 
 
@@ -265,6 +276,12 @@ def _room(disk: Mapping[str, Any], partitions: list[dict[str, Any]]) -> Iterator
     cursor = MIB
     for index, item in enumerate(partitions):
         length = max(size.to_bytes(item[key]) if key in item else 0 for key in ("size", "minimum"))
+        least = lvm_checks.least(item)
+        if "size" in item and length < least:
+            what = f"the partition is too small for its logical volumes, by {-(-(least - length) // MIB)} MiB"
+            hint = f"write {-(-least // MIB)} MiB or more, or leave `size` out"
+            yield ("disk", "partitions", index, "size"), what, hint
+        length = max(length, least)
         if "start" in item:
             start = size.to_bytes(item["start"])
             if index and start < cursor:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from osbuild_compose.blueprint.disk import Bootloader, Disk, Firmware, Partition, Subvolume, Table
+from osbuild_compose.blueprint.disk import Bootloader, Disk, Firmware, LogicalVolume, Partition, Subvolume, Table
 from osbuild_compose.compile import identity, verity
 
 MIB = 1024 * 1024
@@ -31,8 +31,10 @@ GUIDS = {  # for assemblers that know no names
     "var": "4d21b016-b534-45c2-a9fb-5c16e091fd2d",
     "tmp": "7ec6f557-3bc5-4aca-b293-16ef5df639d1",
     "swap": "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f",
+    "lvm": "e6d6d379-f507-44c2-a23c-238f2a3df928",
     "linux": "0fc63daf-8483-4772-8e79-3d69d8477de4",
 }
+Kind = TypeVar("Kind", bound=Partition)
 NEED_NAMES = {"btrfs": "btrfs-progs", "xfs": "xfsprogs"}  # what the image needs to check and mount them at boot
 
 
@@ -49,10 +51,13 @@ class Layout:
     veritytab: str = ""
 
     def holding(self, path: str) -> tuple[Partition, str]:
-        """The partition whose file system has `path`, and what the path is called in there ("" for its top)."""
+        """The partition or logical volume whose file system has `path`, and the path's name in there ("" for its top).
+
+        Raises ValueError when none has it.
+        """
         found = [
             (point, partition, f"/{volume.name}" if volume else "")
-            for partition in self.partitions
+            for partition in _volumes(self.partitions)
             for point, volume in _points(partition)
             if point in ("/", path) or path.startswith(f"{point}/")
         ]
@@ -74,13 +79,23 @@ class Layout:
     @property
     def packages(self) -> tuple[str, ...]:
         """Packages that the image needs for its file systems, called the same by all distributions."""
-        kinds = {partition.file_system for partition in self.partitions}
+        kinds = {partition.file_system for partition in _volumes(self.partitions)}
         return tuple(package for kind, package in NEED_NAMES.items() if kind in kinds)
 
     @property
     def features(self) -> tuple[str, ...]:
         """What else the image has to know to use its disk; distributions have different packages for it."""
-        return ("verity",) if any(partition.verity for partition in self.partitions) else ()
+        found = {
+            "verity": any(partition.verity for partition in self.partitions),
+            "lvm": any(partition.volume_group for partition in self.partitions),
+        }
+        return tuple(feature for feature, used in found.items() if used)
+
+    @property
+    def root_volume(self) -> str | None:
+        """The logical volume that / is on, as LVM's programs take it: group/volume."""
+        root, _ = self.holding("/")
+        return f"{root.group}/{root.name}" if isinstance(root, LogicalVolume) else None
 
 
 def resolve(disk: Disk, name: str, arch: str, firmware: tuple[Firmware, ...]) -> Layout:
@@ -108,7 +123,7 @@ def resolve(disk: Disk, name: str, arch: str, firmware: tuple[Firmware, ...]) ->
     options["free"] = disk.free
     if disk.bootloader is Bootloader.GRUB and Firmware.BIOS in wanted:
         options["bios_grub"] = True
-    return Layout(disk, table, wanted, partitions, options, tuple(_mounts(partitions)), veritytab)
+    return Layout(disk, table, wanted, partitions, options, tuple(_mounts(_volumes(partitions))), veritytab)
 
 
 def as_qemu(layout: Layout) -> dict[str, Any] | None:
@@ -134,7 +149,8 @@ def _is_qemu(layout: Layout) -> bool:
     return (
         layout.disk.sector_size == SECTOR
         and not any(
-            item.subvolumes or item.verity or item.file_system in ("swap", "squashfs", "erofs") for item in partitions
+            item.subvolumes or item.verity or item.volume_group or item.file_system in ("swap", "squashfs", "erofs")
+            for item in partitions
         )
         and all(item.size is not None for item in partitions[:-1])
         and (last.size is not None or bool(last.grow))
@@ -172,6 +188,27 @@ def _all(disk: Disk, table: Table, firmware: tuple[Firmware, ...]) -> Iterator[P
 
 def _complete(item: Partition, number: int, name: str, arch: str, disk: Disk) -> Partition:
     """The partition with what it leaves open filled in."""
+    if item.volume_group:
+        return _complete_group(item, name, arch, disk)
+    return _complete_one(item, number, name, arch, disk)
+
+
+def _complete_group(item: Partition, name: str, arch: str, disk: Disk) -> Partition:
+    def complete(volume: LogicalVolume, number: int) -> LogicalVolume:
+        if volume.file_system and not volume.mount and volume.uuid is None:
+            volume = replace(volume, uuid=identity.uuid_for(name, f"{volume.group}/{volume.name} file system"))
+        return _complete_one(volume, number, name, arch, disk)
+
+    return replace(
+        item,
+        type=item.type or "lvm",
+        name=item.name or item.volume_group,
+        grow=item.grow if item.grow is not None else "/" in item.mounts and item.size is None,
+        logical_volumes=tuple(complete(volume, number) for number, volume in enumerate(item.logical_volumes)),
+    )
+
+
+def _complete_one(item: Kind, number: int, name: str, arch: str, disk: Disk) -> Kind:
     table = disk.table
     mount = next(iter(item.mounts), None)
     kind = item.type or (ROOT_TYPES.get(arch, "linux") if "/" in item.mounts else TYPES.get(mount or "", "linux"))
@@ -239,14 +276,43 @@ def _options(item: Partition, number: int, name: str) -> dict[str, Any]:
             made[key] = value
     made |= {key: True for key, value in (("grow", item.grow), ("bootable", item.bootable)) if value}
     if item.file_system:
-        fs: dict[str, Any] = {"type": item.file_system, "uuid": item.uuid}
-        for key, text in (("label", item.label), ("mountpoint", item.mount), ("compression", item.compression)):
-            if text is not None:
-                fs[key] = text
-        if item.subvolumes:
-            fs["subvolumes"] = [{"name": volume.name, "mountpoint": volume.mount} for volume in item.subvolumes]
-        made["filesystem"] = fs
+        made["filesystem"] = _file_system(item)
+    if item.volume_group:
+        made["lvm"] = {
+            "name": item.volume_group,
+            "uuid": identity.uuid_for(name, f"volume group {item.volume_group}"),
+            "pv_uuid": identity.uuid_for(name, f"physical volume of {item.volume_group}"),
+            "volumes": [_logical_volume(volume, name) for volume in item.logical_volumes],
+        }
     return made
+
+
+def _file_system(item: Partition) -> dict[str, Any]:
+    fs: dict[str, Any] = {"type": item.file_system, "uuid": item.uuid}
+    for key, text in (("label", item.label), ("mountpoint", item.mount), ("compression", item.compression)):
+        if text is not None:
+            fs[key] = text
+    if item.subvolumes:
+        fs["subvolumes"] = [{"name": volume.name, "mountpoint": volume.mount} for volume in item.subvolumes]
+    return fs
+
+
+def _logical_volume(item: LogicalVolume, name: str) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "name": item.name,
+        "uuid": identity.uuid_for(name, f"logical volume {item.group}/{item.name}"),
+    }
+    made |= {key: value for key, value in (("size", item.size), ("minimum", item.minimum)) if value is not None}
+    if item.grow:
+        made["grow"] = True
+    if item.file_system:
+        made["filesystem"] = _file_system(item)
+    return made
+
+
+def _volumes(partitions: tuple[Partition, ...]) -> tuple[Partition, ...]:
+    """What can have a file system: the partitions, and logical volumes in place of those that they are in."""
+    return tuple(volume for item in partitions for volume in (item.logical_volumes or (item,)))
 
 
 def _points(item: Partition) -> Iterator[tuple[str, Subvolume | None]]:
@@ -268,8 +334,8 @@ def _mounts(partitions: tuple[Partition, ...]) -> Iterator[dict[str, Any]]:
         if item.file_system in ("squashfs", "erofs") or item.verity:
             options.append("ro")
         source = {"partlabel": item.name} if item.file_system == "squashfs" else {"uuid": item.uuid}
-        if item.verity:
-            source = {"device": f"/dev/mapper/{verity.mapped_name(point)}"}
+        if item.verity or item.device:
+            source = {"device": item.device or f"/dev/mapper/{verity.mapped_name(point)}"}
         checked = item.file_system == "ext4" and not item.verity
         yield {
             **source,
@@ -282,7 +348,7 @@ def _mounts(partitions: tuple[Partition, ...]) -> Iterator[dict[str, Any]]:
     for item in partitions:
         if item.file_system == "swap":
             yield {
-                "uuid": item.uuid,
+                **({"device": item.device} if item.device else {"uuid": item.uuid}),
                 "path": "none",
                 "vfs_type": "swap",
                 "options": item.options or "sw",

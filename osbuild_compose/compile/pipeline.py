@@ -193,6 +193,7 @@ def _image(
         "features": made.features,
         "veritytab": made.veritytab,
         "uki": made.disk.uki,
+        "root_volume": made.root_volume,
         "root_fs_uuid": root.uuid,
         "root_fs_type": root.file_system,
         "root_subvolume": root_path.strip("/"),

@@ -9,7 +9,7 @@ def disk(custom: Table) -> dict[str, Any]:
     """Our `disk`; empty when the blueprint says nothing of it."""
     mode = custom.take("partitioning_mode", str)
     if mode not in (None, "", "raw"):
-        custom.note("partitioning_mode", "there are plain partitions only, no LVM")
+        custom.note("partitioning_mode", "the partitions are those that are listed; none is put on LVM by itself")
     partitions = [_file_system(item) for item in custom.tables("filesystem")]
     table = custom.table("disk")
     found: dict[str, Any] = {
@@ -37,6 +37,8 @@ def _file_system(item: Table) -> dict[str, Any]:
 
 def _partition(item: Table) -> list[dict[str, Any]]:
     kind = item.take("type", str) or "plain"
+    if kind == "lvm":
+        return [_volume_group(item)]
     if kind not in ("plain", "btrfs"):
         item.refuse(f"there is no {kind}: make its volumes partitions, or subvolumes of btrfs", *item.data)
         return []
@@ -61,6 +63,36 @@ def _partition(item: Table) -> list[dict[str, Any]]:
         found["subvolumes"] = volumes
     item.rest()
     return [{key: value for key, value in found.items() if value}]
+
+
+def _volume_group(item: Table) -> dict[str, Any]:
+    group: dict[str, Any] = {
+        "volume_group": item.take("name", str) or "vg00",  # images' own default
+        "minimum": _size(item),
+        "type": item.take("part_type", str),
+        "name": item.take("part_label", str),
+        "partition_uuid": item.take("part_uuid", str),
+    }
+    volumes = []
+    for number, volume in enumerate(item.tables("logical_volumes")):
+        mount, kind = volume.take("mountpoint", str), volume.take("fs_type", str)
+        made = {
+            "name": volume.take("name", str) or _volume_name(mount, kind, number),
+            "mount": None if kind == "swap" else mount,
+            "file_system": kind,
+            "size" if kind == "swap" else "minimum": _size(volume),
+            "label": volume.take("label", str),
+        }
+        volumes.append({key: value for key, value in made.items() if value})
+        volume.rest()
+    item.rest()
+    return {**{key: value for key, value in group.items() if value}, "logical_volumes": volumes}
+
+
+def _volume_name(mount: str | None, kind: str | None, number: int) -> str:
+    """The name for a volume without one, as images has it: rootlv, homelv, swaplv."""
+    words = [word for word in (mount or kind or f"volume{number + 1}").split("/") if word]
+    return f"{'_'.join(words) or 'root'}lv"
 
 
 def _size(table: Table) -> Any:

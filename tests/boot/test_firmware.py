@@ -15,12 +15,19 @@ LAYOUT = """
 disk:
   partitions:
     - {mount: /boot, size: 256 MiB}
-    - {mount: /home, size: 64 MiB}
+    - volume_group: the-system
+      minimum: 3 GiB
+      logical_volumes:
+        - {name: root, mount: /, grow: false}
+        - {name: home, mount: /home, size: 64 MiB}
     - {mount: /srv, file_system: btrfs}
     - {mount: /opt, file_system: squashfs, verity: true}
     - {type: swap, size: 64 MiB}
 formats: [raw]
 """
+
+# LVM's own programs read the group that we wrote, and change it.
+LVM = "vgck --verbose && lvcreate --yes --size 8M --name more the-system && vgck && pvck /dev/vda4 && echo lvm agr''ees"
 
 
 def firmware(tmp_path: Path, *, secure: bool) -> list[str]:
@@ -69,9 +76,17 @@ def test_a_disk_of_several_file_systems_starts(scratch_room: Path, installed: Pa
     done = account.compose("build", blueprint, "-o", account.home / "images")
     assert done.returncode == 0, done.stderr
     with Machine(account.home / "images/several.raw", log=tmp_path / "console") as machine:
-        ask(machine, "systemctl is-system-running --wait; findmnt -rno TARGET,FSTYPE,SOURCE --real | sort")
+        ask(machine, f"systemctl is-system-running --wait; findmnt -rno TARGET,FSTYPE,SOURCE --real | sort; {LVM}")
         machine.wait_for("running", timeout=120)
-        for line in ("/boot ext4", "/boot/efi vfat", "/home ext4", "/opt squashfs /dev/mapper/opt", "/srv btrfs"):
+        for line in (
+            "/ ext4 /dev/mapper/the--system-root",
+            "/boot ext4",
+            "/boot/efi vfat",
+            "/home ext4",
+            "/opt squashfs /dev/mapper/opt",
+            "/srv btrfs",
+        ):
             machine.wait_for(line, timeout=60)
+        machine.wait_for("lvm agrees", timeout=60)
         machine.send("poweroff\n")
         machine.wait_for_end()

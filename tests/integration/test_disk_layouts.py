@@ -4,6 +4,7 @@ import filecmp
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -224,6 +225,60 @@ def test_a_partition_of_hashes_checks_what_is_in_another(tree: Path, tmp_path: P
         file.write(b"changed")
     with pytest.raises(subprocess.CalledProcessError):
         run("veritysetup", "verify", parts["srv"], parts["srv-verity"], srv)
+
+
+def volume_group() -> dict[str, Any]:
+    root = {"type": "ext4", "uuid": uuid(51), "mountpoint": "/"}
+    srv = {"type": "squashfs", "uuid": uuid(52), "mountpoint": "/srv"}
+    volumes = [
+        {"name": "root", "uuid": uuid(31), "grow": True, "filesystem": root},
+        {"name": "srv", "uuid": uuid(32), "filesystem": srv},
+        {"name": "swap-1", "uuid": uuid(33), "size": 9 * MIB, "filesystem": {"type": "swap", "uuid": uuid(53)}},
+        {"name": "empty", "uuid": uuid(34), "minimum": MIB},
+    ]
+    return {"name": "the-group", "uuid": uuid(30), "pv_uuid": uuid(29), "volumes": volumes}
+
+
+def volume_places(text: str) -> dict[str, tuple[int, int]]:
+    """First extent and number of extents of each logical volume in a group's description."""
+    volume = re.compile(r"(\S+) \{\nid = .*?\nextent_count = (\d+)\n.*?\"pv0\", (\d+)\n", re.DOTALL)
+    return {name: (int(first), int(count)) for name, count, first in volume.findall(text.partition("logical_v")[2])}
+
+
+def test_lvm_finds_its_volumes_and_their_content(tree: Path, tmp_path: Path) -> None:
+    group = partition("lvm", "group", 1, lvm=volume_group(), grow=True)
+    for number in (1, 2):
+        result = assemble(tree, IMAGE, options(partitions=[group], size=300 * MIB), tmp_path / str(number))
+        assert result.status == 0, result.log
+    assert filecmp.cmp(tmp_path / "1/disk.raw", tmp_path / "2/disk.raw", shallow=False)
+    part = split(tmp_path / "1/disk.raw", tmp_path / "parts")["group"]
+    # pvck checks all checksums; what is wrong it says in lines with CHECK.
+    headers = run("pvck", "--dump", "headers", part)
+    assert "CHECK" not in headers
+    assert "# vgname the-group seqno 1" in headers
+    text = run("pvck", "--dump", "metadata", part)
+    total = int(re.findall(r"pe_count = (\d+)", text)[0])
+    assert total == (part.stat().st_size - MIB) // (4 * MIB)
+    root = total - 1 - 3 - 1  # what the others leave
+    sizes = volume_places(text)
+    assert sizes == {"root": (0, root), "srv": (root, 1), "swap-1": (root + 1, 3), "empty": (root + 4, 1)}
+    for name, (first, count) in sizes.items():
+        where = (f"skip={1 + 4 * first}", f"count={4 * count}")
+        run("dd", f"if={part}", f"of={tmp_path / name}", "bs=1M", *where, "conv=sparse", "status=none")
+    run("e2fsck", "-fn", tmp_path / "root")
+    assert run("debugfs", "-R", "cat /etc/hostname", tmp_path / "root").endswith("difficult\n")
+    assert "served" in run("unsquashfs", "-cat", tmp_path / "srv", "data/file")
+    assert run("blkid", "-o", "value", "-s", "TYPE", tmp_path / "swap-1").strip() == "swap"
+
+
+def test_a_volume_group_is_as_large_as_its_content_or_refused(tree: Path, tmp_path: Path) -> None:
+    group = partition("lvm", "group", 1, lvm=volume_group())
+    assert assemble(tree, IMAGE, options(partitions=[group]), tmp_path / "own").status == 0
+    own = (tmp_path / "own/disk.raw").stat().st_size
+    told = refusal(tree, tmp_path, {**group, "size": 24 * MIB})
+    assert re.search(r"group .*is too small, its content needs", told), told
+    given = {**group, "size": own - 10 * MIB}  # less room in the root file system
+    assert assemble(tree, IMAGE, options(partitions=[given]), tmp_path / "given").status == 0
 
 
 def test_hashes_of_what_changes_are_refused(tree: Path, tmp_path: Path) -> None:

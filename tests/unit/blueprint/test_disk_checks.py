@@ -9,6 +9,7 @@ from osbuild_compose.document import read
 from osbuild_compose.errors import ComposeError
 
 UUID = "76a22bf4-f153-4541-b6c7-0332c0dfaeac"
+GROUP = "{volume_group: a, logical_volumes: [{name: a}]}"
 HEAD = "name: web\ndistro: debian-12\n"
 
 
@@ -51,6 +52,21 @@ HEAD = "name: web\ndistro: debian-12\n"
             f"disk: {{bootloader: none, partitions: [{{mount: /, verity: true, partition_uuid: {UUID}}}]}}",
             "follows from its root hash",
         ),
+        ("disk: {partitions: [{volume_group: a}]}", "3:36.*without `logical_volumes`"),
+        ("disk: {partitions: [{logical_volumes: [{name: a}]}]}", "logical volumes of no group"),
+        ("disk: {partitions: [{mount: /a, volume_group: a, logical_volumes: [{name: a}]}]}", "has no `mount`"),
+        ("disk: {partitions: [{volume_group: a, logical_volumes: [{name: a}, {name: a}]}]}", "volumes are called a"),
+        (f"disk: {{partitions: [{GROUP}, {GROUP}]}}", "two volume groups are called a"),
+        ("disk: {partitions: [{volume_group: a, logical_volumes: [{name: b, mount: /}]}]}", "3:74.*files cannot be"),
+        ("disk: {partitions: [{volume_group: a, logical_volumes: [{name: b, mount: /boot}]}]}", "GRUB's files"),
+        ("disk: {partitions: [{volume_group: a, logical_volumes: [{name: b, mount: /efi}]}]}", "firmware does not"),
+        ("disk: {partitions: [{volume_group: a, logical_volumes: [{name: b, size: 5 XiB}]}]}", "is not a unit"),
+        (
+            "disk: {partitions: [{volume_group: a, size: 9MiB, logical_volumes: [{name: b, size: 5 MiB}, {name: c}]}]}",
+            "too small for its logical volumes, by 4 MiB",
+        ),
+        ("disk: {size: 1 GiB, partitions: [{volume_group: a, logical_volumes: [{name: b, size: 1 GiB}]}]}", "by 2 MiB"),
+        ("disk: {partitions: [{volume_group: a, logical_volumes: [{name: b, file_system: swap}]}]}", "has a `size`"),
         ("formats: [{format: raw, compression: zstd}]", "raw has no `compression`"),
         ("formats: [raw, {format: raw}]", "`formats` has raw twice"),
     ],

@@ -104,6 +104,41 @@ def test_a_protected_root_is_called_after_its_hash() -> None:
     assert fedora["assembler"]["options"]["disk"]["partitions"]
 
 
+GROUP = """
+disk:
+  size: 20 GiB
+  partitions:
+    - {mount: /boot, size: 1 GiB}
+    - volume_group: the-system
+      logical_volumes:
+        - {name: root, mount: /, file_system: xfs}
+        - {name: swap, file_system: swap, size: 1 GiB}
+        - {name: spare, size: 8 MiB}
+"""
+
+
+def test_a_volume_group_has_what_partitions_have_else() -> None:
+    document = disk(GROUP)
+    made = document["assembler"]["options"]["disk"]["partitions"]
+    assert [item["type"] for item in made] == ["bios-boot", "esp", "xbootldr", "lvm"]
+    assert made[-1]["grow"] is True
+    group = made[-1]["lvm"]
+    assert [volume["name"] for volume in group["volumes"]] == ["root", "swap", "spare"]
+    assert [volume.get("grow") for volume in group["volumes"]] == [True, None, None]
+    assert len({group["uuid"], group["pv_uuid"], *(volume["uuid"] for volume in group["volumes"])}) == 5
+    entries = {entry["path"]: entry for entry in options(document, "org.osbuild.fstab")[0]["filesystems"]}
+    assert entries["/"]["device"] == "/dev/mapper/the--system-root"
+    assert entries["none"]["device"] == "/dev/mapper/the--system-swap"
+    assert {"lvm2", "xfsprogs"} <= set(options(document, "org.osbuild-compose.apt")[0]["packages"])
+    assert options(document, "org.osbuild-compose.grub")[0]["root_fs_uuid"] == group["volumes"][0]["filesystem"]["uuid"]
+
+
+def test_dracut_is_told_of_the_logical_volume_with_the_root() -> None:
+    document = compiled(blueprint("name: web\ndistro: fedora-43\n" + GROUP))
+    assert "rd.lvm.lv=the-system/root" in options(document, "org.osbuild.grub2")[0]["kernel_opts"]
+    assert "lvm2" in options(document, "org.osbuild.dnf")[0]["packages"]
+
+
 def test_no_two_things_have_the_same_identifier() -> None:
     document = disk("disk: {partitions: [{type: swap, size: 8 MiB}, {type: swap, size: 8 MiB}, {mount: /home}]}\n")
     made = document["assembler"]["options"]["disk"]["partitions"]

@@ -103,16 +103,20 @@ def test_partitions_are_carried_over_or_told(tmp_path: Path, storage: str) -> No
         'mountpoint = "/data"\nminsize = "2 GiB"\n',
         "btrfs": '[[customizations.disk.partitions]]\ntype = "btrfs"\nminsize = "2 GiB"\n'
         '[[customizations.disk.partitions.subvolumes]]\nname = "data"\nmountpoint = "/data"\n',
-        "lvm": '[[customizations.disk.partitions]]\ntype = "lvm"\nname = "vg"\nminsize = "2 GiB"\n',
+        "lvm": '[[customizations.disk.partitions]]\ntype = "lvm"\nname = "vg"\nminsize = "2 GiB"\n'
+        '[[customizations.disk.partitions.logical_volumes]]\nmountpoint = "/data"\nfs_type = "xfs"\n',
     }[storage]
     data, told = imported(tmp_path, 'distro = "debian-12"\n' + toml)
     has_partitions = "partitions" in schema.load("blueprint")["properties"]["disk"]["properties"]
-    if storage == "lvm" or not has_partitions:
+    if not has_partitions:
         assert "not carried over: " in told
     else:
         (partition,) = data["disk"]["partitions"]
         assert partition["minimum"] == "2 GiB"
-        assert "/data" in (partition.get("mount"), partition.get("subvolumes", [{}])[0].get("mount"))
+        inner = [item.get("mount") for key in ("subvolumes", "logical_volumes") for item in partition.get(key, ())]
+        assert "/data" in (partition.get("mount"), *inner)
+        if storage == "lvm":
+            assert (partition["volume_group"], partition["logical_volumes"][0]["name"]) == ("vg", "datalv")
 
 
 @pytest.mark.parametrize(
