@@ -40,6 +40,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "ova": {"format": "ova", "name": "web", "memory": 512, "firmware": "uefi"},
     "tar.zst": {"format": "tar.zst"},
     "wsl": {"format": "wsl"},
+    "tar.gz": {"format": "tar.gz"},
     "cpio.zst": {"format": "cpio.zst"},
     "cpio.xz": {"format": "cpio.xz"},
     "oci": OCI,
@@ -111,6 +112,16 @@ def test_every_format_is_the_same_twice(tree: Path, images: Path, tmp_path: Path
 
 def test_nothing_but_the_outputs_is_there(images: Path) -> None:
     assert sorted(path.name for path in images.iterdir()) == sorted(OUTPUTS)
+
+
+def test_what_is_the_same_in_several_formats_is_there_once(images: Path, live: Path, tmp_path: Path) -> None:
+    assert (images / "wsl").samefile(images / "tar.gz")
+    outputs = {"a.iso": {"format": "iso", "label": "live"}, "b.tar": {"format": "pxe"}, "c": {"format": "squashfs"}}
+    make(live, tmp_path / "out", outputs, None)
+    squashfs = (tmp_path / "out/c").read_bytes()
+    assert (untar(tmp_path / "out/b.tar", tmp_path / "pxe") / "filesystem.squashfs").read_bytes() == squashfs
+    run("xorriso", "-osirrox", "on", "-indev", tmp_path / "out/a.iso", "-extract", "/live", tmp_path / "iso")
+    assert (tmp_path / "iso/filesystem.squashfs").read_bytes() == squashfs
 
 
 @pytest.mark.parametrize("name", ["tar.zst", "wsl"])
@@ -271,6 +282,15 @@ def live(tmp_path: Path) -> Path:
     (tree / "boot/efi/EFI/debian/grub.cfg").write_text("of the disk")
     (tree / "etc/os-release").write_text('PRETTY_NAME="It\'s live"\n')
     return tree
+
+
+def test_an_archive_that_has_no_room_leaves_nothing(tree: Path, tmp_path: Path) -> None:
+    outputs = [{"format": kind, "filename": kind} for kind in ("tar.gz", "tar.xz", "tar.zst", "cpio.zst")]
+    for items in (outputs[:3], outputs[3:]):
+        result = assemble(tree, IMAGE, {"identity": IDENTITY, "outputs": items}, tmp_path / "out", room=20_000)
+        assert result.status == 1
+        assert "no space left for the image" in result.log
+        assert "Traceback" not in result.log
 
 
 def test_a_live_disc_starts_by_bios_and_uefi_and_is_the_same_twice(live: Path, tmp_path: Path) -> None:

@@ -1,54 +1,27 @@
 """A tree as a tar archive, the same bytes every time."""
 
-import os
 import struct
 import zlib
+from collections.abc import Mapping
 
 from stagelib import selinux
-from stagelib.disk import labels, output, tar_labels, tools
+from stagelib.disk import compress, labels, tar_labels, tools
 from stagelib.disk.errors import ImageError
-
-# Command line of each compressor, reading standard input. None records a name or a time (but lzop, see below), and
-# the threads of xz and zstd do not show in the output.
-COMPRESSORS = {
-    "bzip2": ["bzip2", "--stdout"],
-    "gzip": ["gzip", "--no-name", "--stdout"],
-    "lzip": ["lzip", "--stdout"],
-    "lzma": ["xz", "--format=lzma", "--stdout"],
-    "lzop": ["lzop", "--no-name", "--stdout"],
-    "xz": ["xz", "--stdout", "--block-size=24MiB"],
-    "zstd": ["zstd", "--quiet", "--stdout", "--threads=0"],
-}
 
 LZOP_MAGIC = b"\x89LZO\0\r\n\x1a\n"
 
 
 def make(archive: str, tree: str, *, compression: str | None) -> None:
-    """Pack `tree` into the new file `archive`, compressed by a key of COMPRESSORS or not at all.
+    """Pack `tree` into the new file `archive`, compressed with gzip, by a key of compress.PROGRAMS, or not at all."""
+    make_all({compression: archive}, tree)
+
+
+def make_all(archives: Mapping[str | None, str], tree: str, *others: compress.Take) -> None:
+    """Pack `tree` once into several new files, by their compression as for make(); `others` are given it as well.
 
     Entries are sorted and named ./...; owners are numbers; extended attributes and ACLs are in; SELinux labels are
     those that the tree is to have (labels.of_tree). Times of modification are the tree's; there are no others.
     """
-    if compression is None:
-        pack(archive, tree)
-        return
-    with output.scratch() as work:
-        plain = os.path.join(work, "tree.tar")
-        pack(plain, tree)
-        compress(compression, plain, archive)
-
-
-def compress(compression: str, source: str, target: str) -> None:
-    """Compress the file `source` to the new file `target`; compression is a key of COMPRESSORS."""
-    # Two threads at least: xz's single-threaded mode makes other bytes.
-    threads = [f"--threads={max(2, os.cpu_count() or 1)}"] if compression == "xz" else []
-    tools.compress([*COMPRESSORS[compression], *threads], source, target)
-    if compression == "lzop":
-        clear_lzop_time(target)
-
-
-def pack(archive: str, tree: str) -> None:
-    """Pack `tree` into the new file `archive`, not compressed."""
     argv = [
         "tar",
         "--create",
@@ -70,8 +43,10 @@ def pack(archive: str, tree: str) -> None:
         ".",
     ]
     wanted = labels.of_tree(tree)
-    with open(archive, "wb") as file:  # noqa: PTH123
+    with compress.writing(archives, *others) as file:
         tools.pipe(argv, lambda source: tar_labels.copy(source, file, wanted))
+    if "lzop" in archives:
+        clear_lzop_time(archives["lzop"])
 
 
 def clear_lzop_time(archive: str) -> None:

@@ -1,8 +1,8 @@
 """One run of an assembler: the disk once, and every output from it or from the tree."""
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from stagelib.disk import layout, output, raw_disk
@@ -11,10 +11,12 @@ from stagelib.disk.formats.registry import FORMATS, Source
 from stagelib.disk.formats.run import RawDisk, Run
 from stagelib.disk.raw_disk import Loader
 
+Output = Mapping[str, Any]  # an item of the assembler's outputs
+
 
 def images(
     tree: str,
-    outputs: Sequence[Mapping[str, Any]],
+    outputs: Sequence[Output],
     output_dir: str,
     *,
     identity: str,
@@ -27,30 +29,44 @@ def images(
     ImageError for what a person can mend.
     """
     names = [str(item["filename"]) for item in outputs]
-    needs_disk = any(FORMATS[item["format"]].source is Source.DISK for item in outputs)
-    if needs_disk and disk:
+    disks = _of(outputs, Source.DISK)
+    if disks and disk:
         names += [hashes.filename for _, hashes in disk.hashes]
     for name in names:
         if names.count(name) > 1:
             raise ImageError(f"two outputs are called {name}", "give each a filename of its own")
-    with ExitStack() as stack:
-        partial = stack.enter_context(output.all_staged(output_dir, names))
-        made = None
-        if needs_disk:
+    with output.all_staged(output_dir, names) as partial:
+        epoch = output.epoch()
+        if disks:
             if disk is None:
                 raise ImageError("there is no disk to make these formats from", "describe it under `disk`")
-            # The raw disk is where it can be handed over without a copy.
-            path = os.path.join(stack.enter_context(output.scratch_beside(partial)), "disk.raw")
-            done = raw_disk.make(path, tree, disk, loader)
-            made = RawDisk(path, disk, done.plan)
-            for name, root_hash in done.root_hashes.items():
-                with open(os.path.join(partial, name), "x", encoding="ascii") as file:  # noqa: PTH123
-                    file.write(f"{root_hash}\n")
-        run = Run(tree, output.epoch(), identity, made)
-        for item in sorted(outputs, key=lambda item: item["format"] == "raw"):
-            target = os.path.join(partial, item["filename"])
-            if item["format"] == "raw" and made and os.path.exists(made.path):
-                os.rename(made.path, target)  # the last one: nobody needs it any more
-                continue
-            own = {key: value for key, value in item.items() if key not in ("format", "filename")}
-            FORMATS[item["format"]].make(run, own, target)
+            # Where it can be handed over without a copy. It goes before anything is made from the tree.
+            with output.scratch_beside(partial) as work:
+                path = os.path.join(work, "disk.raw")
+                done = raw_disk.make(path, tree, disk, loader)
+                made = RawDisk(path, disk, done.plan)
+                for name, root_hash in done.root_hashes.items():
+                    with open(os.path.join(partial, name), "x", encoding="ascii") as file:  # noqa: PTH123
+                        file.write(f"{root_hash}\n")
+                _make(disks, partial, lambda items, room: Run(tree, epoch, identity, items, room, made))
+        _make(_of(outputs, Source.TREE), partial, lambda items, room: Run(tree, epoch, identity, items, room))
+
+
+def _of(outputs: Sequence[Output], source: Source) -> list[Output]:
+    """Those that are made from `source`, what shares something side by side."""
+    found = (item for item in outputs if FORMATS[item["format"]].source is source)
+    return sorted(found, key=_shares)
+
+
+def _make(outputs: Sequence[Output], directory: str, run: Callable[[tuple[Output, ...], str], Run]) -> None:
+    """Make the outputs in the directory; what they share goes with the last that needs it."""
+    for _, group in groupby(outputs, _shares):
+        items = tuple(group)
+        with output.scratch_beside(directory) as room:
+            shared = run(items, room)
+            for item in items:
+                FORMATS[item["format"]].make(shared, item, os.path.join(directory, item["filename"]))
+
+
+def _shares(item: Output) -> str:
+    return FORMATS[item["format"]].shares

@@ -1,8 +1,6 @@
 """Turning a raw image into the formats of hypervisors, the same bytes every time."""
 
-import os
-
-from stagelib.disk import ids, tools
+from stagelib.disk import compress, ids, tools
 
 # qemu-img's name of each format of the assembler, and the options of a new image.
 FORMATS = {
@@ -38,6 +36,4 @@ def convert(raw: str, image: str, kind: str, *, compression: str, disk_uuid: str
 
 def compress_raw(raw: str, image: str) -> None:
     """Compress the file `raw` with xz -0 to the new file `image`; bytes do not depend on the number of processors."""
-    # Two threads at least, because xz's single-threaded mode makes other bytes; a fixed block size for the same reason.
-    threads = max(2, os.cpu_count() or 1)
-    tools.compress(["xz", "--stdout", "-0", f"--threads={threads}", "--block-size=16MiB"], raw, image)
+    tools.compress(["xz", "--stdout", "-0", *compress.xz_threads(), "--block-size=16MiB"], raw, image)

@@ -1,9 +1,11 @@
 """Running the programs that make images, with errors a person can act on."""
 
 import os
+import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import BinaryIO, cast
 
 from stagelib.disk.errors import ImageError
@@ -110,16 +112,17 @@ def compress(argv: Sequence[str], source: str, target: str) -> None:
         raise failed(argv[0], done.returncode, said)
 
 
-def pipe(argv: Sequence[str], consume: Callable[[BinaryIO], None]) -> None:
+def pipe(argv: Sequence[str], consume: Callable[[BinaryIO], None], *, source: str = os.devnull) -> None:
     """Run a program and have `consume` read what it writes to standard output; what it says besides goes to the log.
 
-    Raises as run() does, and what consume raises unless the program's own failure explains it.
+    source: the file that is its input. Raises as run() does, and what consume raises unless the program's own failure
+    explains it.
     """
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as said, open(source, "rb") as feed:  # noqa: PTH123
         try:
             process = subprocess.Popen(
                 list(argv),
-                stdin=subprocess.DEVNULL,
+                stdin=feed,
                 stdout=subprocess.PIPE,
                 stderr=said,
                 env={**os.environ, "LC_ALL": "C.UTF-8"},
@@ -133,13 +136,56 @@ def pipe(argv: Sequence[str], consume: Callable[[BinaryIO], None]) -> None:
                 consume(cast("BinaryIO", process.stdout))
             except ImageError as error:
                 problem = error
-        said.seek(0)
-        text = said.read().decode("utf-8", "replace")
-    print(text, end="", flush=True)
-    if process.returncode != 0:
+        text = _said(said)
+    # A program whose reader gave up dies of that.
+    if process.returncode != 0 and not (problem and process.returncode == -signal.SIGPIPE):
         raise failed(argv[0], process.returncode, text)
     if problem:
         raise problem
+
+
+@contextmanager
+def feed(argv: Sequence[str], target: str) -> Iterator[Callable[[memoryview], object]]:
+    """Run a program that reads what the block writes, with the new file `target` as its output.
+
+    The block is given what it writes with, and the program has ended when the block is left. Raises as run() does.
+    """
+    with tempfile.TemporaryFile() as said, open(target, "wb") as file:  # noqa: PTH123
+        try:
+            process = subprocess.Popen(
+                list(argv), stdin=subprocess.PIPE, stdout=file, stderr=said, env={**os.environ, "LC_ALL": "C.UTF-8"}
+            )
+        except (FileNotFoundError, PermissionError):
+            raise missing(argv[0]) from None
+        stdin = process.stdin
+        assert stdin
+
+        def take(data: memoryview) -> None:
+            try:
+                stdin.write(data)
+            except BrokenPipeError:
+                raise failed(argv[0], process.wait(), _said(said)) from None
+
+        try:
+            yield take
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            with suppress(BrokenPipeError):  # it has ended, and its status tells how
+                stdin.close()
+            process.wait()
+        text = _said(said)
+    if process.returncode != 0:
+        raise failed(argv[0], process.returncode, text)
+
+
+def _said(said: BinaryIO) -> str:
+    """What a program wrote to the file `said`, which goes to the log as well."""
+    said.seek(0)
+    text = said.read().decode("utf-8", "replace")
+    print(text, end="", flush=True)
+    return text
 
 
 def failed(program: str, status: int, output: str) -> ImageError:

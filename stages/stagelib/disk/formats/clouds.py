@@ -1,10 +1,11 @@
 """Disks as clouds and other importers take them: in an archive, under a name that they know."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from stagelib.disk import archive, output, tools
+from stagelib.disk import compress, output, tools
 from stagelib.disk.errors import ImageError
 from stagelib.disk.formats.run import Run
 from stagelib.disk.sizes import human
@@ -24,8 +25,7 @@ def gce(run: Run, _options: Mapping[str, Any], path: str) -> None:
         )
     with output.scratch_beside(os.path.dirname(path)) as work:
         os.link(run.raw.path, os.path.join(work, "disk.raw"))
-        plain = os.path.join(work, "plain.tar")
-        argv = ["tar", "--create", f"--file={plain}", f"--directory={work}", "--format=oldgnu", "--sparse"]
+        argv = ["tar", "--create", "--file=-", f"--directory={work}", "--format=oldgnu", "--sparse"]
         argv += ["--owner=0", "--group=0", "--numeric-owner", "--mode=0644", f"--mtime=@{run.epoch}", "disk.raw"]
-        tools.run(argv)
-        archive.compress("gzip", plain, path)
+        with compress.writing({"gzip": path}) as file:
+            tools.pipe(argv, lambda source: shutil.copyfileobj(source, file, compress.BUFFER))

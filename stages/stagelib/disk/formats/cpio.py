@@ -5,12 +5,13 @@ Documentation/driver-api/early-userspace/buffer-format.rst describes it.
 """
 
 import os
+import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stagelib import selinux
-from stagelib.disk import archive, output, tools
+from stagelib.disk import compress, tools
 from stagelib.disk.errors import ImageError
 from stagelib.disk.formats.run import Run
 from stagelib.disk.sizes import human
@@ -18,25 +19,30 @@ from stagelib.disk.sizes import human
 LIMIT = (1 << 32) - 1  # bytes in a file: eight hexadecimal digits
 
 
-def packed(compression: str | None) -> Callable[[Run, Mapping[str, Any], str], None]:
-    """The maker of cpio archives; compression is gzip, xz or zstd, or None."""
+# How each format is compressed: see compress.py.
+COMPRESSIONS = {"cpio": None, "cpio.gz": "gzip", "cpio.xz": "xz for a kernel", "cpio.zst": "zstd"}
 
-    def make(run: Run, _options: Mapping[str, Any], path: str) -> None:
-        with output.scratch_beside(os.path.dirname(path)) as work:
-            names, plain = os.path.join(work, "names"), os.path.join(work, "plain")
-            with open(names, "wb") as file:  # noqa: PTH123
-                file.writelines(os.fsencode(name) + b"\0" for name in _names(run.tree))
-            argv = ["cpio", "--create", "--format=newc", "--null", "--reproducible", "--quiet"]
-            tools.compress([*argv, f"--directory={run.tree}"], names, plain)
-            if compression is None:
-                os.rename(plain, path)
-            elif compression == "xz":
-                # The kernel knows no other checksum.
-                tools.compress(["xz", "--stdout", "--check=crc32", "--threads=2", "--block-size=24MiB"], plain, path)
-            else:
-                archive.compress(compression, plain, path)
 
-    return make
+def make(run: Run, options: Mapping[str, Any], path: str) -> None:
+    """The tree as a cpio archive, compressed as its format says."""
+    os.link(packed(run)[COMPRESSIONS[options["format"]]], path)
+
+
+def packed(run: Run) -> Mapping[str | None, str]:
+    """The archives for all outputs of the run by their compression, made in one go."""
+
+    def make(directory: str) -> Mapping[str | None, str]:
+        wanted = sorted({COMPRESSIONS[item["format"]] for item in run.outputs}, key=str)
+        files = {kind: os.path.join(directory, kind or "cpio") for kind in wanted}
+        names = os.path.join(directory, "names")
+        with open(names, "wb") as file:  # noqa: PTH123
+            file.writelines(os.fsencode(name) + b"\0" for name in _names(run.tree))
+        argv = ["cpio", "--create", "--format=newc", "--null", "--reproducible", "--quiet", f"--directory={run.tree}"]
+        with compress.writing(files) as target:
+            tools.pipe(argv, lambda source: shutil.copyfileobj(source, target, compress.BUFFER), source=names)
+        return files
+
+    return run.once("cpio", make)
 
 
 def _names(tree: str) -> Iterator[str]:

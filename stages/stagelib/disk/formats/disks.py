@@ -1,5 +1,6 @@
 """Disks as hypervisors take them: qemu-img's formats, and raw disks compressed."""
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,8 +13,11 @@ Maker = Callable[[Run, Mapping[str, Any], str], None]
 
 
 def raw(run: Run, _options: Mapping[str, Any], path: str) -> None:
-    """The disk as it is; a copy that stays sparse."""
-    tools.run(["cp", "--sparse=always", "--reflink=auto", run.raw.path, path])
+    """The disk as it is: itself for the first who wants it, then copies that stay sparse."""
+    if os.stat(run.raw.path).st_nlink == 1:
+        os.link(run.raw.path, path)
+    else:
+        tools.run(["cp", "--sparse=always", "--reflink=auto", run.raw.path, path])
 
 
 def converted(kind: str) -> Maker:
@@ -24,6 +28,22 @@ def converted(kind: str) -> Maker:
         qemu_img.convert(run.raw.path, path, kind, compression=compression, disk_uuid=run.identity, epoch=run.epoch)
 
     return make
+
+
+def vmdk(run: Run, _options: Mapping[str, Any], path: str) -> None:
+    """What VMware imports."""
+    os.link(streamed(run, os.path.basename(path)), path)
+
+
+def streamed(run: Run, name: str) -> str:
+    """The path of the disk as a vmdk for streaming. `name` is that of the file that it ends up in, which it records."""
+
+    def make(directory: str) -> str:
+        path = os.path.join(directory, name)
+        qemu_img.convert(run.raw.path, path, "vmdk", compression="none", disk_uuid=run.identity, epoch=run.epoch)
+        return path
+
+    return run.once(f"vmdk {name}", make)
 
 
 def raw_xz(run: Run, _options: Mapping[str, Any], path: str) -> None:

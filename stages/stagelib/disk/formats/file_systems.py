@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stagelib.disk import file_systems, output
+from stagelib.disk import file_systems, labels, output, squashfs
 from stagelib.disk.contents import Content
 from stagelib.disk.formats.run import Run
 from stagelib.disk.fs_job import Job
@@ -12,16 +12,15 @@ from stagelib.disk.layout import FileSystem
 from stagelib.disk.planner import Place
 from stagelib.disk.sizes import MIB
 
-KINDS = ("ext4", "xfs", "btrfs", "squashfs", "erofs")
 FREE = 64 * MIB  # room left, unless `free` says otherwise
 
 Maker = Callable[[Run, Mapping[str, Any], str], None]
 
 
 def image(kind: str) -> Maker:
-    """The maker of images of a file system of `kind`, one of KINDS.
+    """The maker of images of a file system of `kind`: ext4, xfs, btrfs, erofs.
 
-    Options: uuid, label, compression (squashfs, erofs), size or free (bytes; what is not read-only).
+    Options: uuid, label, compression (erofs), size or free (bytes; all but erofs).
     """
 
     def make(run: Run, options: Mapping[str, Any], path: str) -> None:
@@ -41,3 +40,20 @@ def image(kind: str) -> Maker:
             maker.make(job, path, Place(0, size))
 
     return make
+
+
+def squashfs_image(run: Run, options: Mapping[str, Any], path: str) -> None:
+    """The tree as a squashfs. Options: compression."""
+    os.link(squashed(run, options.get("compression", squashfs.COMPRESSION)), path)
+
+
+def squashed(run: Run, compression: str = squashfs.COMPRESSION) -> str:
+    """The path of a squashfs with the whole tree."""
+
+    def make(directory: str) -> str:
+        labels.refuse(run.tree, "squashfs")
+        path = os.path.join(directory, "squashfs")
+        squashfs.pack(run.tree, path, run.epoch, compression)
+        return path
+
+    return run.once(f"squashfs {compression}", make)

@@ -13,7 +13,7 @@ from stagelib import distro, grubmenu, intree
 from stagelib.disk import fat, grub, output, tools
 from stagelib.disk.contents import Content
 from stagelib.disk.errors import ImageError
-from stagelib.disk.formats import live
+from stagelib.disk.formats import file_systems, live
 from stagelib.disk.formats.run import Run
 from stagelib.disk.fs_job import Job
 from stagelib.disk.layout import FileSystem
@@ -38,7 +38,7 @@ def make(run: Run, options: Mapping[str, Any], path: str) -> None:
             os.makedirs(os.path.join(top, name))
         shutil.copyfile(chosen.image, os.path.join(top, "live/vmlinuz"))
         shutil.copyfile(chosen.initramfs, os.path.join(top, "live/initrd.img"))
-        live.root(run, os.path.join(top, "live"))
+        os.link(file_systems.squashed(run), os.path.join(top, "live", live.ROOT))
         title = distro.os_release(run.tree).get("PRETTY_NAME", "Linux")
         with open(os.path.join(top, "boot/grub/grub.cfg"), "w", encoding="utf-8") as file:  # noqa: PTH123
             file.write(menu(title, options.get("kernel_opts", "")))

@@ -4,13 +4,10 @@ live-boot, in the tree's initramfs, looks for live/filesystem.squashfs on all di
 system in memory above it. What is written is gone when the machine ends.
 """
 
-import os
 from dataclasses import dataclass
 
 from stagelib import intree, kernels
-from stagelib.disk import labels, squashfs
 from stagelib.disk.errors import ImageError
-from stagelib.disk.formats.run import Run
 
 SCRIPTS = "usr/lib/live/boot"
 ROOT = "filesystem.squashfs"
@@ -36,11 +33,3 @@ def kernel(tree: str) -> Kernel:
                 intree.resolve(tree, f"boot/vmlinuz-{version}"), intree.resolve(tree, f"boot/initrd.img-{version}")
             )
     raise ImageError("the tree has no kernel with an initramfs in /boot", "install a package like linux-image-amd64")
-
-
-def root(run: Run, directory: str) -> str:
-    """Make the squashfs with the whole tree in `directory`; returns its path."""
-    labels.refuse(run.tree, "squashfs")
-    path = os.path.join(directory, ROOT)
-    squashfs.pack(run.tree, path, run.epoch)
-    return path

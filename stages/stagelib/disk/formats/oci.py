@@ -11,8 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from stagelib.disk import archive, output
-from stagelib.disk.formats import bundle
+from stagelib.disk.formats import bundle, trees
 from stagelib.disk.formats.run import Run
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -29,30 +28,22 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s
 def make(run: Run, options: Mapping[str, Any], path: str) -> None:
     """Make the archive. Options: architecture, and those of _config() and `compression`, `tag`, `annotations`."""
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(run.epoch))
-    compression = options.get("compression", "gzip")
-    with output.scratch_beside(os.path.dirname(path)) as work:
-        plain, layer = os.path.join(work, "layer.tar"), os.path.join(work, "layer")
-        archive.pack(plain, run.tree)
-        diff_id = bundle.digest(plain)
-        if compression == "none":
-            os.rename(plain, layer)
-        else:
-            archive.compress(compression, plain, layer)
-            os.unlink(plain)
-        blobs: dict[str, bundle.Content] = {}
-        layers = [_file(blobs, layer, LAYERS[compression])]
-        config = _text(blobs, _config(options, created, diff_id), CONFIG)
-        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}
-        if options.get("annotations"):
-            manifest["annotations"] = options["annotations"]
-        entry = _text(blobs, manifest, MANIFEST)
-        entry["annotations"] = {"org.opencontainers.image.ref.name": options.get("tag", "latest")}
-        index = {"schemaVersion": 2, "manifests": [entry]}
-        top: dict[str, bundle.Content] = {
-            "oci-layout": _json({"imageLayoutVersion": "1.0.0"}),
-            "index.json": _json(index),
-        }
-        bundle.tar(path, {**top, **{f"blobs/sha256/{name}": blobs[name] for name in sorted(blobs)}}, run.epoch)
+    made = trees.packed(run)
+    blobs: dict[str, bundle.Content] = {}
+    layer = made.files[trees.compression(options)]
+    layers = [_file(blobs, layer, LAYERS[options.get("compression", "gzip")])]
+    config = _text(blobs, _config(options, created, made.digest), CONFIG)
+    manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}
+    if options.get("annotations"):
+        manifest["annotations"] = options["annotations"]
+    entry = _text(blobs, manifest, MANIFEST)
+    entry["annotations"] = {"org.opencontainers.image.ref.name": options.get("tag", "latest")}
+    index = {"schemaVersion": 2, "manifests": [entry]}
+    top: dict[str, bundle.Content] = {
+        "oci-layout": _json({"imageLayoutVersion": "1.0.0"}),
+        "index.json": _json(index),
+    }
+    bundle.tar(path, {**top, **{f"blobs/sha256/{name}": blobs[name] for name in sorted(blobs)}}, run.epoch)
 
 
 def _config(options: Mapping[str, Any], created: str, diff_id: str) -> dict[str, Any]:

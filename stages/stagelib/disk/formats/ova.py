@@ -11,8 +11,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 
-from stagelib.disk import output, qemu_img
-from stagelib.disk.formats import bundle
+from stagelib.disk.formats import bundle, disks
 from stagelib.disk.formats.run import Run
 
 OVF = "http://schemas.dmtf.org/ovf/envelope/1"
@@ -28,26 +27,24 @@ PROCESSOR, MEMORY, SCSI, ETHERNET, DISK = "3", "4", "6", "10", "17"
 def make(run: Run, options: Mapping[str, Any], path: str) -> None:
     """Make the archive. Options: name (of the machine), cpus, memory (MiB), firmware (bios or uefi)."""
     name = options["name"]
-    with output.scratch_beside(os.path.dirname(path)) as work:
-        disk = os.path.join(work, f"{name}.vmdk")
-        qemu_img.convert(run.raw.path, disk, "vmdk", compression="none", disk_uuid=run.identity, epoch=run.epoch)
-        descriptor = describe(
-            name,
-            f"{name}.vmdk",
-            os.path.getsize(disk),
-            run.raw.plan.size,
-            cpus=options.get("cpus", 2),
-            memory=options.get("memory", 2048),
-            firmware=options.get("firmware", "bios"),
-        )
-        digests = {"ovf": hashlib.sha256(descriptor).hexdigest(), "vmdk": bundle.digest(disk)}
-        manifest = "".join(f"SHA256({name}.{kind})= {digest}\n" for kind, digest in digests.items())
-        files: dict[str, bundle.Content] = {
-            f"{name}.ovf": descriptor,
-            f"{name}.mf": manifest.encode(),
-            f"{name}.vmdk": bundle.File(disk),
-        }
-        bundle.tar(path, files, run.epoch)
+    disk = disks.streamed(run, f"{name}.vmdk")
+    descriptor = describe(
+        name,
+        f"{name}.vmdk",
+        os.path.getsize(disk),
+        run.raw.plan.size,
+        cpus=options.get("cpus", 2),
+        memory=options.get("memory", 2048),
+        firmware=options.get("firmware", "bios"),
+    )
+    digests = {"ovf": hashlib.sha256(descriptor).hexdigest(), "vmdk": bundle.digest(disk)}
+    manifest = "".join(f"SHA256({name}.{kind})= {digest}\n" for kind, digest in digests.items())
+    files: dict[str, bundle.Content] = {
+        f"{name}.ovf": descriptor,
+        f"{name}.mf": manifest.encode(),
+        f"{name}.vmdk": bundle.File(disk),
+    }
+    bundle.tar(path, files, run.epoch)
 
 
 def describe(name: str, disk: str, file_size: int, capacity: int, *, cpus: int, memory: int, firmware: str) -> bytes:

@@ -1,11 +1,9 @@
 """A live system to start over a network: kernel, initramfs and root in one archive, with a script for iPXE."""
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
-from stagelib.disk import output
-from stagelib.disk.formats import bundle, live
+from stagelib.disk.formats import bundle, file_systems, live
 from stagelib.disk.formats.run import Run
 
 # ${...} is iPXE's: the directory that the script came from.
@@ -21,11 +19,10 @@ def make(run: Run, options: Mapping[str, Any], path: str) -> None:
     """Make the archive, to be unpacked where a web server finds it. Options: kernel_opts."""
     chosen = live.kernel(run.tree)
     extra = f" {options['kernel_opts']}" if options.get("kernel_opts") else ""
-    with output.scratch_beside(os.path.dirname(path)) as work:
-        contents: dict[str, bundle.Content] = {
-            "boot.ipxe": SCRIPT.format(standard=live.KERNEL_OPTS, root=live.ROOT, options=extra).encode(),
-            "vmlinuz": bundle.File(chosen.image),
-            "initrd.img": bundle.File(chosen.initramfs),
-            live.ROOT: bundle.File(live.root(run, work)),
-        }
-        bundle.tar(path, contents, run.epoch)
+    contents: dict[str, bundle.Content] = {
+        "boot.ipxe": SCRIPT.format(standard=live.KERNEL_OPTS, root=live.ROOT, options=extra).encode(),
+        "vmlinuz": bundle.File(chosen.image),
+        "initrd.img": bundle.File(chosen.initramfs),
+        live.ROOT: bundle.File(file_systems.squashed(run)),
+    }
+    bundle.tar(path, contents, run.epoch)

@@ -1,8 +1,13 @@
 """What the formats of one run share."""
 
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 from stagelib.disk import layout, planner
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -16,18 +21,34 @@ class RawDisk:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the assembler. epoch: seconds since 1970; `disk` is there for formats that are made from disks.
+    """One run of the assembler, as formats see it that have something in common. epoch: seconds since 1970.
 
-    identity: a UUID from which formats that need further identifiers make theirs.
+    identity: a UUID from which formats that need further identifiers make theirs. outputs: what is made by these
+    formats, each as the assembler's options have it. room: a directory for what they share, which goes after the last
+    of them. `disk` is there for formats that are made from disks.
     """
 
     tree: str
     epoch: int
     identity: str
+    outputs: tuple[Mapping[str, Any], ...]
+    room: str
     disk: RawDisk | None = None
+    _made: dict[str, object] = field(default_factory=dict)
 
     @property
     def raw(self) -> RawDisk:
         """The disk. Raises AssertionError for a format that is not registered as one of disks."""
         assert self.disk is not None
         return self.disk
+
+    def once(self, what: str, make: Callable[[str], T]) -> T:
+        """What `make` returns, which is called by the first format that asks for `what`, with a directory for it.
+
+        Its files can be in several images by hard links: none of them is of a kind that is written to.
+        """
+        if what not in self._made:
+            directory = os.path.join(self.room, str(len(self._made)))
+            os.mkdir(directory)
+            self._made[what] = make(directory)
+        return cast("T", self._made[what])

@@ -1,0 +1,83 @@
+"""Compressing what is written, with all processors; how many there are does not show in the bytes."""
+
+import io
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, BinaryIO, cast
+
+from stagelib.disk import parallel_gzip, tools
+
+# The command line of each program, from standard input to standard output. None records a name or a time (but lzop, see
+# archive.py). zstd's threads do not show in what it makes; xz's do not where blocks have a fixed size.
+PROGRAMS = {
+    "bzip2": ("bzip2", "--stdout"),
+    "lzip": ("lzip", "--stdout"),
+    "lzma": ("xz", "--format=lzma", "--stdout"),
+    "lzop": ("lzop", "--no-name", "--stdout"),
+    "xz": ("xz", "--stdout", "--block-size=24MiB"),
+    "xz for a kernel": ("xz", "--stdout", "--block-size=24MiB", "--check=crc32"),  # it knows no other checksum
+    "zstd": ("zstd", "--quiet", "--stdout", "--threads=0"),
+}
+BUFFER = 1 << 20
+
+Take = Callable[[memoryview], object]  # takes all of what it is given
+
+
+def argv(compression: str) -> list[str]:
+    """The command line for a key of PROGRAMS on this machine."""
+    return [*PROGRAMS[compression], *(xz_threads() if compression.startswith("xz") else ())]
+
+
+def xz_threads() -> list[str]:
+    """xz's option for all processors; two threads at least, because its single-threaded mode makes other bytes."""
+    return [f"--threads={max(2, os.cpu_count() or 1)}"]
+
+
+@contextmanager
+def writing(targets: Mapping[str | None, str], *others: Take) -> Iterator[BinaryIO]:
+    """A file to write to, all of which is in the new files `targets` (path by compression) afterwards.
+
+    A compression is gzip, a key of PROGRAMS, or None for not at all. `others` are given the same, not compressed.
+    Raises ImageError when a program is missing, fails or has no room.
+    """
+    with ExitStack() as stack:
+        takers = [stack.enter_context(_taker(compression, path)) for compression, path in targets.items()]
+        tee = io.BufferedWriter(cast("io.RawIOBase", _Tee([*takers, *others])), BUFFER)
+        yield cast("BinaryIO", tee)
+        tee.flush()
+
+
+@contextmanager
+def _taker(compression: str | None, path: str) -> Iterator[Take]:
+    if compression is not None and compression != "gzip":
+        with tools.feed(argv(compression), path) as take:
+            yield take
+        return
+    with open(path, "wb") as file:  # noqa: PTH123
+        if compression is None:
+            yield file.write
+        else:
+            with parallel_gzip.Writer(file) as packed:
+                yield packed.write
+
+
+class _Tee(io.RawIOBase):
+    """Passes on what is written; knows how much it was."""
+
+    def __init__(self, takers: Sequence[Take]) -> None:
+        super().__init__()
+        self._takers = takers
+        self._written = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:  # a memoryview, from BufferedWriter
+        for take in self._takers:
+            take(data)
+        self._written += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._written
