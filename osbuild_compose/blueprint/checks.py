@@ -12,6 +12,7 @@ from typing import Any
 
 from osbuild_compose.blueprint import checks_settings, disk_checks
 from osbuild_compose.blueprint.beside import Beside
+from osbuild_compose.blueprint.model import HOST
 from osbuild_compose.blueprint.path import normal
 from osbuild_compose.blueprint.walk import ANY, Problem, texts
 from osbuild_compose.document import pages
@@ -38,6 +39,7 @@ def problems(document: Document) -> list[InputError]:
         *_in_two_lists(document.data, ("services",), ("enabled", "disabled", "masked")),
         *_in_two_lists(document.data, ("firewall", "services"), ("enabled", "disabled")),
         *_ports(document.data),
+        *_host_packages(document.data),
     ]
     return [
         InputError(
@@ -95,6 +97,16 @@ def _ports(data: Any) -> Iterator[Problem]:
             first, last = int(match[1]), int(match[2] or match[1])
             if not 0 < first <= last < 65536:
                 yield trail, f"`ports`: {text} is not between 1 and 65535, the lower one first", ""
+
+
+def _host_packages(data: Any) -> Iterator[Problem]:
+    if any(name == HOST for _, name in texts(data, "build_environment", "from")):
+        for trail, _ in texts(data, "build_environment", "packages", ANY):
+            yield (
+                trail,
+                "`packages`: this machine's programs are used as they are",
+                "install it on this machine, or say another `from` than host",
+            )
 
 
 def _in_two_lists(data: Any, way: tuple[str, ...], lists: tuple[str, ...]) -> Iterator[Problem]:

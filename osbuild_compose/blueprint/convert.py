@@ -52,6 +52,7 @@ def convert(document: Document) -> model.Blueprint:
         kernel=model.Kernel(**data.get("kernel", {})),
         disk=_disk(data.get("disk", {})),
         formats=tuple(_output(item) for item in data.get("formats", ["qcow2"])),
+        build_environment=_build_environment(data),
         document=document,
     )
 
@@ -163,6 +164,14 @@ def _partition(data: Mapping[str, Any]) -> disk.Partition:
 def _in_bytes(data: Mapping[str, Any]) -> dict[str, Any]:
     sizes = ("size", "free", "minimum", "start")
     return {key: size.to_bytes(value) if key in sizes else value for key, value in data.items()}
+
+
+def _build_environment(data: Mapping[str, Any]) -> model.BuildEnvironment | None:
+    fields = data.get("build_environment", {"from": model.HOST})
+    if fields["from"] == model.HOST:
+        return None
+    distro = data["distro"] if fields["from"] == model.OWN else fields["from"]
+    return model.BuildEnvironment(distro, tuple(fields.get("packages", ())))
 
 
 def _firewall(data: Mapping[str, Any]) -> model.Firewall:

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from osbuild_compose.blueprint import checks
 from osbuild_compose.blueprint.convert import convert
-from osbuild_compose.blueprint.model import Blueprint
+from osbuild_compose.blueprint.model import HOST, OWN, Blueprint
 from osbuild_compose.document import pages, read, schema
 from osbuild_compose.document.compose import Choices, compose, problems_of_rest
 from osbuild_compose.document.read import Document
@@ -57,18 +58,27 @@ def check(source: Document, distros: Collection[str], choices: Choices = _NOTHIN
 
 
 def _unknown_distro(source: Document, distros: Collection[str]) -> list[InputError]:
-    distro = source.data.get("distro")
-    if not isinstance(distro, str) or distro in distros or schema.VARIABLE.search(distro):
-        return []
-    near = nearest(distro, distros)
-    return [
-        InputError(
-            f"unknown distro {distro}",
-            hint=f"did you mean `{near}`? " * bool(near) + "`compose distros` lists them",
-            location=source.at_value(["distro"]),
-            path="distro",
-            expected=f"one of: {', '.join(sorted(distros))}",
-            suggestion=near or "",
-            reference=pages.of_key(["distro"]),
-        )
+    environment = source.data.get("build_environment")
+    places: list[tuple[tuple[str, ...], Any, tuple[str, ...]]] = [
+        (("distro",), source.data.get("distro"), tuple(distros))
     ]
+    if isinstance(environment, dict):
+        places.append((("build_environment", "from"), environment.get("from"), (*distros, HOST, OWN)))
+    return [
+        _unknown(source, trail, name, known)
+        for trail, name, known in places
+        if isinstance(name, str) and name not in known and not schema.VARIABLE.search(name)
+    ]
+
+
+def _unknown(source: Document, trail: tuple[str, ...], name: str, known: Collection[str]) -> InputError:
+    near = nearest(name, known)
+    return InputError(
+        f"unknown distro {name}",
+        hint=f"did you mean `{near}`? " * bool(near) + "`compose distros` lists them",
+        location=source.at_value(trail),
+        path=".".join(trail),
+        expected=f"one of: {', '.join(sorted(known))}",
+        suggestion=near or "",
+        reference=pages.of_key(trail),
+    )

@@ -23,6 +23,10 @@ from osbuild_compose.repository import Repository
 
 Account = str | int  # a user or group, by name or number
 
+# Where programs that build come from, besides releases.
+HOST = "host"
+OWN = "own"
+
 
 @dataclass(frozen=True)
 class User:
@@ -150,6 +154,14 @@ class Module:
 
 
 @dataclass(frozen=True)
+class BuildEnvironment:
+    """The release whose programs make the image, and what else to install of it."""
+
+    distro: str
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Blueprint:
     """One image. Its fields are the blueprint's keys; docs/reference/blueprint.md describes them."""
 
@@ -194,4 +206,5 @@ class Blueprint:
     kernel: Kernel = Kernel()
     disk: Disk = field(default_factory=Disk)
     formats: tuple[Output, ...] = (Output(Format.QCOW2),)
+    build_environment: BuildEnvironment | None = None  # None: this machine's programs
     document: Document | None = field(default=None, repr=False, compare=False)  # to point at places in later errors

@@ -9,8 +9,8 @@ from typing import Any
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format, Output
-from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.compile import pipeline
+from osbuild_compose.blueprint.model import Blueprint, BuildEnvironment
+from osbuild_compose.compile import build_root, pipeline
 from osbuild_compose.compile.origin import Origins
 from osbuild_compose.compile.programs import Programs
 from osbuild_compose.compile.verify import verify
@@ -97,8 +97,32 @@ class Workshop:
         arguments = self._arguments(blueprint, formats)
         compiled = pipeline.compile_blueprint(*arguments)
         verify(compiled, self.programs, lambda: pipeline.origins(*arguments))
+        if environment := blueprint.build_environment:
+            made_in = self._build_root(arguments[0], environment, compiled)
+            compiled["build"] = {"pipeline": made_in, "runner": build_root.RUNNER}
         made = tuple(output.format for output in arguments[1])
         return Image(blueprint, made, pipeline.to_json(compiled).encode())
+
+    def _build_root(
+        self, wanted: Blueprint, environment: BuildEnvironment, compiled: pipeline.Pipeline
+    ) -> pipeline.Pipeline:
+        """The pipeline of the root in which `compiled` is run."""
+        release = self.catalog.release(environment.distro)
+        own = environment.distro == wanted.distro
+        # Debian's releases share mirrors; --repo and the mirrors of RPMs are for the image's release alone.
+        shared = own or not (release.is_rpm or self.catalog.release(wanted.distro).is_rpm)
+        arguments = (
+            build_root.blueprint_of(wanted, environment),
+            (Output(Format.TAR),),
+            self.catalog,
+            mirrors.resolve(release, self._mirrors if shared else Mirrors()),
+            self._instead if own else (),
+        )
+        packages = build_root.packages(environment, release, compiled, self.programs)
+        made = pipeline.compile_blueprint(*arguments, build_root=packages)
+        verify(made, self.programs, lambda: pipeline.origins(*arguments, build_root=packages))
+        build_root.check(made, wanted, environment)
+        return made
 
     def origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> Origins:
         """Where the parts of the images' pipeline come from."""

@@ -129,10 +129,11 @@ def _made_by(position: int, region: _Region | None, starts: list[tuple[int, Trai
     """The programs that something read at that place went into: the innermost part of a template that wrote any.
 
     Of those the one that was begun last, or, when none was begun yet, the next one; all of them when the part exists
-    only because of what was read, as the body of an `if` does. A block that wrote none says nothing of others' ones.
+    only because of what was read, as the body of an `if` does. A block that wrote none says nothing of others' ones,
+    not even where an `if` is around all of them.
     """
     in_block = False
-    while region and region.site:
+    while region and region.site and not (in_block and _is_outermost_if(region)):
         inside = [(start, trail) for start, trail in starts if region.start <= start < region.end]
         before = [trail for start, trail in inside if start < position]
         if before:
@@ -143,3 +144,7 @@ def _made_by(position: int, region: _Region | None, starts: list[tuple[int, Trai
         in_block = in_block or region.site.what in ("block", "macro")
         region = region.parent
     return [] if in_block else [trail for start, trail in starts if start < position][-1:]
+
+
+def _is_outermost_if(region: _Region) -> bool:
+    return region.site is not None and region.site.what == "if" and not (region.parent and region.parent.site)

@@ -35,22 +35,26 @@ def compile_blueprint(
     catalog: Catalog,
     mirrors: tuple[Repository, ...],
     instead: tuple[RpmRepository, ...] = (),
+    *,
+    build_root: tuple[str, ...] = (),
 ) -> Pipeline:
     """The pipeline that makes the blueprint's images: `outputs`, all of one run.
 
     mirrors are the release's repositories with the addresses to read from while building, `instead` what to read from
     instead of these and of the blueprint's; what ends up in the image is always the official address, or the
-    blueprint's own. Raises InputError, or DocumentError with all of them, when the release cannot do what the blueprint
+    blueprint's own. build_root: packages to make of them, instead of images, a root that stages can run in.
+
+    Raises InputError, or DocumentError with all of them, when the release cannot do what the blueprint
     asks, TemplateError when the template is wrong or a key is missing.
     """
     release = catalog.release(blueprint.distro)
-    context = _context(blueprint, outputs, release, mirrors, instead)
+    context = {**_context(blueprint, outputs, release, mirrors, instead), "build_root": build_root}
     text = _render(release, catalog, blueprint, context)
     try:
         return _parse(text, release.template)
     except TemplateError as error:
         position = error.position if isinstance(error, _BadTextError) else 0
-        origin = origins(blueprint, outputs, catalog, mirrors, instead).at(position)
+        origin = origins(blueprint, outputs, catalog, mirrors, instead, build_root=build_root).at(position)
         raise located(error, origin) from None
 
 
@@ -60,11 +64,14 @@ def origins(
     catalog: Catalog,
     mirrors: tuple[Repository, ...],
     instead: tuple[RpmRepository, ...] = (),
+    *,
+    build_root: tuple[str, ...] = (),
 ) -> Origins:
     """Where the parts of the pipeline that compile_blueprint makes of the same come from."""
     release = catalog.release(blueprint.distro)
     tracer = Tracer()
-    context = recorded_context(_context(blueprint, outputs, release, mirrors, instead), tracer.read)
+    context = {**_context(blueprint, outputs, release, mirrors, instead), "build_root": build_root}
+    context = recorded_context(context, tracer.read)
     return Origins.of(_render(release, catalog, blueprint, context, tracer), tracer)
 
 

@@ -115,6 +115,7 @@ def _releases(name: str, sources: Sources) -> list[model.Release]:
             architectures=architectures,
             repositories=_repositories(content, release, document.at_key(["releases", release])),
             packages=(*content.get("packages", ()), *item.get("packages", ())),
+            build_packages=tuple(content.get("build_packages", ())),
             services=content.get("services", {}),
             enabled_services=tuple(content.get("enabled_services", ())),
             variables={**content.get("variables", {}), **item.get("variables", {})},

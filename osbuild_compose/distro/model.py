@@ -36,6 +36,7 @@ class Release:
     architectures: Mapping[str, Architecture]
     repositories: tuple[Repository, ...]
     packages: tuple[str, ...]
+    build_packages: tuple[str, ...] = ()
     services: Mapping[str, str] = field(default_factory=dict)
     enabled_services: tuple[str, ...] = ()
     variables: Mapping[str, Any] = field(default_factory=dict)

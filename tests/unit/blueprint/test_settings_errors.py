@@ -106,7 +106,7 @@ def told(text: str, directory: Path = Path()) -> list[ComposeError]:
             "`tls_verify` is for registries only",
         ),
         ("fips: yess\n", "3:7", "`fips`"),
-        ("build_environment: {}\n", "3:1", "--build-env"),
+        ("build_environment: {}\n", "3:20", "`from`"),
         ("enabled_modules: [{name: a}]\n", "3:19", "`stream`"),
         ("enabled_modules: [{name: a, stream: 20}]\n", "3:37", "`stream`"),
         ("enabled_modules: [{name: a, stream: '1 2'}]\n", "3:37", "is not the name of a stream"),

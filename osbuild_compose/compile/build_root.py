@@ -1,0 +1,61 @@
+"""What stages run in, where a blueprint's `build_environment` says another root than this machine's."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from osbuild_compose.blueprint.model import Blueprint, BuildEnvironment, Repositories
+from osbuild_compose.compile.programs import Kind, Programs
+from osbuild_compose.distro.model import Release
+from osbuild_compose.document import pages
+from osbuild_compose.document.tree import path_text
+from osbuild_compose.errors import InputError
+
+RUNNER = "org.osbuild.linux"  # osbuild wants one named beside a build pipeline
+
+
+def blueprint_of(wanted: Blueprint, environment: BuildEnvironment) -> Blueprint:
+    """The blueprint that the root is made by: of its distribution, with nothing of the image's own in it.
+
+    Its document is the image's, so that what is wrong with the root is told there.
+    """
+    own = environment.distro == wanted.distro
+    return Blueprint(
+        name="build root",
+        distro=environment.distro,
+        arch=wanted.arch,
+        repositories=wanted.repositories if own else Repositories(),
+        document=wanted.document,
+    )
+
+
+def packages(
+    environment: BuildEnvironment, release: Release, pipeline: Mapping[str, Any], programs: Programs
+) -> tuple[str, ...]:
+    """What the root has: what building needs, what the pipeline's stages need, what the blueprint wants besides.
+
+    What assemblers need is part of the first: another format must not make another root, of which nothing in the store
+    is. Raises TemplateError for a stage whose meta.json cannot be read.
+    """
+    stages = {stage["name"] for stage in pipeline["stages"]}
+    tools = {package for name in stages for package in _tools(programs.find(Kind.STAGE, name).meta, release)}
+    return (*sorted({*release.build_packages, *tools}), *environment.packages)
+
+
+def check(made: Mapping[str, Any], wanted: Blueprint, environment: BuildEnvironment) -> None:
+    """Raise InputError unless the pipeline makes a root: a template that knows nothing of roots makes an image."""
+    if "assembler" in made or not made["stages"]:
+        trail = ["build_environment", "from"]
+        raise InputError(
+            f"{environment.distro} cannot be a build environment: its template makes no root",
+            hint="give the template a block `build_root`, or name another release",
+            location=wanted.document.at_value(trail) if wanted.document else None,
+            path=path_text(trail),
+            reference=pages.of_key(trail),
+        )
+
+
+def _tools(meta: Mapping[str, Any], release: Release) -> Iterator[str]:
+    """The packages of the programs that a stage runs: "Debian's|Fedora's", or the same name in both."""
+    for names in meta.get("tools", {}).values():
+        debian, *others = names.split("|")
+        yield others[-1] if release.is_rpm and others else debian

@@ -1,0 +1,98 @@
+"""The root that a blueprint's `build_environment` asks for: which packages it has, and where they come from."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compiling import CATALOG
+from stagelib.disk import tools
+
+from osbuild_compose.cli.prepare import Workshop
+from osbuild_compose.errors import InputError
+from osbuild_compose.repository import ARMOUR
+
+# Enterprise Linux has no such packages.
+ABSENT = {"btrfs-progs", "erofs-utils", "lzip"}
+
+
+def pipeline(tmp_path: Path, text: str, **chosen: Any) -> dict[str, Any]:
+    """The pipeline of a blueprint."""
+    file = tmp_path / "b.yaml"
+    file.write_text(text)
+    workshop = Workshop(**chosen)
+    document: dict[str, Any] = json.loads(workshop.image(workshop.blueprints([file])[0]).pipeline)
+    return document
+
+
+def packages_of_tools(number: int) -> set[str]:
+    """The packages of all programs that assemblers run: 0 Debian's, 1 Fedora's."""
+    return {packages[number] for packages in tools.PACKAGES.values()}
+
+
+@pytest.mark.parametrize("release", sorted(CATALOG.releases))
+def test_every_release_has_what_assemblers_run(tmp_path: Path, release: str) -> None:
+    document = pipeline(tmp_path, f"name: a\ndistro: {release}\nbuild_environment: {{from: own}}\n")
+    assert document["build"]["runner"] == "org.osbuild.linux"
+    (stage,) = document["build"]["pipeline"]["stages"]
+    assert set(document["build"]["pipeline"]) == {"name", "stages"}
+    is_rpm = CATALOG.releases[release].is_rpm
+    missing = packages_of_tools(is_rpm) - set(stage["options"]["packages"])
+    assert missing <= (ABSENT if release.partition("-")[0] not in ("debian", "fedora") else set())
+    assert {"bubblewrap", "dnf" if is_rpm else "apt"} <= set(stage["options"]["packages"])
+
+
+def test_the_root_is_of_its_own_release_and_has_the_tools_of_the_images_stages(tmp_path: Path) -> None:
+    text = "name: a\ndistro: fedora-43\npackages: [podman]\nbuild_environment: {from: debian-13, packages: [jq]}\n"
+    text += f"containers: [{{name: c, url: 'https://a.example/c', sha256: {'a' * 64}}}]\n"
+    document = pipeline(tmp_path, text, mirror="http://mirror.example/fedora")
+    assert set(document) == {"pipeline", "sources"}
+    (stage,) = document["pipeline"]["build"]["pipeline"]["stages"]
+    assert stage["name"] == "org.osbuild-compose.apt"
+    assert stage["options"]["repositories"][0]["suites"] == ["trixie", "trixie-updates"]
+    assert {"dnf", "skopeo", "jq"} <= set(stage["options"]["packages"])
+    assert "gpgv" not in stage["options"]["packages"]
+    assert "mirror.example" not in json.dumps(stage)  # which is Fedora's
+
+
+def test_the_root_of_ones_own_release_comes_from_where_the_image_does(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{ARMOUR}\n\na\n")
+    chosen = {"repos": ["r=http://r.example/r"], "repo_keys": [tmp_path / "key"]}
+    document = pipeline(tmp_path, "name: a\ndistro: rocky-9\nbuild_environment: {from: own}\n", **chosen)
+    assert [repo["baseurl"] for repo in document["build"]["pipeline"]["stages"][0]["options"]["repos"]] == [
+        "http://r.example/r"
+    ]
+    text = "name: a\ndistro: debian-12\nbuild_environment: {from: debian-13}\n"
+    document = pipeline(tmp_path, text, mirror="http://mirror.example/debian")
+    assert document["build"]["pipeline"]["stages"][0]["options"]["repositories"][0]["url"] == (
+        "http://mirror.example/debian"
+    )
+
+
+def test_without_it_and_with_the_host_nothing_is_said(tmp_path: Path) -> None:
+    text = "name: a\ndistro: debian-12\n"
+    plain = pipeline(tmp_path, text)
+    assert "build" not in plain
+    assert pipeline(tmp_path, text + "build_environment: {from: host}\n") == plain
+
+
+def test_another_format_makes_no_other_root(tmp_path: Path) -> None:
+    text = "name: a\ndistro: debian-12\nbuild_environment: {from: own}\nformats: ["
+    roots = [pipeline(tmp_path, f"{text}{name}]\n")["build"] for name in ("tar", "qcow2", "iso", "erofs")]
+    assert all(root == roots[0] for root in roots)
+
+
+@pytest.mark.parametrize(
+    ("value", "place", "message"),
+    [
+        ("{from: debain-13}", "3:27", "unknown distro debain-13"),
+        ("{from: host, packages: [jq]}", "3:44", "`packages`: this machine's programs are used as they are"),
+        ("{packages: [jq]}", "3:20", "`from`"),
+        ("debian-13", "3:20", "`build_environment`"),
+    ],
+)
+def test_wrong(tmp_path: Path, value: str, place: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        pipeline(tmp_path, f"name: a\ndistro: debian-12\nbuild_environment: {value}\n")
+    assert message in caught.value.brief
+    assert str(caught.value.location).endswith(f"b.yaml:{place}")
