@@ -1,4 +1,4 @@
-"""The Fedora sample, built from the stand-in repository as root and as an ordinary user, and booted."""
+"""The Fedora sample, built from the stand-in repository as root and as an ordinary user, booted by BIOS and by UEFI."""
 
 import filecmp
 import shutil
@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from osbuild_compose.boot import Machine
+from osbuild_compose.boot import Firmware, Machine
+from tests.boot import efi_packages
 from tests.boot.conftest import SAMPLE_KEY
 from tests.conftest import REPO, Account, make_account
-from tests.standin import Standin, standin
+from tests.standin import Standin, served, standin
 
 PAGE = "<!DOCTYPE html>\n<title>web</title>\n<p>Made by osbuild-compose.</p>\n"
 # What the stand-in is not like Fedora in: it calls itself release 30 (standin_templates/), has no package
@@ -53,6 +54,8 @@ ls /etc/ssh/ssh_host_*_key | wc -l
 sudo -n find /var/cache/dnf /var/log/dnf.log -type f | wc -l
 systemctl --failed --no-legend --plain
 findmnt -no FSTYPE /
+sudo -n findmnt -no FSTYPE /boot/efi
+test -d /sys/firmware/efi && echo by uefi || echo by bios
 """
 EXPECTED = """running
 web
@@ -90,6 +93,8 @@ has-id
 3
 0
 ext4
+vfat
+by {firmware}
 """
 
 
@@ -101,31 +106,44 @@ def repository() -> Iterator[Standin]:
 
 
 @pytest.fixture(scope="module")
-def image(repository: Standin, scratch_room: Path, installed: Path, key_pair: Path) -> Callable[[str], Path]:
+def for_uefi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The address of the repository with the packages for UEFI, served on loopback, and the key that signed them."""
+    room = tmp_path_factory.mktemp("efi")
+    key = efi_packages.publish(room)
+    with served(room / "www") as url:
+        yield f"{url}/efi", key.armoured
+
+
+@pytest.fixture(scope="module")
+def image(
+    repository: Standin, for_uefi: tuple[str, str], scratch_room: Path, installed: Path, key_pair: Path
+) -> Callable[[str], Path]:
     """Builds the sample as `root` or `user`, each once."""
     made: dict[str, Path] = {}
 
     def build(kind: str) -> Path:
         if kind not in made:
-            made[kind] = build_as(make_account(kind, scratch_room, installed), repository, key_pair)
+            made[kind] = build_as(make_account(kind, scratch_room, installed), repository, for_uefi, key_pair)
         return made[kind]
 
     return build
 
 
-def build_as(account: Account, repository: Standin, key_pair: Path) -> Path:
-    """Build blueprints/fedora-web-server.yaml from the repository in the account's home."""
+def build_as(account: Account, repository: Standin, for_uefi: tuple[str, str], key_pair: Path) -> Path:
+    """Build blueprints/fedora-web-server.yaml from the repositories in the account's home."""
     text = (REPO / "blueprints/fedora-web-server.yaml").read_text()
     blueprint = account.home / "fedora.yaml"
     blueprint.write_text(SAMPLE_KEY.sub(key_pair.with_suffix(".pub").read_text().strip(), text))
     blueprint.chmod(0o644)
     (account.home / "standin.asc").write_text(repository.key)
+    (account.home / "efi.asc").write_text(for_uefi[1])
     shutil.copytree(Path(__file__).parent / "standin_templates", account.home / "templates")
     settings = [part for setting in DIFFERENCES for part in ("--set", setting)]
     done = account.compose(
         *("build", blueprint, "-o", account.home / "images", "--templates", account.home / "templates", *settings),
         *("--repo", f"standin={repository.url}/metalink?repo=fedora-$releasever&arch=$basearch"),
-        *("--repo-key", account.home / "standin.asc"),
+        *("--repo-key", account.home / "standin.asc", "--repo", f"efi={for_uefi[0]}"),
+        *("--repo-key", account.home / "efi.asc"),
     )
     assert done.returncode == 0, done.stderr
     image = account.home / "images/fedora-web-server.qcow2"
@@ -133,14 +151,18 @@ def build_as(account: Account, repository: Standin, key_pair: Path) -> Path:
     return image
 
 
-@pytest.mark.parametrize("account_kind", ["root", "user"])
-def test_the_web_server_serves(image: Callable[[str], Path], key_pair: Path, tmp_path: Path, account_kind: str) -> None:
-    with Machine(image(account_kind), ports=(22, 80), log=tmp_path / "console.log") as machine:
+@pytest.mark.parametrize(("account_kind", "firmware"), [("root", Firmware.BIOS), ("user", Firmware.UEFI)])
+def test_the_web_server_serves(
+    image: Callable[[str], Path], key_pair: Path, tmp_path: Path, account_kind: str, firmware: Firmware
+) -> None:
+    """The images are the same bytes: either starts by both."""
+    log = tmp_path / "console.log"
+    with Machine(image(account_kind), ports=(22, 80), firmware=firmware, log=log) as machine:
         machine.wait_for(r"web login:", timeout=400)
         answer = machine.http_get(80, "/")
         assert (answer.status, answer.body.decode()) == (200, PAGE)
         told = machine.ssh(FACTS, key=key_pair, user="admin", timeout=600)
-        assert told.stdout == EXPECTED, told.stderr
+        assert told.stdout == EXPECTED.format(firmware=firmware), told.stderr
 
 
 def test_roots_image_and_a_users_are_the_same_bytes(image: Callable[[str], Path]) -> None:

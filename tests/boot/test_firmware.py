@@ -1,16 +1,14 @@
 """The default disk starts by BIOS, by UEFI and under Secure Boot; and a disk of several file systems starts."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from osbuild_compose.boot import Machine
+from osbuild_compose.boot import Firmware, Machine
 from tests.boot.conftest import Built
 from tests.conftest import make_account
 
-OVMF = Path("/usr/share/OVMF")
 LAYOUT = """
 disk:
   partitions:
@@ -30,19 +28,6 @@ formats: [raw]
 LVM = "vgck --verbose && lvcreate --yes --size 8M --name more the-system && vgck && pvck /dev/vda4 && echo lvm agr''ees"
 
 
-def firmware(tmp_path: Path, *, secure: bool) -> list[str]:
-    """QEMU's arguments for UEFI with variables of its own; secure: with Microsoft's keys, and enforcing."""
-    code = OVMF / ("OVMF_CODE_4M.ms.fd" if secure else "OVMF_CODE_4M.fd")
-    if not code.exists():
-        pytest.skip(f"no {code}: install the package ovmf")
-    variables = tmp_path / "variables.fd"
-    shutil.copy(OVMF / ("OVMF_VARS_4M.ms.fd" if secure else "OVMF_VARS_4M.fd"), variables)
-    flash = "if=pflash,format=raw"
-    argv = ["-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"] if secure else []
-    argv += ["-drive", f"{flash},unit=0,readonly=on,file={code}", "-drive", f"{flash},unit=1,file={variables}"]
-    return argv
-
-
 def ask(machine: Machine, command: str) -> None:
     """Log in at the console and run the command, its output ending with "asked"."""
     machine.wait_for(r"minimal login:", timeout=500)
@@ -53,15 +38,19 @@ def ask(machine: Machine, command: str) -> None:
     machine.send(f"export PAGER=cat SYSTEMD_PAGER=cat; {command}; echo as''ked\n")
 
 
-@pytest.mark.parametrize("secure", [False, True], ids=["uefi", "secure-boot"])
-def test_the_default_disk_starts_by_uefi(build: Callable[[str, str], Built], tmp_path: Path, secure: bool) -> None:
+@pytest.mark.parametrize("firmware", [Firmware.UEFI, Firmware.UEFI_SECURE])
+def test_the_default_disk_starts_by_uefi(
+    build: Callable[[str, str], Built], tmp_path: Path, firmware: Firmware
+) -> None:
     """test_debian.py starts the same image by BIOS."""
     image = build("root", "debian-minimal").image
-    with Machine(image, arguments=firmware(tmp_path, secure=secure), log=tmp_path / "console") as machine:
+    with Machine(image, firmware=firmware, log=tmp_path / "console") as machine:
         system = "systemctl is-system-running --wait; mokutil --sb-state"
         ask(machine, f"{system}; update-grub 2>&1 | tail -1; findmnt -no FSTYPE /boot/efi")
         machine.wait_for("running", timeout=120)
-        machine.wait_for("SecureBoot enabled" if secure else "SecureBoot disabled", timeout=60)
+        machine.wait_for(
+            "SecureBoot enabled" if firmware is Firmware.UEFI_SECURE else "SecureBoot disabled", timeout=60
+        )
         machine.wait_for("done", timeout=120)
         machine.wait_for("vfat", timeout=30)
         machine.send("poweroff\n")

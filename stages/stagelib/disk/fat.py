@@ -8,7 +8,7 @@ from stagelib.disk import sparse, tools
 from stagelib.disk.errors import ImageError
 from stagelib.disk.fs_job import Job
 from stagelib.disk.planner import Place
-from stagelib.disk.sizes import MIB
+from stagelib.disk.sizes import MIB, human
 
 FORBIDDEN = set('"*/:<>?\\|')
 LABEL = 11
@@ -41,11 +41,18 @@ def make(job: Job, image: str, place: Place) -> None:
             except tools.ToolError as error:
                 if "full" not in error.output.lower():
                     raise
-                raise ImageError(
-                    f"{job.spec.mountpoint} does not fit into its FAT", "make the partition larger"
-                ) from None
+                raise _too_small(job, place) from None
     sparse.put(area, image, place)
     os.unlink(area)
+
+
+def _too_small(job: Job, place: Place) -> ImageError:
+    wanted = need(job, 0)
+    return ImageError(
+        f"{job.spec.mountpoint} does not fit: {human(place.size)} are about {human(max(wanted - place.size, MIB))} too "
+        f"little for its FAT",
+        f"make the partition {-(-wanted // MIB) + 1} MiB or larger",
+    )
 
 
 def volume_id(text: str) -> str:

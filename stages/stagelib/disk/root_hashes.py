@@ -1,7 +1,8 @@
 """Root hashes of dm-verity in files of the tree, which stays as it is: copies that have them are shown instead.
 
-`@roothash:MOUNT@` in such a file stands for the root hash of the file system that is mounted at MOUNT. Until it is
-known, zeroes are there: a copy has its final size from the beginning.
+`@roothash:MOUNT@` in such a file stands for the root hash of the file system that is mounted at MOUNT; in a unified
+kernel image it can be among the kernel's options only. Until it is known, zeroes are there: a copy has its final size
+from the beginning.
 """
 
 import os
@@ -9,6 +10,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 
+from stagelib import uki
 from stagelib.disk.errors import ImageError
 
 DIGITS = 64  # of a sha256
@@ -41,7 +43,11 @@ class Copies:
         for path, copy in self.files.items():
             source = self._tree.rstrip("/") + path
             with open(source, "rb") as reader, open(copy, "wb") as writer:  # noqa: PTH123
-                writer.write(TOKEN.sub(found, reader.read()))
+                data = reader.read()
+                if uki.is_unified(data):
+                    writer.write(uki.with_command_line(data, TOKEN.sub(found, uki.command_line(data))))
+                else:
+                    writer.write(TOKEN.sub(found, data))
             info = os.stat(source)
             os.chown(copy, info.st_uid, info.st_gid)
             shutil.copystat(source, copy)  # attributes that cannot be set are left out

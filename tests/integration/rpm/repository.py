@@ -36,7 +36,7 @@ class Package:
     """A package to build.
 
     tags: lines of the preamble; sections: what follows %files; files: path to (attributes, text); copies: path to the
-    file of this machine that it is.
+    file of this machine that it is, and copied are the attributes of those.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Package:
     sections: str = ""
     files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     copies: Mapping[str, str] = field(default_factory=dict)
+    copied: str = ""
     version: str = "1"
 
     @property
@@ -64,7 +65,7 @@ class Package:
             (work / f"files/{number}").write_text(text)
             listed.append((path, attributes, f"install -D -m 0755 files/{number} %{{buildroot}}{path}"))
         for path, source in self.copies.items():
-            listed.append((path, "", f"install -D -m 0755 {source} %{{buildroot}}{path}"))
+            listed.append((path, self.copied, f"install -D -m 0755 {source} %{{buildroot}}{path}"))
         install = "\n".join(command if "%dir" not in attributes else f"mkdir -p %{{buildroot}}{path}"
                             for path, attributes, command in listed)  # fmt: skip
         owned = "\n".join(f"{attributes} {path}" for path, attributes, _ in listed)

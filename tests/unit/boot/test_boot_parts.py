@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from osbuild_compose.boot import Machine, MachineError, accel, image
+from osbuild_compose import firmware
+from osbuild_compose.boot import Firmware, Machine, MachineError, accel, image
 from osbuild_compose.boot.console import Console
 
 
@@ -74,6 +75,40 @@ def test_command_keeps_the_image_and_stays_on_this_machine(tmp_path: Path) -> No
     command = machine.command()
     assert f"file={tmp_path}/a,,b,format=qcow2,if=virtio,snapshot=on,cache=unsafe" in command
     assert "user,model=virtio-net-pci,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22" in command
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"\xeb\x63\x90".ljust(512, b"\0") + b"EFI PART", image.Disk(Firmware.BIOS, 512)),
+        (bytes(446).ljust(512, b"\xff") + b"EFI PART", image.Disk(Firmware.UEFI, 512)),
+        (bytes(4096) + b"EFI PART", image.Disk(Firmware.UEFI, 4096)),
+        (b"\xeb\x63\x90", image.Disk(Firmware.BIOS, 512)),
+    ],
+)
+def test_how_a_disk_starts_is_seen_from_its_first_sectors(tmp_path: Path, head: bytes, expected: image.Disk) -> None:
+    path = tmp_path / "image"
+    path.write_bytes(head.ljust(16384, b"\0"))
+    assert image.disk_of(path) == expected
+
+
+def test_firmware_is_looked_for_where_distributions_have_it(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no firmware for uefi: it is in the package ovmf"):
+        firmware.arguments(Firmware.UEFI, tmp_path, tmp_path)
+    for name in ("edk2/ovmf/OVMF_CODE_4M.secboot.qcow2", "edk2/ovmf/OVMF_VARS_4M.secboot.qcow2"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    argv = firmware.arguments(Firmware.UEFI_SECURE, tmp_path, tmp_path)
+    assert "q35,smm=on" in argv
+    assert f"if=pflash,format=qcow2,unit=1,file={tmp_path}/OVMF_VARS_4M.secboot.qcow2" in argv
+    assert (tmp_path / "OVMF_VARS_4M.secboot.qcow2").read_text() == name
+    assert firmware.arguments(Firmware.BIOS, tmp_path, tmp_path) == []
+
+
+def test_sectors_of_another_size_are_the_disks(tmp_path: Path) -> None:
+    (tmp_path / "image").touch()
+    command = Machine(tmp_path / "image", sector=4096).command()
+    assert "virtio-blk-pci,drive=disk,logical_block_size=4096,physical_block_size=4096" in command
 
 
 @pytest.fixture

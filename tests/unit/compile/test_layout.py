@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
 from compiling import blueprint, check_options, compiled, options
 
 from osbuild_compose.blueprint.model import Format
+from osbuild_compose.errors import ComposeError
 
 HEAD = "name: web\ndistro: debian-12\n"
 MIB = 1 << 20
@@ -40,6 +42,56 @@ def test_with_one_firmware_only_what_it_needs() -> None:
     none = disk("disk: {bootloader: none}\n")
     assert partitions(none) == [("root-x86-64", "/")]
     assert options(none, "org.osbuild-compose.grub") == []
+
+
+def loader(document: dict[str, Any]) -> dict[str, Any]:
+    (found,) = options(document, "org.osbuild-compose.systemd-boot")
+    return found
+
+
+def test_systemd_boot_starts_by_uefi_with_the_kernels_on_its_partition() -> None:
+    document = disk("disk: {bootloader: systemd-boot}\nkernel: {append: quiet}\n")
+    assert partitions(document) == [("esp", "/boot/efi"), ("root-x86-64", "/")]
+    made = document["assembler"]["options"]["disk"]["partitions"]
+    assert made[0]["size"] == 512 * MIB
+    wanted = {"root_fs_uuid": made[1]["filesystem"]["uuid"], "kernel_opts": "quiet", "uki": False, "loader": True}
+    assert loader(document) == {**wanted, "esp": "/boot/efi", "boot": "/boot/efi"}
+    packages = set(options(document, "org.osbuild-compose.apt")[0]["packages"])
+    assert {"systemd-boot", "systemd-boot-efi"} <= packages
+    assert not {name for name in packages if "grub" in name or "shim" in name or name == "binutils"}
+    assert options(document, "org.osbuild-compose.grub") == []
+
+
+def test_kernels_go_to_an_xbootldr_partition_if_firmware_can_read_it() -> None:
+    fat = disk("disk: {bootloader: systemd-boot, partitions: [{mount: /boot, file_system: vfat, size: 1 GiB}]}\n")
+    assert partitions(fat)[:2] == [("esp", "/boot/efi"), ("xbootldr", "/boot")]
+    assert (loader(fat)["esp"], loader(fat)["boot"]) == ("/boot/efi", "/boot")
+    other = disk("disk: {bootloader: systemd-boot, partitions: [{mount: /efi, type: esp}, {mount: /boot}]}\n")
+    assert partitions(other)[:2] == [("esp", "/efi"), ("linux", "/boot")]
+    assert (loader(other)["esp"], loader(other)["boot"]) == ("/efi", "/efi")
+
+
+@pytest.mark.parametrize(("release", "tool"), [("debian-12", "binutils"), ("debian-13", "systemd-ukify")])
+def test_firmware_starts_a_unified_kernel_image(release: str, tool: str) -> None:
+    text = f"name: web\ndistro: {release}\ndisk: {{bootloader: none, uki: true}}\n"
+    document = compiled(blueprint(text))
+    check_options(document)
+    assert partitions(document) == [("esp", "/boot/efi"), ("root-x86-64", "/")]
+    assert (loader(document)["uki"], loader(document)["loader"]) == (True, False)
+    packages = set(options(document, "org.osbuild-compose.apt")[0]["packages"])
+    assert {"systemd-boot-efi", tool} <= packages
+    assert "systemd-boot" not in packages
+
+
+def test_fedora_has_systemd_boot_and_its_relatives_have_not() -> None:
+    rest = "disk: {bootloader: systemd-boot, uki: true}\n"
+    document = compiled(blueprint(f"name: web\ndistro: fedora-43\n{rest}"))
+    check_options(document)
+    assert {"systemd-boot-unsigned", "systemd-ukify"} <= set(options(document, "org.osbuild.dnf")[0]["packages"])
+    assert loader(document)["uki"] is True
+    with pytest.raises(ComposeError) as refused:
+        compiled(blueprint(f"name: web\ndistro: centos-10\n{rest}"))
+    assert "its repositories have no systemd-boot" in str(refused.value)
 
 
 def test_osbuilds_assembler_makes_what_it_can() -> None:

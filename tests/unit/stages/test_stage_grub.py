@@ -114,6 +114,74 @@ def test_update_grub_would_write_the_same(bootable: Path, run_stage: RunStage) -
     assert settings["GRUB_DISTRIBUTOR"] == "Debian"
 
 
+SIGNED = {
+    "shimx64.efi": "usr/lib/shim/shimx64.efi.signed",
+    "mmx64.efi": "usr/lib/shim/mmx64.efi.signed",
+    "fbx64.efi": "usr/lib/shim/fbx64.efi.signed",
+    "grubx64.efi": "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed",
+}
+UNSIGNED = "usr/lib/grub/x86_64-efi/monolithic/grubx64.efi"
+
+
+def esp(run_stage: RunStage, tree: Path, directory: str = "boot/efi", **options: Any) -> dict[str, str]:
+    """Run the stage with UEFI; returns the texts of the files on the EFI system partition."""
+    make(run_stage, tree, efi={"vendor": "debian", "directory": f"/{directory}"}, **options)
+    top = tree / directory
+    return {str(path.relative_to(top)): path.read_text() for path in top.rglob("*") if path.is_file()}
+
+
+def test_secure_boot_begins_with_shim_where_firmware_looks(bootable: Path, run_stage: RunStage) -> None:
+    for name, path in SIGNED.items():
+        write(bootable, path, f"signed {name}")
+    write(bootable, UNSIGNED, "unsigned")
+    found = esp(run_stage, bootable)
+    config = found.pop("EFI/debian/grub.cfg")
+    assert found == {
+        **{f"EFI/debian/{name}": f"signed {name}" for name in SIGNED},
+        "EFI/BOOT/BOOTX64.EFI": "signed shimx64.efi",
+        "EFI/BOOT/grubx64.efi": "signed grubx64.efi",
+        "EFI/BOOT/mmx64.efi": "signed mmx64.efi",
+    }  # no fbx64.efi in BOOT: shim would start it, to write to the firmware's menu, and not GRUB
+    assert config == f"search.fs_uuid {UUID} root\nset prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n"
+
+
+@pytest.mark.parametrize("missing", ["shimx64.efi", "grubx64.efi"])
+def test_without_the_whole_chain_firmware_starts_the_unsigned_grub(
+    bootable: Path, run_stage: RunStage, missing: str
+) -> None:
+    for name, path in SIGNED.items():
+        if name != missing:
+            write(bootable, path, f"signed {name}")
+    write(bootable, UNSIGNED, "unsigned")
+    found = esp(run_stage, bootable, directory="efi")
+    assert sorted(found) == ["EFI/BOOT/BOOTX64.EFI", "EFI/debian/grub.cfg", "EFI/debian/grubx64.efi"]
+    assert found["EFI/BOOT/BOOTX64.EFI"] == found["EFI/debian/grubx64.efi"] == "unsigned"
+
+
+@pytest.mark.parametrize(
+    ("options", "prefix"),
+    [
+        ({"boot_fs_uuid": "1c6ae55b-cf88-45b8-84e8-64990759f39d"}, "/grub"),
+        ({"boot_path": "/@/boot"}, "/@/boot/grub"),
+    ],
+)
+def test_grub_for_uefi_finds_its_configuration_where_boot_is(
+    bootable: Path, run_stage: RunStage, options: dict[str, str], prefix: str
+) -> None:
+    write(bootable, UNSIGNED)
+    config = esp(run_stage, bootable, **options)["EFI/debian/grub.cfg"]
+    where = options.get("boot_fs_uuid", UUID)
+    assert config.splitlines()[:2] == [f"search.fs_uuid {where} root", f"set prefix=($root)'{prefix}'"]
+
+
+def test_without_any_grub_for_uefi(bootable: Path, run_stage: RunStage) -> None:
+    result = run_stage(NAME, {"root_fs_uuid": UUID, "efi": {"vendor": "debian"}})
+    assert result.status == 1
+    assert "the tree has no GRUB for UEFI" in result.log
+    assert "install the package grub-efi-amd64-bin, and for Secure Boot" in result.log
+    assert not (bootable / "boot/grub/grub.cfg").exists()
+
+
 def test_what_is_missing(bootable: Path, run_stage: RunStage) -> None:
     def error(**options: Any) -> str:
         result = run_stage(NAME, {"root_fs_uuid": UUID, **options})

@@ -1,0 +1,72 @@
+"""systemd-boot and unified kernel images start, and the running system updates them as its packages' hooks do."""
+
+from pathlib import Path
+
+import pytest
+
+from osbuild_compose.boot import Firmware, Machine
+from osbuild_compose.boot.image import Disk, disk_of
+from tests.boot.test_firmware import ask
+from tests.conftest import REPO, make_account
+
+REBOOT = ("-action", "reboot=reset")  # instead of ending the machine
+ENTRIES = "find /boot/efi -type f -printf '%P\\n' | sort"
+# What Debian runs for a new kernel (but for making an initramfs, which takes minutes here), and for a new initramfs.
+NEW_KERNEL = "run-parts --regex ^zz- --arg=$(uname -r) --arg=/boot/vmlinuz-$(uname -r) /etc/kernel/postinst.d"
+NEW_INITRAMFS = "run-parts --arg=$(uname -r) --arg=/boot/initrd.img-$(uname -r) /etc/initramfs/post-update.d"
+
+
+@pytest.fixture
+def image(request: pytest.FixtureRequest, scratch_room: Path, installed: Path) -> Path:
+    """The raw image of the smallest Debian with the rest of a blueprint as it is given."""
+    account = make_account("root", scratch_room, installed)
+    minimal = (REPO / "blueprints/debian-minimal.yaml").read_text().split("disk:")[0]
+    release, rest = request.param
+    blueprint = account.home / f"{release}-loader.yaml"
+    blueprint.write_text(f"{minimal.replace('debian-minimal', blueprint.stem).replace('debian-12', release)}{rest}")
+    done = account.compose("build", blueprint, "--format", "raw", "-o", account.home / "images")
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+@pytest.mark.parametrize(
+    "image", [("debian-13", "packages: [systemd-ukify]\ndisk: {bootloader: systemd-boot}\n")], indirect=True
+)
+def test_systemd_boot_starts_both_types_of_entries(image: Path, tmp_path: Path) -> None:
+    """The kernel is installed again, then made a unified one, which is started next."""
+    assert disk_of(image) == Disk(Firmware.UEFI, 512)
+    with Machine(image, firmware=Firmware.UEFI, arguments=REBOOT, log=tmp_path / "console") as machine:
+        clear = "rm -r /boot/efi/debian/* /boot/efi/loader/entries/*"
+        ask(machine, f"systemctl is-system-running --wait; bootctl status; {ENTRIES}; {clear}; {NEW_KERNEL}; {ENTRIES}")
+        machine.wait_for("^running$", timeout=200)
+        machine.wait_for("Product: systemd-boot 257", timeout=60)
+        machine.wait_for(r"Current Entry: debian-6.*\.conf", timeout=60)
+        arguments = "root=UUID=[-0-9a-f]{36} ro console=tty0 console=ttyS0"
+        machine.wait_for(rf"options: {arguments}$", timeout=60)
+        for _ in range(2):
+            machine.wait_for(r"^EFI/BOOT/BOOTX64\.EFI$\n^EFI/systemd/systemd-bootx64\.efi$", timeout=60)
+            machine.wait_for(r"^debian/(6\S+)/initrd\.img-\1$\n^debian/\1/linux$", timeout=60)
+            machine.wait_for(r"^loader/entries/debian-6\S+\.conf$", timeout=60)
+        machine.wait_for("^asked", timeout=60)
+        machine.send("sed -i s/layout=bls/layout=uki/ /etc/kernel/install.conf\n")
+        machine.send(f"{NEW_INITRAMFS} && bootctl set-oneshot debian-$(uname -r).efi && reboot\n")
+        ask(machine, "cat /proc/cmdline; bootctl status")
+        machine.wait_for(rf"^{arguments}$", timeout=60)
+        machine.wait_for(r"Current Entry: debian-6.*\.efi", timeout=60)
+
+
+@pytest.mark.parametrize(
+    "image", [("debian-12", "disk: {bootloader: none, uki: true, sector_size: 4096}\n")], indirect=True
+)
+def test_firmware_starts_a_unified_kernel_image_from_large_sectors(image: Path, tmp_path: Path) -> None:
+    assert disk_of(image) == Disk(Firmware.UEFI, 4096)
+    with Machine(image, firmware=Firmware.UEFI, sector=4096, log=tmp_path / "console") as machine:
+        sector = "cat /sys/block/vda/queue/logical_block_size"
+        before = "cp /boot/efi/EFI/BOOT/BOOTX64.EFI /root/before"
+        again = f"{before}; {NEW_KERNEL}; cmp /boot/efi/EFI/BOOT/BOOTX64.EFI /root/before && echo the sa''me"
+        ask(machine, f"systemctl is-system-running --wait; {sector}; cat /proc/cmdline; {again}; {ENTRIES}")
+        machine.wait_for("^running$", timeout=200)
+        machine.wait_for("^4096$", timeout=30)
+        machine.wait_for(r"^root=UUID=[-0-9a-f]{36} ro console=tty0 console=ttyS0$", timeout=30)
+        machine.wait_for("^the same$", timeout=200)
+        machine.wait_for(r"^EFI/BOOT/BOOTX64\.EFI$\n^asked", timeout=60)
