@@ -16,6 +16,7 @@ COMPRESSIONS: Mapping[str, tuple[str, ...]] = {
     kind: formats.OPTIONS[kind]["compression"] for kind in (formats.Format.SQUASHFS, formats.Format.EROFS)
 }
 READ_ONLY = ("squashfs", "erofs", "ext4")  # what dm-verity can be below of
+LOADERS = {"grub": "GRUB", "systemd-boot": "systemd-boot", "uki": "a unified kernel image"}
 LABELS = {"ext4": 16, "xfs": 12, "vfat": 11, "swap": 15, "btrfs": 16}
 
 
@@ -247,8 +248,9 @@ def _protected(disk: Mapping[str, Any], partitions: list[dict[str, Any]]) -> Ite
             what = f"two partitions with `verity` would both be /dev/mapper/{name}"
             yield ("disk", "partitions", index, "mount"), what, "mount one of them somewhere else"
         names.add(name)
-        if mount in ("/", "/usr") and disk.get("bootloader", "grub") != "none":
-            what = f"{mount} cannot have `verity` with GRUB: nothing tells the kernel the root hash"
+        loader = "uki" if disk.get("uki") is True else disk.get("bootloader", "grub")
+        if mount in ("/", "/usr") and loader in LOADERS:
+            what = f"{mount} cannot have `verity` with {LOADERS[loader]}: nothing tells the kernel the root hash"
             yield ("disk", "partitions", index, "verity"), what, "take bootloader: none, or protect other partitions"
 
 

@@ -159,7 +159,7 @@ def test_the_web_server_serves(
     log = tmp_path / "console.log"
     with Machine(image(account_kind), ports=(22, 80), firmware=firmware, log=log) as machine:
         machine.wait_for(r"web login:", timeout=400)
-        answer = machine.http_get(80, "/")
+        answer = machine.http_get(80, "/", timeout=300)
         assert (answer.status, answer.body.decode()) == (200, PAGE)
         told = machine.ssh(FACTS, key=key_pair, user="admin", timeout=600)
         assert told.stdout == EXPECTED.format(firmware=firmware), told.stderr
