@@ -58,7 +58,7 @@ def assemble(tree: Path, name: str, options: dict[str, Any], output: Path, *, hi
     if hide:
         argv += ["--tmpfs", hide] if Path(hide).is_dir() else ["--ro-bind", "/dev/null", hide]
     argv += ["--ro-bind", str(REPO / "assemblers"), "/run/osbuild/assemblers", "--cap-drop", "ALL"]
-    for capability in ("DAC_READ_SEARCH", "DAC_OVERRIDE", "FOWNER", "CHOWN", *meta["capabilities"]):
+    for capability in ("DAC_READ_SEARCH", "DAC_OVERRIDE", "FOWNER", "CHOWN", "SETFCAP", *meta["capabilities"]):
         argv += ["--cap-add", f"CAP_{capability.removeprefix('CAP_')}"]
     argv += ["--clearenv", "--setenv", "PATH", "/usr/sbin:/usr/bin", "--setenv", "LC_ALL", "C.UTF-8"]
     argv += ["--setenv", "PYTHONPATH", "/run/osbuild/lib", "--setenv", "SOURCE_DATE_EPOCH", str(EPOCH)]

@@ -55,7 +55,14 @@ def split(
 @contextmanager
 def bound(source: str, target: str) -> Iterator[None]:
     """Show the directory or file `source` at the one called `target` as well."""
-    tools.run(["mount", "--bind", source, target])
+    with mounted(["--bind", source], target):
+        yield
+
+
+@contextmanager
+def mounted(argv: Sequence[str], target: str) -> Iterator[None]:
+    """Mount at the directory or file `target` what the arguments of mount(8) say."""
+    tools.run(["mount", *argv, target])
     try:
         yield
     finally:

@@ -3,15 +3,18 @@
 import os
 
 from stagelib.disk import sparse, tools
+from stagelib.disk.errors import ImageError
 from stagelib.disk.fs_job import Job
 from stagelib.disk.planner import Place
+
+LONGEST = 255  # bytes in a name, NAME_MAX
 
 
 def need(job: Job, _free: int) -> int:
     """Its size; makes it to know."""
-    job.refuse_labels()
     path = _file(job)
-    pack(job.content, path, fs_uuid=job.spec.uuid, epoch=job.epoch, compression=job.spec.compression)
+    with job.labelled() as content:
+        pack(content, path, fs_uuid=job.spec.uuid, epoch=job.epoch, compression=job.spec.compression)
     return os.path.getsize(path)
 
 
@@ -28,7 +31,21 @@ def pack(tree: str, path: str, *, fs_uuid: str, epoch: int, compression: str | N
     """
     argv = ["mkfs.erofs", "-U", fs_uuid, "-T", str(epoch), "--quiet"]
     argv += [f"-z{compression}"] if compression else []
-    tools.run([*argv, path, tree])
+    try:
+        tools.run([*argv, path, tree])
+    except tools.ToolError:
+        long = next(
+            (name for _, *both in os.walk(tree) for names in both for name in names if _length(name) == LONGEST), None
+        )
+        if long is None:
+            raise
+        raise ImageError(
+            f"mkfs.erofs cannot hold a name of {LONGEST} bytes: {long}", "erofs-utils 1.6 and newer can; or shorten it"
+        ) from None
+
+
+def _length(name: str) -> int:
+    return len(os.fsencode(name))
 
 
 def _file(job: Job) -> str:

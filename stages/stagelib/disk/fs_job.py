@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from stagelib.disk import labels, layout, sizes
+from stagelib.disk import layout, sizes, view
 from stagelib.disk.contents import Content
 from stagelib.disk.sizes import BLOCK, TreeSize
 
@@ -34,10 +35,11 @@ class Job:
         os.utime(empty, (self.epoch, self.epoch))
         return empty
 
-    def refuse_labels(self) -> None:
-        """Raise ImageError when files are to be labelled: for makers that cannot."""
-        if self.spec.mountpoints:
-            labels.refuse(self.tree, self.spec.type)
+    def labelled(self) -> AbstractContextManager[str]:
+        """The directory that fills its top, its files having their SELinux labels if they are to have any."""
+        if self.spec.mountpoint is None:
+            return nullcontext(self.content)
+        return view.labelled(self.tree, self.spec.mountpoint, self.content, self.work)
 
     def size(self) -> TreeSize:
         """What all its contents need together; walks them."""
