@@ -8,7 +8,7 @@ import os
 import re
 from contextlib import ExitStack
 
-from stagelib.disk import contents, sparse, tools
+from stagelib.disk import contents, labels, sparse, tools
 from stagelib.disk.errors import ImageError
 from stagelib.disk.fs_job import Job
 from stagelib.disk.planner import Place
@@ -20,7 +20,7 @@ LEAST = 256 * MIB  # below, mkfs.btrfs refuses, or leaves no room for metadata
 
 def need(job: Job, free: int) -> int:
     """Bytes of a btrfs with the content and `free` bytes on top; metadata twice, as mkfs.btrfs makes it."""
-    job.refuse_labels()
+    labels.refuse(job.tree, "btrfs")
     content = job.size()
     metadata = content.inodes * 1024 + content.data // 512
     return max(LEAST, content.data + 2 * metadata + free + 128 * MIB)

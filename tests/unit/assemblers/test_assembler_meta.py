@@ -43,8 +43,8 @@ def test_meta_is_complete(name: str) -> None:
     meta = json.loads((ASSEMBLERS / f"{name}.meta.json").read_text())
     assert set(meta) - {"tools"} == {"summary", "description", "capabilities", "network", "schema"}
     assert meta["network"] is False
-    # To split a tree into several file systems by mounts of its own.
-    assert meta["capabilities"] == (["CAP_SYS_ADMIN"] if name in DISKS else [])
+    # To split a tree into several file systems, and to show it with labels, by mounts of its own.
+    assert meta["capabilities"] == (["CAP_SYS_ADMIN", "CAP_MKNOD"] if name in DISKS else [])
     jsonschema.Draft202012Validator.check_schema(meta["schema"])
     assert os.access(ASSEMBLERS / name, os.X_OK)
     assert (ASSEMBLERS / name).read_text().startswith("#!/usr/bin/python3\n")

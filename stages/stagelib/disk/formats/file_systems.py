@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stagelib.disk import file_systems, labels, output, squashfs
+from stagelib.disk import file_systems, output, squashfs, view
 from stagelib.disk.contents import Content
 from stagelib.disk.formats.run import Run
 from stagelib.disk.fs_job import Job
@@ -51,9 +51,9 @@ def squashed(run: Run, compression: str = squashfs.COMPRESSION) -> str:
     """The path of a squashfs with the whole tree."""
 
     def make(directory: str) -> str:
-        labels.refuse(run.tree, "squashfs")
         path = os.path.join(directory, "squashfs")
-        squashfs.pack(run.tree, path, run.epoch, compression)
+        with view.labelled(run.tree, "/", run.tree, directory) as shown:
+            squashfs.pack(shown, path, run.epoch, compression)
         return path
 
     return run.once(f"squashfs {compression}", make)
