@@ -82,3 +82,44 @@ def test_an_overridden_block_shows_both_templates(tmp_path: Path) -> None:
     assert ("services", "enabled") in services.reads
     assert ("scripts",) not in services.reads
     assert named(pipeline, origins, "script").reads == (("scripts",),)
+
+
+def test_what_a_variable_was_made_of_counts_where_it_is_used(tmp_path: Path) -> None:
+    (tmp_path / "debian").mkdir()
+    (tmp_path / "debian/pipeline.yaml.j2").write_text(
+        '{% extends "builtin/debian/pipeline.yaml.j2" %}\n'
+        "{% set quiet = blueprint.kernel.append, blueprint.locale %}\n"
+        "{% set twice = quiet[0] ~ blueprint.hostname %}\n"
+        "{% set more = namespace(of=none) %}\n"
+        "{% set more.of = blueprint.description %}\n"
+        "{% set more.of = more.of ~ blueprint.timezone %}\n"
+        "{% set entries %}{{ blueprint.version }}{% endset %}\n"
+        "{% block scripts %}\n"
+        "- name: org.osbuild.script\n  options: {script: {{ twice ~ more.of }}}\n"
+        "{% if false %}{% elif quiet[1] %}- name: org.osbuild.noop\n  options: {}\n{% endif %}"
+        "- name: org.osbuild.test\n  options: {quiet: {{ image.quiet is defined }}}\n{% endblock %}\n"
+    )
+    wanted = compiling.blueprint(
+        "name: a\ndistro: debian-12\nkernel: {append: quiet}\nhostname: h\nlocale: C\ndescription: d\ntimezone: UTC\n"
+    )
+    pipeline, origins = explained(Workshop([tmp_path]), wanted)
+    assert set(named(pipeline, origins, "script").reads) == {
+        ("kernel",),
+        ("kernel", "append"),
+        ("locale",),
+        ("hostname",),
+        ("description",),
+        ("timezone",),
+    }
+    assert ("locale",) in named(pipeline, origins, "noop").reads
+    assert named(pipeline, origins, "osbuild.test").reads == ()
+
+
+def test_what_debian_makes_of_packages_says_so() -> None:
+    """Its template knows at the top whether there is an ssh server, and makes host keys at the first boot."""
+    text = 'name: a\ndistro: debian-12\npackages: [openssh-server, nftables]\nfirewall: {ports: ["80:tcp"]}\n'
+    pipeline, origins = explained(Workshop(), compiling.blueprint(text))
+    assert ("packages",) in named(pipeline, origins, "systemd").reads
+    files = [origins["stages", number] for number, stage in enumerate(pipeline["stages"]) if "files" in stage["name"]]
+    assert ("packages",) in files[0].reads  # the unit that makes the keys
+    assert ("firewall",) in files[1].reads  # nftables.conf
