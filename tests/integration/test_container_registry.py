@@ -24,10 +24,11 @@ pytestmark = [
 def manifest(key: str, name: str, digest: str, **more: Any) -> dict[str, Any]:
     pipeline = {
         "stages": [
+            {"name": "org.osbuild.noop", "options": {}},
             {
                 "name": "org.osbuild-compose.containers",
                 "options": {"images": [{"checksum": key, "name": "localhost/hello:1"}]},
-            }
+            },
         ],
         "assembler": {"name": "org.osbuild.tar", "options": {"filename": "made.tar"}},
     }
@@ -86,7 +87,7 @@ def test_an_image_by_its_digest_is_fetched_once_and_checked_on_every_use(tmp_pat
 
 def changed(document: dict[str, Any], name: str = "localhost/other:1") -> dict[str, Any]:
     """The same stage with another name for the image, so that it is run again."""
-    stage = document["pipeline"]["stages"][0]
+    stage = document["pipeline"]["stages"][-1]
     images = [{**image, "name": name} for image in stage["options"]["images"]]
     return {**stage, "options": {"images": images}}
 

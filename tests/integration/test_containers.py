@@ -25,7 +25,10 @@ def build(place: Path, archive: Path, store: str) -> subprocess.CompletedProcess
     checksum = f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}"
     images = [{"checksum": checksum, "name": "localhost/hello:1"}]
     pipeline = {
-        "stages": [{"name": "org.osbuild-compose.containers", "options": {"images": images}}],
+        "stages": [
+            {"name": "org.osbuild.noop", "options": {}},  # so that the tree is an overlay, as it is in every real build
+            {"name": "org.osbuild-compose.containers", "options": {"images": images}},
+        ],
         "assembler": {"name": "org.osbuild.tar", "options": {"filename": f"{store}.tar"}},
     }
     manifest = {"pipeline": pipeline, "sources": {"org.osbuild.files": {"urls": {checksum: f"file://{archive}"}}}}
@@ -59,11 +62,9 @@ def test_an_image_is_there_and_the_same_every_time(tmp_path: Path) -> None:
     subprocess.run(argv, check=True)  # skopeo leaves its storage mounted
     manifest = json.loads((copied / "manifest.json").read_text())
     assert json.loads((copied / manifest["config"]["digest"][7:]).read_text())["config"]["Cmd"] == ["/hello"]
-    contents = []
-    for layer in manifest["layers"]:
-        with tarfile.open(copied / layer["digest"][7:]) as tar:
-            contents.append(tar.getnames())
-    assert contents == [["hello", "gone"], [".wh.gone", "more"]]
+    (layer,) = manifest["layers"]  # as one removes a file
+    with tarfile.open(copied / layer["digest"][7:]) as tar:
+        assert sorted(tar.getnames()) == ["hello", "more"]
 
 
 def test_an_archive_of_something_else(tmp_path: Path) -> None:
