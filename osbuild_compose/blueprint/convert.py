@@ -14,7 +14,7 @@ from osbuild_compose.repository import ARMOUR, DebRepository, KeyAddress, Reposi
 _EPOCH = date(1970, 1, 1)
 MIB = 1024 * 1024
 _SIMPLE = ("name", "distro", "description", "version", "arch", "hostname", "timezone", "locale", "keyboard")
-_AS_IS = ("fips", "sysctl", "cloud_init")
+_AS_IS = ("fips", "sysctl", "cloud_init", "embed_provenance")
 _LISTS = ("packages", "exclude", "timeservers", "languages", "tmpfiles")
 
 

@@ -207,4 +207,5 @@ class Blueprint:
     disk: Disk = field(default_factory=Disk)
     formats: tuple[Output, ...] = (Output(Format.QCOW2),)
     build_environment: BuildEnvironment | None = None  # None: this machine's programs
+    embed_provenance: bool = True
     document: Document | None = field(default=None, repr=False, compare=False)  # to point at places in later errors

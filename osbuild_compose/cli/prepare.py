@@ -10,7 +10,7 @@ from typing import Any
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint, BuildEnvironment
-from osbuild_compose.compile import build_root, pipeline
+from osbuild_compose.compile import build_root, pipeline, provenance
 from osbuild_compose.compile.origin import Origins
 from osbuild_compose.compile.programs import Programs
 from osbuild_compose.compile.verify import verify
@@ -95,28 +95,48 @@ class Workshop:
         Raises ComposeError, also for a template that makes no good pipeline.
         """
         arguments = self._arguments(blueprint, formats)
-        compiled = pipeline.compile_blueprint(*arguments)
-        verify(compiled, self.programs, lambda: pipeline.origins(*arguments))
-        if environment := blueprint.build_environment:
-            made_in = self._build_root(arguments[0], environment, compiled)
-            compiled["build"] = {"pipeline": made_in, "runner": build_root.RUNNER}
+        compiled = self._compiled(arguments)
+        # What images are told about themselves is the same wherever packages were read from.
+        told = provenance.completed(compiled, arguments[0], lambda: self._official(arguments, compiled))
         made = tuple(output.format for output in arguments[1])
-        return Image(blueprint, made, pipeline.to_json(compiled).encode())
+        return Image(blueprint, made, pipeline.to_json(told).encode())
+
+    def _official(self, arguments: tuple[Any, ...], compiled: pipeline.Pipeline) -> pipeline.Pipeline:
+        """What `compiled` would be if packages came from their official addresses."""
+        blueprint, outputs, catalog, *_ = arguments
+        others = (blueprint, outputs, catalog, catalog.release(blueprint.distro).repositories, ())
+        if not blueprint.repositories.default or (others == arguments and not blueprint.build_environment):
+            return compiled
+        return self._compiled(others, official=True)
+
+    def _compiled(self, arguments: tuple[Any, ...], *, official: bool = False) -> pipeline.Pipeline:
+        """The whole pipeline, the root it is run in included.
+
+        official: that root is from the official addresses, too. It is not run, and was verified in another form.
+        """
+        compiled = pipeline.compile_blueprint(*arguments)
+        if not official:
+            verify(compiled, self.programs, lambda: pipeline.origins(*arguments))
+        if environment := arguments[0].build_environment:
+            made_in = self._build_root(arguments[0], environment, compiled, official=official)
+            compiled["build"] = {"pipeline": made_in, "runner": build_root.RUNNER}
+        return compiled
 
     def _build_root(
-        self, wanted: Blueprint, environment: BuildEnvironment, compiled: pipeline.Pipeline
+        self, wanted: Blueprint, environment: BuildEnvironment, compiled: pipeline.Pipeline, *, official: bool
     ) -> pipeline.Pipeline:
         """The pipeline of the root in which `compiled` is run."""
         release = self.catalog.release(environment.distro)
         own = environment.distro == wanted.distro
         # Debian's releases share mirrors; --repo and the mirrors of RPMs are for the image's release alone.
         shared = own or not (release.is_rpm or self.catalog.release(wanted.distro).is_rpm)
+        read = release.repositories if official else mirrors.resolve(release, self._mirrors if shared else Mirrors())
         arguments = (
             build_root.blueprint_of(wanted, environment),
             (Output(Format.TAR),),
             self.catalog,
-            mirrors.resolve(release, self._mirrors if shared else Mirrors()),
-            self._instead if own else (),
+            read,
+            self._instead if own and not official else (),
         )
         packages = build_root.packages(environment, release, compiled, self.programs)
         made = pipeline.compile_blueprint(*arguments, build_root=packages)

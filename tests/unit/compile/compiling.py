@@ -48,6 +48,12 @@ def options(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return [stage["options"] for stage in document["stages"] if stage["name"] == name]
 
 
+def without_provenance(document: dict[str, Any]) -> dict[str, Any]:
+    """The pipeline without the stage that embeds what made it."""
+    stages = [stage for stage in document["stages"] if stage["name"] != "org.osbuild-compose.provenance"]
+    return {**document, "stages": stages}
+
+
 def files(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """All files that the pipeline writes, by their paths."""
     stages = options(document, "org.osbuild-compose.files")

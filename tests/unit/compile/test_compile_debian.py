@@ -66,7 +66,8 @@ def test_samples_are_there_and_begin_with_their_schema() -> None:
 
 def test_order_keeps_the_cache() -> None:
     assert " ".join(names(compiled(blueprint(EVERYTHING)))) == (
-        "apt apt locale keymap timezone hostname groups users chrony files fstab grub files systemd script script"
+        "apt apt locale keymap timezone hostname groups users chrony files fstab grub files systemd script script "
+        "provenance"
     )
 
 

@@ -36,7 +36,7 @@ def test_marks_change_nothing_of_the_pipeline(sample: Path) -> None:
     for image_format in (Format.QCOW2, Format.TAR):
         marked = workshop.origins(wanted, [image_format])
         pipeline = json.loads(workshop.image(wanted, [image_format]).pipeline)
-        assert _parse(marked.text, "") == pipeline
+        assert compiling.without_provenance(_parse(marked.text, "")) == compiling.without_provenance(pipeline)
         trails = [("stages", index) for index in range(len(pipeline["stages"]))]
         assert list(marked.programs()) == [*trails, ("assembler",)]
 

@@ -1,0 +1,95 @@
+"""What an image is told about how it was made: its blueprint, and the ids of the stages that made its tree."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Any
+
+from osbuild_compose.blueprint.model import Blueprint
+from osbuild_compose.document import schema
+from osbuild_compose.document.shape import Shape
+
+STAGE = "org.osbuild-compose.provenance"
+# Values that are secret, by their keys; and what is one inside of any text: the user and password of an address.
+_SECRET = re.compile(r"passw|secret|token|credential|private_?key", re.IGNORECASE)
+_USER_OF_ADDRESS = re.compile(r"(?<=://)[^\s/@]+@")
+_NO_PASSWORD = ("!", "*")
+
+
+def without_defaults(data: Any, shape: Shape) -> Any:
+    """A merged blueprint without what holds anyway, so that saying it makes no other image."""
+    if isinstance(data, Mapping):
+        return {
+            key: without_defaults(value, shape.below(key))
+            for key, value in data.items()
+            if value != shape.below(key).default
+        }
+    return [without_defaults(item, shape.item) for item in data] if isinstance(data, list) else data
+
+
+def without_secrets(data: Any) -> Any:
+    """A merged blueprint as it can be handed on, and written down as a blueprint again: ${ begins a variable there."""
+    if isinstance(data, Mapping):
+        return {key: without_secrets(value) for key, value in data.items() if not _is_secret(key, value)}
+    if isinstance(data, list):
+        return [without_secrets(item) for item in data]
+    return _USER_OF_ADDRESS.sub("", data).replace("${", "$${") if isinstance(data, str) else data
+
+
+def _is_secret(key: str, value: Any) -> bool:
+    return _SECRET.search(key) is not None and not isinstance(value, bool) and value not in _NO_PASSWORD
+
+
+def completed(pipeline: dict[str, Any], blueprint: Blueprint, official: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The pipeline with what its stage of this kind embeds; the same if it has none.
+
+    official() is the pipeline whose ids are embedded.
+    """
+    stages = pipeline["stages"]
+    place = next((number for number, stage in enumerate(stages) if stage["name"] == STAGE), None)
+    if place is None:
+        return pipeline
+    documents = {"build": {**_facts(blueprint), **_made(_ids(official(), place))}}
+    if blueprint.document is not None:
+        normal = without_defaults(blueprint.document.data, Shape.of(schema.load("blueprint")))
+        documents["blueprint"] = without_secrets(normal)
+    stage = {"name": STAGE, "options": {"documents": documents}}
+    return {**pipeline, "stages": [*stages[:place], stage, *stages[place + 1 :]]}
+
+
+def _facts(blueprint: Blueprint) -> dict[str, Any]:
+    facts = {"name": blueprint.name, "version": blueprint.version, "distro": blueprint.distro, "arch": blueprint.arch}
+    made_by = f"osbuild-compose {version('osbuild-compose')}"
+    return {**{key: value for key, value in facts.items() if value is not None}, "made_by": made_by}
+
+
+def _made(before: list[dict[str, str]]) -> dict[str, Any]:
+    return {"stages": before, "tree_id": before[-1]["id"]} if before else {}
+
+
+def _ids(pipeline: Mapping[str, Any], count: int) -> list[dict[str, str]]:
+    """Names and ids of the first stages."""
+    build = tree_id(pipeline["build"]) if pipeline.get("build") else None
+    base = pipeline.get("base")
+    found = []
+    for stage in pipeline["stages"][:count]:
+        base = stage_id(stage["name"], build, base, stage.get("options", {}))
+        found.append({"name": stage["name"], "id": base})
+    return found
+
+
+def tree_id(pipeline: Mapping[str, Any]) -> str | None:
+    """osbuild's id of the tree that a pipeline makes, of a build pipeline also as {"pipeline", "runner"}."""
+    pipeline = pipeline.get("pipeline", pipeline)
+    ids = _ids(pipeline, len(pipeline.get("stages", ())))
+    return ids[-1]["id"] if ids else pipeline.get("base")
+
+
+def stage_id(name: str, build: str | None, base: str | None, options: Mapping[str, Any]) -> str:
+    """osbuild's id of a stage: build is that of the build root's tree, base that of the stage before."""
+    digest = hashlib.sha256()
+    for part in (name, build, base, options):
+        digest.update(json.dumps(part, sort_keys=True).encode())
+    return digest.hexdigest()

@@ -1,0 +1,111 @@
+"""What images are told about how they were made."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compiling import CATALOG, blueprint, names, options
+
+from osbuild_compose.blueprint import load
+from osbuild_compose.blueprint.formats import Format
+from osbuild_compose.blueprint.model import Blueprint
+from osbuild_compose.cli.prepare import Workshop
+from osbuild_compose.compile import provenance
+from runner.manifest import v1
+from runner.manifest.identity import osbuild_id
+
+TEXT = "name: web\ndistro: debian-12\nversion: 1.2.0\nhostname: h\n"
+INLINE = {"stages": [{"name": "org.osbuild.noop", "options": {"one": 1}}]}
+
+
+def compiled(wanted: Blueprint, *formats: Format, mirror: str | None = None) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(Workshop(mirror=mirror).image(wanted, formats).pipeline)
+    return document
+
+
+def embedded(document: dict[str, Any]) -> dict[str, Any]:
+    (stage,) = options(document, provenance.STAGE)
+    found: dict[str, Any] = stage["documents"]
+    return found
+
+
+def test_ids_are_those_that_osbuild_computes() -> None:
+    lone = {"stages": [{"name": "org.osbuild.noop"}]}
+    assert provenance.tree_id(lone) == "beda46704765a47e6d4f44aff22168ae36866c9c0e6e11552b775b77776b2969"
+    for build in (INLINE, {"pipeline": INLINE, "runner": "any"}):
+        assert provenance.tree_id({**lone, "build": build}) == v1.load({**lone, "build": build}).pipeline.tree_id
+
+
+def test_what_is_embedded() -> None:
+    document = compiled(blueprint(TEXT))
+    found = embedded(document)
+    assert found["blueprint"] == {"name": "web", "distro": "debian-12", "version": "1.2.0", "hostname": "h"}
+    facts = {key: found["build"][key] for key in ("name", "version", "distro", "arch")}
+    assert facts == {"name": "web", "version": "1.2.0", "distro": "debian-12", "arch": "x86_64"}
+    assert [stage["name"] for stage in found["build"]["stages"]] == [stage["name"] for stage in document["stages"][:-1]]
+
+
+def test_the_tree_id_is_that_of_all_stages_before() -> None:
+    official = compiled(blueprint("name: a\ndistro: fedora-43\n"))
+    base = None
+    for stage in official["stages"][: names(official).index("provenance")]:
+        base = osbuild_id(stage["name"], None, base, stage["options"])
+    assert embedded(official)["build"]["tree_id"] == base
+
+
+def test_it_is_the_last_stage_but_for_labels() -> None:
+    assert names(compiled(blueprint(TEXT)))[-1] == "provenance"
+    assert names(compiled(blueprint("name: a\ndistro: fedora-43\n")))[-2:] == ["provenance", "selinux"]
+
+
+def test_the_mirror_that_packages_come_from_changes_nothing() -> None:
+    plain = compiled(blueprint(TEXT))
+    mirrored = compiled(blueprint(TEXT), mirror="http://mirror.example/debian")
+    assert plain["stages"][0] != mirrored["stages"][0]
+    assert embedded(plain) == embedded(mirrored)
+
+
+def test_formats_of_the_command_line_share_the_tree() -> None:
+    stages = [compiled(blueprint(TEXT), image_format)["stages"] for image_format in (Format.QCOW2, Format.TAR)]
+    assert stages[0] == stages[1]
+
+
+def test_saying_what_holds_anyway_changes_nothing() -> None:
+    said = blueprint(TEXT + "arch: x86_64\nformats: [qcow2]\nembed_provenance: true\n")
+    assert compiled(said) == compiled(blueprint(TEXT))
+
+
+def test_it_can_be_turned_off() -> None:
+    assert "provenance" not in names(compiled(blueprint(TEXT + "embed_provenance: false\n")))
+
+
+SECRETS = """
+users:
+  - {name: a, password: hunter-plain}
+  - {name: b, password: $6$salt$hunter-hash}
+  - {name: c, password: "!"}
+repositories: [default, {url: "http://u:hunter-url@m.example/d", suites: [s], keys: [KEY]}]
+sshd: {password_authentication: false}
+cloud_init: {chpasswd: {list: "a:hunter-list"}, api_token: hunter-token, hostname: h}
+files: [{path: /f, content: "${x}"}]
+""".replace("KEY", '"-----BEGIN PGP PUBLIC KEY BLOCK-----\\n\\nabc\\n"')
+
+
+def test_secrets_are_left_out_and_the_rest_is_a_blueprint_again(tmp_path: Path) -> None:
+    text = TEXT + "packages: [openssh-server]\n" + SECRETS.replace("${x}", "$${x}")
+    found = embedded(compiled(blueprint(text)))
+    assert "hunter" not in json.dumps(found)
+    assert [set(user) for user in found["blueprint"]["users"]] == [{"name"}, {"name"}, {"name", "password"}]
+    assert found["blueprint"]["sshd"] == {"password_authentication": False}
+    assert found["blueprint"]["repositories"][1]["url"] == "http://m.example/d"
+    (tmp_path / "again.json").write_text(json.dumps(found["blueprint"]))
+    again = load.load(tmp_path / "again.json", CATALOG.releases)
+    assert again.files[0].content == "${x}"
+
+
+@pytest.mark.parametrize("distro", sorted(CATALOG.releases))
+def test_every_distribution_embeds_it(distro: str) -> None:
+    document = compiled(blueprint(f"name: a\ndistro: {distro}\n"))
+    assert embedded(document)["build"]["distro"] == distro
+    v1.load(document)
