@@ -24,7 +24,7 @@ def without_defaults(data: Any, shape: Shape) -> Any:
         return {
             key: without_defaults(value, shape.below(key))
             for key, value in data.items()
-            if value != shape.below(key).default
+            if key in shape.required or value != shape.below(key).default
         }
     return [without_defaults(item, shape.item) for item in data] if isinstance(data, list) else data
 

@@ -89,6 +89,11 @@ class Shape:
         """The keys of this mapping that have names."""
         return [key for node in self._variants(self.node) for key in node.get("properties", {})]
 
+    @property
+    def required(self) -> set[str]:
+        """The keys that this mapping must have."""
+        return {key for node in self._variants(self.node) for key in node.get("required", ())}
+
     def _at(self, node: Any) -> "Shape":
         return Shape(node, self.definitions)
 

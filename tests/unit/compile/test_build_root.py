@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compiling import CATALOG
+from compiling import CATALOG, without_provenance
 from stagelib.disk import tools
 
 from osbuild_compose.cli.prepare import Workshop
@@ -73,7 +73,8 @@ def test_without_it_and_with_the_host_nothing_is_said(tmp_path: Path) -> None:
     text = "name: a\ndistro: debian-12\n"
     plain = pipeline(tmp_path, text)
     assert "build" not in plain
-    assert pipeline(tmp_path, text + "build_environment: {from: host}\n") == plain
+    said = pipeline(tmp_path, text + "build_environment: {from: host}\n")
+    assert without_provenance(said) == without_provenance(plain)
 
 
 def test_another_format_makes_no_other_root(tmp_path: Path) -> None:
