@@ -60,12 +60,13 @@ class Machine:
 
     def __init__(
         self,
-        disk: Path,
+        disk: Path | None,
         *,
         ports: Iterable[int] = (),
         memory: int = 1024,
         cpus: int = 1,
         network: bool = False,
+        bootfile: str = "",
         log: Path | None = None,
         firmware: Firmware = Firmware.BIOS,
         sector: int = 512,
@@ -73,14 +74,17 @@ class Machine:
     ) -> None:
         """Describe the machine; it starts with the `with` block.
 
-        ports: the machine's TCP ports to forward. memory: MiB. network: let it reach other hosts. log: a file for a
-        copy of the console. sector: bytes in a sector of the disk. arguments: more of QEMU's.
+        disk: None for a machine without one. ports: the machine's TCP ports to forward. memory: MiB. network: let it
+        reach other hosts; this one is 10.0.2.2 there. bootfile: the address that its network card, with iPXE, is told
+        by DHCP to start from. log: a file for a copy of the console. sector: bytes in a sector of the disk. arguments:
+        more of QEMU's.
         """
         self.disk = disk
         self.ports = tuple(ports)
         self.memory = memory
         self.cpus = cpus
         self.network = network
+        self.bootfile = bootfile
         self.log = log
         self.firmware = firmware
         self.sector = sector
@@ -97,9 +101,9 @@ class Machine:
         A copy of UEFI's variables, which it needs, is there until the machine is closed. Raises OSError and ValueError
         when the image is not one, FileNotFoundError without the firmware.
         """
-        kind = image.format_of(self.disk)
-        name = str(self.disk.absolute()).replace(",", ",,")
         net = "user,model=virtio-net-pci" + ("" if self.network else ",restrict=on")
+        if self.bootfile:
+            net += f",bootfile={self.bootfile.replace(',', ',,')}"
         for inside, outside in self.forwards.items():
             net += f",hostfwd=tcp:127.0.0.1:{outside}-:{inside}"
         # A killed test run must not leave a machine behind; this follows the thread that starts it.
@@ -107,12 +111,20 @@ class Machine:
         argv += [accel.QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "std"]
         argv += [*accel.arguments(), "-m", str(self.memory), "-smp", str(self.cpus)]
         argv += ["-serial", "stdio", "-nic", net, "-device", "virtio-rng-pci"]
+        return [*argv, *self._drive(), *self._firmware(), *self.arguments]
+
+    def _drive(self) -> list[str]:
+        """QEMU's arguments for the disk."""
+        if self.disk is None:
+            return []
+        kind = image.format_of(self.disk)
+        name = str(self.disk.absolute()).replace(",", ",,")
         interface = "virtio" if self.sector == DEFAULT_SECTOR else "none,id=disk"
-        argv += ["-drive", f"file={name},format={kind},if={interface},snapshot=on,cache=unsafe"]
+        argv = ["-drive", f"file={name},format={kind},if={interface},snapshot=on,cache=unsafe"]
         if self.sector != DEFAULT_SECTOR:
             size = f"logical_block_size={self.sector},physical_block_size={self.sector}"
             argv += ["-device", f"virtio-blk-pci,drive=disk,{size}"]
-        return [*argv, *self._firmware(), *self.arguments]
+        return argv
 
     def _firmware(self) -> list[str]:
         """QEMU's arguments for the firmware; its variables are the same through all of the machine's reboots."""

@@ -60,13 +60,14 @@ class Log:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a step is, counted in `unit`."""
+    """How far a step is, counted in `unit`; size is how many bytes have come, where these are not counted."""
 
     id: str
     name: str
     done: int
     total: int
     unit: str
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
     "start": lambda data: Start(data["id"], data["name"]),
     "log": lambda data: Log(data["id"], data["name"], str(data["line"])),
     "progress": lambda data: Progress(
-        data["id"], data["name"], int(data["done"]), int(data["total"]), data.get("unit") or ""
+        data["id"], data["name"], int(data["done"]), int(data["total"]), data.get("unit") or "", data.get("size")
     ),
     "end": _end,
     "note": lambda data: Note(data["message"]),

@@ -5,18 +5,21 @@ from typing import TextIO
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live as RichLive
+from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
+from rich.table import Table
 from rich.text import Text
 
 from osbuild_compose.report.events import End, Event, Log, Note, Progress, Start, State
 from osbuild_compose.report.progress import Counter, clock, done_of, duration, ended
 from osbuild_compose.report.style import printable
 
+BAR = 24  # columns
 _STYLES = {State.CACHED: "dim", State.DONE: "", State.FAILED: "bold red"}
 
 
 class Live:
-    """Shows each running step with its time, how far it is, and the last thing it said."""
+    """Shows each running step with its time, a bar of how far it is, and the last thing it said."""
 
     def __init__(self, out: TextIO, *, verbose: bool) -> None:
         """Everything goes to the terminal `out`."""
@@ -54,7 +57,7 @@ class _Step:
     id: str
     name: str
     since: float
-    progress: str = ""
+    progress: Progress | None = None
     said: str = ""
 
 
@@ -71,18 +74,32 @@ class _Running:
             case Start():
                 self._steps[event.id] = _Step(event.id, event.name, clock())
             case Progress() if event.id in self._steps:
-                self._steps[event.id].progress = done_of(event)
+                self._steps[event.id].progress = event
             case Log() if event.id in self._steps:
                 self._steps[event.id].said = printable(event.line.strip())
             case End():
                 self._steps.pop(event.id, None)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = Table.grid(padding=(0, 1))
+        for _ in range(3):
+            lines.add_column(no_wrap=True)
+        lines.add_column(no_wrap=True, overflow="ellipsis")
         for step in list(self._steps.values()):
-            parts = [f"{self._count.of(step.id)} {step.name}", duration(clock() - step.since), step.progress]
-            text = Text(" ".join(filter(None, parts)), style="bold")
-            if step.said:
-                text.append(f"  {step.said}", style="not bold dim")
-            text.truncate(max(10, options.max_width - 3), overflow="ellipsis")
-            self._spinner.update(text=text)
-            yield self._spinner.render(console.get_time())
+            what = Text(f"{self._count.of(step.id)} {step.name} {duration(clock() - step.since)}", style="bold")
+            lines.add_row(self._spinner.render(console.get_time()), what, _bar(step.progress), _rest(step))
+        yield lines
+
+
+def _bar(progress: Progress | None) -> ProgressBar | str:
+    if progress is None or progress.total <= 0:
+        return ""
+    return ProgressBar(total=progress.total, completed=progress.done, width=BAR)
+
+
+def _rest(step: _Step) -> Text:
+    """How far a step is, in words, and what it said last."""
+    text = Text(done_of(step.progress) if step.progress else "")
+    if step.said:
+        text.append(f"{'  ' if text else ''}{step.said}", style="dim")
+    return text

@@ -7,6 +7,8 @@ from osbuild_compose.report import style
 from osbuild_compose.report.events import End, Event, Log, Note, Plan, Progress, Start, State
 from osbuild_compose.report.style import Style, printable
 
+SILENCE = 15.0  # seconds after which a step that goes on says how far it is
+
 
 class Display(Protocol):
     """Takes events as they happen."""
@@ -28,7 +30,7 @@ def display(out: TextIO, *, verbose: bool, steady: bool = False) -> Display:
 
 
 class Lines:
-    """One line for each thing that happens: for pipes, files and CI."""
+    """One line for each thing that happens: for pipes, files and CI. Of what takes long, now and then how far it is."""
 
     def __init__(self, out: TextIO, *, verbose: bool) -> None:
         """Everything goes to `out`."""
@@ -36,6 +38,7 @@ class Lines:
         self._verbose = verbose
         self._style = Style.of(out)
         self._count = Counter()
+        self._told: dict[str, float] = {}  # when something was told last, by step
 
     def show(self, event: Event) -> None:
         """Write the lines for one event."""
@@ -43,6 +46,10 @@ class Lines:
         match event:
             case Start():
                 self._line(f"{self._count.of(event.id)} {event.name} ...")
+                self._told[event.id] = clock()
+            case Progress() if clock() - self._told.get(event.id, clock()) >= SILENCE:
+                self._line(f"{self._count.of(event.id)} {event.name}: {done_of(event)}")
+                self._told[event.id] = clock()
             case Log() if self._verbose:
                 self._line(f"  | {printable(event.line)}")
             case End():
@@ -129,7 +136,8 @@ def done_of(event: Progress) -> str:
     """How far a step is."""
     if event.unit == "bytes":
         return f"{amount(event.done)} of {amount(event.total)}"
-    return f"{event.done} of {event.total} {event.unit}".rstrip()
+    size = f", {amount(event.size)}" if event.size else ""
+    return f"{event.done} of {event.total} {event.unit}".rstrip() + size
 
 
 def clock() -> float:

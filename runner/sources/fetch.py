@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +21,7 @@ from runner.store.store import Store
 
 PARALLEL = 8
 ATTEMPTS = 3
+INTERVAL = 0.5  # seconds between two reports of how much has come
 # What --secrets may say of a source, and curl's option for it: passed by standard input, not on a command line.
 SECRETS = {
     "ssl_ca_cert": "cacert",
@@ -230,14 +231,37 @@ class Fetcher:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.write("next\n".join(self._config(source) for source in todo))
                 self._process.stdin.close()
-            done = total - len(todo)
-            for line in self._process.stdout:
-                code, url, status, message = line.rstrip("\n").split(" ", 3)
-                if code != "0":
-                    failed[url] = f"{message} (HTTP {status})" if status != "000" else message
-                done += 1
-                self._tell("progress", id="sources", name="sources", done=done, total=total, unit="files")
+            ended: list[str] = []
+            with self._reporting(todo, total, ended):
+                for line in self._process.stdout:
+                    code, url, status, message = line.rstrip("\n").split(" ", 3)
+                    if code != "0":
+                        failed[url] = f"{message} (HTTP {status})" if status != "000" else message
+                    ended.append(url)
         return failed
+
+    @contextlib.contextmanager
+    def _reporting(self, todo: Sequence[Source], total: int, ended: Sequence[str]) -> Iterator[None]:
+        """Tell now and then, and at the end, how many of `total` files are there, and how much of those to do."""
+        stop = threading.Event()
+
+        def tell() -> None:
+            size = sum(_size(self._partial(source)) for source in todo)
+            done = total - len(todo) + len(ended)
+            self._tell("progress", id="sources", name="sources", done=done, total=total, unit="files", size=size)
+
+        def watch() -> None:
+            while not stop.wait(INTERVAL):
+                tell()
+
+        watcher = threading.Thread(target=watch, name="fetcher's reports")
+        watcher.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            watcher.join()
+        tell()
 
     def _settle(self, source: Source) -> bool:
         """Take a completely fetched file into the store; returns whether it was one."""
@@ -268,6 +292,12 @@ class Fetcher:
 
 def _shown(image: Image) -> str:
     return f"docker://{image.name}@{image.digest}"
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0
 
 
 def _quoted(text: str) -> str:

@@ -5,6 +5,8 @@ import os
 import sys
 from typing import Any
 
+PROGRESS = "COMPOSE_PROGRESS_FD"
+
 
 def arguments() -> dict[str, Any]:
     """Read the arguments that the runner wrote to standard input.
@@ -22,11 +24,15 @@ def progress(done: int, total: int, unit: str = "bytes") -> None:
     done and total count in `unit`. The runner hands over a pipe's descriptor in COMPOSE_PROGRESS_FD and reads one
     JSON object a line from it.
     """
-    fd = os.environ.get("COMPOSE_PROGRESS_FD")
-    if fd is None:
+    if not has_listener():
         return
     line = json.dumps({"done": done, "total": total, "unit": unit}) + "\n"
-    os.write(int(fd), line.encode())
+    os.write(int(os.environ[PROGRESS]), line.encode())
+
+
+def has_listener() -> bool:
+    """Whether anybody listens to progress()."""
+    return PROGRESS in os.environ
 
 
 def fail(message: str, hint: str = "") -> int:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,11 @@ POLICY = """
 
 @dataclass(frozen=True)
 class Result:
-    """How an assembler ended: its exit status and its log."""
+    """How an assembler ended: its exit status, its log, and its reports of how far it was, as (bytes, of bytes)."""
 
     status: int
     log: str
+    progress: tuple[tuple[int, int], ...] = ()
 
 
 def assemble(tree: Path, name: str, options: dict[str, Any], output: Path, *, hide: str = "", room: int = 0) -> Result:
@@ -62,12 +64,23 @@ def assemble(tree: Path, name: str, options: dict[str, Any], output: Path, *, hi
         argv += ["--cap-add", f"CAP_{capability.removeprefix('CAP_')}"]
     argv += ["--clearenv", "--setenv", "PATH", "/usr/sbin:/usr/bin", "--setenv", "LC_ALL", "C.UTF-8"]
     argv += ["--setenv", "PYTHONPATH", "/run/osbuild/lib", "--setenv", "SOURCE_DATE_EPOCH", str(EPOCH)]
-    argv += ["--setenv", "PYTHONDONTWRITEBYTECODE", "1", "--", f"/run/osbuild/assemblers/{name}"]
     args = {"tree": "/run/osbuild/tree", "options": options, "output_dir": "/run/osbuild/output"}
-    done = subprocess.run(
-        argv, input=json.dumps(args), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    return Result(done.returncode, done.stdout)
+    with tempfile.TemporaryFile() as reports:
+        argv += ["--setenv", "COMPOSE_PROGRESS_FD", str(reports.fileno())]
+        argv += ["--setenv", "PYTHONDONTWRITEBYTECODE", "1", "--", f"/run/osbuild/assemblers/{name}"]
+        done = subprocess.run(
+            argv,
+            input=json.dumps(args),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            pass_fds=(reports.fileno(),),
+        )
+        reports.seek(0)
+        told = [json.loads(line) for line in reports]
+    assert all(report["unit"] == "bytes" for report in told)
+    return Result(done.returncode, done.stdout, tuple((report["done"], report["total"]) for report in told))
 
 
 def disk_options(**more: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from assembling import EPOCH, MIB, assemble, make_difficult_tree
 from entries import Entry, differences, entries
+from stagelib.disk import sizes
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes trees with owners and devices: needs root")
 
@@ -107,6 +108,24 @@ def test_every_format_is_the_same_twice(tree: Path, images: Path, tmp_path: Path
         {name: hashlib.sha256((where / name).read_bytes()).hexdigest() for name in OUTPUTS} for where in (images, again)
     ]
     assert digests[0] == digests[1]
+
+
+def test_how_far_it_is_is_told_in_bytes(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in "abcd":
+        (tree / name).write_bytes(os.urandom(12 * MIB))
+    outputs = [
+        {"format": kind, "filename": f"a.{kind}"} for kind in ("raw", "raw.zst", "tar.gz", "tar.zst", "squashfs")
+    ]
+    disk = {**DISK, "size": 128 * MIB}
+    result = assemble(tree, IMAGE, {"identity": IDENTITY, "disk": disk, "outputs": outputs}, tmp_path / "out")
+    assert result.status == 0, result.log
+    done, totals = [list(numbers) for numbers in zip(*result.progress, strict=True)]
+    # Read once for the disk, for raw.zst, for both archives together, and for the squashfs.
+    assert set(totals) == {done[-1]} == {4 * sizes.of_tree(str(tree)).data}
+    assert done == sorted(set(done))
+    assert len(done) > 4  # not only at the end of the four
 
 
 def test_nothing_but_the_outputs_is_there(images: Path) -> None:
@@ -290,7 +309,8 @@ def test_a_network_system_has_its_files_in_one_archive(live: Path, tmp_path: Pat
     assert sorted(path.name for path in read.iterdir()) == ["boot.ipxe", "filesystem.squashfs", "initrd.img", "vmlinuz"]
     script = (read / "boot.ipxe").read_text().splitlines()
     assert script[0] == "#!ipxe"
-    assert "boot=live fstab=no fetch=${cwuri}filesystem.squashfs ip=dhcp quiet" in script[1]
+    kernel = "kernel vmlinuz initrd=initrd.img boot=live fstab=no fetch=${base}/filesystem.squashfs ip=dhcp quiet"
+    assert kernel in script
 
 
 def test_a_tree_without_live_boot_makes_no_live_disc(tree: Path, tmp_path: Path) -> None:

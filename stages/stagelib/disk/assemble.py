@@ -1,14 +1,16 @@
 """One run of an assembler: the disk once, and every output from it or from the tree."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from stagelib.disk import layout, output, raw_disk
+from stagelib import api
+from stagelib.disk import layout, output, raw_disk, sizes
 from stagelib.disk.errors import ImageError
 from stagelib.disk.formats.registry import FORMATS, Source
 from stagelib.disk.formats.run import RawDisk, Run
+from stagelib.disk.progress import Meter
 from stagelib.disk.raw_disk import Loader
 
 Output = Mapping[str, Any]  # an item of the assembler's outputs
@@ -37,36 +39,49 @@ def images(
             raise ImageError(f"two outputs are called {name}", "give each a filename of its own")
     with output.all_staged(output_dir, names) as partial:
         epoch = output.epoch()
+        trees = _of(outputs, Source.TREE)
+        size = sizes.of_tree(tree).data if api.has_listener() else 0
+        steps = [bool(disks), *(_reads(group) for items in (disks, trees) for group in _groups(items))]
+        meter = Meter(size * sum(steps))
         if disks:
             if disk is None:
                 raise ImageError("there is no disk to make these formats from", "describe it under `disk`")
             # Where it can be handed over without a copy. It goes before anything is made from the tree.
             with output.scratch_beside(partial) as work:
                 path = os.path.join(work, "disk.raw")
-                done = raw_disk.make(path, tree, disk, loader)
+                with meter.step(size):
+                    done = raw_disk.make(path, tree, disk, loader)
                 made = RawDisk(path, disk, done.plan)
                 for name, root_hash in done.root_hashes.items():
                     with open(os.path.join(partial, name), "x", encoding="ascii") as file:  # noqa: PTH123
                         file.write(f"{root_hash}\n")
-                _make(disks, partial, lambda items, room: Run(tree, epoch, identity, items, room, made))
-        _make(_of(outputs, Source.TREE), partial, lambda items, room: Run(tree, epoch, identity, items, room))
+                for group in _groups(disks):
+                    with output.scratch_beside(partial) as room, meter.step(size * _reads(group)):
+                        _make(partial, Run(tree, epoch, identity, group, room, made))
+        for group in _groups(trees):
+            with output.scratch_beside(partial) as room, meter.step(size * _reads(group)):
+                _make(partial, Run(tree, epoch, identity, group, room))
 
 
 def _of(outputs: Sequence[Output], source: Source) -> list[Output]:
-    """Those that are made from `source`, what shares something side by side."""
-    found = (item for item in outputs if FORMATS[item["format"]].source is source)
-    return sorted(found, key=_shares)
+    return [item for item in outputs if FORMATS[item["format"]].source is source]
 
 
-def _make(outputs: Sequence[Output], directory: str, run: Callable[[tuple[Output, ...], str], Run]) -> None:
-    """Make the outputs in the directory; what they share goes with the last that needs it."""
-    for _, group in groupby(outputs, _shares):
-        items = tuple(group)
-        with output.scratch_beside(directory) as room:
-            shared = run(items, room)
-            for item in items:
-                FORMATS[item["format"]].make(shared, item, os.path.join(directory, item["filename"]))
+def _groups(outputs: Sequence[Output]) -> list[tuple[Output, ...]]:
+    """Outputs that share something together, others alone."""
+
+    def shared(item: Output) -> tuple[str, str]:
+        word = FORMATS[item["format"]].shares
+        return word, "" if word else item["filename"]
+
+    return [tuple(group) for _, group in groupby(sorted(outputs, key=shared), shared)]
 
 
-def _shares(item: Output) -> str:
-    return FORMATS[item["format"]].shares
+def _reads(group: Sequence[Output]) -> bool:
+    """Whether making the group takes reading all that it is made from."""
+    return any(FORMATS[item["format"]].reads for item in group)
+
+
+def _make(directory: str, run: Run) -> None:
+    for item in run.outputs:
+        FORMATS[item["format"]].make(run, item, os.path.join(directory, item["filename"]))

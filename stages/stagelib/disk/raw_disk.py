@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from stagelib import api
 from stagelib.disk import contents, fillings, grub, layout, output, planner, sparse, table, verity
 from stagelib.disk.errors import ImageError
 from stagelib.disk.fs_job import Job
@@ -55,11 +54,8 @@ def make(image: str, tree: str, disk: layout.Disk, loader: Loader) -> Made:
         for number, path in sealed.files.items():
             sparse.put(path, image, plan.places[number])
             os.unlink(path)
-        done, total = 0, sum(plan.places[number].size for number in made)
         for number, filling in made.items():
             filling.write(image, plan.places[number])
-            done += plan.places[number].size
-            api.progress(done, total)
         if chosen and core and where:
             grub.install(image, chosen, core.result(), where)
     return Made(plan, {hashes.filename: sealed.roots[number] for number, hashes in disk.hashes})

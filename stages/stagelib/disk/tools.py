@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, cast
 
+from stagelib.disk import progress
 from stagelib.disk.errors import ImageError
 
 Environment = Mapping[str, str | None]  # changes of it: None takes a variable away
@@ -70,23 +71,24 @@ def run(argv: Sequence[str], *, stdin: str | None = None, env: Environment | Non
     """
     changed: Environment = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             list(argv),
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={name: value for name, value in changed.items() if value is not None},
             encoding="utf-8",
             errors="replace",
-            check=False,
         )
     except (FileNotFoundError, PermissionError):
         raise missing(argv[0]) from None
-    if done.returncode != 0:
-        print(done.stdout, end="", flush=True)
-        raise failed(argv[0], done.returncode, done.stdout)
-    return done.stdout
+    with process:
+        progress.begun(process.pid)
+        said, _ = process.communicate(stdin)
+    if process.returncode != 0:
+        print(said, end="", flush=True)
+        raise failed(argv[0], process.returncode, said)
+    return said
 
 
 def compress(argv: Sequence[str], source: str, target: str) -> None:
@@ -94,22 +96,18 @@ def compress(argv: Sequence[str], source: str, target: str) -> None:
 
     Raises as run() does.
     """
-    with open(source, "rb") as feed, open(target, "wb") as file:  # noqa: PTH123
+    with tempfile.TemporaryFile() as said, open(source, "rb") as feed, open(target, "wb") as file:  # noqa: PTH123
         try:
-            done = subprocess.run(
-                list(argv),
-                stdin=feed,
-                stdout=file,
-                stderr=subprocess.PIPE,
-                env={**os.environ, "LC_ALL": "C.UTF-8"},
-                check=False,
+            process = subprocess.Popen(
+                list(argv), stdin=feed, stdout=file, stderr=said, env={**os.environ, "LC_ALL": "C.UTF-8"}
             )
         except (FileNotFoundError, PermissionError):
             raise missing(argv[0]) from None
-    said = done.stderr.decode("utf-8", "replace")
-    print(said, end="", flush=True)
-    if done.returncode != 0:
-        raise failed(argv[0], done.returncode, said)
+        with process:
+            progress.begun(process.pid)
+        text = _said(said)
+    if process.returncode != 0:
+        raise failed(argv[0], process.returncode, text)
 
 
 def pipe(argv: Sequence[str], consume: Callable[[BinaryIO], None], *, source: str = os.devnull) -> None:
@@ -130,6 +128,7 @@ def pipe(argv: Sequence[str], consume: Callable[[BinaryIO], None], *, source: st
         except (FileNotFoundError, PermissionError):
             raise missing(argv[0]) from None
         with process:
+            progress.begun(process.pid)
             assert process.stdout
             problem: ImageError | None = None
             try:

@@ -86,8 +86,28 @@ def test_live_draws_the_running_step(monkeypatch: pytest.MonkeyPatch) -> None:
         display.show(event)
     display._live.refresh()
     display.close()
-    assert re.search(r"\[2/2\] b 0\.\d s 512 B of 2\.0 KiB", out.getvalue())
-    assert "hello [red]" in out.getvalue()
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
+    assert re.search(r"\[2/2\] b 0\.\d s +[━╸╺]{24} 512 B of 2\.0 KiB  hello \[red\]", text)
+
+
+def test_plain_lines_tell_how_far_a_long_step_is_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(progress, "clock", lambda: now)
+    out = io.StringIO()
+    display = Lines(out, verbose=False)
+    display.show(STREAM[0])
+    display.show(Start("2", "b"))
+    for now in range(0, 60, 2):
+        display.show(Progress("2", "b", now * 1024**2, 60 * 1024**2, "bytes"))
+    assert out.getvalue().splitlines()[1:] == [
+        "[1/2] b: 16 MiB of 60 MiB",
+        "[1/2] b: 32 MiB of 60 MiB",
+        "[1/2] b: 48 MiB of 60 MiB",
+    ]
+
+
+def test_what_has_come_is_told_beside_the_count() -> None:
+    assert progress.done_of(Progress("1", "sources", 3, 12, "files", 45 * 1024**2)) == "3 of 12 files, 45 MiB"
 
 
 def test_where_a_terminal_is_one() -> None:

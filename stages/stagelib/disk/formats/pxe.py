@@ -6,12 +6,19 @@ from typing import Any
 from stagelib.disk.formats import bundle, file_systems, live
 from stagelib.disk.formats.run import Run
 
-# ${...} is iPXE's: the directory that the script came from.
+# ${...} is iPXE's, https://ipxe.org/cfg/cwduri: the directory that the script came from. The system fetches its root by
+# itself and needs the whole address.
 SCRIPT = """\
 #!ipxe
-kernel vmlinuz initrd=initrd.img {standard} fetch=${{cwuri}}{root} ip=dhcp{options}
+isset ${{base}} || set base ${{cwduri}}
+isset ${{base}} || goto unknown
+kernel vmlinuz initrd=initrd.img {standard} fetch=${{base}}/{root} ip=dhcp{options}
 initrd initrd.img
 boot
+:unknown
+echo This iPXE does not tell where a script came from. Tell it, and start again:
+echo set base http://server/directory
+exit 1
 """
 
 

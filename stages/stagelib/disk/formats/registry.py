@@ -21,15 +21,17 @@ class Format:
     """How a format is made; the package's docstring says how to add one.
 
     shares: a word for what it has in common with others; formats with the same word are made one after the other.
+    reads: whether making it takes reading all that it is made from.
     """
 
     source: Source
     make: Callable[[Run, Mapping[str, Any], str], None]
     shares: str = ""
+    reads: bool = True
 
 
 FORMATS = {
-    "raw": Format(Source.DISK, disks.raw),
+    "raw": Format(Source.DISK, disks.raw, reads=False),
     "raw.xz": Format(Source.DISK, disks.raw_xz),
     "raw.zst": Format(Source.DISK, disks.raw_zst),
     **{kind: Format(Source.DISK, disks.converted(kind)) for kind in ("qcow2", "vdi", "vpc", "vhdx")},

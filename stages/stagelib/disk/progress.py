@@ -1,0 +1,82 @@
+"""How far an assembler is, in bytes: those that its programs have read of what images are made from.
+
+Few of them tell it, so the kernel is asked: /proc/PID/io of proc(5) counts what a process reads. That costs no more
+than a look four times a second.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stagelib import api
+
+INTERVAL = 0.25  # seconds between two reports
+
+
+class Meter:
+    """Reports steps of an assembler while its programs run; made once for all of them."""
+
+    def __init__(self, total: int) -> None:
+        """total: bytes of all steps."""
+        self._total = total
+        self._before = 0  # of steps that have ended
+        self._size = 0  # of the step that runs
+        self._read: dict[int, int] = {}  # bytes by process
+        self._told = -1
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def step(self, size: int) -> Iterator[None]:
+        """A step that reads `size` bytes, as far as known."""
+        global _running  # noqa: PLW0603 - programs are run far from where steps are known
+        self._size = size
+        self._read.clear()
+        ended = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(ended,), daemon=True)
+        watcher.start()
+        _running = self
+        try:
+            yield
+        finally:
+            _running = None
+            ended.set()
+            watcher.join()
+        self._before += size
+        self._size = 0
+        self._tell()
+
+    def begun(self, process: int) -> None:
+        """A program has begun; it counts for the step that runs."""
+        with self._lock:
+            self._read[process] = 0
+
+    def _watch(self, ended: threading.Event) -> None:
+        while not ended.wait(INTERVAL):
+            with self._lock:
+                for process, read in self._read.items():
+                    self._read[process] = max(read, _bytes_read(process))
+            self._tell()
+
+    def _tell(self) -> None:
+        done = min(self._total, self._before + min(self._size, sum(self._read.values())))
+        if done > self._told:
+            self._told = done
+            api.progress(done, self._total)
+
+
+_running: Meter | None = None
+
+
+def begun(process: int) -> None:
+    """A program that reads what an image is made from has begun, with this process id."""
+    if _running:
+        _running.begun(process)
+
+
+def _bytes_read(process: int) -> int:
+    """What a process has read so far; 0 when it has ended, or the kernel does not count."""
+    try:
+        with open(f"/proc/{process}/io", encoding="ascii") as file:  # noqa: PTH123
+            return int(file.readline().removeprefix("rchar:"))
+    except (OSError, ValueError):
+        return 0

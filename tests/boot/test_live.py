@@ -1,0 +1,80 @@
+"""Live systems start: from a disc by UEFI, and over a network; one build makes both."""
+
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from osbuild_compose.boot import Firmware, Machine
+from tests.conftest import REPO, make_account
+
+MINIMAL = REPO / "blueprints/debian-minimal.yaml"
+MORE = """
+packages: [nginx]
+files: [{path: /var/www/html/index.html, content: alive}]
+formats: [iso, pxe]
+"""
+HOST = "10.0.2.2"  # this machine, as the guest sees it
+
+
+@pytest.fixture(scope="module")
+def images(scratch_room: Path, installed: Path) -> Path:
+    """The directory with live.iso and live.pxe.tar."""
+    account = make_account("root", scratch_room, installed)
+    blueprint = account.home / "live.yaml"
+    blueprint.write_text(MINIMAL.read_text().split("disk:")[0].replace("name: debian-minimal", "name: live") + MORE)
+    done = account.compose("build", blueprint, "-o", account.home / "images")
+    assert done.returncode == 0, done.stderr
+    return account.home / "images"
+
+
+def check(machine: Machine) -> None:
+    machine.wait_for("minimal login:", timeout=400)
+    answer = machine.http_get(80)
+    assert (answer.status, answer.body) == (200, b"alive")
+    machine.send("root\n")
+    machine.wait_for("Password:", timeout=60)
+    machine.send("minimal\n")
+    machine.wait_for("root@minimal", timeout=120)
+    machine.send("systemctl is-system-running --wait; findmnt -no FSTYPE /; findmnt -rno FSTYPE -S /dev/loop0\n")
+    for line in ("running", "overlay", "squashfs"):
+        machine.wait_for(line, timeout=120)
+    machine.send("poweroff\n")
+    machine.wait_for_end()
+
+
+def test_the_disc_starts_by_uefi(images: Path, tmp_path: Path) -> None:
+    log = tmp_path / "console"
+    with Machine(images / "live.iso", ports=(80,), firmware=Firmware.UEFI, log=log) as machine:
+        check(machine)
+
+
+def test_the_network_system_starts_from_a_web_server(images: Path, tmp_path: Path) -> None:
+    web = tmp_path / "web"
+    with tarfile.open(images / "live.pxe.tar") as archive:
+        archive.extractall(web, filter="data")
+    with serving(web) as address:
+        # QEMU's iPXE may be one that does not know where a script comes from.
+        (web / "start.ipxe").write_text(f"#!ipxe\nset base {address}\nchain boot.ipxe\n")
+        start = f"{address}/start.ipxe"
+        with Machine(None, ports=(80,), network=True, bootfile=start, log=tmp_path / "console") as machine:
+            check(machine)
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[str]:
+    """A web server on this machine that serves the directory to guests; gives its address."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(directory))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://{HOST}:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
