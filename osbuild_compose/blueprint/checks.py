@@ -39,6 +39,7 @@ def problems(document: Document) -> list[InputError]:
         *_in_two_lists(document.data, ("services",), ("enabled", "disabled", "masked")),
         *_in_two_lists(document.data, ("firewall", "services"), ("enabled", "disabled")),
         *_ports(document.data),
+        *_in_and_out(document.data),
         *_host_packages(document.data),
     ]
     return [
@@ -97,6 +98,13 @@ def _ports(data: Any) -> Iterator[Problem]:
             first, last = int(match[1]), int(match[2] or match[1])
             if not 0 < first <= last < 65536:
                 yield trail, f"`ports`: {text} is not between 1 and 65535, the lower one first", ""
+
+
+def _in_and_out(data: Any) -> Iterator[Problem]:
+    wanted = {name for _, name in texts(data, "packages", ANY)}
+    for trail, name in texts(data, "exclude", ANY):
+        if name in wanted:
+            yield trail, f"{name} is in `packages` and in `exclude`", "remove one of them"
 
 
 def _host_packages(data: Any) -> Iterator[Problem]:

@@ -28,6 +28,7 @@ def problems(data: Any) -> Iterator[Problem]:
     disk = data.get("disk")
     if not isinstance(disk, dict):
         return
+    yield from _no_disk(disk, data.get("formats"))
     found = list(_sizes(disk))
     yield from found
     items = disk.get("partitions", [])
@@ -67,6 +68,17 @@ def _formats(wanted: Any, disk: Any) -> Iterator[Problem]:
         multiple = formats.MULTIPLES.get(name)
         if multiple and isinstance(given, int | str) and not isinstance(given, bool):
             yield from _multiple(name, multiple, given)
+
+
+def _no_disk(disk: Mapping[str, Any], wanted: Any) -> Iterator[Problem]:
+    """Keys that say how a disk is, where no image is one."""
+    names = [item.get("format") if isinstance(item, dict) else item for item in wanted or ()]
+    known = [formats.Format(name) for name in names if name in list(formats.Format)]
+    if not known or len(known) != len(names) or any(item.is_disk for item in known):
+        return
+    for key in ("size", "free", "sector_size"):
+        if key in disk:
+            yield ("disk", key), f"`{key}`: none of `formats` is a disk", "add one that is, such as qcow2, or remove it"
 
 
 def _options(name: str, item: Mapping[str, Any]) -> Iterator[Problem]:

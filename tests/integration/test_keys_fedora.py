@@ -9,6 +9,7 @@ from blueprint_tree import KEYS, REPO, Tree, built, compression_of
 
 from osbuild_compose.blueprint import password
 from tests.standin import standin
+from tests.standin_extra import extra
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who alone can set SELinux labels")
 
@@ -16,12 +17,15 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who alone
 @pytest.fixture(scope="session")
 def fedora(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
     """The tree of keys/fedora.yaml."""
-    key = tmp_path_factory.mktemp("key") / "standin.asc"
-    with standin() as repository:
-        key.write_text(repository.key)
-        arguments = ["--templates", str(REPO / "tests/boot/standin_templates"), "--repo-key", str(key)]
-        repo = f"standin={repository.url}/metalink?repo=fedora-$releasever&arch=$basearch"
-        with built(KEYS / "fedora.yaml", *arguments, "--repo", repo) as tree:
+    place = tmp_path_factory.mktemp("repositories")
+    with standin() as repository, extra() as url:
+        (place / "key.asc").write_text(repository.key)
+        (place / "both.repo").write_text(
+            f"[standin]\nmetalink={repository.url}/metalink?repo=fedora-$releasever&arch=$basearch\n"
+            f"gpgkey={place}/key.asc\n[extra]\nbaseurl={url}\ngpgcheck=0\n"
+        )
+        arguments = ["--templates", str(REPO / "tests/boot/standin_templates"), "--repo", str(place / "both.repo")]
+        with built(KEYS / "fedora.yaml", *arguments) as tree:
             yield tree
 
 
@@ -125,3 +129,42 @@ def test_packages(fedora: Tree) -> None:
     installed = fedora.sh("rpm -qa --qf '%{name}\\n'").split()
     assert {"sudo", "cronie", "chrony", "firewalld", "tzdata"} <= set(installed)
     assert "glibc-minimal-langpack" not in installed
+
+
+def test_the_module_is_of_the_stream_that_was_enabled(fedora: Tree) -> None:
+    assert fedora.text("/usr/share/runtime") == "9"
+    assert "stream=9\n" in fedora.text("/etc/dnf/modules.d/runtime.module")
+    assert "state=enabled\n" in fedora.text("/etc/dnf/modules.d/runtime.module")
+
+
+def test_fips(fedora: Tree) -> None:
+    assert fedora.sh("update-crypto-policies --show") == "FIPS\n"
+    assert (fedora.root / "etc/crypto-policies/back-ends/opensslcnf.config").readlink().parent.name == "FIPS"
+    (boot,) = re.findall(r"^UUID=(\S+)\s+/boot\s", fedora.text("/etc/fstab"), re.MULTILINE)
+    (entry,) = (fedora.root / "boot/loader/entries").glob("*.conf")
+    assert f"fips=1 boot=UUID={boot}" in entry.read_text() + fedora.text("/boot/grub2/grubenv")
+    (initramfs,) = (fedora.root / "boot").glob("initramfs-*.img")
+    listing = fedora.sh(f"lsinitrd /boot/{initramfs.name}")
+    assert "\nfips\n" in listing.partition("dracut modules:")[2]
+    # What its module checks the kernel with, and what it looks for.
+    for path in ("usr/bin/sha512hmac", "etc/system-fips", "hooks/pre-pivot/01-fips-noboot.sh"):
+        assert f"{path}\n" in listing
+
+
+def test_certificates(fedora: Tree) -> None:
+    place = "/etc/pki/ca-trust/source/anchors/compose-1.pem"
+    assert fedora.sh(f"openssl verify -CAfile /etc/pki/tls/certs/ca-bundle.crt {place}") == f"{place}: OK\n"
+    name = fedora.sh(
+        f"openssl x509 -in {place} -noout -subject -nameopt sname,multiline | sed -n 's/.*commonName *= //p'"
+    )
+    trusted = fedora.sh("trust list --filter=ca-anchors")
+    assert f"label: {name}" in trusted
+    assert trusted.count("label: ") > 100  # with the distribution's own
+
+
+def test_cloud_init_reads_its_configuration(fedora: Tree) -> None:
+    read = "from cloudinit import util; c = util.read_conf_with_confd('/etc/cloud/cloud.cfg')"
+    shown = fedora.sh(f"""python3 -c "{read}; print(c['datasource_list'], c['disable_root'], c['ssh_pwauth'])" """)
+    assert shown == "['NoCloud', 'None'] True False\n"
+    valid = fedora.sh("cloud-init schema --config-file /etc/cloud/cloud.cfg.d/90-compose.cfg 2>&1")
+    assert "Valid" in valid

@@ -58,8 +58,8 @@ def test_windows_line_ends_and_byte_order_mark() -> None:
 
 
 def test_anchors_work() -> None:
-    blueprint = loaded(HEAD + "packages: &p [a, b]\nexclude: *p\n")
-    assert blueprint.exclude == ("a", "b")
+    blueprint = loaded(HEAD + "timeservers: &p [a, b]\npackages: *p\n")
+    assert blueprint.packages == ("a", "b")
     assert loaded(HEAD + "packages: [&a b]\nexclude: [&a c, d]\n").exclude == ("c", "d")
 
 

@@ -118,9 +118,10 @@ def test_defaults_of_the_schema_are_what_holds_without_them(tmp_path: Path) -> N
     document = Document.of("b.yaml", planted(example, Span(Source("b.yaml"))))
     problems = schema.problems(document, "blueprint")
     assert not problems, [str(problem) for problem in problems]
-    before = load.check(document, ["debian-12"])
+    releases = ["debian-12", "debian-13"]
+    before = load.check(document, releases)
     text = resolved.text(document, BLUEPRINT)
-    assert load.check(read.parse(text.encode(), str(tmp_path / "b.yaml")), ["debian-12"]) == before
+    assert load.check(read.parse(text.encode(), str(tmp_path / "b.yaml")), releases) == before
 
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\ufeff")) | st.sampled_from(
