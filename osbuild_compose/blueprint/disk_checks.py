@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from osbuild_compose.blueprint import formats, lvm_checks, size
+from osbuild_compose.blueprint import formats, lvm_checks, partition_types, size
 from osbuild_compose.document.read import Trail
 
 Problem = tuple[Trail, str, str]  # where, what, and what to do
@@ -36,6 +36,7 @@ def problems(data: Any) -> Iterator[Problem]:
     if not isinstance(items, list) or len(partitions) != len(items):
         return
     yield from _table(disk, partitions)
+    yield from partition_types.problems(disk, partitions)
     yield from _mounts(partitions)
     yield from _protected(disk, partitions)
     for index, item in enumerate(partitions):
@@ -65,6 +66,9 @@ def _formats(wanted: Any, disk: Any) -> Iterator[Problem]:
         if isinstance(item, dict):
             for trail, what, hint in _options(name, item):
                 yield ("formats", index, *trail), what, hint
+        if name in formats.SECTORS_OF_512 and isinstance(disk, dict) and disk.get("sector_size") == 4096:
+            what = f"machines see a {name} as a disk of 512-byte sectors, and would not find this one's partitions"
+            yield ("disk", "sector_size"), what, "leave it out, or make raw or qcow2"
         multiple = formats.MULTIPLES.get(name)
         if multiple and isinstance(given, int | str) and not isinstance(given, bool):
             yield from _multiple(name, multiple, given)
@@ -93,6 +97,10 @@ def _options(name: str, item: Mapping[str, Any]) -> Iterator[Problem]:
                 yield (key,), f"{name} has no `{key}`", f"only {having} {'have' if ',' in having else 'has'} it"
         elif known[key] and isinstance(value, str) and value not in known[key]:
             yield (key,), f"{name} cannot have `{key}` {value}; it has: {', '.join(known[key])}", ""
+        elif key == "label" and isinstance(value, str) and len(value) > LABELS.get(name, len(value)):
+            yield (key,), f"a label of {name} has {LABELS[name]} characters at most", ""
+        elif key == "free" and "size" in item:
+            yield (key,), "a file system with a `size` cannot have `free`, too", "leave one of them out"
         elif key in ("size", "free", "memory") and isinstance(value, int | str) and not isinstance(value, bool):
             yield from _amount(key, value)
 

@@ -58,7 +58,7 @@ def plan(disk: layout.Disk, needs: Mapping[int, int], takes: Mapping[int, Sequen
             cursor = _aligned(cursor + sizes[number])
     end = max((place.end for place in places.values()), default=ALIGNMENT)
     if last is not None and end > last:
-        raise _too_small(disk, sizes, end - last)
+        raise _too_small(disk, sizes, end - last, takes)
     size = disk.size or -(-(end + tail(disk)) // disk.multiple) * disk.multiple
     if disk.table == "dos" and size // disk.sector > DOS_SECTORS:
         raise ImageError(f"a DOS partition table cannot describe a disk of {human(size)}", "use a GPT")
@@ -140,12 +140,14 @@ def _grow(disk: layout.Disk, run: list[int], sizes: list[int], start: int, end: 
         sizes[run[-1]] += spare // 4096 * 4096
 
 
-def _too_small(disk: layout.Disk, sizes: Sequence[int], lack: int) -> ImageError:
+def _too_small(disk: layout.Disk, sizes: Sequence[int], lack: int, takes: Mapping[int, Sequence[str]]) -> ImageError:
     assert disk.size is not None
     order = sorted(range(len(sizes)), key=lambda number: -sizes[number])
     parts = ", ".join(f"{disk.partitions[number].title} {human(sizes[number])}" for number in order[:SHOWN])
+    largest = takes.get(order[0], ())[:SHOWN]
+    most = f"; most of {disk.partitions[order[0]].title} is {', '.join(largest)}" if largest else ""
     return ImageError(
-        f"a disk of {human(disk.size)} is too small by {human(lack)}: {parts}",
+        f"a disk of {human(disk.size)} is too small by {human(lack)}: {parts}{most}",
         f"raise the disk's size to {_aligned(disk.size + lack) // MIB} MiB or more, or leave it out",
     )
 

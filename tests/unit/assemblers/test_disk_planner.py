@@ -57,6 +57,9 @@ def test_partitions_never_overlap_and_stay_on_the_disk(sizes: list[int], sector:
 def test_too_small_a_disk_is_told_by_how_much_and_what_takes_the_space() -> None:
     with pytest.raises(ImageError, match=r"a disk of 128.0 MiB is too small by 3\d.\d MiB: root \(/\) 100.0 MiB, home"):
         planner.plan(disk(HOME, ROOT, size=128 * MIB), {1: 100 * MIB})
+    takes = {1: ["/usr/lib 70.0 MiB", "/usr/bin 20.0 MiB"], 0: ["/home/a 1.0 MiB"]}
+    with pytest.raises(ImageError, match=r"home.*; most of root \(/\) is /usr/lib 70.0 MiB, /usr/bin 20.0 MiB$"):
+        planner.plan(disk(HOME, ROOT, size=128 * MIB), {1: 100 * MIB}, takes)
 
 
 def test_too_small_a_partition_is_told_with_what_is_in_it() -> None:
