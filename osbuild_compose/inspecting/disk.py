@@ -38,7 +38,7 @@ _CLOSED = {
     "DM_verity_hash": "",  # holds digests of another partition, and no files
     "swap": "",
 }
-_NO_FILES = ("BIOS boot", "extended", "extended (LBA)", "Linux root verity (x86-64)", "PReP boot", "PowerPC PReP boot")
+_NO_FILES = ("BIOS boot", "extended", "extended (LBA)", "PReP boot", "PowerPC PReP boot")
 _SUBVOLUME_DEPTH = 2
 
 

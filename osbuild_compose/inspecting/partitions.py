@@ -17,6 +17,7 @@ _GPT_TYPES = {
     "4f68bce3-e8cd-4db1-96e7-fbcaf984b709": "Linux root (x86-64)",
     "b921b045-1df0-41c3-af44-4c6f280d3fae": "Linux root (ARM-64)",
     "2c7357ed-ebd2-46d9-aec1-23d437ec2bf5": "Linux root verity (x86-64)",
+    "77ff5f63-e7b6-4633-acf4-1565b864c0e6": "Linux /usr verity (x86-64)",
     "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f": "Linux swap",
     "bc13c2ff-59e6-4262-a352-b275fd6f7172": "Linux extended boot",
     "933ac7e1-2eb4-4f13-b844-0e14e2aef915": "Linux home",

@@ -1,6 +1,7 @@
 """The Debian samples, built as root and as an ordinary user, and booted: they are what their blueprints say."""
 
 import filecmp
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from osbuild_compose.boot import Machine
 from tests.boot.conftest import Built
+from tests.conftest import make_account
 
 Build = Callable[[str, str], Built]
 PAGE = "<!DOCTYPE html>\n<title>web</title>\n<p>Made by osbuild-compose.</p>\n"
@@ -29,6 +31,7 @@ ls /etc/ssh/ssh_host_*_key | wc -l
 ls /var/lib/apt/lists | grep -c Packages
 systemctl --failed --no-legend | wc -l
 findmnt -no FSTYPE /
+sudo -n stat -c '%a %U %n' /usr/lib/osbuild-compose/*
 """
 EXPECTED = """running
 web
@@ -46,6 +49,8 @@ has-id
 0
 0
 ext4
+600 root /usr/lib/osbuild-compose/blueprint.json
+600 root /usr/lib/osbuild-compose/build.json
 """
 
 
@@ -73,6 +78,30 @@ def test_roots_image_and_a_users_are_the_same_bytes(build: Build) -> None:
     """They have a store each, so both are built from nothing."""
     images = [build(kind, "debian-web-server").image for kind in ("root", "user")]
     assert filecmp.cmp(*images, shallow=False)
+
+
+@pytest.mark.parametrize("account_kind", ["root", "user"])
+def test_inspecting_the_image_tells_what_the_blueprint_says(
+    build: Build, scratch_room: Path, installed: Path, account_kind: str
+) -> None:
+    built = build(account_kind, "debian-web-server")
+    done = make_account(account_kind, scratch_room, installed).compose("inspect", built.image, "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["notes"] == []
+    assert [one["mount_point"] for one in document["file_systems"]] == ["/boot/efi", "/"]
+    loaders = {(one["type"], one["firmware"], one["signed"]) for one in document["boot"]["loaders"]}
+    assert {("grub", "bios", None), ("shim", "uefi", True), ("grub", "uefi", True)} <= loaders
+    (entry,) = document["boot"]["entries"]
+    assert entry["options"].endswith("ro console=tty0 console=ttyS0")
+    system = document["system"]
+    assert (system["os_release"]["VERSION_ID"], system["hostname"]) == ("12", "web")
+    assert {"nginx", "openssh-server", "sudo"} <= {one["name"] for one in system["packages"]["installed"]}
+    admin = next(one for one in system["users"] if one["name"] == "admin")
+    assert (admin["groups"], admin["password"], admin["ssh_keys"]) == (["admin", "sudo"], "locked", 1)
+    assert {"nginx.service", "ssh.service"} <= {one["unit"] for one in system["services"]["enabled"]}
+    assert document["provenance"]["blueprint"]["packages"] == ["nginx", "openssh-server", "sudo"]
+    assert len(document["provenance"]["build"]["tree_id"]) == 64
 
 
 def test_the_system_updates_its_own_boot_menu(build: Build) -> None:

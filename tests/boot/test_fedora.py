@@ -1,6 +1,7 @@
 """The Fedora sample, built from the stand-in repository as root and as an ordinary user, booted by BIOS and by UEFI."""
 
 import filecmp
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -167,3 +168,18 @@ def test_the_web_server_serves(
 
 def test_roots_image_and_a_users_are_the_same_bytes(image: Callable[[str], Path]) -> None:
     assert filecmp.cmp(image("root"), image("user"), shallow=False)
+
+
+def test_inspecting_the_image_tells_what_the_blueprint_says(
+    image: Callable[[str], Path], scratch_room: Path, installed: Path
+) -> None:
+    done = make_account("user", scratch_room, installed).compose("inspect", image("user"), "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["notes"] == []
+    system = document["system"]
+    assert system["packages"]["manager"] == "rpm"
+    assert {"httpd", "kernel-core"} <= {one["name"] for one in system["packages"]["installed"]}
+    assert "httpd.service" in {one["unit"] for one in system["services"]["enabled"]}
+    assert any("console=ttyS0" in one["options"] for one in document["boot"]["entries"])
+    assert document["provenance"]["build"]["distro"] == "standin-30"

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -254,6 +255,50 @@ def test_xfs(tree: Path, tmp_path: Path, offset: int) -> None:
     usage = {one["path"]: one for one in document["system"]["largest_directories"]}
     assert usage["/directory"]["files"] == 3000
     assert document["notes"] == []
+
+
+def test_packages_of_rpm(tmp_path: Path) -> None:
+    """A package that rpm itself put into a database."""
+    top, work = tmp_path / "tree", tmp_path / "work"
+    (top / "etc").mkdir(parents=True)
+    (top / "etc/os-release").write_text("ID=tiny\n")
+    work.mkdir()
+    spec = "Name: tiny\nVersion: 1.5\nRelease: 2\nEpoch: 3\nSummary: x\nLicense: x\nBuildArch: noarch\n"
+    (work / "tiny.spec").write_text(f"{spec}%description\n%files\n")
+    subprocess.run(["rpmbuild", "-bb", "--quiet", "-D", f"_topdir {work}", work / "tiny.spec"], check=True)
+    (package,) = work.rglob("*.rpm")
+    database = top / "usr/lib/sysimage/rpm"
+    database.mkdir(parents=True)
+    install = ["rpm", "--dbpath", database, "-i", "--justdb", "--nodeps", "--nosignature", package]
+    subprocess.run(install, check=True)
+    subprocess.run(["mksquashfs", top, tmp_path / "a.squashfs", "-quiet", "-no-progress"], check=True)
+    document = inspect(tmp_path / "a.squashfs")
+    installed = [{"name": "tiny", "version": "3:1.5-2", "architecture": "noarch"}]
+    assert document["system"]["packages"] == {"manager": "rpm", "installed": installed}
+    assert document["notes"] == []
+
+
+def test_a_root_in_a_subvolume(tree: Path, tmp_path: Path) -> None:
+    """The volume's top has but subvolumes, which fstab puts together."""
+    top = tmp_path / "top"
+    shutil.copytree(tree, top / "root", symlinks=True)
+    (top / "home").mkdir()
+    (top / "root/home").rename(top / "home/home")
+    for path in (top / "home/home").iterdir():
+        path.rename(top / "home" / path.name)
+    (top / "home/home").rmdir()
+    (top / "root/home").mkdir()
+    mounts = [
+        f"UUID={ROOT_UUID} {point} btrfs subvol={name} 0 0\n" for point, name in (("/", "root"), ("/home", "/home"))
+    ]
+    (top / "root/etc/fstab").write_text("".join(mounts))
+    image = tmp_path / "a.btrfs"
+    with image.open("wb") as file:
+        file.truncate(200 * MIB)
+    subprocess.run(["mkfs.btrfs", "-q", "-U", ROOT_UUID, "--rootdir", top, image], check=True)
+    document = inspect(image)
+    is_the_system(document)
+    assert document["file_systems"][0]["mount_point"] == "/"
 
 
 def test_a_container(images: Path) -> None:

@@ -11,7 +11,8 @@ from osbuild_compose.inspecting.tree import Tree
 _MAX_PROGRAM = 256 * 1024**2
 _MAX_MENU = 4 * 1024**2
 _MAX_ENTRIES = 1000
-_GRUB_MENUS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
+# The last two are of a partition for /boot by itself.
+_GRUB_MENUS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub/grub.cfg", "/grub2/grub.cfg")
 _ENTRIES = "loader/entries"  # the Boot Loader Specification's
 # What a disk's first sector says when it cannot go on, by the loader that it belongs to.
 _SECTORS = ((b"GRUB \0", "grub"), (b"isolinux.bin", "isolinux"), (b"SYSLINUX", "syslinux"))
@@ -90,7 +91,8 @@ def entries(tree: Tree, tops: tuple[str, ...], where: str = "") -> list[KernelEn
 
 def _grub_environment(tree: Tree) -> dict[str, str]:
     """The variables that GRUB keeps: a block of NAME=VALUE lines."""
-    lines = (tree.text("/boot/grub2/grubenv", 4096) or "").splitlines()
+    text = tree.text("/boot/grub2/grubenv", 4096) or tree.text("/grub2/grubenv", 4096) or ""
+    lines = text.splitlines()
     return {name: value for name, equal, value in (line.partition("=") for line in lines) if equal}
 
 
