@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from osbuild_compose.inspecting import file_systems
+from osbuild_compose.inspecting import file_systems, lvm
 from osbuild_compose.inspecting.analysis.system import is_system
 from osbuild_compose.inspecting.area import Area
 from osbuild_compose.inspecting.file_systems import FileSystem
@@ -33,7 +33,7 @@ _READERS: dict[str, Callable[[Area, Tools], Tree]] = {
 _CLOSED = {
     "crypto_LUKS": "is encrypted (LUKS): what is in it cannot be told",
     "BitLocker": "is encrypted (BitLocker): what is in it cannot be told",
-    "LVM2_member": "belongs to LVM, whose volumes are not read",
+    "LVM2_member": "",  # what is in its volumes is told of these
     "linux_raid_member": "belongs to a RAID, which is not read",
     "DM_verity_hash": "",  # holds digests of another partition, and no files
     "swap": "",
@@ -44,16 +44,17 @@ _SUBVOLUME_DEPTH = 2
 
 @dataclass(frozen=True)
 class Volume:
-    """A file system and where it is; tree is None if it cannot be read."""
+    """A file system and where it is; tree is None if it cannot be read. logical is the name of LVM's volume."""
 
     partition: Partition | None
+    logical: str | None
     file_system: FileSystem
     tree: Tree | None
 
     @property
     def place(self) -> str:
         """Where it is, for people."""
-        return f"partition {self.partition.number}" if self.partition else "the disk"
+        return _place(self.partition, self.logical)
 
 
 @dataclass(frozen=True)
@@ -68,18 +69,38 @@ def volumes(disk: Area, table: PartitionTable | None, tools: Tools, notes: Notes
     """What is on the disk as a whole, and in its partitions."""
     found = []
     if table is None or disk.read(32769, 5) == b"CD001":
-        found.append(_volume(disk, None, tools, notes))
+        found += _volumes(disk, None, tools, notes)
     for partition in table.partitions if table else ():
         if partition.start + partition.size > disk.size:
             notes.add(f"partition {partition.number} ends beyond the disk: the image is cut off")
         area = disk.part(partition.start, partition.size)
         if partition.type_name not in _NO_FILES and area.size and partition.start > 0:
-            found.append(_volume(area, partition, tools, notes))
-    return [volume for volume in found if volume]
+            found += _volumes(area, partition, tools, notes)
+    return found
 
 
-def _volume(area: Area, partition: Partition | None, tools: Tools, notes: Notes) -> Volume | None:
-    place = f"partition {partition.number}" if partition else "the disk"
+def _place(partition: Partition | None, logical: str | None) -> str:
+    if logical:
+        return f"the volume {logical}"
+    return f"partition {partition.number}" if partition else "the disk"
+
+
+def _volumes(area: Area, partition: Partition | None, tools: Tools, notes: Notes) -> list[Volume]:
+    """What is in a partition: one file system, or LVM's volumes with one each."""
+    first = _volume(area, partition, None, tools, notes)
+    found = [first] if first else []
+    if first and first.file_system.type == "LVM2_member":
+        with notes.instead_of_errors(f"LVM's volumes of {first.place}"):
+            for one in lvm.volumes(area):
+                if one.area is None:
+                    notes.add(f"the volume {one.group}/{one.name} is in several pieces and not read")
+                elif volume := _volume(one.area, partition, f"{one.group}/{one.name}", tools, notes):
+                    found.append(volume)
+    return found
+
+
+def _volume(area: Area, partition: Partition | None, logical: str | None, tools: Tools, notes: Notes) -> Volume | None:
+    place = _place(partition, logical)
     known = tree = None
     with notes.instead_of_errors(place):
         known = file_systems.probe(area, tools)
@@ -93,7 +114,7 @@ def _volume(area: Area, partition: Partition | None, tools: Tools, notes: Notes)
         notes.add(f"{place} has a file system of the type {known.type}, which is not read")
     with notes.instead_of_errors(f"the files of {place} ({known.type})"):
         tree = _READERS[known.type](area, tools) if known.type in _READERS else None
-    return Volume(partition, known, tree)
+    return Volume(partition, logical, known, tree)
 
 
 def system(found: Sequence[Volume]) -> tuple[Tree | None, list[Mount]]:
@@ -147,6 +168,10 @@ def _names(volume: Volume) -> list[str]:
     names = [
         f"{key}={value}" for key, value in (("UUID", volume.file_system.uuid), ("LABEL", volume.file_system.label))
     ]
+    if volume.logical:
+        group, _, name = volume.logical.partition("/")
+        mapped = "-".join(part.replace("-", "--") for part in (group, name))
+        return [*names, f"/dev/{group}/{name}", f"/dev/mapper/{mapped}"]
     if volume.partition:
         names += [f"PARTUUID={volume.partition.uuid}", f"PARTLABEL={volume.partition.label}"]
     return [*names, f"/dev/disk/by-uuid/{volume.file_system.uuid}"]

@@ -110,6 +110,7 @@ def _file_systems(found: list[Volume], mounts: list[Mount]) -> tuple[MountedFile
         made.append(
             MountedFileSystem(
                 volume.partition.number if volume.partition else None,
+                volume.logical,
                 about.type,
                 about.uuid,
                 about.label,

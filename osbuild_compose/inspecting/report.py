@@ -23,9 +23,13 @@ class Image:
 
 @dataclass(frozen=True)
 class MountedFileSystem:
-    """A file system; partition is None if it fills the whole disk, mount_point is by the system's fstab."""
+    """A file system; partition is None if it fills the whole disk, mount_point is by the system's fstab.
+
+    volume is the name of the logical volume it is in, "group/name".
+    """
 
     partition: int | None
+    volume: str | None
     type: str
     uuid: str | None
     label: str | None

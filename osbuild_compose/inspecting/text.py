@@ -98,7 +98,7 @@ def _partitions(report: Report) -> list[str]:
 def _file_systems(report: Report) -> list[str]:
     rows = [
         (
-            f"partition {one.partition}" if one.partition else "disk",
+            one.volume or (f"partition {one.partition}" if one.partition else "disk"),
             one.type,
             one.mount_point or "",
             size_text(one.size),
