@@ -2,9 +2,10 @@
 
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from osbuild_compose.inspecting.area import Area
 from osbuild_compose.inspecting.tools import ToolError
@@ -12,9 +13,12 @@ from osbuild_compose.inspecting.tools import ToolError
 _SECTOR = 512
 _LABEL = b"LABELONE"
 _METADATA = b" LVM2 x[5A%r0N*>"
+_FIRST_CRC = 0xF597A6CF
+_ALL_ONES = 0xFFFFFFFF
 _MAX_TEXT = 16 * 1024**2
 _MAX_VOLUMES = 1000
 _MAX_DEPTH = 20
+Item = TypeVar("Item")
 _TOKEN = re.compile(r'#[^\n]*|"((?:[^"\\]|\\.)*)"|([\w.+-]+)|([][{}=,])')
 
 
@@ -48,19 +52,22 @@ def _text(area: Area) -> tuple[str, str]:
     end = places.index((0, 0))
     for start, size in places[end + 1 : places.index((0, 0), end + 1)]:
         head = area.read(start, _SECTOR)
-        offset, length = struct.unpack_from("<QQ", head, 40)
+        offset, length, checksum = struct.unpack_from("<QQI", head, 40)
         if head[4:20] != _METADATA or not 0 < length <= min(size, _MAX_TEXT):
             continue
         first = area.read(start + offset, min(length, size - offset))  # it goes on behind the header
-        return (first + area.read(start + _SECTOR, length - len(first))).decode(errors="replace"), uuid
+        text = first + area.read(start + _SECTOR, length - len(first))
+        if zlib.crc32(text, _FIRST_CRC ^ _ALL_ONES) ^ _ALL_ONES != checksum:
+            raise ValueError("its checksum is wrong")
+        return text.decode(errors="replace"), uuid
     raise ValueError("there is none")
 
 
 def _volumes(area: Area, document: dict[str, Any], uuid: str) -> Iterator[LogicalVolume]:
-    group, about = next((name, value) for name, value in document.items() if isinstance(value, dict))
+    group, about = _one((name, value) for name, value in document.items() if isinstance(value, dict))
     extent = about["extent_size"] * _SECTOR
     parts = about["physical_volumes"]
-    own = next(name for name, part in parts.items() if part["id"].replace("-", "") == uuid)
+    own = _one(name for name, part in parts.items() if part["id"].replace("-", "") == uuid)
     for name, volume in about.get("logical_volumes", {}).items():
         if "VISIBLE" not in volume["status"]:
             continue
@@ -72,6 +79,13 @@ def _volumes(area: Area, document: dict[str, Any], uuid: str) -> Iterator[Logica
         size = sum(one["extent_count"] for one in segments) * extent
         start = parts[own]["pe_start"] * _SECTOR + first * extent
         yield LogicalVolume(group, name, area.part(start, size) if whole else None)
+
+
+def _one(items: Iterator[Item]) -> Item:
+    """The first of them."""
+    for item in items:
+        return item
+    raise ValueError("a part is missing")
 
 
 def _parsed(text: str) -> dict[str, Any]:

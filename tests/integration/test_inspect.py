@@ -301,6 +301,40 @@ def test_a_root_in_a_subvolume(tree: Path, tmp_path: Path) -> None:
     assert document["file_systems"][0]["mount_point"] == "/"
 
 
+def test_logical_volumes(tree: Path, tmp_path: Path) -> None:
+    root = {"name": "root-a", "uuid": "76a22bf4-f153-4541-b6c7-0332c0dfae31", "size": 40 * MIB}
+    root["filesystem"] = ROOT["filesystem"]
+    swap = {"name": "swap", "uuid": "76a22bf4-f153-4541-b6c7-0332c0dfae32", "size": 8 * MIB}
+    swap["filesystem"] = {"type": "swap", "uuid": "76a22bf4-f153-4541-b6c7-0332c0dfae33"}
+    group = {
+        "name": "vg",
+        "uuid": "76a22bf4-f153-4541-b6c7-0332c0dfae30",
+        "pv_uuid": "76a22bf4-f153-4541-b6c7-0332c0dfae29",
+        "volumes": [root, swap],
+    }
+    volume = {"type": "lvm", "name": "pv", "uuid": ROOT["uuid"], "grow": True, "lvm": group}
+    disk = {"uuid": DISK["uuid"], "size": 96 * MIB, "partitions": [ESP, volume]}
+    outputs = [{"format": "raw", "filename": "disk.raw"}]
+    result = assemble(tree, IMAGE, {"identity": IDENTITY, "disk": disk, "outputs": outputs}, tmp_path)
+    assert result.status == 0, result.log
+    document = inspect(tmp_path / "disk.raw")
+    is_the_system(document)
+    found = [(one["partition"], one["volume"], one["type"], one["mount_point"]) for one in document["file_systems"]]
+    assert found == [
+        (1, None, "vfat", "/boot/efi"),
+        (2, None, "LVM2_member", None),
+        (2, "vg/root-a", "ext4", "/"),
+        (2, "vg/swap", "swap", None),
+    ]
+    assert document["notes"] == []
+    with (tmp_path / "disk.raw").open("r+b") as file:  # the description ends in the middle
+        content = file.read(12 * MIB)
+        file.seek(content.index(b"logical_volumes"))
+        file.write(bytes(4096))
+    notes = [one["message"] for one in inspect(tmp_path / "disk.raw")["notes"]]
+    assert any(note.startswith("LVM's volumes of partition 2 cannot be read") for note in notes)
+
+
 def test_a_container(images: Path) -> None:
     document = inspect(images / "web.oci-archive")
     assert document["image"]["format"] == "oci-archive"
