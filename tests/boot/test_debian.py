@@ -105,9 +105,9 @@ def test_inspecting_the_image_tells_what_the_blueprint_says(
 
 
 def test_the_system_updates_its_own_boot_menu(build: Build) -> None:
-    """update-grub, which a kernel update runs, finds the disk and keeps the blueprint's kernel options."""
+    """update-grub, which a kernel update runs, finds the disk and keeps the blueprint's kernel options; that starts."""
     built = build("root", "debian-web-server")
-    with Machine(built.image, ports=(22,)) as machine:
+    with Machine(built.image, ports=(22,), arguments=("-action", "reboot=reset")) as machine:
         machine.wait_for(r"web login:", timeout=400)
         told = machine.ssh(
             "sudo -n update-grub 2>&1; sudo -n grep -m1 'linux.*root=' /boot/grub/grub.cfg", key=built.key, user="admin"
@@ -115,7 +115,10 @@ def test_the_system_updates_its_own_boot_menu(build: Build) -> None:
         assert told.status == 0, told.stdout
         assert "console=ttyS0" in told.stdout
         machine.ssh("sudo -n systemctl reboot", key=built.key, user="admin")
-        machine.wait_for_end()
+        machine.wait_for(r"web login:", timeout=400)
+        started = machine.ssh("cat /proc/cmdline; findmnt -no UUID /", key=built.key, user="admin").stdout.split()
+        assert f"root=UUID={started[-1]}" in started
+        assert "console=ttyS0" in started
 
 
 def test_the_smallest_system_lets_root_log_in_at_its_console(build: Build) -> None:
