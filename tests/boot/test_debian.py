@@ -116,7 +116,8 @@ def test_the_system_updates_its_own_boot_menu(build: Build) -> None:
         assert "console=ttyS0" in told.stdout
         machine.ssh("sudo -n systemctl reboot", key=built.key, user="admin")
         machine.wait_for(r"web login:", timeout=400)
-        started = machine.ssh("cat /proc/cmdline; sudo -n findmnt -no UUID /", key=built.key, user="admin").stdout.split()
+        asked = "cat /proc/cmdline; sudo -n findmnt -no UUID /"
+        started = machine.ssh(asked, key=built.key, user="admin").stdout.split()
         assert f"root=UUID={started[-1]}" in started
         assert "console=ttyS0" in started
 

@@ -35,7 +35,7 @@ def ask(machine: Machine, command: str) -> None:
     machine.wait_for(r"Password:", timeout=60)
     machine.send("minimal\n")
     machine.wait_for(r"root@minimal", timeout=120)
-    machine.send(f"export PAGER=cat SYSTEMD_PAGER=cat; {command}; echo as''ked\n")
+    machine.send(f"export PAGER=cat SYSTEMD_PAGER=cat SYSTEMD_COLORS=0 SYSTEMD_URLIFY=0; {command}; echo as''ked\n")
 
 
 @pytest.mark.parametrize("firmware", [Firmware.UEFI, Firmware.UEFI_SECURE])

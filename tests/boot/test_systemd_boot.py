@@ -38,7 +38,7 @@ def test_systemd_boot_starts_both_types_of_entries(image: Path, tmp_path: Path) 
     with Machine(image, firmware=Firmware.UEFI, arguments=REBOOT, log=tmp_path / "console") as machine:
         clear = "rm -r /boot/efi/debian/* /boot/efi/loader/entries/*"
         ask(machine, f"systemctl is-system-running --wait; bootctl status; {ENTRIES}; {clear}; {NEW_KERNEL}; {ENTRIES}")
-        machine.wait_for("^running$", timeout=200)
+        machine.wait_for(r"running$", timeout=200)
         machine.wait_for("Product: systemd-boot 257", timeout=60)
         machine.wait_for(r"Current Entry: debian-6.*\.conf", timeout=60)
         arguments = "root=UUID=[-0-9a-f]{36} ro console=tty0 console=ttyS0"
@@ -65,7 +65,7 @@ def test_firmware_starts_a_unified_kernel_image_from_large_sectors(image: Path, 
         before = "cp /boot/efi/EFI/BOOT/BOOTX64.EFI /root/before"
         again = f"{before}; {NEW_KERNEL}; cmp /boot/efi/EFI/BOOT/BOOTX64.EFI /root/before && echo the sa''me"
         ask(machine, f"systemctl is-system-running --wait; {sector}; cat /proc/cmdline; {again}; {ENTRIES}")
-        machine.wait_for("^running$", timeout=200)
+        machine.wait_for(r"running$", timeout=200)
         machine.wait_for("^4096$", timeout=30)
         machine.wait_for(r"^root=UUID=[-0-9a-f]{36} ro console=tty0 console=ttyS0$", timeout=30)
         machine.wait_for("^the same$", timeout=200)
