@@ -210,7 +210,10 @@ def plan(
     libdir: Libdirs = None,
     json: Json = False,
 ) -> None:
-    """Tell what a build would run, what it would take from the store, and why."""
+    """Tell what a build would run, and why.
+
+    What it would take from the store is told as well.
+    """
     from osbuild_compose.cli import inspect as command
     from osbuild_compose.cli.as_json import errors_as_json
     from osbuild_compose.cli.prepare import Workshop

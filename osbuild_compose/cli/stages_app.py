@@ -36,7 +36,10 @@ def list_stages(libdir: Libdirs = None, json: Json = False) -> None:
 
 @stages.command()
 def show(name: Name, libdir: Libdirs = None, json: Json = False) -> None:
-    """Show what a stage or assembler does, and its options; with --json its meta.json."""
+    """Show what a stage or assembler does.
+
+    Its options are shown, too; with --json its meta.json.
+    """
     from osbuild_compose.cli import stages as command
 
     command.show(name, libdir or (), json)
@@ -51,7 +54,10 @@ def schema(
     ] = None,
     libdir: Libdirs = None,
 ) -> None:
-    """Print a JSON Schema: of blueprints, of distro.yaml, or of a stage's options."""
+    """Print a JSON Schema of blueprints or others.
+
+    Others are distro.yaml, and the options of a stage or assembler.
+    """
     from osbuild_compose.cli import stages as command
 
     command.schema(str(what), name, libdir or ())
@@ -60,7 +66,10 @@ def schema(
 def completion(
     shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", show_default=False)],
 ) -> None:
-    """Print the script that makes a shell complete words: eval "$(compose completion bash)"."""
+    """Print the script for a shell to complete words.
+
+    Use it like this: eval "$(compose completion bash)"
+    """
     from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
     print(get_completion_script(prog_name="compose", complete_var=COMPLETE, shell=str(shell)))

@@ -50,7 +50,10 @@ def import_blueprint(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Turn an osbuild blueprint into one of ours, and tell what could not be carried over."""
+    """Turn an osbuild blueprint into one of ours.
+
+    What could not be carried over is told.
+    """
     from osbuild_compose.cli import import_blueprint as command
 
     command.import_blueprint(blueprint, distro, output, force=force)

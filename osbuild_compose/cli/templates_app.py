@@ -39,7 +39,10 @@ def show(
     templates: Templates = None,
     json: Json = False,
 ) -> None:
-    """Show what a distribution's template consists of: templates that extend each other, and their blocks."""
+    """Show what a distribution's template consists of.
+
+    These are templates that extend each other, and their blocks.
+    """
     from osbuild_compose.cli import templates as command
 
     command.show(distro, templates or (), block, json)
@@ -55,7 +58,10 @@ def eject(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Copy a distribution's template, or single blocks of it, into a directory of your own to change it there."""
+    """Copy a template, or single blocks, to change them.
+
+    They go into a directory of your own.
+    """
     from osbuild_compose.cli import eject as command
 
     command.eject(distro, directory, block or (), force=force)
@@ -73,7 +79,10 @@ def check(
     libdir: Libdirs = None,
     json: Json = False,
 ) -> None:
-    """Render every release and architecture with sample blueprints, and check the stages' options."""
+    """Try all templates with sample blueprints.
+
+    Every release and architecture is rendered, and the stages' options are checked.
+    """
     from osbuild_compose.cli import check_templates as command
 
     command.check(directory, blueprint or (), libdir or (), json)

@@ -14,7 +14,7 @@ import pytest
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli import app
 from osbuild_compose.document import schema
-from tests.unit.cli.commands import REPO, compose, wrong
+from tests.unit.cli.commands import REPO, compose, fine, wrong
 
 SAMPLE = REPO / "blueprints/debian-minimal.yaml"
 FEDORA = REPO / "blueprints/fedora-web-server.yaml"
@@ -27,8 +27,14 @@ def test_help_lists_the_commands_and_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", script], cwd=REPO, capture_output=True, text=True, check=True)
     for command in ("boot", "build", "cache", "check", "distros", "plan", "render", "run"):
         assert f"  {command} " in done.stdout
+    assert "..." not in done.stdout.partition("Commands:")[2]  # all of a summary is to be read
     heavy = {"rich", "jinja2", "jsonschema", "ruamel.yaml", "pydantic"}
     assert heavy.isdisjoint(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("group", ["cache", "templates", "stages"])
+def test_help_of_a_group_cuts_off_no_summary(group: str) -> None:
+    assert "..." not in fine(group, "--help").partition("Commands:")[2]
 
 
 def test_formats_of_the_command_line_are_the_blueprints() -> None:
