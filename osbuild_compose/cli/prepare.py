@@ -18,7 +18,7 @@ from osbuild_compose.distro import catalog, fetch_key, mirrors, repo_option
 from osbuild_compose.distro.catalog import Catalog
 from osbuild_compose.distro.mirrors import Mirrors
 from osbuild_compose.document.compose import Choices
-from osbuild_compose.errors import DocumentError, InputError
+from osbuild_compose.errors import ComposeError, DocumentError, InputError
 from osbuild_compose.repository import RpmRepository
 
 
@@ -85,9 +85,22 @@ class Workshop:
         for path in paths:
             try:
                 loaded.append(load.load(path, self.catalog.releases, self._choices))
+            except load.WrongBlueprintError as error:
+                problems += [*_each(error), *self._refused_besides(error)]
             except InputError as error:
                 problems += _each(error)
         return loaded, problems
+
+    def _refused_besides(self, error: load.WrongBlueprintError) -> list[InputError]:
+        """What the distribution cannot do of a wrong blueprint, as far as it has nothing to do with what is wrong."""
+        rest = error.rest()
+        if rest is None:
+            return []
+        try:
+            found = pipeline.refusals(*self._arguments(rest, (), fetch_keys=False))
+        except ComposeError:
+            return []  # told when the blueprint is right
+        return [refusal for refusal, keys in found if keys.isdisjoint(error.wrong)]
 
     def image(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> Image:
         """The blueprint's images, in `formats` or else in those it names; with its options for the format, if any.
@@ -148,7 +161,9 @@ class Workshop:
         """Where the parts of the images' pipeline come from."""
         return pipeline.origins(*self._arguments(blueprint, formats))
 
-    def _arguments(self, blueprint: Blueprint, formats: Sequence[Format]) -> tuple[Any, ...]:
+    def _arguments(
+        self, blueprint: Blueprint, formats: Sequence[Format], *, fetch_keys: bool = True
+    ) -> tuple[Any, ...]:
         own = {output.format: output for output in blueprint.formats}
         outputs = [own.get(item, Output(item)) for item in dict.fromkeys(formats)] or list(blueprint.formats)
         release = self.catalog.release(blueprint.distro)
@@ -159,7 +174,8 @@ class Workshop:
                 f"--repo: {release.name} takes no repositories of the RPM kind",
                 hint="use --mirror, or the blueprint's `repositories`",
             )
-        blueprint = fetch_key.fetched(blueprint, os.environ)
+        if fetch_keys:
+            blueprint = fetch_key.fetched(blueprint, os.environ)
         return blueprint, outputs, self.catalog, mirrors.resolve(release, self._mirrors), self._instead
 
     def images(self, paths: Sequence[Path], formats: Sequence[Format]) -> list[Image]:

@@ -75,6 +75,31 @@ def origins(
     return Origins.of(_render(release, catalog, blueprint, context, tracer), tracer)
 
 
+def refusals(
+    blueprint: Blueprint,
+    outputs: Sequence[Output],
+    catalog: Catalog,
+    mirrors: tuple[Repository, ...],
+    instead: tuple[RpmRepository, ...] = (),
+) -> list[tuple[InputError, frozenset[str]]]:
+    """What the release cannot do of a blueprint, each with the keys of the blueprint that this depends on.
+
+    Raises TemplateError when the template is wrong.
+    """
+    release = catalog.release(blueprint.distro)
+    tracer = Tracer()
+    context = recorded_context(_context(blueprint, outputs, release, mirrors, instead), tracer.read)
+    unfit = release_checks.problems(blueprint, release, bool(context["base_repositories"]))
+    found = [(error, frozenset({error.path.partition(".")[0]})) for error in unfit]
+    try:
+        templates.render(release.template, catalog.directories, built_in(), context, tracer)
+    except templates.RefusedError as refused:
+        for item in refused.refusals:
+            keys = frozenset(str(trail[0]) for trail in (item.trail, *item.reads) if trail)
+            found.append((_refused(item, release, blueprint), keys))
+    return found
+
+
 def located(error: TemplateError, origin: Origin | None) -> TemplateError:
     """The error with the place in a template that `origin` says, if that is known."""
     if origin is None:

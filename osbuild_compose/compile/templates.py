@@ -16,7 +16,7 @@ from jinja2.utils import Namespace
 
 from osbuild_compose.compile import compiled, text, undefined
 from osbuild_compose.compile.emit import emit, plain
-from osbuild_compose.compile.trace import Tracer
+from osbuild_compose.compile.trace import Tracer, Trail
 from osbuild_compose.document.suggest import did_you_mean
 from osbuild_compose.errors import Location, TemplateError
 
@@ -25,11 +25,15 @@ MAX_SOURCE_LINE = 200
 
 @dataclass(frozen=True)
 class Refusal:
-    """A template says that its distribution cannot do what a key of the blueprint asks."""
+    """A template says that its distribution cannot do what a key of the blueprint asks.
+
+    With a tracer, reads are the values of the blueprint that this depends on.
+    """
 
     key: str
     reason: str
     hint: str = ""
+    reads: frozenset[Trail] = frozenset()
 
     @property
     def trail(self) -> tuple[str | int, ...]:
@@ -45,8 +49,9 @@ class RefusedError(Exception):
         self.refusals = tuple(refusals)
 
 
-# What was refused in the rendering that is going on: `refuse` is a global of the engine, which renders many templates.
-_refusals: ContextVar[list[Refusal]] = ContextVar("refusals")
+# What was refused in the rendering that is going on, and what follows it: `refuse` is a global of an engine that is
+# there for many templates.
+_rendering: ContextVar[tuple[list[Refusal], Tracer | None]] = ContextVar("rendering")
 
 
 def render(
@@ -59,7 +64,7 @@ def render(
     Raises TemplateError with the template's line, RefusedError with all keys that the template refuses.
     """
     refused: list[Refusal] = []
-    token = _refusals.set(refused)
+    token = _rendering.set((refused, tracer))
     try:
         rendered = _render(name, directories, built_in, context, tracer)
     except TemplateError:
@@ -67,7 +72,7 @@ def render(
             raise
         rendered = ""
     finally:
-        _refusals.reset(token)
+        _rendering.reset(token)
     if refused:
         raise RefusedError(list(dict.fromkeys(refused)))
     return rendered
@@ -131,7 +136,8 @@ def refuse(key: str, reason: str, hint: str = "") -> str:
 
     Rendering goes on, so that all that is refused is told at once, and ends with RefusedError.
     """
-    _refusals.get().append(Refusal(key, reason, hint))
+    refused, tracer = _rendering.get()
+    refused.append(Refusal(key, reason, hint, tracer.led_here() if tracer else frozenset()))
     return ""
 
 

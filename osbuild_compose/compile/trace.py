@@ -88,6 +88,16 @@ class Tracer:
         if self.marks:
             self.marks[-1].reads.append(trail)
 
+    def led_here(self) -> frozenset[Trail]:
+        """What was read for getting to the place where rendering is: by conditions and loops, and in the statement."""
+        opened: list[Mark] = []
+        for mark in self.marks:
+            if mark.site.part is Part.BEGIN:
+                opened.append(mark)
+            elif mark.site.part is Part.END and opened:
+                opened.pop()
+        return frozenset(trail for mark in opened for trail in mark.reads)
+
     def _pass(self, site: int) -> Markup:
         self.marks.append(Mark(self.sites[site]))
         self._read_again(self.sites[site].names)
