@@ -48,7 +48,7 @@ def compile_blueprint(
     asks, TemplateError when the template is wrong or a key is missing.
     """
     release = catalog.release(blueprint.distro)
-    context = {**_context(blueprint, outputs, release, mirrors, instead), "build_root": build_root}
+    context = _context(blueprint, outputs, release, mirrors, instead, build_root=build_root)
     text = _render(release, catalog, blueprint, context)
     try:
         return _parse(text, release.template)
@@ -70,7 +70,7 @@ def origins(
     """Where the parts of the pipeline that compile_blueprint makes of the same come from."""
     release = catalog.release(blueprint.distro)
     tracer = Tracer()
-    context = {**_context(blueprint, outputs, release, mirrors, instead), "build_root": build_root}
+    context = _context(blueprint, outputs, release, mirrors, instead, build_root=build_root)
     context = recorded_context(context, tracer.read)
     return Origins.of(_render(release, catalog, blueprint, context, tracer), tracer)
 
@@ -82,10 +82,7 @@ def refusals(
     mirrors: tuple[Repository, ...],
     instead: tuple[RpmRepository, ...] = (),
 ) -> list[tuple[InputError, frozenset[str]]]:
-    """What the release cannot do of a blueprint, each with the keys of the blueprint that this depends on.
-
-    Raises TemplateError when the template is wrong.
-    """
+    """What the release cannot do of a blueprint, each with the keys of the blueprint that this depends on."""
     release = catalog.release(blueprint.distro)
     tracer = Tracer()
     context = recorded_context(_context(blueprint, outputs, release, mirrors, instead), tracer.read)
@@ -97,6 +94,8 @@ def refusals(
         for item in refused.refusals:
             keys = frozenset(str(trail[0]) for trail in (item.trail, *item.reads) if trail)
             found.append((_refused(item, release, blueprint), keys))
+    except TemplateError:
+        pass  # it may follow from what is wrong; otherwise it is told when the rest is right
     return found
 
 
@@ -154,6 +153,8 @@ def _context(
     release: Release,
     mirrors: tuple[Repository, ...],
     instead: tuple[RpmRepository, ...],
+    *,
+    build_root: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """What templates see; docs/reference/templates.md describes it."""
     # A release that is not made for the blueprint's architecture is told; its template can be asked all the same.
@@ -172,6 +173,7 @@ def _context(
         "own_repositories": tuple(item for item in own if item.use is not Use.BUILD),
         "services": _services(blueprint, release),
         "image": _image(blueprint, outputs, release, architecture),
+        "build_root": build_root,
     }
 
 
