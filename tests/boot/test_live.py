@@ -1,6 +1,6 @@
 """Live systems start: from a disc by UEFI, and over a network; one build makes both."""
 
-import tarfile
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ def images(scratch_room: Path, installed: Path) -> Path:
 
 
 def check(machine: Machine) -> None:
-    machine.wait_for("minimal login:", timeout=400)
+    machine.wait_for("minimal login:", timeout=600)
     answer = machine.http_get(80)
     assert (answer.status, answer.body) == (200, b"alive")
     machine.send("root\n")
@@ -56,8 +56,8 @@ def test_the_disc_starts_by_uefi(images: Path, tmp_path: Path) -> None:
 
 def test_the_network_system_starts_from_a_web_server(images: Path, tmp_path: Path) -> None:
     web = tmp_path / "web"
-    with tarfile.open(images / "live.pxe.tar") as archive:
-        archive.extractall(web, filter="data")
+    web.mkdir()
+    subprocess.run(["tar", "-xf", images / "live.pxe.tar", "-C", web], check=True)
     with serving(web) as address:
         # QEMU's iPXE may be one that does not know where a script comes from.
         (web / "start.ipxe").write_text(f"#!ipxe\nset base {address}\nchain boot.ipxe\n")

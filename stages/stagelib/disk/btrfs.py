@@ -38,6 +38,7 @@ def make(job: Job, image: str, place: Place) -> None:
         argv += ["--rootdir", _rootdir(job, stack)]
         tools.run([*argv, area], env={"SOURCE_DATE_EPOCH": str(job.epoch)})
     os.truncate(area, place.size)
+    sparse.dig(area)
     sparse.put(area, image, place)
     os.unlink(area)
 

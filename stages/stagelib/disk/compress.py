@@ -20,6 +20,7 @@ PROGRAMS = {
     "zstd": ("zstd", "--quiet", "--stdout", "--threads=0"),
 }
 BUFFER = 1 << 20
+_ZEROES = memoryview(bytes(BUFFER))
 
 Take = Callable[[memoryview], object]  # takes all of what it is given
 
@@ -56,10 +57,18 @@ def _taker(compression: str | None, path: str) -> Iterator[Take]:
         return
     with open(path, "wb") as file:  # noqa: PTH123
         if compression is None:
-            yield file.write
+            yield lambda data: _write_sparsely(file, data)
+            file.truncate()
         else:
             with parallel_gzip.Writer(file) as packed:
                 yield packed.write
+
+
+def _write_sparsely(file: BinaryIO, data: memoryview) -> None:
+    if data == _ZEROES[: len(data)]:
+        file.seek(len(data), os.SEEK_CUR)
+    else:
+        file.write(data)
 
 
 class _Tee(io.RawIOBase):

@@ -15,6 +15,7 @@ def need(job: Job, _free: int) -> int:
     path = _file(job)
     with job.labelled() as content:
         pack(content, path, fs_uuid=job.spec.uuid, epoch=job.epoch, compression=job.spec.compression)
+    sparse.dig(path)
     return os.path.getsize(path)
 
 

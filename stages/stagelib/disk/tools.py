@@ -18,6 +18,7 @@ PACKAGES = {
     "bzip2": ("bzip2", "bzip2"),
     "cpio": ("cpio", "cpio"),
     "debugfs": ("e2fsprogs", "e2fsprogs"),
+    "fallocate": ("util-linux", "util-linux"),
     "grub-mkimage": ("grub-common", "grub2-tools"),
     "gzip": ("gzip", "gzip"),
     "lzip": ("lzip", "lzip"),
