@@ -8,8 +8,4 @@ from osbuild_compose.inspecting.report import Report
 
 def as_json(report: Report) -> str:
     """The report. Only ASCII is in it: odd characters of names are escaped, bytes that are no text as \\udcNN."""
-    document = asdict(report)
-    table = document["partition_table"]
-    if table:
-        del table["end"]
-    return json.dumps(document, indent=2, sort_keys=True) + "\n"
+    return json.dumps(asdict(report), indent=2, sort_keys=True) + "\n"

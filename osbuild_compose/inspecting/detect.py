@@ -25,6 +25,11 @@ def disk(area: Area) -> str | None:
     return "vpc" if area.read(area.size - 512, 8) == _VHD else None
 
 
+def is_description(area: Area) -> bool:
+    """Whether it is the text that VMware keeps beside the disks that it describes."""
+    return area.read(0, 22) == b"# Disk DescriptorFile\n"
+
+
 def archive(area: Area) -> str | None:
     """ "tar" or "cpio", None for what is none of them."""
     if area.read(257, 5) == b"ustar":

@@ -53,6 +53,7 @@ _DOS_TYPES = {
 }
 _EXTENDED = (0x05, 0x0F, 0x85)
 _SECTORS = (512, 4096)
+_BEGINNING = 128 * 1024  # bytes in which every file system has its superblock
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,12 @@ class Partition:
 
 @dataclass(frozen=True)
 class PartitionTable:
-    """A disk's partitions. type is "gpt" or "dos", sector_size in bytes; end is the first byte after its last one."""
+    """A disk's partitions. type is "gpt" or "dos", sector_size in bytes."""
 
     type: str
     uuid: str
     sector_size: int
     partitions: tuple[Partition, ...]
-    end: int
 
 
 def read(disk: Area) -> PartitionTable | None:
@@ -93,7 +93,6 @@ def read(disk: Area) -> PartitionTable | None:
 
 
 def _gpt(disk: Area, header: bytes, sector: int) -> PartitionTable:
-    last_lba = struct.unpack_from("<Q", header, 48)[0]
     identity = str(uuid.UUID(bytes_le=header[56:72]))
     entries_lba, count, width = struct.unpack_from("<QII", header, 72)
     found = []
@@ -109,7 +108,7 @@ def _gpt(disk: Area, header: bytes, sector: int) -> PartitionTable:
             name = _GPT_TYPES.get(str(kind))
             bootable = bool(flags & 4)
             found.append(Partition(number, str(kind), name, first * sector, size, label or None, str(own), bootable))
-    return PartitionTable("gpt", identity, sector, tuple(found), (last_lba + 1) * sector)
+    return PartitionTable("gpt", identity, sector, tuple(found))
 
 
 def _dos(disk: Area, first: bytes) -> PartitionTable | None:
@@ -125,13 +124,16 @@ def _dos(disk: Area, first: bytes) -> PartitionTable | None:
             found.append(_dos_partition(number, row, 0, sector, identity))
         if row[1] in _EXTENDED:
             found += _logical(disk, row[2], sector, identity)
-    return PartitionTable("dos", identity, sector, tuple(found), max((p.start + p.size for p in found), default=0))
+    return PartitionTable("dos", identity, sector, tuple(found))
 
 
 def _dos_sector(disk: Area, rows: list[tuple[int, int, int, int]]) -> int:
-    """What a sector's size must be, which nothing says: a table that ends beyond the disk is not in 4096 bytes."""
-    end = max(start + size for _, kind, start, size in rows if kind) if any(row[1] for row in rows) else 0
-    return 4096 if disk.size < end * 4096 <= disk.size + 4096 or end * 4096 == disk.size else 512
+    """The size of a sector, which nothing says: the one by which partitions begin where something is."""
+    starts = [start for _, kind, start, size in rows if kind and size]
+    for sector in _SECTORS:
+        if any(disk.read(start * sector, _BEGINNING).strip(b"\0") for start in starts):
+            return sector
+    return _SECTORS[0]
 
 
 def _dos_partition(number: int, row: tuple[int, int, int, int], base: int, sector: int, identity: str) -> Partition:

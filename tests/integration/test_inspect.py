@@ -424,6 +424,9 @@ def test_a_disk_that_is_not_all_in_its_file_reads_no_other_file(tmp_path: Path) 
     base = ("-b", tmp_path / "secret", "-F", "raw")
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *base, tmp_path / "a.qcow2"], check=True)
     fails(tmp_path / "a.qcow2", "it has only what differs from", "qemu-img convert")
+    text = '# Disk DescriptorFile\nversion=1\ncreateType="monolithicFlat"\nRW 100 FLAT "secret" 0\n'
+    (tmp_path / "a.vmdk").write_text(text)
+    fails(tmp_path / "a.vmdk", "it describes a disk that is in other files", "qemu-img convert")
 
 
 def test_an_encrypted_partition_is_no_error(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from osbuild_compose.inspecting.area import Area
 from osbuild_compose.inspecting.containers import oci, virtual_disk
 from osbuild_compose.inspecting.containers.oci import ContainerConfig
 from osbuild_compose.inspecting.containers.unpack import decompress
-from osbuild_compose.inspecting.tools import MissingToolError, Tools
+from osbuild_compose.inspecting.tools import MissingToolError, ToolError, Tools
 from osbuild_compose.inspecting.tree import Tree
 from osbuild_compose.inspecting.trees.archives import CpioTree, TarTree
 from osbuild_compose.inspecting.trees.directory import DirectoryTree
 
-_GCE = "/disk.raw"  # what Compute Engine wants the disk in the archive to be called
+_GCE = "disk.raw"  # what Compute Engine wants the disk in the archive to be called
 _PXE = ("/boot.ipxe", "/filesystem.squashfs")
 
 
@@ -53,6 +53,8 @@ def open_image(path: Path, tools: Tools) -> Opened:
 
 def _plain(area: Area, tools: Tools) -> Opened:
     """What is in a file that is not compressed."""
+    if detect.is_description(area):
+        raise ToolError("it describes a disk that is in other files", "make one file of it: qemu-img convert -O qcow2")
     kind = detect.disk(area)
     if kind:
         try:
@@ -71,8 +73,8 @@ def _plain(area: Area, tools: Tools) -> Opened:
 def _tar(archive: TarTree, tools: Tools) -> Opened:
     """What is in an archive: files, or one of the things that are carried in archives."""
     names = archive.names("/")
-    if f"/{names[0]}" == _GCE if len(names) == 1 else False:
-        disk = archive.area(_GCE, tools)
+    if names == [_GCE]:
+        disk = archive.area(f"/{_GCE}", tools)
         return Opened("gce", disk.size, disk)
     if any(name.endswith(".ovf") for name in names):
         disks = [f"/{name}" for name in names if name.endswith(".vmdk")]
