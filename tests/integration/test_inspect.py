@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -15,6 +16,10 @@ import jsonschema
 import pytest
 from assembling import MIB, assemble
 
+from osbuild_compose.errors import InputError
+from osbuild_compose.inspecting import inspection
+from osbuild_compose.inspecting.data import as_json
+from osbuild_compose.inspecting.text import as_text
 from tests.conftest import Account
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes trees with owners: needs root")
@@ -502,6 +507,29 @@ def test_what_a_program_is_missing_for_is_told_with_its_package(images: Path, tm
     notes = [(one["message"], one["hint"]) for one in document["notes"]]
     assert ("the files of partition 2 (ext4) cannot be read: debugfs is not installed", "install e2fsprogs") in notes
     assert [one["type"] for one in document["file_systems"]] == ["vfat", "ext4"]
+
+
+@pytest.mark.parametrize(
+    "name", ["raw", "qcow2", "ext4", "btrfs", "squashfs", "erofs", "tar", "oci-archive", "cpio", "iso"]
+)
+def test_damaged_images_are_told_or_read_in_part(images: Path, tmp_path: Path, name: str) -> None:
+    """Some bytes of what is not empty are others; all else than a report or a clear error would be raised."""
+    content = (images / f"web.{name}").read_bytes()
+    used = [at for at in range(0, min(len(content), 6 * MIB), 512) if any(content[at : at + 512])]
+    for seed in range(3):
+        chance = random.Random(seed)
+        damaged = bytearray(content)
+        for _ in range(10**seed):
+            damaged[min(chance.choice(used) + chance.randrange(512), len(content) - 1)] = chance.randrange(256)
+        (tmp_path / "damaged").write_bytes(damaged)
+        try:
+            report = inspection.inspect(tmp_path / "damaged")
+        except InputError as error:
+            said = str(error)
+        else:
+            said = as_text(report)
+            jsonschema.validate(json.loads(as_json(report)), SCHEMA, jsonschema.Draft202012Validator)
+        assert said.replace("\n", "").isprintable()
 
 
 def test_nothing_is_left_behind(images: Path, tmp_path: Path) -> None:
