@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from osbuild_compose.blueprint.model import Blueprint
@@ -13,7 +13,7 @@ from osbuild_compose.document.shape import Shape
 
 STAGE = "org.osbuild-compose.provenance"
 # Values that are secret, by their keys; and what is one inside of any text: the user and password of an address.
-_SECRET = re.compile(r"passw|secret|token|credential|private_?key", re.IGNORECASE)
+_SECRET = re.compile(r"passw|secret|token|credential|private", re.IGNORECASE)
 _USER_OF_ADDRESS = re.compile(r"(?<=://)[^\s/@]+@")
 _NO_PASSWORD = ("!", "*")
 
@@ -61,8 +61,14 @@ def completed(pipeline: dict[str, Any], blueprint: Blueprint, official: Callable
 
 def _facts(blueprint: Blueprint) -> dict[str, Any]:
     facts = {"name": blueprint.name, "version": blueprint.version, "distro": blueprint.distro, "arch": blueprint.arch}
-    made_by = f"osbuild-compose {version('osbuild-compose')}"
-    return {**{key: value for key, value in facts.items() if value is not None}, "made_by": made_by}
+    return {**{key: value for key, value in facts.items() if value is not None}, "made_by": _ourselves()}
+
+
+def _ourselves() -> str:
+    try:
+        return f"osbuild-compose {version('osbuild-compose')}"
+    except PackageNotFoundError:  # a checkout that is not installed
+        return "osbuild-compose"
 
 
 def _made(before: list[dict[str, str]]) -> dict[str, Any]:

@@ -87,7 +87,7 @@ users:
   - {name: c, password: "!"}
 repositories: [default, {url: "http://u:hunter-url@m.example/d", suites: [s], keys: [KEY]}]
 sshd: {password_authentication: false}
-cloud_init: {chpasswd: {list: "a:hunter-list"}, api_token: hunter-token, hostname: h}
+cloud_init: {chpasswd: {list: "a:hunter-list"}, api_token: hunter-token, ssh_keys: {rsa_private: hunter-key}, x: y}
 files: [{path: /f, content: "${x}"}]
 """.replace("KEY", '"-----BEGIN PGP PUBLIC KEY BLOCK-----\\n\\nabc\\n"')
 
