@@ -16,11 +16,14 @@ def make(archive: str, tree: str, *, compression: str | None) -> None:
     make_all({compression: archive}, tree)
 
 
-def make_all(archives: Mapping[str | None, str], tree: str, *others: compress.Take) -> None:
+def make_all(
+    archives: Mapping[str | None, str], tree: str, *others: compress.Take, wanted: Mapping[str, str] | None = None
+) -> None:
     """Pack `tree` once into several new files, by their compression as for make(); `others` are given it as well.
 
     Entries are sorted and named ./...; owners are numbers; extended attributes and ACLs are in; SELinux labels are
-    those that the tree is to have (labels.of_tree). Times of modification are the tree's; there are no others.
+    those that the tree is to have (labels.of_tree), or `wanted`. Times of modification are the tree's; there are no
+    others.
     """
     argv = [
         "tar",
@@ -42,9 +45,9 @@ def make_all(archives: Mapping[str | None, str], tree: str, *others: compress.Ta
         f"--exclude=./{selinux.RECORD}",
         ".",
     ]
-    wanted = labels.of_tree(tree)
+    found = labels.of_tree(tree) if wanted is None else wanted
     with compress.writing(archives, *others) as file:
-        tools.pipe(argv, lambda source: tar_labels.copy(source, file, wanted))
+        tools.pipe(argv, lambda source: tar_labels.copy(source, file, found))
     if "lzop" in archives:
         clear_lzop_time(archives["lzop"])
 

@@ -16,9 +16,9 @@ _TABLE = _table()
 _PLANES = [bytes(word >> shift & 0xFF for word in _TABLE) for shift in (0, 8, 16, 24)]  # the table's four bytes
 
 
-def crc32c(data: bytes) -> int:
-    """The checksum of data; 3 MB/s, so for headers only."""
-    crc = 0xFFFFFFFF
+def crc32c(data: bytes, start: int = 0xFFFFFFFF) -> int:
+    """The checksum of data; 3 MB/s, so for headers only. start: the register's first state."""
+    crc = start
     for byte in data:
         crc = _TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
     return crc ^ 0xFFFFFFFF

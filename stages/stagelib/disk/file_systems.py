@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from stagelib.disk import btrfs, erofs, ext4, fat, labels, squashfs, swap
+from stagelib.disk import erofs, ext4, fat, labels, squashfs, swap
+from stagelib.disk.btrfs import make as btrfs
 from stagelib.disk.fs_job import Job
 from stagelib.disk.planner import Place
 from stagelib.disk.sizes import BLOCK, MIB

@@ -3,9 +3,10 @@
 A tree has no labels on its files but a record of what they are to be (stagelib.selinux). An image maker
 
 * asks of_tree() for the labels and gives them to the files in the image,
-* leaves selinux.RECORD out of the image,
-* leaves out what the files' own attribute security.selinux says: that is of the machine where the tree was made,
-* or, if its format has no room for labels or its tools cannot set them, calls refuse().
+* leaves selinux.RECORD out of the image, and
+* leaves out what the files' own attribute security.selinux says: that is of the machine where the tree was made.
+
+For makers that take labels from files only there is stagelib.disk.view.
 """
 
 import os
@@ -26,15 +27,6 @@ MADE = ("/lost+found",)  # what makers of file systems add to the tree
 def value(label: str) -> bytes:
     """The attribute's value: the kernel and all tools keep the label with a NUL at its end."""
     return label.encode("utf-8", "surrogateescape") + b"\0"
-
-
-def refuse(tree: str, what: str) -> None:
-    """Raise ImageError when the tree is to be labelled; `what` names what cannot have labels."""
-    if _rules(tree):
-        raise ImageError(
-            f"the tree is to be labelled for SELinux, which is not possible in {what}",
-            'use ext4 or tar, or leave out the stage org.osbuild.selinux (blueprint: "selinux": "disabled")',
-        )
 
 
 def of_tree(tree: str, at: str = "/") -> dict[str, str]:

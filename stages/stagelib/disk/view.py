@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from stagelib import selinux
-from stagelib.disk import labels, sizes
+from stagelib.disk import archive, labels, sizes, tools
 from stagelib.disk.contents import mounted
 from stagelib.disk.errors import ImageError
 
+NEW = ".arranged"
 SPARE = 256 * sizes.MIB  # memory to leave for the maker
 ROOT = "metacopy=on,redirect_dir=on,index=off,xino=off"
 USER = "userxattr"
@@ -50,16 +51,32 @@ def shown(directory: str, wanted: Mapping[str, str], work: str) -> Iterator[str]
     with mounted(["-t", "tmpfs", "-o", "mode=0700,size=100%,nosuid,nodev", "view"], top):
         for name in ("upper", "work", "merged"):
             os.mkdir(os.path.join(top, name))
-        _same(directory, os.path.join(top, "upper"))
         merged = os.path.join(top, "merged")
         with mounted(_overlay(directory, top), merged):  # a kernel that cannot says so
             for path in _mounted_below(directory):
                 _replace(os.path.join(directory, path), os.path.join(merged, path))
             try:
-                _copy_up(merged, directory, wanted)
+                _arrange(merged, directory, wanted)
             except OSError as error:
                 raise _impossible(f"{error.strerror}: {_name(error.filename, merged)}") from None
-            yield merged
+            yield os.path.join(merged, NEW)
+
+
+@contextmanager
+def copied(directory: str, wanted: Mapping[str, str], work: str) -> Iterator[str]:
+    """The same as a copy in memory, whose inodes have numbers that only depend on the names, too."""
+    top = os.path.join(work, "copy")
+    os.mkdir(top)
+    need, free = sizes.with_holes(directory) + SPARE, _memory()
+    if need > free:
+        raise ImageError(f"a copy needs {sizes.human(need)} of memory, there are {sizes.human(free)}")
+    with mounted(["-t", "tmpfs", "-o", "mode=0755,size=100%,nosuid,nodev", "copy"], top):
+        packed = os.path.join(work, "copy.tar")
+        archive.make_all({None: packed}, directory, wanted=wanted)
+        unpack = ["tar", "--extract", f"--file={packed}", f"--directory={top}", "--preserve-permissions"]
+        tools.run([*unpack, "--numeric-owner", "--same-owner", "--xattrs", "--xattrs-include=*", "--acls"])
+        os.unlink(packed)
+        yield top
 
 
 def _matters(directory: str) -> bool:
@@ -130,34 +147,39 @@ def _memory() -> int:
     return int(found["MemAvailable"].split()[0]) * sizes.KIB
 
 
-def _copy_up(merged: str, directory: str, wanted: Mapping[str, str]) -> None:
-    """Touch everything, in the order of names from last to first: a tmpfs lists what is newest first."""
+def _arrange(merged: str, directory: str, wanted: Mapping[str, str]) -> None:
+    """Move everything into new directories, which list what is newest first; the old ones list as the lower layer does.
+
+    merged: the overlay of `directory`; the new top is merged/NEW.
+    """
     known: dict[tuple[int, int], str] = {}
-    record = os.path.join(merged, selinux.RECORD)
-    directories = [merged]
-    if os.path.lexists(record):
-        os.unlink(record)
-    _label(merged, "/", wanted)
-    todo = [merged]
+    directories = [""]
+    todo = [""]
+    os.mkdir(os.path.join(merged, NEW))
     while todo:
         above = todo.pop()
-        for name in sorted(os.listdir(os.fsencode(above)), reverse=True):
-            path = os.path.join(above, os.fsdecode(name))
-            info = os.lstat(path)
+        names = sorted(os.fsdecode(name) for name in os.listdir(os.fsencode(merged + above)))
+        for name in reversed(names):
+            path = f"{above}/{name}"
+            if path in (f"/{NEW}", f"/{selinux.RECORD}"):
+                continue
+            target = f"{merged}/{NEW}{path}"
+            info = os.lstat(merged + path)
             if stat.S_ISDIR(info.st_mode):
+                os.mkdir(target)
                 directories.append(path)
                 todo.append(path)
-            elif info.st_nlink > 1:
-                first = known.setdefault((info.st_dev, info.st_ino), path)
-                if first != path:
-                    # Copying one of its names leaves the others as they were: link them again.
-                    os.unlink(path)
-                    os.link(first, path, follow_symlinks=False)
-                    continue
-            _label(path, path[len(merged) :], wanted)
-    for path in directories:
-        info = os.stat(directory + path[len(merged) :])
-        os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+                continue
+            first = known.setdefault((info.st_dev, info.st_ino), target) if info.st_nlink > 1 else target
+            if first != target:
+                os.link(first, target, follow_symlinks=False)  # moving one of its names leaves the others behind
+                continue
+            _label(merged + path, path, wanted)
+            os.rename(merged + path, target)
+    for path in reversed(directories):
+        target = f"{merged}/{NEW}{path}"
+        _same(directory + path, target)
+        _label(target, path or "/", wanted)
 
 
 def _label(path: str, name: str, wanted: Mapping[str, str]) -> None:

@@ -63,7 +63,6 @@ def of(tree: Path, at: str = "/", rule: selinux.Rule | None = None) -> dict[str,
 
 def test_a_tree_without_a_record_has_no_labels(tree: Path) -> None:
     assert labels.of_tree(str(tree)) == {}
-    labels.refuse(str(tree), "FAT")
 
 
 def test_every_path_has_its_label(tree: Path) -> None:
@@ -119,15 +118,6 @@ def test_links_in_the_tree_lead_nowhere_else(tree: Path, tmp_path: Path) -> None
     assert of(tree, rule=selinux.Rule(f"/usr{CONTEXTS}"))["/etc/shadow"] == "shadow_t"
     with pytest.raises(ImageError, match="the tree has no /etc/selinux/other/secret"):
         of(tree, rule=selinux.Rule("/etc/selinux/other/secret"))
-
-
-def test_what_cannot_be_labelled_is_refused(tree: Path) -> None:
-    selinux.add(str(tree), selinux.Rule(CONTEXTS))
-    with pytest.raises(ImageError, match="not possible in FAT"):
-        labels.refuse(str(tree), "FAT")
-    write(tree, selinux.RECORD, "[")
-    with pytest.raises(ImageError, match="damaged"):
-        labels.of_tree(str(tree))
 
 
 def test_a_pattern_that_cannot_be_used_is_an_error(tree: Path) -> None:

@@ -1,0 +1,96 @@
+"""Making a btrfs."""
+
+import os
+import re
+from contextlib import ExitStack
+
+from stagelib.disk import contents, labels, sizes, sparse, tools, view
+from stagelib.disk.btrfs.finish import finish
+from stagelib.disk.errors import ImageError
+from stagelib.disk.fs_job import Job
+from stagelib.disk.planner import Place
+from stagelib.disk.sizes import MIB
+
+SUBVOLUMES = (6, 12)  # the first btrfs-progs whose --rootdir makes subvolumes
+HOLES = (6, 17)  # the first that leaves holes out
+LEAST = 256 * MIB  # below, mkfs.btrfs refuses, or leaves no room for metadata
+
+
+def need(job: Job, free: int) -> int:
+    """Bytes of a btrfs with the content and `free` bytes on top; metadata twice, as mkfs.btrfs makes it."""
+    content = job.size()
+    data = content.data
+    if _version() < HOLES:
+        data = max(data, sum(sizes.with_holes(job.contents[point].path) for point in job.spec.mountpoints))
+    metadata = content.inodes * 1024 + data // 512
+    return max(LEAST, data + 2 * metadata + free + 128 * MIB)
+
+
+def make(job: Job, image: str, place: Place) -> None:
+    """Make a btrfs in `place` of the file `image`. Raises ImageError when the tools are too old for subvolumes."""
+    area = os.path.join(job.work, "btrfs")
+    with open(area, "wb") as file:  # noqa: PTH123
+        file.truncate(place.size)
+    argv = ["mkfs.btrfs", "-q", "-f", "-U", job.spec.uuid, "--sectorsize", "4096", "--nodesize", "16384"]
+    argv += ["-L", job.spec.label] if job.spec.label else []
+    argv += [word for volume in job.spec.subvolumes for word in ("--subvol", volume.name.lstrip("/"))]
+    with ExitStack() as stack:
+        top = _rootdir(job, stack)
+        # SOURCE_DATE_EPOCH would change files' times, too.
+        tools.run([*argv, "--rootdir", top, area], env={"SOURCE_DATE_EPOCH": None})
+        os.truncate(area, place.size)
+        finish(area, top, fs_uuid=job.spec.uuid, epoch=job.epoch)
+    sparse.dig(area)
+    sparse.put(area, image, place)
+    os.unlink(area)
+
+
+def _rootdir(job: Job, stack: ExitStack) -> str:
+    """The directory for mkfs.btrfs, which writes files in the order in which directories list them."""
+    if not job.spec.subvolumes:
+        return _content(job, job.spec.mountpoint, stack)
+    found = _version()
+    if found < SUBVOLUMES:
+        raise ImageError(
+            f"mkfs.btrfs of btrfs-progs {'.'.join(map(str, found))} cannot make subvolumes in a file",
+            "btrfs-progs 6.12 or newer can (Debian 13, Fedora 42): use a build root that has it, or leave them out",
+        )
+    top = os.path.join(job.work, "top")
+    os.mkdir(top)
+    stack.enter_context(contents.mounted(["-t", "tmpfs", "-o", "mode=0755,nosuid,nodev", "top"], top))
+    for volume in sorted(job.spec.subvolumes, key=lambda volume: volume.name):
+        target = os.path.join(top, volume.name.lstrip("/"))
+        os.makedirs(target, exist_ok=True)
+        stack.enter_context(contents.bound(_content(job, volume.mountpoint, stack), target))
+    os.utime(top, (job.epoch, job.epoch))
+    return top
+
+
+def _content(job: Job, point: str | None, stack: ExitStack) -> str:
+    if point is None:
+        return job.content
+    wanted = labels.of_tree(job.tree, point)
+    work = os.path.join(job.work, f"content-{len(os.listdir(job.work))}")
+    os.mkdir(work)
+    path = job.contents[point].path
+    # Before 6.12 mkfs.btrfs takes inodes' numbers from the machine.
+    numbered = view.copied if _version() < SUBVOLUMES else view.shown
+    try:
+        return stack.enter_context(numbered(path, wanted, work))
+    except ImageError as error:
+        if wanted:
+            raise
+        print(f"note: where files are in the btrfs depends on how this machine lists directories: {error.message}")
+        return path
+
+
+def _version() -> tuple[int, ...]:
+    return version(tools.run(["mkfs.btrfs", "--version"]))
+
+
+def version(said: str) -> tuple[int, ...]:
+    """The version in what mkfs.btrfs --version printed: "mkfs.btrfs, part of btrfs-progs v6.2" is (6, 2)."""
+    match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said)
+    if match is None:
+        raise ImageError(f"mkfs.btrfs --version printed no version: {said.strip()}")
+    return tuple(int(part) for part in match.groups() if part is not None)
