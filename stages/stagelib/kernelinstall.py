@@ -11,7 +11,7 @@ ENTRY_NAME = "etc/kernel/entry-token"
 PLUGINS = "usr/lib/kernel/install.d"
 OWN_PLUGINS = "etc/kernel/install.d"
 UKIFY = "60-ukify.install"
-OBJCOPY = "60-compose-uki.install"
+OBJCOPY = "89-compose-uki.install"  # after Debian's 85-initrd.install
 REMOVABLE = "95-compose-removable.install"
 
 # Sections go behind the stub's own, each at a multiple of its alignment; the kernel is the last one, since it may
