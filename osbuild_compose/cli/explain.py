@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from osbuild_compose.compile.trace import Trail
 from osbuild_compose.document.read import Document
 from osbuild_compose.report.style import Style
 
+_OF_ROOT: tuple[Trail, ...] = (("build_environment", "from"), ("build_environment", "packages"), ("arch",))
+
 
 def explain(workshop: Workshop, path: Path, image_format: str | None, as_json: bool) -> None:
     """Print for each stage and the assembler the template's line and the blueprint's values. Raises ComposeError."""
@@ -21,7 +24,13 @@ def explain(workshop: Workshop, path: Path, image_format: str | None, as_json: b
     wanted = [Format(image_format)] if image_format else []
     document = json.loads(workshop.image(blueprint, wanted).pipeline)
     pipeline = document.get("pipeline", document)
+    root = workshop.root_origins(blueprint, wanted)
+    # The root is made by a blueprint of its own, whose only values that the image's has are these.
     rows = [
+        _row(("build", "pipeline", *trail), replace(origin, reads=_OF_ROOT), pipeline, blueprint)
+        for trail, origin in (root.programs() if root else {}).items()
+    ]
+    rows += [
         _row(trail, origin, pipeline, blueprint)
         for trail, origin in workshop.origins(blueprint, wanted).programs().items()
     ]

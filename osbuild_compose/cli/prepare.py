@@ -139,6 +139,16 @@ class Workshop:
         self, wanted: Blueprint, environment: BuildEnvironment, compiled: pipeline.Pipeline, *, official: bool
     ) -> pipeline.Pipeline:
         """The pipeline of the root in which `compiled` is run."""
+        arguments, packages = self._root_arguments(wanted, environment, compiled, official=official)
+        made = pipeline.compile_blueprint(*arguments, build_root=packages)
+        verify(made, self.programs, lambda: pipeline.origins(*arguments, build_root=packages))
+        build_root.check(made, wanted, environment)
+        return made
+
+    def _root_arguments(
+        self, wanted: Blueprint, environment: BuildEnvironment, compiled: pipeline.Pipeline, *, official: bool
+    ) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+        """What the root in which `compiled` is run is compiled from, and its packages."""
         release = self.catalog.release(environment.distro)
         own = environment.distro == wanted.distro
         # Debian's releases share mirrors; --repo and the mirrors of RPMs are for the image's release alone.
@@ -151,15 +161,20 @@ class Workshop:
             read,
             self._instead if own and not official else (),
         )
-        packages = build_root.packages(environment, release, compiled, self.programs)
-        made = pipeline.compile_blueprint(*arguments, build_root=packages)
-        verify(made, self.programs, lambda: pipeline.origins(*arguments, build_root=packages))
-        build_root.check(made, wanted, environment)
-        return made
+        return arguments, build_root.packages(environment, release, compiled, self.programs)
 
     def origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> Origins:
         """Where the parts of the images' pipeline come from."""
         return pipeline.origins(*self._arguments(blueprint, formats))
+
+    def root_origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> Origins | None:
+        """Where the parts of the pipeline of their build root come from; None where that is the host's."""
+        arguments = self._arguments(blueprint, formats)
+        if not (environment := blueprint.build_environment):
+            return None
+        compiled = pipeline.compile_blueprint(*arguments)
+        own, packages = self._root_arguments(arguments[0], environment, compiled, official=False)
+        return pipeline.origins(*own, build_root=packages)
 
     def _arguments(
         self, blueprint: Blueprint, formats: Sequence[Format], *, fetch_keys: bool = True

@@ -51,7 +51,7 @@ def built(blueprint: Path, *arguments: str) -> Iterator[Tree]:
         done = subprocess.run(
             [*argv, *arguments],
             cwd=place,
-            env={**os.environ, "PYTHONPATH": str(REPO), "TERM": "dumb"},
+            env={**os.environ, "PYTHONPATH": str(REPO), "TERM": "dumb", "XDG_CACHE_HOME": str(place / "cache")},
             capture_output=True,
             text=True,
             check=False,

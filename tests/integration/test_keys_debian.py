@@ -1,10 +1,12 @@
 """Every key of a blueprint, built into a real Debian, seen with Debian's own programs."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
 
 import pytest
+from apt_repository import Contents, Key, Repository, served
 from blueprint_tree import KEYS, Tree, built, compression_of
 
 from osbuild_compose.blueprint import password
@@ -13,16 +15,27 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to look i
 
 
 @pytest.fixture(scope="session")
-def debian() -> Iterator[Tree]:
-    """The tree of keys/debian.yaml."""
-    with built(KEYS / "debian.yaml") as tree:
-        yield tree
+def debian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
+    """The tree of keys/debian.yaml, with a package from a repository that is served meanwhile."""
+    place = tmp_path_factory.mktemp("repository")
+    repository = Repository(place / "www", Key(place / "key"))
+    repository.add("own-tool", Contents({"Depends": "own-extra | tzdata"}, {"srv/own-tool": "from the own one\n"}))
+    repository.add("own-extra", Contents())
+    repository.publish()
+    (repository.root / "key.asc").write_text(repository.key.armoured)
+    listing = repository.key.gpg("--list-keys", "--with-colons")
+    fingerprint = next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
+    with served(repository.root) as url:
+        chosen = ["--var", f"repository={url}", "--var", f"fingerprint={fingerprint}"]
+        with built(KEYS / "debian.yaml", *chosen) as tree:
+            yield tree
 
 
 def test_accounts(debian: Tree) -> None:
     assert debian.sh("id admin") == "uid=1500(admin) gid=1500(admin) groups=1500(admin),2000(ops)\n"
     assert debian.sh("getent group ops") == "ops:x:2000:admin\n"
     assert debian.sh("getent passwd clerk").endswith(":/home/clerk:/bin/sh\n")
+    assert debian.sh("getent passwd robot") == "robot:x:1600:2000::/srv/robot:/usr/sbin/nologin\n"
     hashed = password.hashed("correct horse", "every-key", "admin")
     assert debian.sh("getent shadow admin").split(":")[1] == hashed
     ages = debian.sh("chage -l admin")
@@ -40,8 +53,7 @@ def test_sudo(debian: Tree) -> None:
 def test_name_time_and_language(debian: Tree) -> None:
     assert debian.text("/etc/hostname") == "every.example.org\n"
     assert debian.sh("date -d @0 +%Z") == "CET\n"
-    time_sources = debian.sh("chronyd -p -f /etc/chrony/chrony.conf | grep -E '^(server|pool|peer)'")
-    assert time_sources == "server ntp.example.org iburst\n"
+    assert "\nNTP=ntp.example.org\n" in debian.sh("systemd-analyze cat-config systemd/timesyncd.conf")
     assert {"cs_CZ.utf8", "en_US.utf8"} <= set(debian.sh("locale -a").split())
     assert debian.sh(". /etc/default/locale; echo $LANG; LC_ALL=cs_CZ.UTF-8 date -d 2024-01-01 +%B") == (
         "en_US.UTF-8\nledna\n"
@@ -72,6 +84,10 @@ def test_units(debian: Tree) -> None:
 
 
 def test_timers_and_cron(debian: Tree) -> None:
+    timer = debian.text("/etc/systemd/system/tidy.timer")
+    assert "Description=Tidy 100%% up\n" in timer
+    assert "Persistent=no\n" in timer
+    assert "Requires=app.service" in debian.sh("systemd-analyze cat-config systemd/system/own.target")
     schedule = debian.sh("sed -n s/^OnCalendar=//p /etc/systemd/system/tidy.timer").strip()
     assert "Mon *-*-* 03:00:00" in debian.sh(f"systemd-analyze calendar '{schedule}'")
     # cron's syntax check is one for users' tables, which lack the column of the user.
@@ -152,8 +168,29 @@ def test_kernel_command_line(debian: Tree) -> None:
     assert re.search(r"linux .* console=ttyS0 quiet", debian.text("/boot/grub/grub.cfg"))
 
 
+def test_repositories(debian: Tree) -> None:
+    assert debian.text("/srv/own-tool") == "from the own one\n"
+    found = debian.sh("apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages'")
+    sources = dict(line.split(" ", 1) for line in found.splitlines())
+    assert sources["http://image.example.org/debian/"] == "stable"
+    assert sources["http://ftp.debian.org/debian/"].startswith("trixie")  # not the mirror that the build read from
+    assert [release for uri, release in sources.items() if uri.startswith("http://127.0.0.1:")] == ["test"]
+
+
 def test_packages(debian: Tree) -> None:
     installed = debian.sh("dpkg-query -W -f '${Package}\\n'").split()
     assert {"procps", "sudo", "cron", "cloud-init", "tzdata"} <= set(installed)
-    assert "vim-tiny" not in installed
+    assert {"own-tool", "linux-image-amd64"} <= set(installed)
+    assert not {"own-extra", "linux-image-cloud-amd64"} & set(installed)
     assert debian.sh("dpkg --audit") == ""
+
+
+def test_what_is_in_files_beside_the_blueprint(debian: Tree) -> None:
+    assert debian.text("/etc/udev/rules.d/90-net.rules") == (KEYS / "90-net.rules").read_text()
+    assert debian.text("/srv/hello") == "hello from a file\n"  # the script while building, once
+    assert debian.text("/usr/libexec/compose-first-boot/from-file") == (KEYS / "hello").read_text()
+
+
+def test_the_image_knows_its_blueprint(debian: Tree) -> None:
+    document = json.loads(debian.text("/usr/lib/osbuild-compose/blueprint.json"))
+    assert (document["description"], document["version"]) == ("Every key", "1.0")

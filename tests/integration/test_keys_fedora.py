@@ -1,5 +1,6 @@
 """Keys of a blueprint, built into a tree of RPMs from the stand-in repository, seen with the tree's own programs."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ def fedora(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
 def test_accounts(fedora: Tree) -> None:
     assert fedora.sh("id admin") == "uid=1500(admin) gid=1500(admin) groups=1500(admin),2000(ops)\n"
     assert fedora.sh("getent passwd clerk").endswith(":/home/clerk:/bin/sh\n")
+    assert fedora.sh("getent passwd robot") == "robot:x:1600:2000::/srv/robot:/usr/sbin/nologin\n"
     hashed = password.hashed("correct horse", "every-key", "admin")
     assert fedora.sh("getent shadow admin").split(":")[1] == hashed
     ages = fedora.sh("chage -l admin")
@@ -68,6 +70,10 @@ def test_units_and_timers(fedora: Tree) -> None:
     told = fedora.sh(f"systemd-analyze verify --man=no {units}; true").splitlines()
     assert [line for line in told if any(unit in line for unit in units.split())] == []
     assert "MemoryMax=1G" in fedora.sh("systemd-analyze cat-config systemd/system/app.service")
+    timer = fedora.text("/etc/systemd/system/tidy.timer")
+    assert "Description=Tidy 100%% up\n" in timer
+    assert "Persistent=no\n" in timer
+    assert "Requires=app.service" in fedora.sh("systemd-analyze cat-config systemd/system/own.target")
     schedule = fedora.sh("sed -n s/^OnCalendar=//p /etc/systemd/system/tidy.timer").strip()
     assert "Mon *-*-* 03:00:00" in fedora.sh(f"systemd-analyze calendar '{schedule}'")
     assert "clerk date +\\%s" in fedora.text("/etc/cron.d/stamp")
@@ -99,7 +105,9 @@ def test_ssh_server(fedora: Tree) -> None:
     shown = fedora.sh("mkdir /run/sshd; ssh-keygen -q -t ed25519 -N '' -f /tmp/k; sshd -T -h /tmp/k").splitlines()
     assert {
         *("port 22", "port 2222", "passwordauthentication no", "kbdinteractiveauthentication no"),
-        *("permitrootlogin without-password", "clientaliveinterval 300", "allowgroups ops", "allowgroups clerk"),
+        *("permitrootlogin without-password", "clientaliveinterval 300", "clientalivecountmax 2"),
+        *("allowusers admin", "allowusers clerk", "allowgroups ops", "allowgroups clerk", "maxauthtries 3"),
+        *("x11forwarding no", "allowtcpforwarding no"),
     } <= set(shown)
 
 
@@ -125,9 +133,19 @@ def test_selinux_and_the_kernel_command_line(fedora: Tree) -> None:
     assert "console=ttyS0 quiet" in kernel_options
 
 
+def test_repositories(fedora: Tree) -> None:
+    listed = fedora.sh("dnf --cacheonly repolist --enabled 2>/dev/null; true").splitlines()
+    assert any(re.fullmatch(r"tools +Tools", line.strip()) for line in listed)
+    key = fedora.text("/etc/pki/rpm-gpg/RPM-GPG-KEY-signed")
+    assert key.strip() == (REPO / "templates/fedora/keys/RPM-GPG-KEY-fedora-43-primary").read_text().strip()
+    written = fedora.text("/etc/yum.repos.d/compose.repo").partition("[signed]\n")[2]
+    assert "gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-signed\n" in written
+    assert "gpgcheck=1\n" in written
+
+
 def test_packages(fedora: Tree) -> None:
     installed = fedora.sh("rpm -qa --qf '%{name}\\n'").split()
-    assert {"sudo", "cronie", "chrony", "firewalld", "tzdata"} <= set(installed)
+    assert {"sudo", "cronie", "chrony", "firewalld", "tzdata", "glibc-langpack-en", "kernel"} <= set(installed)
     assert "glibc-minimal-langpack" not in installed
 
 
@@ -168,3 +186,14 @@ def test_cloud_init_reads_its_configuration(fedora: Tree) -> None:
     assert shown == "['NoCloud', 'None'] True False\n"
     valid = fedora.sh("cloud-init schema --config-file /etc/cloud/cloud.cfg.d/90-compose.cfg 2>&1")
     assert "Valid" in valid
+
+
+def test_what_is_in_files_beside_the_blueprint(fedora: Tree) -> None:
+    assert fedora.text("/etc/udev/rules.d/90-net.rules") == (KEYS / "90-net.rules").read_text()
+    assert fedora.text("/srv/hello") == "hello from a file\n"  # the script while building, once
+    assert fedora.text("/usr/libexec/compose-first-boot/from-file") == (KEYS / "hello").read_text()
+
+
+def test_the_image_knows_its_blueprint(fedora: Tree) -> None:
+    document = json.loads(fedora.text("/usr/lib/osbuild-compose/blueprint.json"))
+    assert (document["description"], document["version"]) == ("Every key", "1.0")
