@@ -4,6 +4,7 @@ A key of the top begins a line. What stands from there to the next one is a part
 its own, and the others can be checked as if it were not there.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -44,12 +45,19 @@ def recover(lines: Sequence[str], error: MarkedYAMLError, compose: Compose) -> R
     errors: list[MarkedYAMLError] = []
     left = list(lines)
     number = 0
-    while number < len(parts):
+    stray = open_text = False
+    while number < len(parts) and not (open_text and errors):
+        begin, end = parts[number]
         wrong, until = _first_error(lines, parts, number, compose)
         if wrong:
-            errors.append(wrong)
-            begin, end = parts[number]
             left[begin:end] = [""] * (end - begin)
+            if not (stray and _is_stray(wrong)):  # lines that belong together are told once
+                errors.append(wrong)
+        stray = wrong is not None and _is_stray(wrong)
+        if _begins_text(lines[begin:end]):
+            # The text that should be indented below is not: nobody knows where it ends.
+            open_text = True
+            left[end:] = [""] * (len(left) - end)
         number = until
     rest = "\n".join(left)
     try:
@@ -59,7 +67,18 @@ def recover(lines: Sequence[str], error: MarkedYAMLError, compose: Compose) -> R
         return Recovered(tuple(errors), None) if errors else Recovered((other,), None)
     except (YAMLError, ValueError, RecursionError):
         return Recovered(tuple(errors), None) if errors else alone
-    return Recovered(tuple(errors), rest)
+    return Recovered(tuple(errors) or (error,), rest)
+
+
+def _is_stray(error: MarkedYAMLError) -> bool:
+    """Whether it is a line of text where a key should be."""
+    return str(error.problem).startswith("could not find expected ':'")
+
+
+def _begins_text(part: Sequence[str]) -> bool:
+    """Whether the part ends in the begin of a text of several lines, with none of them below it."""
+    last = next(line for line in reversed(part) if line.strip())
+    return re.search(r"(^|[\s:-])[|>][-+1-9]*\s*(#.*)?$", last) is not None
 
 
 def _first_error(

@@ -24,7 +24,7 @@ _SAYINGS = (
     (
         "could not find expected ':'",
         "a line lacks its colon",
-        "a key ends in a colon, an item of a list begins with a dash",
+        "a key ends in a colon, an item of a list begins with a dash, text after | is indented",
     ),
     (
         "expected <block end>",

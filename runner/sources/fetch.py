@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import shutil
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -170,12 +169,14 @@ class Fetcher:
         failed = []
         for done, source in enumerate(sources, total - len(sources) + 1):
             image = cast(Image, source.image)
+            room = self._store.scratch()  # what a build that is killed leaves there, the next one removes
             try:
-                with tempfile.TemporaryDirectory(dir=self._store.downloads / "partial") as room:
-                    images.fetch(image, self._blobs, Path(room), self._run_skopeo)
+                images.fetch(image, self._blobs, room, self._run_skopeo)
                 self._has_image(source, image)
             except ImageError as error:
                 failed.append((_shown(image), str(error)))
+            finally:
+                files.remove_tree(room)
             self._tell("progress", id="sources", name="sources", done=done, total=total, unit="files")
         return failed
 

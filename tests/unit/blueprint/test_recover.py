@@ -71,6 +71,26 @@ def test_the_rest_of_what_is_extended_is_looked_at(tmp_path: Path) -> None:
     assert found[1:] == [(2, "`timezone` must be text, not a number"), (4, "unknown key `pakages`")]
 
 
+def test_text_that_is_not_indented_is_one_mistake(tmp_path: Path) -> None:
+    text = "hello\nkey: value\nmore: [\nthe end\npakages: a\n"
+    head = HEAD + "nmae: x\nfiles:\n  - path: /a\n    content: |\n"
+    assert told(tmp_path, head + text) == [
+        (3, "unknown key `nmae`"),
+        (7, "not valid YAML: a line lacks its colon"),
+    ]
+    assert told(tmp_path, HEAD + "description: >-  # text\nkey: value\noops\n") == [
+        (5, "not valid YAML: a line lacks its colon")
+    ]
+    assert told(tmp_path, HEAD + "description: |\nkey: *gone\n") == [
+        (4, "not valid YAML: found undefined alias 'gone'")
+    ]
+    assert told(tmp_path, HEAD + "one line\nanother line\npakages: []\nthird line\n") == [
+        (3, "not valid YAML: a line lacks its colon"),
+        (5, "unknown key `pakages`"),
+        (6, "not valid YAML: a line lacks its colon"),
+    ]
+
+
 def test_two_documents_are_one_mistake(tmp_path: Path) -> None:
     assert told(tmp_path, HEAD + "---\nfoo: bar\nhostname: a: b\n") == [
         (3, "not valid YAML: the file holds a second document")
