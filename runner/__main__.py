@@ -33,7 +33,11 @@ def parser() -> argparse.ArgumentParser:
     add("--export", metavar="ID", action="append", default=[], help="put this tree there as well, as a directory")
     add("--checkpoint", metavar="ID", action="append", default=[], help="keep this tree in the store (all are kept)")
     add("--sources", metavar="FILE", help="JSON file with sources, in place of those in the manifest")
-    add("--secrets", metavar="FILE", help="JSON file with what fetching sources needs: certificates, user, header")
+    add(
+        "--secrets",
+        metavar="FILE",
+        help="JSON file with what must not be in manifests: for fetching sources, passphrases",
+    )
     add("--inspect", action="store_true", help="print the pipeline with the ids of its parts, run nothing")
     add("--plan", action="store_true", help="print what would be done and why, as JSON; run nothing")
     add("--monitor-fd", metavar="FD", type=int, help="file descriptor for events, one JSON object a line")

@@ -11,6 +11,7 @@ from runner.libdir import Library
 from runner.manifest.model import Manifest
 from runner.plan import Action, Line, StoreState, base_layers, plan
 from runner.result import Result
+from runner.secrets import passphrases
 from runner.sources.model import Source
 from runner.store.store import Store
 
@@ -74,7 +75,7 @@ def plan_builds(manifests: Sequence[Manifest], settings: Settings, store: Store)
     making: set[str] = set()
     for manifest in manifests:
         bases = base_layers(manifest, state.trees)
-        lines = lay_out(manifest, library, bases, source_date_epoch())
+        lines = lay_out(manifest, library, bases, source_date_epoch(), passphrases(settings.secrets))
         actions = plan(lines, _trusted(state, lines, settings, store), making)
         builds.append(Build(manifest, lines, actions))
         making |= {action.step.key for action in builds[-1].runs}

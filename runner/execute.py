@@ -36,7 +36,8 @@ class Rooms:
 
     scratch is where the programs' own /var and other passing things go. debug_shell asks for a shell on the terminal
     in the sandbox of a step that failed. making has the keys of the steps that are at work, and failed those that
-    failed and why: what fails for one pipeline is not tried again for another.
+    failed and why: what fails for one pipeline is not tried again for another. passphrases are those that steps may
+    name.
     """
 
     store: Store
@@ -46,6 +47,7 @@ class Rooms:
     debug_shell: bool = False
     making: set[str] = field(default_factory=set)
     failed: dict[str, RunnerError] = field(default_factory=dict)
+    passphrases: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Executor:
@@ -235,6 +237,8 @@ class Executor:
         full = {**arguments, "options": dict(stage.options)}
         if view.sources is not None:
             full["sources"] = bwrap.SOURCES
+        if step.ingredients.secrets:
+            full["secrets"] = {name: self._rooms.passphrases[name] for name in step.ingredients.secrets}
         started = time.monotonic()
         ended = process.run(
             argv,

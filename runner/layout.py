@@ -4,7 +4,9 @@ import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+from runner import secrets
 from runner.errors import RunnerError
 from runner.libdir import Library
 from runner.manifest.identity import Ingredients
@@ -33,10 +35,17 @@ def host_description(os_release: Path = Path("/usr/lib/os-release")) -> str:
     return "host " + " ".join(fields.get(name, "").strip('"') for name in ("ID", "VERSION_ID"))
 
 
-def lay_out(manifest: Manifest, library: Library, bases: Mapping[str, tuple[str, ...]], epoch: int) -> list[Line]:
+def lay_out(
+    manifest: Manifest,
+    library: Library,
+    bases: Mapping[str, tuple[str, ...]],
+    epoch: int,
+    passphrases: Mapping[str, str] = MappingProxyType({}),
+) -> list[Line]:
     """The manifest's pipelines as lines, build pipelines first.
 
-    bases maps the ids of base trees to their layers' keys. Raises RunnerError (input) for an unknown program.
+    bases maps the ids of base trees to their layers' keys, passphrases names to what they stand for. Raises RunnerError
+    (input) for an unknown program.
     """
 
     def make(stage: Stage, path: str, pipeline: str, build: str, parent: str | None) -> Step:
@@ -59,6 +68,10 @@ def lay_out(manifest: Manifest, library: Library, bases: Mapping[str, tuple[str,
             source_date_epoch=epoch,
             network=program.network,
             environment=environment(epoch),
+            secrets={
+                name: secrets.stretched(name, passphrases[name])
+                for name in sorted(secrets.named_in(stage.options, passphrases))
+            },
         )
         in_host = build == host
         return Step(pipeline, stage, program, ingredients, ingredients.key(), in_host, path)

@@ -200,6 +200,8 @@ def describe_change(before: Mapping[str, Any], now: Ingredients) -> list[str]:
         "sources": "its sources changed",
     }
     told += [text for name, text in words.items() if before.get(name) != getattr(now, name)]
+    if before.get("secrets", {}) != now.secrets:
+        told.append("its passphrases changed")
     return told
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from runner import options
+from runner import options, secrets
 from runner.build import Build, Settings, keys_of, output_directory, plan_builds, sources_of
 from runner.errors import Kind, RunnerError, build_error, input_error
 from runner.events import Listener
@@ -111,7 +111,8 @@ class Session:
             with scratch.workplace() as room:
                 trees = self._trees(scratch, store, room, user=user, overlay=settings.overlay)
                 fetcher.start(sources_of(self._builds))
-                rooms = Rooms(store, scratch, trees, fetcher, settings.debug_shell)
+                known = secrets.passphrases(settings.secrets)
+                rooms = Rooms(store, scratch, trees, fetcher, settings.debug_shell, passphrases=known)
                 self._run_all(rooms, settings, settings.jobs if trees.background else 1)
                 for wanted in settings.exports:
                     self._export(wanted, store, trees, settings, user=user)

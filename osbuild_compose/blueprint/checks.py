@@ -27,7 +27,7 @@ def problems(document: Document) -> list[InputError]:
     beside = Beside(document.file)
     found: list[Problem] = [
         *checks_settings.problems(document.data, beside),
-        *disk_checks.problems(document.data),
+        *disk_checks.problems(document.data, beside),
         *_base64(document.data),
         *_files_beside(document.data, beside),
         *_keys(document.data, beside),

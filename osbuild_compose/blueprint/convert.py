@@ -1,11 +1,12 @@
 """From a document that passed all checks to a Blueprint."""
 
 import base64
+import os
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from osbuild_compose.blueprint import certificate, disk, formats, model, password, registry, settings, size
+from osbuild_compose.blueprint import certificate, disk, formats, model, passphrase, password, registry, settings, size
 from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.blueprint.path import normal
 from osbuild_compose.document.read import Document
@@ -50,7 +51,7 @@ def convert(document: Document) -> model.Blueprint:
             _first_boot(item, number, beside) for number, item in enumerate(data.get("first_boot", ()), 1)
         ),
         kernel=model.Kernel(**data.get("kernel", {})),
-        disk=_disk(data.get("disk", {})),
+        disk=_disk(data.get("disk", {}), beside),
         formats=tuple(_output(item) for item in data.get("formats", ["qcow2"])),
         build_environment=_build_environment(data),
         document=document,
@@ -143,18 +144,20 @@ def _output(item: str | Mapping[str, Any]) -> formats.Output:
     return formats.Output(formats.Format(item["format"]), options)
 
 
-def _disk(data: Mapping[str, Any]) -> disk.Disk:
+def _disk(data: Mapping[str, Any], beside: Beside) -> disk.Disk:
     fields = _in_bytes(data)
     fields["firmware"] = tuple(disk.Firmware(name) for name in data.get("firmware", ()))
-    fields["partitions"] = tuple(_partition(item) for item in data.get("partitions", ()))
+    fields["partitions"] = tuple(_partition(item, beside) for item in data.get("partitions", ()))
     for key, kind in (("table", disk.Table), ("bootloader", disk.Bootloader)):
         if key in data:
             fields[key] = kind(data[key])
     return disk.Disk(**fields)
 
 
-def _partition(data: Mapping[str, Any]) -> disk.Partition:
+def _partition(data: Mapping[str, Any], beside: Beside) -> disk.Partition:
     fields = _in_bytes(data)
+    if "luks" in data:
+        fields["luks"] = disk.Luks(passphrase.read(data["luks"], beside, os.environ))
     fields["subvolumes"] = tuple(disk.Subvolume(**item) for item in data.get("subvolumes", ()))
     volumes = ({**_in_bytes(item), "group": data["volume_group"]} for item in data.get("logical_volumes", ()))
     fields["logical_volumes"] = tuple(disk.LogicalVolume(**item) for item in volumes)

@@ -1,7 +1,9 @@
 """The disk as a blueprint describes it. None, or an empty tuple, is for what the blueprint leaves open."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from osbuild_compose.blueprint.luks_checks import mapped_name
 
 
 class Table(StrEnum):
@@ -35,6 +37,13 @@ class Subvolume:
 
 
 @dataclass(frozen=True)
+class Luks:
+    """How a partition is encrypted: the passphrase that opens it, which goes nowhere but to the runner."""
+
+    passphrase: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Partition:
     """A partition. Sizes are in bytes; mount is the mount point, in which "swap" is none.
 
@@ -59,6 +68,7 @@ class Partition:
     verity: bool = False
     volume_group: str | None = None
     logical_volumes: tuple["LogicalVolume", ...] = ()
+    luks: Luks | None = None
 
     @property
     def mounts(self) -> tuple[str, ...]:
@@ -68,9 +78,14 @@ class Partition:
         return (*own, *(volume.mount for volume in self.subvolumes), *inner)
 
     @property
+    def mapped_name(self) -> str:
+        """The name below /dev/mapper of what is in it, when it is encrypted."""
+        return mapped_name(self.volume_group, self.mount, self.name, self.file_system)
+
+    @property
     def device(self) -> str | None:
-        """Its device node, if it has one of its own name."""
-        return None
+        """The device node of its file system, if that has a name of its own."""
+        return f"/dev/mapper/{self.mapped_name}" if self.luks and not self.volume_group else None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from osbuild_compose.blueprint import formats, lvm_checks, partition_types, size
+from osbuild_compose.blueprint import formats, luks_checks, lvm_checks, partition_types, size
+from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.document.read import Trail
 
 Problem = tuple[Trail, str, str]  # where, what, and what to do
@@ -20,7 +21,7 @@ LOADERS = {"grub": "GRUB", "systemd-boot": "systemd-boot", "uki": "a unified ker
 LABELS = {"ext4": 16, "xfs": 12, "vfat": 11, "swap": 15, "btrfs": 16}
 
 
-def problems(data: Any) -> Iterator[Problem]:
+def problems(data: Any, beside: Beside) -> Iterator[Problem]:
     """All that is wrong with `disk` and `formats`; skips what the schema refuses."""
     if not isinstance(data, dict):
         return
@@ -42,6 +43,7 @@ def problems(data: Any) -> Iterator[Problem]:
     for index, item in enumerate(partitions):
         yield from ((("disk", "partitions", index, *trail), what, hint) for trail, what, hint in _partition(item))
     yield from lvm_checks.problems(disk, partitions)
+    yield from luks_checks.problems(disk, partitions, beside)
     inner = []
     for index, item in enumerate(partitions):
         for number, volume in enumerate(lvm_checks.volumes(item)):

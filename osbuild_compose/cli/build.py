@@ -4,8 +4,8 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class _Job:
 
     pipeline: Path
     about: dict[str, Any]
+    passphrases: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def build(workshop: Workshop, blueprints: Sequence[Path], formats: Sequence[str], how: How) -> None:
@@ -46,7 +47,7 @@ def build(workshop: Workshop, blueprints: Sequence[Path], formats: Sequence[str]
             path = Path(work) / f"{number}.json"
             path.write_bytes(image.pipeline)
             about = {"blueprint": image.blueprint.name, "formats": [str(item) for item in image.formats]}
-            jobs.append(_Job(path, about))
+            jobs.append(_Job(path, about, image.passphrases))
         _run(jobs, how, report)
 
 
@@ -72,6 +73,7 @@ def _run(jobs: Sequence[_Job], how: How, report: "_Report") -> None:
             how.settings,
             screen.show,
             None if how.settings.debug_shell else lambda kept: _again(how, kept),
+            passphrases={name: text for job in jobs for name, text in job.passphrases.items()},
         )
     finally:
         screen.close()

@@ -39,7 +39,8 @@ def check(workshop: Workshop, paths: Sequence[Path], as_json: bool) -> None:
 
 def plan(workshop: Workshop, path: Path, image_format: str | None, settings: Settings, as_json: bool) -> None:
     """Print what the runner would do: as a table, or as the runner's own JSON."""
-    text = runner.plan(_image(workshop, path, image_format).pipeline, settings).decode()
+    image = _image(workshop, path, image_format)
+    text = runner.plan(image.pipeline, settings, image.passphrases).decode()
     if as_json:
         sys.stdout.write(text)
         return

@@ -1,8 +1,8 @@
 """What most commands begin with: blueprints from files, pipelines from blueprints."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint, BuildEnvironment
-from osbuild_compose.compile import build_root, pipeline, provenance
+from osbuild_compose.compile import build_root, luks, pipeline, provenance
 from osbuild_compose.compile.origin import Origins
 from osbuild_compose.compile.programs import Programs
 from osbuild_compose.compile.verify import verify
@@ -24,11 +24,15 @@ from osbuild_compose.repository import RpmRepository
 
 @dataclass(frozen=True)
 class Image:
-    """The images of one blueprint, made in one run: their formats, and the pipeline, as JSON."""
+    """The images of one blueprint, made in one run: their formats, and the pipeline, as JSON.
+
+    passphrases are those that the pipeline only names.
+    """
 
     blueprint: Blueprint
     formats: tuple[Format, ...]
     pipeline: bytes
+    passphrases: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def filenames(self) -> list[str]:
@@ -112,7 +116,7 @@ class Workshop:
         # What images are told about themselves is the same wherever packages were read from.
         told = provenance.completed(compiled, arguments[0], lambda: self._official(arguments, compiled))
         made = tuple(output.format for output in arguments[1])
-        return Image(blueprint, made, pipeline.to_json(told).encode())
+        return Image(blueprint, made, pipeline.to_json(told).encode(), luks.passphrases(blueprint))
 
     def _official(self, arguments: tuple[Any, ...], compiled: pipeline.Pipeline) -> pipeline.Pipeline:
         """What `compiled` would be if packages came from their official addresses."""

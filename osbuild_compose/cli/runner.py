@@ -1,15 +1,16 @@
 """Starting the runner as a process of its own and following what it tells."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 
 import osbuild_compose
 from osbuild_compose.errors import BuildError, ComposeError, ExitCode, HostError, InputError, Interrupted, SeveralErrors
@@ -41,10 +42,13 @@ def build(
     settings: Settings,
     show: Callable[[Event], None],
     again: Again = None,
+    *,
+    passphrases: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Result, ComposeError | None]:
     """Run pipeline JSON files ("-": standard input) in one go; what their assemblers make lands in `directory`.
 
-    `show` gets every event; `again` says what to type to run what failed once more, with a shell in its sandbox.
+    `show` gets every event; `again` says what to type to run what failed once more, with a shell in its sandbox;
+    passphrases are those that the pipelines name.
 
     Returns how it ended, and the error of pipelines that failed. Raises BuildError, InputError, HostError or
     Interrupted when the runner says so, after it has ended, and nothing was made.
@@ -53,10 +57,14 @@ def build(
     arguments = ["--output-directory", str(directory), "--monitor-fd", str(write_end)]
     if settings.jobs:
         arguments += ["--jobs", str(settings.jobs)]
-    with tempfile.TemporaryFile() as output, open(read_end, encoding="utf-8", errors="replace") as events:  # noqa: PTH123
+    with (
+        _secrets(passphrases) as secrets,
+        tempfile.TemporaryFile() as output,
+        open(read_end, encoding="utf-8", errors="replace") as events,  # noqa: PTH123
+    ):
         try:
             process = _start(
-                [*arguments, *(["--debug-shell"] if settings.debug_shell else []), *map(str, pipelines)],
+                [*arguments, *secrets, *(["--debug-shell"] if settings.debug_shell else []), *map(str, pipelines)],
                 settings,
                 # A shell needs the terminal; otherwise what the runner prints is of interest only if it dies.
                 stdin=None if settings.debug_shell or Path("-") in pipelines else subprocess.DEVNULL,
@@ -83,21 +91,34 @@ def build(
         raise _unexplained(code, said)
 
 
-def plan(pipeline: bytes, settings: Settings) -> bytes:
+def plan(pipeline: bytes, settings: Settings, passphrases: Mapping[str, str] = MappingProxyType({})) -> bytes:
     """What the runner would do, as the JSON that it prints. Raises like `build`."""
-    with tempfile.TemporaryFile() as stdin:  # a file cannot fill up as a pipe would
+    # A file cannot fill up as a pipe would.
+    with _secrets(passphrases) as secrets, tempfile.TemporaryFile() as stdin:
         stdin.write(pipeline)
         stdin.seek(0)
         process = _start(
-            ["--plan", "-"], settings, stdin=stdin.fileno(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            ["--plan", *secrets, "-"], settings, stdin=stdin.fileno(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-    with _passing_on_signals(process) as stopped:
-        out, err = process.communicate()
+        with _passing_on_signals(process) as stopped:
+            out, err = process.communicate()
     if process.returncode == ExitCode.INTERRUPTED or stopped:
         raise Interrupted("interrupted")
     if process.returncode:
         raise _unexplained(process.returncode, err.decode(errors="replace").splitlines())
     return out
+
+
+@contextmanager
+def _secrets(passphrases: Mapping[str, str]) -> Iterator[list[str]]:
+    """The runner's arguments for these passphrases: a file that nobody else can read, gone afterwards."""
+    if not passphrases:
+        yield []
+        return
+    with tempfile.NamedTemporaryFile("w", prefix="compose-", suffix=".json") as file:
+        json.dump({"org.osbuild-compose.passphrases": dict(passphrases)}, file)
+        file.flush()
+        yield ["--secrets", file.name]
 
 
 def _start(

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from osbuild_compose.blueprint.disk import Bootloader, Disk, Firmware, LogicalVolume, Partition, Subvolume, Table
 from osbuild_compose.blueprint.partition_types import GUIDS
-from osbuild_compose.compile import identity, verity
+from osbuild_compose.compile import identity, luks, verity
 
 MIB = 1024 * 1024
 SECTOR = 512
@@ -34,6 +34,7 @@ class Layout:
     options: dict[str, Any]
     file_systems: tuple[dict[str, Any], ...]
     veritytab: str = ""
+    crypttab: str = ""
 
     def holding(self, path: str) -> tuple[Partition, str]:
         """The partition or logical volume whose file system has `path`, and the path's name in there ("" for its top).
@@ -73,6 +74,8 @@ class Layout:
         found = {
             "verity": any(partition.verity for partition in self.partitions),
             "lvm": any(partition.volume_group for partition in self.partitions),
+            "luks": bool(self.crypttab),
+            "luks_root": any(partition.luks and "/" in partition.mounts for partition in self.partitions),
         }
         return tuple(feature for feature, used in found.items() if used)
 
@@ -98,6 +101,7 @@ def resolve(disk: Disk, name: str, arch: str, firmware: tuple[Firmware, ...]) ->
         "uuid": disk.uuid or identity.table_uuid_for(name),
         "partitions": _all_options(partitions, name),
     }
+    crypttab = luks.table(partitions, name)
     veritytab = verity.table(options["partitions"])
     if veritytab:
         options["root_hash_files"] = [verity.TABLE]
@@ -108,7 +112,7 @@ def resolve(disk: Disk, name: str, arch: str, firmware: tuple[Firmware, ...]) ->
     options["free"] = disk.free
     if disk.bootloader is Bootloader.GRUB and Firmware.BIOS in wanted:
         options["bios_grub"] = True
-    return Layout(disk, table, wanted, partitions, options, tuple(_mounts(_volumes(partitions))), veritytab)
+    return Layout(disk, table, wanted, partitions, options, tuple(_mounts(_volumes(partitions))), veritytab, crypttab)
 
 
 def as_qemu(layout: Layout) -> dict[str, Any] | None:
@@ -134,7 +138,11 @@ def _is_qemu(layout: Layout) -> bool:
     return (
         layout.disk.sector_size == SECTOR
         and not any(
-            item.subvolumes or item.verity or item.volume_group or item.file_system in ("swap", "squashfs", "erofs")
+            item.subvolumes
+            or item.verity
+            or item.volume_group
+            or item.luks
+            or item.file_system in ("swap", "squashfs", "erofs")
             for item in partitions
         )
         and all(item.size is not None for item in partitions[:-1])
@@ -262,6 +270,8 @@ def _options(item: Partition, number: int, name: str) -> dict[str, Any]:
     made |= {key: True for key, value in (("grow", item.grow), ("bootable", item.bootable)) if value}
     if item.file_system:
         made["filesystem"] = _file_system(item)
+    if item.luks:
+        made["luks"] = luks.options(item, name)
     if item.volume_group:
         made["lvm"] = {
             "name": item.volume_group,

@@ -226,6 +226,7 @@ def _image(
         "packages": (*made.packages, *(name for feature in made.features for name in having.get(feature, ()))),
         "features": made.features,
         "veritytab": made.veritytab,
+        "crypttab": made.crypttab,
         "uki": made.disk.uki,
         "root_volume": made.root_volume,
         "root_fs_uuid": root.uuid,

@@ -7,7 +7,7 @@ trusted as a cache key (the program, the build root's kind, the machine), so the
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 # Raised when the executor changes what a stage sees or what a layer holds, so that older layers are not reused.
@@ -32,7 +32,7 @@ class Ingredients:
     program is the digest of the program, its meta.json and the library that it imports; build and parent are the
     cache keys of the build root's tree and of the tree before this step (build: a description of the host where the
     host's /usr is the build root); sources maps each source the step may read to its digest; source_date_epoch is in
-    seconds since 1970.
+    seconds since 1970; secrets maps each passphrase the step may read to what stands for it.
     """
 
     kind: str
@@ -46,10 +46,12 @@ class Ingredients:
     source_date_epoch: int
     network: bool
     environment: Mapping[str, str]
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
     def canonical(self) -> str:
         """The one canonical JSON text that the key is the digest of."""
-        return json.dumps({"abi": EXECUTOR_ABI, **asdict(self)}, sort_keys=True, separators=(",", ":"))
+        fields = {key: value for key, value in asdict(self).items() if key != "secrets" or value}
+        return json.dumps({"abi": EXECUTOR_ABI, **fields}, sort_keys=True, separators=(",", ":"))
 
     def key(self) -> str:
         """The cache key: sha256 in hexadecimal."""

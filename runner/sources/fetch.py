@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from runner.errors import Kind, RunnerError, build_error, environment_error, input_error
 from runner.events import Listener
+from runner.secrets import PASSPHRASES
 from runner.sources import images
 from runner.sources.images import Image, ImageError
 from runner.sources.model import SKOPEO, Source
@@ -38,6 +39,7 @@ class Fetcher:
         """secrets maps the name of a source to the keys of SECRETS. Raises RunnerError (input) for others."""
         if SKOPEO in secrets:
             raise input_error(f"secrets.{SKOPEO}: it has none", hint="log in to the registry with: skopeo login")
+        secrets = {name: values for name, values in secrets.items() if name != PASSPHRASES}  # not for fetching
         for name, values in secrets.items():
             unknown = [key for key in values if key not in SECRETS]
             if unknown:

@@ -14,6 +14,7 @@ disk:
   partitions:
     - {mount: /boot, size: 256 MiB}
     - volume_group: the-system
+      luks: {passphrase_variable: DISK_PASSPHRASE}
       minimum: 3 GiB
       logical_volumes:
         - {name: root, mount: /, grow: false}
@@ -58,13 +59,15 @@ def test_the_default_disk_starts_by_uefi(
 
 
 def test_a_disk_of_several_file_systems_starts(scratch_room: Path, installed: Path, tmp_path: Path) -> None:
-    account = make_account("root", scratch_room, installed)
+    account = make_account("user", scratch_room, installed)
     blueprint = account.home / "several.yaml"
     minimal = (Path(__file__).parents[2] / "blueprints/debian-minimal.yaml").read_text()
     blueprint.write_text(minimal.split("disk:")[0].replace("name: debian-minimal", "name: several") + LAYOUT)
-    done = account.compose("build", blueprint, "-o", account.home / "images")
+    done = account.compose("build", blueprint, "-o", account.home / "images", env={"DISK_PASSPHRASE": "open sesame"})
     assert done.returncode == 0, done.stderr
     with Machine(account.home / "images/several.raw", log=tmp_path / "console") as machine:
+        machine.wait_for("unlock disk luks-the-system:", timeout=300)
+        machine.send("open sesame\n")
         ask(machine, f"systemctl is-system-running --wait; findmnt -rno TARGET,FSTYPE,SOURCE --real | sort; {LVM}")
         machine.wait_for("running", timeout=120)
         for line in (

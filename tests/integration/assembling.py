@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,20 @@ class Result:
     progress: tuple[tuple[int, int], ...] = ()
 
 
-def assemble(tree: Path, name: str, options: dict[str, Any], output: Path, *, hide: str = "", room: int = 0) -> Result:
+def assemble(
+    tree: Path,
+    name: str,
+    options: dict[str, Any],
+    output: Path,
+    *,
+    hide: str = "",
+    room: int = 0,
+    secrets: Mapping[str, str] | None = None,
+) -> Result:
     """Run the assembler on the tree: tree and /usr read-only, no network, no capability but those over files.
 
     hide: a file or directory of the sandbox that is empty. room: bytes that the output directory can take, 0: any.
+    secrets: passphrases by their names.
     """
     meta = json.loads((REPO / "assemblers" / f"{name}.meta.json").read_text())
     jsonschema.validate(options, meta["schema"], jsonschema.Draft202012Validator)
@@ -65,6 +76,7 @@ def assemble(tree: Path, name: str, options: dict[str, Any], output: Path, *, hi
     argv += ["--clearenv", "--setenv", "PATH", "/usr/sbin:/usr/bin", "--setenv", "LC_ALL", "C.UTF-8"]
     argv += ["--setenv", "PYTHONPATH", "/run/osbuild/lib", "--setenv", "SOURCE_DATE_EPOCH", str(EPOCH)]
     args = {"tree": "/run/osbuild/tree", "options": options, "output_dir": "/run/osbuild/output"}
+    args |= {"secrets": secrets} if secrets else {}
     with tempfile.TemporaryFile() as reports:
         argv += ["--setenv", "COMPOSE_PROGRESS_FD", str(reports.fileno())]
         argv += ["--setenv", "PYTHONDONTWRITEBYTECODE", "1", "--", f"/run/osbuild/assemblers/{name}"]

@@ -281,6 +281,50 @@ def test_a_volume_group_is_as_large_as_its_content_or_refused(tree: Path, tmp_pa
     assert assemble(tree, IMAGE, options(partitions=[given]), tmp_path / "given").status == 0
 
 
+def test_what_is_encrypted_can_be_decrypted_and_nothing_of_it_is_left(tree: Path, tmp_path: Path) -> None:
+    home = partition("home", "home", 1, "ext4", "/home", luks={"uuid": uuid(60), "passphrase": "of home"})
+    group = partition("lvm", "group", 2, lvm=volume_group(), luks={"uuid": uuid(61), "passphrase": "of the group"})
+    secrets = {"of home": "pass phrase", "of the group": "another"}
+    marked = tmp_path / "tree"
+    shutil.copytree(tree / "home", marked / "home")
+    (marked / "srv").mkdir()
+    marker = b"nobody is to find this"
+    (marked / "home/note").write_bytes(marker * 1_500_000)  # 31 MiB: more than what is moved at once
+    (marked / "note").write_bytes(marker * 1_000_000)
+    for number in (1, 2):
+        result = assemble(marked, IMAGE, options(partitions=[home, group]), tmp_path / str(number), secrets=secrets)
+        assert result.status == 0, result.log
+        assert "pass phrase" not in result.log
+    image = tmp_path / "1/disk.raw"
+    assert marker not in image.read_bytes()
+    assert not filecmp.cmp(image, tmp_path / "2/disk.raw", shallow=False)  # keys are random
+
+    parts = split(image, tmp_path / "parts")
+    for name, passphrase, number in (("home", "pass phrase", 60), ("group", "another", 61)):
+        key = tmp_path / f"{name}.key"
+        key.write_text(passphrase)
+        key.chmod(0o600)
+        dump = run("cryptsetup", "luksDump", parts[name])
+        assert uuid(number) in dump
+        assert "aes-xts-plain64" in dump
+        assert "argon2id" in dump
+        run("cryptsetup", "open", "--test-passphrase", "--key-file", key, parts[name])
+        header = tmp_path / f"{name}.header"
+        argv = ["cryptsetup", "reencrypt", "--decrypt", "--force-offline-reencrypt", "--batch-mode", "--header", header]
+        subprocess.run([*argv, "--key-file", key, parts[name]], check=True, cwd=tmp_path)
+    assert subprocess.run(["e2fsck", "-fn", parts["home"]], check=False, capture_output=True).returncode == 0
+    run("debugfs", "-R", f"dump /note {tmp_path}/note", parts["home"])
+    assert (tmp_path / "note").read_bytes() == marker * 1_500_000
+    assert "CHECK" not in run("pvck", "--dump", "headers", parts["group"])
+
+
+def test_encryption_without_its_passphrase_is_refused(tree: Path, tmp_path: Path) -> None:
+    home = partition("home", "home", 1, "ext4", "/home", luks={"uuid": uuid(60), "passphrase": "of home"})
+    assert "the passphrase of home was not given" in refusal(tree, tmp_path, home)
+    empty = partition("home", "home", 1, luks={"uuid": uuid(60), "passphrase": "of home"})
+    assert "an encrypted partition without a file system" in refusal(tree, tmp_path, empty)
+
+
 def test_hashes_of_what_changes_are_refused(tree: Path, tmp_path: Path) -> None:
     of = {"of": 1, "uuid": uuid(40), "salt": "ab", "filename": "a.roothash"}
     home = partition("home", "home", 1, "btrfs", "/home")

@@ -24,11 +24,12 @@ def images(
     identity: str,
     disk: layout.Disk | None = None,
     loader: Loader = Loader(),  # noqa: B008 - frozen
+    secrets: Mapping[str, str] = raw_disk.NONE,
 ) -> None:
     """Make all `outputs` ({"format", "filename", options of the format}) of `tree` in the directory output_dir.
 
-    Either all of them appear or none. identity: a UUID from which formats make the identifiers they need. Raises
-    ImageError for what a person can mend.
+    Either all of them appear or none. identity: a UUID from which formats make the identifiers they need. secrets
+    has the passphrases that the disk names. Raises ImageError for what a person can mend.
     """
     names = [str(item["filename"]) for item in outputs]
     disks = _of(outputs, Source.DISK)
@@ -50,7 +51,7 @@ def images(
             with output.scratch_beside(partial) as work:
                 path = os.path.join(work, "disk.raw")
                 with meter.step(size):
-                    done = raw_disk.make(path, tree, disk, loader)
+                    done = raw_disk.make(path, tree, disk, loader, secrets)
                 made = RawDisk(path, disk, done.plan)
                 for name, root_hash in done.root_hashes.items():
                     with open(os.path.join(partial, name), "x", encoding="ascii") as file:  # noqa: PTH123

@@ -93,6 +93,14 @@ class VolumeGroup:
 
 
 @dataclass(frozen=True)
+class Luks:
+    """How a partition is encrypted: the UUID of its header, and the name of the passphrase that opens it."""
+
+    uuid: str
+    passphrase: str
+
+
+@dataclass(frozen=True)
 class Partition:
     """A partition, sizes in bytes. size None: as large as its content needs, but `minimum`; grow: it takes the rest.
 
@@ -111,6 +119,7 @@ class Partition:
     file_system: FileSystem | None = None
     hashes: Hashes | None = None
     volume_group: VolumeGroup | None = None
+    luks: Luks | None = None
 
     @property
     def file_systems(self) -> tuple[FileSystem, ...]:
@@ -196,6 +205,8 @@ def _partition(options: Mapping[str, Any]) -> Partition:
     group = options.get("lvm")
     if group:
         own["volume_group"] = _volume_group(group)
+    if "luks" in options:
+        own["luks"] = Luks(**options["luks"])
     return Partition(type=options["type"], file_system=file_system(fs) if fs else None, **own)
 
 
@@ -236,12 +247,18 @@ def check(disk: Disk) -> None:
         for fs in item.file_systems:
             if fs.subvolumes and fs.type != "btrfs":
                 raise ImageError(f"{item.title}: {fs.type} has no subvolumes", "only btrfs has them")
-        names = [volume.name for volume in item.volume_group.volumes] if item.volume_group else []
-        for name in names:
-            if names.count(name) > 1:
-                raise ImageError(f"{item.title}: two logical volumes are called {name}", "give each a name of its own")
+        _check_names(item)
+        if item.luks and not item.file_systems:
+            raise ImageError(f"{item.title}: an encrypted partition without a file system", "give it one, or no luks")
         if item.hashes:
             _check_hashes(disk, item, item.hashes)
+
+
+def _check_names(item: Partition) -> None:
+    names = [volume.name for volume in item.volume_group.volumes] if item.volume_group else []
+    for name in names:
+        if names.count(name) > 1:
+            raise ImageError(f"{item.title}: two logical volumes are called {name}", "give each a name of its own")
 
 
 def _check_hashes(disk: Disk, item: Partition, hashes: Hashes) -> None:
@@ -253,6 +270,8 @@ def _check_hashes(disk: Disk, item: Partition, hashes: Hashes) -> None:
             f"{item.title}: the partition that it has the hashes of has no file system that stays the same",
             f"one of {', '.join(READ_ONLY)}",
         )
+    if data.luks:
+        raise ImageError(f"{data.title}: what is encrypted differs each time, and hashes with it")
     if data.grow or [one.of for _, one in disk.hashes].count(hashes.of) > 1:
         raise ImageError(f"{data.title}: what hashes are made of cannot grow, and has one partition of them")
 

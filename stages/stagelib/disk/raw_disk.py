@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from stagelib.disk import contents, fillings, grub, layout, output, planner, sparse, table, verity
+from stagelib.disk import contents, fillings, grub, layout, luks, output, planner, sparse, table, verity
 from stagelib.disk.errors import ImageError
 from stagelib.disk.fs_job import Job
 from stagelib.disk.root_hashes import Copies
+
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class Made:
     root_hashes: Mapping[str, str]
 
 
-def make(image: str, tree: str, disk: layout.Disk, loader: Loader) -> Made:
-    """Make the disk in the new file `image` from `tree`.
+def make(image: str, tree: str, disk: layout.Disk, loader: Loader, secrets: Mapping[str, str] = NONE) -> Made:
+    """Make the disk in the new file `image` from `tree`. secrets has the passphrases that the disk names.
 
     Raises ImageError for what does not fit or cannot be made. Nothing of the disk is written before all is known.
     """
@@ -40,7 +43,10 @@ def make(image: str, tree: str, disk: layout.Disk, loader: Loader) -> Made:
         copies = Copies(tree, disk.root_hash_files, work)
         parts = stack.enter_context(contents.split(tree, points, copies.files))
         other = stack.enter_context(ThreadPoolExecutor(1))
-        made = _fillings(tree, disk, parts, work)
+        made = {
+            number: _encrypted(filling, disk, disk.partitions[number], secrets, work)
+            for number, filling in _fillings(tree, disk, parts, work).items()
+        }
         chosen = grub.choose(tree, disk) if loader.bios_grub else None
         core = other.submit(grub.core_image, chosen, work) if chosen else None  # beside the file systems
         sealed = verity.seal(disk, made, copies, work)
@@ -83,6 +89,20 @@ def _fillings(
             ]
             made[number] = fillings.VolumeGroup(item.volume_group, volumes, disk.free, output.epoch())
     return made
+
+
+def _encrypted(
+    filling: fillings.Filling, disk: layout.Disk, item: layout.Partition, secrets: Mapping[str, str], work: str
+) -> fillings.Filling:
+    if item.luks is None:
+        return filling
+    passphrase = secrets.get(item.luks.passphrase)
+    if not passphrase:
+        raise ImageError(
+            f"{item.title}: the passphrase {item.luks.passphrase} was not given",
+            'the runner takes it by --secrets, in {"org.osbuild-compose.passphrases": {NAME: PASSPHRASE}}',
+        )
+    return luks.Encrypted(filling, item.luks, passphrase, work, disk.sector)
 
 
 def _plan(disk: layout.Disk, made: Mapping[int, fillings.Filling], sealed: verity.Sealed) -> planner.Plan:

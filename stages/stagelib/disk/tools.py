@@ -17,6 +17,7 @@ Environment = Mapping[str, str | None]  # changes of it: None takes a variable a
 PACKAGES = {
     "bzip2": ("bzip2", "bzip2"),
     "cpio": ("cpio", "cpio"),
+    "cryptsetup": ("cryptsetup-bin", "cryptsetup"),
     "debugfs": ("e2fsprogs", "e2fsprogs"),
     "fallocate": ("util-linux", "util-linux"),
     "grub-mkimage": ("grub-common", "grub2-tools"),
@@ -64,7 +65,9 @@ def missing(program: str) -> ImageError:
     )
 
 
-def run(argv: Sequence[str], *, stdin: str | None = None, env: Environment | None = None) -> str:
+def run(
+    argv: Sequence[str], *, stdin: str | None = None, env: Environment | None = None, cwd: str | None = None
+) -> str:
     """Run a program and return what it printed (standard output and error together).
 
     env is added to the environment, or taken from it where it says None. Raises ImageError when the program is
@@ -80,6 +83,7 @@ def run(argv: Sequence[str], *, stdin: str | None = None, env: Environment | Non
             env={name: value for name, value in changed.items() if value is not None},
             encoding="utf-8",
             errors="replace",
+            cwd=cwd,
         )
     except (FileNotFoundError, PermissionError):
         raise missing(argv[0]) from None

@@ -10,6 +10,7 @@ from osbuild_compose.errors import ComposeError
 
 UUID = "76a22bf4-f153-4541-b6c7-0332c0dfaeac"
 GROUP = "{volume_group: a, logical_volumes: [{name: a}]}"
+LUKS = "luks: {passphrase_variable: HOME}"  # anything that is there
 HEAD = "name: web\ndistro: debian-12\n"
 
 
@@ -67,6 +68,15 @@ HEAD = "name: web\ndistro: debian-12\n"
         ),
         ("disk: {size: 1 GiB, partitions: [{volume_group: a, logical_volumes: [{name: b, size: 1 GiB}]}]}", "by 2 MiB"),
         ("disk: {partitions: [{volume_group: a, logical_volumes: [{name: b, file_system: swap}]}]}", "has a `size`"),
+        ("disk: {partitions: [{mount: /a, luks: {}}]}", "3:39.*says where the passphrase is"),
+        ("disk: {partitions: [{mount: /a, luks: {passphrase_variable: NOT_THERE}}]}", "3:61.*no variable NOT_THERE"),
+        ("disk: {partitions: [{mount: /a, luks: {passphrase_file: not-there}}]}", "3:57.*cannot read .*not-there"),
+        (f"disk: {{partitions: [{{mount: /, {LUKS}}}]}}", "GRUB's files cannot be encrypted"),
+        (f"disk: {{partitions: [{{mount: /boot, {LUKS}}}]}}", "GRUB's files cannot be encrypted"),
+        (f"disk: {{partitions: [{{mount: /a, verity: true, {LUKS}}}]}}", "do not go together"),
+        (f"disk: {{partitions: [{{type: esp, {LUKS}}}]}}", "firmware does not read"),
+        (f"disk: {{partitions: [{{size: 1 GiB, {LUKS}}}]}}", "there is nothing to encrypt"),
+        (f"disk: {{partitions: [{{mount: /a/b, {LUKS}}}, {{mount: /a-b, {LUKS}}}]}}", "both be /dev/mapper/luks-a-b"),
         ("formats: [{format: raw, compression: zstd}]", "raw has no `compression`"),
         ("formats: [raw, {format: raw}]", "`formats` has raw twice"),
     ],

@@ -1,11 +1,13 @@
 """From a blueprint's disk to all its partitions."""
 
+import json
 from typing import Any
 
 import pytest
 from compiling import blueprint, check_options, compiled, options
 
 from osbuild_compose.blueprint.model import Format
+from osbuild_compose.compile import luks
 from osbuild_compose.errors import ComposeError
 
 HEAD = "name: web\ndistro: debian-12\n"
@@ -189,6 +191,28 @@ def test_dracut_is_told_of_the_logical_volume_with_the_root() -> None:
     document = compiled(blueprint("name: web\ndistro: fedora-43\n" + GROUP))
     assert "rd.lvm.lv=the-system/root" in options(document, "org.osbuild.grub2")[0]["kernel_opts"]
     assert "lvm2" in options(document, "org.osbuild.dnf")[0]["packages"]
+
+
+def test_passphrases_are_named_in_the_pipeline_and_not_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISK", "correct horse")
+    one = "{mount: /srv, luks: {passphrase_variable: DISK}}"
+    group = "{volume_group: g, luks: {passphrase_variable: DISK}, logical_volumes: [{name: root, mount: /}]}"
+    text = f"disk: {{partitions: [{{mount: /boot}}, {one}, {group}]}}\n"
+    document = disk(text)
+    assert "correct" not in json.dumps(document)
+    assert "correct" not in repr(blueprint(HEAD + text))
+    assert luks.passphrases(blueprint(HEAD + text)) == {"web/luks-srv": "correct horse", "web/luks-g": "correct horse"}
+    made = document["assembler"]["options"]["disk"]["partitions"][3:]
+    assert [item["luks"]["passphrase"] for item in made] == ["web/luks-srv", "web/luks-g"]
+    files = [item for stage in options(document, "org.osbuild-compose.files") for item in stage["files"]]
+    table = next(item for item in files if item["path"] == "/etc/crypttab")
+    uuids = [item["luks"]["uuid"] for item in made]
+    assert table["mode"] == "0600"
+    assert table["content"] == f"luks-srv UUID={uuids[0]} none luks\nluks-g UUID={uuids[1]} none luks,initramfs\n"
+    entries = {entry["path"]: entry for entry in options(document, "org.osbuild.fstab")[0]["filesystems"]}
+    assert entries["/srv"]["device"] == "/dev/mapper/luks-srv"
+    assert {"cryptsetup-initramfs", "lvm2"} <= set(options(document, "org.osbuild-compose.apt")[0]["packages"])
+    assert any("update-initramfs" in stage["script"] for stage in options(document, "org.osbuild.script"))
 
 
 def test_no_two_things_have_the_same_identifier() -> None:

@@ -78,6 +78,7 @@ OTHERS: dict[str, st.SearchStrategy[Any]] = {
     "source_date_epoch": st.integers(),
     "network": st.booleans(),
     "environment": st.dictionaries(st.text(), st.text()),
+    "secrets": st.dictionaries(st.text(), st.text()),
 }
 
 
