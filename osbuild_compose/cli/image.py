@@ -1,5 +1,6 @@
 """`compose inspect`: what is in an image."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -10,5 +11,7 @@ from osbuild_compose.inspecting.text import as_text
 
 def show(path: Path, wants_json: bool) -> None:
     """Print what is in the image. Raises InputError for what is no image."""
+    for number in (signal.SIGTERM, signal.SIGHUP):  # so that copies of the disk are removed
+        signal.signal(number, signal.default_int_handler)
     report = inspect(path)
     sys.stdout.write(as_json(report) if wants_json else as_text(report))

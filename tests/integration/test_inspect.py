@@ -5,9 +5,11 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -535,6 +537,21 @@ def test_damaged_images_are_told_or_read_in_part(images: Path, tmp_path: Path, n
 def test_nothing_is_left_behind(images: Path, tmp_path: Path) -> None:
     run(images / "web.qcow2", TMPDIR=str(tmp_path))
     run(images / "web.btrfs", TMPDIR=str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_behind_when_it_is_stopped(images: Path, tmp_path: Path, number: signal.Signals) -> None:
+    argv = [sys.executable, "-m", "osbuild_compose", "inspect", images / "web.raw.xz"]
+    environment = {**os.environ, "PYTHONPATH": str(REPO), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not list(tmp_path.glob("*/*")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, said = process.communicate()
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
 
 
