@@ -51,7 +51,7 @@ def test_systemd_boot_starts_both_types_of_entries(image: Path, tmp_path: Path) 
         machine.send("sed -i s/layout=bls/layout=uki/ /etc/kernel/install.conf\n")
         machine.send(f"{NEW_INITRAMFS} && bootctl set-oneshot debian-$(uname -r).efi && reboot\n")
         ask(machine, "cat /proc/cmdline; bootctl status")
-        machine.wait_for(rf"^{arguments}$", timeout=60)
+        machine.wait_for(rf"{arguments}$", timeout=60)
         machine.wait_for(r"Current Entry: debian-6.*\.efi", timeout=60)
 
 
