@@ -68,6 +68,25 @@ def test_one_mistake_is_told_with_its_path(libdir: Path, stage_options: Any, mes
     assert (error.kind, error.message) == (Kind.INPUT, message)
 
 
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ({"format": "ova"}, "options.outputs[0]: 'filename' is a required property"),
+        ({"format": "vmdk", "filename": "a", "size": 1}, "options.outputs[0]: unknown key 'size'"),
+        ({"format": "vmdk", "filename": 1}, "options.outputs[0].filename: 1 is not of type 'string'"),
+        ({"format": "vdmk", "filename": "a"}, "outputs[0].format: 'vdmk' is none of raw, raw.xz, raw.zst, vdi, vmdk,"),
+        ({"format": "vdmk", "filename": "a"}, " pxe (did you mean `vmdk`?)"),
+    ],
+)
+def test_a_mistake_in_one_of_several_forms_is_told_of_the_one_that_is_meant(output: Any, message: str) -> None:
+    asked = {"identity": "9f3e7a50-4d8f-4f8e-8f0a-6c6f7b1f5f10", "outputs": [output]}
+    assembler = {"name": "org.osbuild-compose.image", "options": asked}
+    lines = lay_out(v1.load({"assembler": assembler}), Library([]), {}, epoch=0)
+    with pytest.raises(RunnerError) as caught:
+        options.check(plan(lines, StoreState()))
+    assert message in caught.value.message
+
+
 def test_all_mistakes_are_told_at_once(libdir: Path) -> None:
     error = check(libdir, {"names": [1, 2]})
     assert error
