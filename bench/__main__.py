@@ -47,6 +47,7 @@ class Bench:
         """work is an empty directory."""
         self.work = work
         self.series: dict[str, Series] = {}
+        self.slack_told = ""
 
     def measure(self, name: str, argv: Sequence[object], stdin: str | None = None) -> str:
         """Run a command and note its time; returns its standard error. Ends the program when the command fails."""
@@ -69,6 +70,18 @@ class Bench:
     def note(self, name: str, wall: float) -> None:
         """Note a time that was told, not measured here."""
         self.series.setdefault(name, Series(name)).wall.append(wall)
+
+    def slack(self, tree: str) -> None:
+        """Note how large the image is beside the blocks of the tree's files."""
+        image = self.work / "out" / f"{BLUEPRINT.stem}.qcow2"
+        files = {}
+        for above, _, names in os.walk(self.work / "tree" / tree):
+            for info in (os.lstat(os.path.join(above, name)) for name in names):
+                files[info.st_dev, info.st_ino] = -(-min(info.st_size, info.st_blocks * 512) // 4096) * 4096
+        size, data = image.stat().st_blocks * 512, sum(files.values())
+        self.slack_told = (
+            f"The image has {size} bytes, the blocks of its files {data}: {100 * size / data - 100:.1f} % more."
+        )
 
     def fresh(self, name: str) -> Path:
         """An empty directory."""
@@ -136,6 +149,7 @@ def one_round(bench: Bench, source: peers.Source, number: int, *, others: bool) 
             "mke2fs -d + qemu-img of the same tree",
             peers.plain_image(bench.work / "tree" / tree_id, bench.fresh("peer")),
         )
+        bench.slack(tree_id)
         bench.fresh("tree")
     stages = [{"name": "org.osbuild.noop", "options": {"number": n}} for n in range(NOOPS)]
     where = ["--store", bench.fresh("noops"), "--scratch", bench.fresh("noop-scratch"), "-"]
@@ -195,6 +209,7 @@ def main() -> None:
         except KeyboardInterrupt:
             print("interrupted; what was measured:", file=sys.stderr)
     print(report(list(bench.series.values())))
+    print(f"\n{bench.slack_told}")
     now = os.getloadavg()[0]
     print(f"\nLoad (1 minute) before and after: {load:.1f} and {now:.1f}, on {os.cpu_count()} processors.")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -51,9 +52,14 @@ def make(tree: Path, out: Path, *kinds: str, **more: Any) -> None:
     assert result.status == 0, result.log
 
 
+def run(*argv: str | Path) -> str:
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
 def check(image: Path, kind: str) -> None:
-    done = subprocess.run([*CHECKS[kind], image], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    assert done.returncode == 0, done.stdout.decode()
+    run(*CHECKS[kind], image)
 
 
 def read_back(image: Path, kind: str) -> dict[str, Entry]:
@@ -146,3 +152,71 @@ def test_a_copy_of_the_tree_elsewhere_gives_the_same_bytes(labelled: Path, tmp_p
     assert len(digests) == 1
     if kind != "erofs":  # which has no holes
         assert (tmp_path / f"0/{kind}").stat().st_blocks * 512 < 16 * MIB
+
+
+def free_extents(image: Path, kind: str) -> list[tuple[int, int]]:
+    """What the file system's own tool calls free: first block of 4 KiB, and how many."""
+    if kind == "ext4":
+        told = run("dumpe2fs", image)
+        found = re.findall(
+            r"(?<=[:,] )(\d+)(?:-(\d+))?(?=[,\n])", "\n".join(re.findall("  Free blocks: .*", told)) + "\n"
+        )
+        return [(int(first), int(last or first) - int(first) + 1) for first, last in found]
+    blocks = int(run("xfs_db", "-r", "-c", "sb 0", "-c", "print agblocks", image).split("=")[1])
+    told = run("xfs_db", "-r", "-c", "freesp -d", image)
+    found = re.findall(r"^ +(\d+) +(\d+) +(\d+)$", told, re.MULTILINE)
+    return [(int(group) * blocks + int(first), int(count)) for group, first, count in found]
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_free_blocks_hold_nothing(tree: Path, tmp_path: Path, kind: str) -> None:
+    make(tree, tmp_path, kind)
+    extents = free_extents(tmp_path / kind, kind)
+    assert sum(count for _, count in extents) * 4096 > 32 * MIB
+    with (tmp_path / kind).open("rb") as file:
+        for first, count in extents:
+            file.seek(first * 4096)
+            assert not any(file.read(count * 4096)), first
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """100,000 files, one of more than 4 GiB, one of many holes, a path of 3,000 bytes."""
+    made = tmp_path_factory.mktemp("large") / "tree"
+    for number in range(100):
+        (made / f"many/{number}").mkdir(parents=True)
+    for number in range(100_000):
+        (made / f"many/{number % 100}" / f"{number}-{'x' * (number % 60)}").touch()
+    with (made / "huge").open("wb") as file:
+        file.truncate(5 << 30)
+        file.seek(4500 * MIB)
+        file.write(b"end" * 100_000)
+    with (made / "holes").open("wb") as file:
+        for number in range(6000):
+            file.seek(number * 131_072)
+            file.write(b"h")
+    deep = made
+    for _ in range(60):
+        deep = deep / ("d" * 49)
+        deep.mkdir()
+    (deep / "file").write_text("deep")
+    return made
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_many_and_large_files_are_in_it(large: Path, tmp_path: Path, kind: str) -> None:
+    make(large, tmp_path, kind)
+    check(tmp_path / kind, kind)
+    assert (tmp_path / kind).stat().st_blocks * 512 < 256 * MIB
+    with mounted(tmp_path / kind, kind) as top:
+        assert outline(top) == outline(large)
+
+
+def outline(top: Path) -> tuple[set[str], dict[str, int], list[str]]:
+    """The names of all files, the sizes of the large ones, and digests of what can be read in a moment."""
+    names = {str(Path(above, name).relative_to(top)) for above, _, found in os.walk(top) for name in found}
+    with (top / "huge").open("rb") as file:
+        file.seek(4500 * MIB - 4096)
+        end = hashlib.sha256(file.read(MIB)).hexdigest()
+    holes = hashlib.sha256((top / "holes").read_bytes()).hexdigest()
+    return names, {name: (top / name).stat().st_size for name in ("huge", "holes")}, [end, holes]

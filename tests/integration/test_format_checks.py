@@ -8,10 +8,11 @@ import json
 import os
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
-from assembling import MIB, assemble
+from assembling import MIB, assemble, copy
 from stagelib.disk.formats.registry import FORMATS
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes trees with owners: needs root")
@@ -72,8 +73,8 @@ LISTED = ("tar", "tar.gz", "tar.xz", "tar.zst", "wsl", "cpio", "cpio.gz", "cpio.
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An image of each format, called by it, of a tree with a large hole."""
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree with a large hole."""
     tree = tmp_path_factory.mktemp("sparse") / "tree"
     for directory in ("boot", "etc", "usr/lib/live/boot", "var"):
         (tree / directory).mkdir(parents=True)
@@ -83,11 +84,29 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (tree / "var/hole").open("wb") as file:
         file.seek(HOLE)
         file.write(os.urandom(DATA))
+    return tree
+
+
+@pytest.fixture(scope="module")
+def images(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image of each format, called by it."""
     out = tmp_path_factory.mktemp("all")
+    make(tree, out)
+    return out
+
+
+def make(tree: Path, out: Path) -> None:
     outputs = [{"format": name, "filename": name, **MORE.get(name, {})} for name in FORMATS]
     result = assemble(tree, "org.osbuild-compose.image", {"identity": IDENTITY, "disk": DISK, "outputs": outputs}, out)
     assert result.status == 0, result.log
-    return out
+
+
+def test_a_copy_of_the_tree_in_memory_gives_the_same_bytes(tree: Path, images: Path, tmp_path: Path) -> None:
+    """Its directories list files in another order, and its files have other numbers."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
+        copy(tree, Path(memory) / "tree", backwards=True)
+        make(Path(memory) / "tree", tmp_path)
+    assert [name for name in FORMATS if not filecmp.cmp(images / name, tmp_path / name, shallow=False)] == []
 
 
 def test_there_is_a_check_for_each_format() -> None:
