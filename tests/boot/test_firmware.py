@@ -26,7 +26,8 @@ formats: [raw]
 """
 
 # LVM's own programs read the group that we wrote, and change it.
-LVM = "vgck --verbose && lvcreate --yes --size 8M --name more the-system && vgck && pvck /dev/vda4 && echo lvm agr''ees"
+PV = "/dev/mapper/luks-the-system"
+LVM = f"vgck && lvcreate --yes --size 8M --name more the-system && vgck && pvck {PV} && echo lvm agr''ees"
 
 
 def ask(machine: Machine, command: str) -> None:
