@@ -9,6 +9,8 @@ from osbuild_compose.boot.image import Disk, disk_of
 from tests.boot.test_firmware import ask
 from tests.conftest import REPO, make_account
 
+PATIENT = "systemd.default_device_timeout_sec=600"  # a busy machine emulates slowly
+ARGUMENTS = f"root=UUID=[-0-9a-f]{{36}} ro console=tty0 console=ttyS0 {PATIENT}"
 REBOOT = ("-action", "reboot=reset")  # instead of ending the machine
 ENTRIES = "find /boot/efi -type f -printf '%P\\n' | sort"
 # What Debian runs for a new kernel (but for making an initramfs, which takes minutes here), and for a new initramfs.
@@ -22,6 +24,7 @@ def image(request: pytest.FixtureRequest, scratch_room: Path, installed: Path) -
     account = make_account("root", scratch_room, installed)
     minimal = (REPO / "blueprints/debian-minimal.yaml").read_text().split("disk:")[0]
     release, rest = request.param
+    minimal = minimal.replace("console=ttyS0", f"console=ttyS0 {PATIENT}")
     blueprint = account.home / f"{release}-loader.yaml"
     blueprint.write_text(f"{minimal.replace('debian-minimal', blueprint.stem).replace('debian-12', release)}{rest}")
     done = account.compose("build", blueprint, "--format", "raw", "-o", account.home / "images")
@@ -41,8 +44,7 @@ def test_systemd_boot_starts_both_types_of_entries(image: Path, tmp_path: Path) 
         machine.wait_for(r"running$", timeout=200)
         machine.wait_for("Product: systemd-boot 257", timeout=60)
         machine.wait_for(r"Current Entry: debian-6.*\.conf", timeout=60)
-        arguments = "root=UUID=[-0-9a-f]{36} ro console=tty0 console=ttyS0"
-        machine.wait_for(rf"options: {arguments}$", timeout=60)
+        machine.wait_for(rf"options: {ARGUMENTS}$", timeout=60)
         for _ in range(2):
             machine.wait_for(r"^EFI/BOOT/BOOTX64\.EFI$\n^EFI/systemd/systemd-bootx64\.efi$", timeout=60)
             machine.wait_for(r"^debian/(6\S+)/initrd\.img-\1$\n^debian/\1/linux$", timeout=60)
@@ -51,7 +53,7 @@ def test_systemd_boot_starts_both_types_of_entries(image: Path, tmp_path: Path) 
         machine.send("sed -i s/layout=bls/layout=uki/ /etc/kernel/install.conf\n")
         machine.send(f"{NEW_INITRAMFS} && bootctl set-oneshot debian-$(uname -r).efi && reboot\n")
         ask(machine, "cat /proc/cmdline; bootctl status")
-        machine.wait_for(rf"{arguments}$", timeout=60)
+        machine.wait_for(rf"{ARGUMENTS}$", timeout=60)
         machine.wait_for(r"Current Entry: debian-6.*\.efi", timeout=60)
 
 
@@ -67,6 +69,6 @@ def test_firmware_starts_a_unified_kernel_image_from_large_sectors(image: Path, 
         ask(machine, f"systemctl is-system-running --wait; {sector}; cat /proc/cmdline; {again}; {ENTRIES}")
         machine.wait_for(r"running$", timeout=200)
         machine.wait_for("^4096$", timeout=30)
-        machine.wait_for(r"^root=UUID=[-0-9a-f]{36} ro console=tty0 console=ttyS0$", timeout=30)
+        machine.wait_for(rf"^{ARGUMENTS}$", timeout=30)
         machine.wait_for("^the same$", timeout=200)
         machine.wait_for(r"^EFI/BOOT/BOOTX64\.EFI$\n^asked", timeout=60)
