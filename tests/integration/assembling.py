@@ -118,7 +118,8 @@ def make_difficult_tree(tree: Path) -> None:
     (tree / "usr/lib").symlink_to("share")
     (tree / "etc/long-link").symlink_to(("/" + "x" * 100) * 3)
     (tree / ("n" * 255)).write_text("a long name")
-    (tree / "etc/ünï\ncode").write_text("a strange name")
+    for name in (b"\xc3\xbcn\xc3\xaf\ncode", b"not \xff\xfe UTF-8", b"-rf", b"back\\slash \\n", b"'a' \"b\" $(c) *"):
+        Path(os.fsdecode(os.fsencode(tree / "etc") + b"/" + name)).write_text("a strange name")
     with (tree / "var/sparse").open("wb") as file:
         file.truncate(20 * MIB)
         file.seek(7 * MIB)
@@ -160,8 +161,16 @@ def copy(tree: Path, target: Path, *, backwards: bool = False, sparse: str = "au
     names = sorted(path.relative_to(tree).as_posix() for path in tree.rglob("*"))
     names = names[::-1] if backwards else names
     target.mkdir()
-    listing = "".join(f"./{name}\0" for name in names).encode()
-    command = [*archive, *(["--sparse"] if sparse != "never" else []), "--no-recursion", "--null", "-T", "-"]
+    listing = os.fsencode("".join(f"./{name}\0" for name in names))
+    command = [
+        *archive,
+        *(["--sparse"] if sparse != "never" else []),
+        "--no-recursion",
+        "--no-unquote",
+        "--null",
+        "-T",
+        "-",
+    ]
     packed = subprocess.run(command, input=listing, capture_output=True, check=True).stdout
     unpack = ["tar", "-C", str(target), "--xattrs", "--xattrs-include=*", "--acls", "-xpf", "-"]
     subprocess.run(unpack, input=packed, check=True)

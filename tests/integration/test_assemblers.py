@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from assembling import EPOCH, MIB, POLICY, ROOT_UUID, assemble, copy, disk_options, label, make_difficult_tree
+from assembling import EPOCH, MIB, POLICY, ROOT_UUID, assemble, copy, disk_options, label
 from stagelib import selinux
 from stagelib.disk import labels
 
@@ -34,14 +34,6 @@ LABELS = {
     "/" + "n" * 255: "default_t",
 }
 FORMATS = ("raw", "raw.xz", "qcow2", "vdi", "vmdk", "vpc", "vhdx")
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("difficult") / "tree"
-    made.mkdir()
-    make_difficult_tree(made)
-    return made
 
 
 @pytest.fixture

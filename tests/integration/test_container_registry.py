@@ -4,13 +4,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.integration.composing import run
 from tests.integration.container_images import oci_archive, push, push_list, registry
 
 REPO = Path(__file__).resolve().parents[2]
@@ -36,21 +36,8 @@ def manifest(key: str, name: str, digest: str, **more: Any) -> dict[str, Any]:
     return {"pipeline": pipeline, "sources": sources}
 
 
-def build(place: Path, document: dict[str, Any], store: str = "store") -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "osbuild_compose", "run", "-", "-o", "out", "--store", store]
-    return subprocess.run(
-        argv,
-        cwd=place,
-        env={**os.environ, "PYTHONPATH": str(REPO), "TERM": "dumb"},
-        input=json.dumps(document),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def fine(place: Path, document: dict[str, Any], store: str = "store") -> bytes:
-    done = build(place, document, store)
+    done = run(place, document, store=store)
     assert done.returncode == 0, done.stderr
     return (place / "out/made.tar").read_bytes()
 
@@ -75,7 +62,7 @@ def test_an_image_by_its_digest_is_fetched_once_and_checked_on_every_use(tmp_pat
         layer = blobs / parts["layers"][0]["digest"][7:]
         whole = layer.read_bytes()
         layer.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-        done = build(tmp_path, again)
+        done = run(tmp_path, again)
         assert done.returncode == 0, done.stderr
         assert "is damaged; it is fetched again" in done.stderr
         assert layer.read_bytes() == whole
@@ -104,7 +91,7 @@ def test_of_a_list_the_image_for_this_machine_is_taken(tmp_path: Path) -> None:
         wanted = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
         assert files_of(tmp_path / "out/made.tar") == {wanted}
         other = push_list(f"{name}:others", {"s390x": digests["s390x"]})
-        done = build(tmp_path, manifest(other, name, other, **{"tls-verify": False}))
+        done = run(tmp_path, manifest(other, name, other, **{"tls-verify": False}))
         assert done.returncode == 1
         assert f"it has no image for linux and {wanted}" in done.stderr
 
@@ -118,7 +105,7 @@ def test_osbuilds_name_for_an_image_is_its_id(tmp_path: Path) -> None:
         key = json.loads(raw)["config"]["digest"]
         fine(tmp_path, manifest(key, name, digest, **{"tls-verify": False}))
         wrong = "sha256:" + "1" * 64
-        done = build(tmp_path, manifest(wrong, name, digest, **{"tls-verify": False}))
+        done = run(tmp_path, manifest(wrong, name, digest, **{"tls-verify": False}))
         assert done.returncode == 2
         assert f"does not have the id {wrong}" in done.stderr
 
@@ -127,7 +114,7 @@ def test_without_being_asked_no_registry_is_trusted(tmp_path: Path) -> None:
     with registry(tmp_path / "registry", tls=True) as host:
         name = f"{host}/team/hello"
         digest = push(oci_archive(tmp_path / "hello.tar", {"hello": b"x"}), f"{name}:1")
-        done = build(tmp_path, manifest(digest, name, digest))
+        done = run(tmp_path, manifest(digest, name, digest))
         assert done.returncode == 1
         assert "certificate" in done.stderr
         fine(tmp_path, manifest(digest, name, digest, **{"tls-verify": False}))
@@ -136,7 +123,7 @@ def test_without_being_asked_no_registry_is_trusted(tmp_path: Path) -> None:
 def test_what_is_not_there(tmp_path: Path) -> None:
     with registry(tmp_path / "registry") as host:
         digest = "sha256:" + "0" * 64
-        done = build(tmp_path, manifest(digest, f"{host}/team/gone", digest, **{"tls-verify": False}))
+        done = run(tmp_path, manifest(digest, f"{host}/team/gone", digest, **{"tls-verify": False}))
     assert done.returncode == 1
     assert f"docker://{host}/team/gone@{digest}: " in done.stderr
     assert "manifest unknown" in done.stderr
@@ -157,6 +144,6 @@ def test_sources_that_say_no_image(tmp_path: Path, image: dict[str, Any], messag
     key = "sha256:" + "0" * 64
     document = manifest(key, "a/b", key)
     document["sources"]["org.osbuild.skopeo"]["items"][key]["image"] = image
-    done = build(tmp_path, document)
+    done = run(tmp_path, document)
     assert done.returncode == 2
     assert message in done.stderr

@@ -5,12 +5,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from tests.integration.composing import run
 from tests.integration.container_images import oci_archive, tar_of
 
 REPO = Path(__file__).resolve().parents[2]
@@ -32,16 +32,7 @@ def build(place: Path, archive: Path, store: str) -> subprocess.CompletedProcess
         "assembler": {"name": "org.osbuild.tar", "options": {"filename": f"{store}.tar"}},
     }
     manifest = {"pipeline": pipeline, "sources": {"org.osbuild.files": {"urls": {checksum: f"file://{archive}"}}}}
-    argv = [sys.executable, "-m", "osbuild_compose", "run", "-", "-o", "out", "--store", store]
-    return subprocess.run(
-        argv,
-        cwd=place,
-        env={**os.environ, "PYTHONPATH": str(REPO), "TERM": "dumb"},
-        input=json.dumps(manifest),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run(place, manifest, store=store)
 
 
 def test_an_image_is_there_and_the_same_every_time(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from assembling import MIB, POLICY, assemble, copy, label, make_difficult_tree
+from assembling import MIB, POLICY, assemble, copy, label
 from entries import Entry, differences, entries
 from stagelib.disk import labels
 
@@ -28,14 +28,6 @@ CHECKS = {
     "erofs": ["fsck.erofs"],
 }
 KINDS = tuple(CHECKS)
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("difficult") / "tree"
-    made.mkdir()
-    make_difficult_tree(made)
-    return made
 
 
 @pytest.fixture(scope="module")

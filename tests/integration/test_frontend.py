@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -14,6 +11,7 @@ from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.compile import pipeline
 from osbuild_compose.distro import catalog
 from osbuild_compose.document import read
+from tests.integration.composing import run
 
 REPO = Path(__file__).resolve().parents[2]
 PIPELINE = {
@@ -22,29 +20,6 @@ PIPELINE = {
     ],
     "assembler": {"name": "org.osbuild.tar", "options": {"filename": "hello.tar"}},
 }
-
-
-def run(tmp_path: Path, pipeline: object, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "osbuild_compose",
-            "run",
-            "-",
-            "-o",
-            "out",
-            "--store",
-            str(tmp_path / "store"),
-            *arguments,
-        ],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(REPO), "TERM": "dumb"},
-        input=json.dumps(pipeline),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_an_image_lands_in_the_directory_and_the_second_time_nothing_runs(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from assembling import EPOCH, MIB, assemble, make_difficult_tree
+from assembling import EPOCH, MIB, assemble
 from entries import Entry, differences, entries
 from stagelib.disk import sizes
 
@@ -49,14 +49,6 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "ext4": {"format": "ext4", "label": "tree"},
     "squashfs": {"format": "squashfs"},
 }
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("difficult") / "tree"
-    made.mkdir()
-    make_difficult_tree(made)
-    return made
 
 
 @pytest.fixture(scope="module")
