@@ -13,7 +13,7 @@ from osbuild_compose.blueprint import formats
 from osbuild_compose.blueprint.disk import Firmware
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.compile import identity, layout, release_checks, templates
+from osbuild_compose.compile import identity, layout, qemu_disk, release_checks, templates
 from osbuild_compose.compile.origin import Origin, Origins
 from osbuild_compose.compile.reads import recorded_context
 from osbuild_compose.compile.trace import Tracer
@@ -206,7 +206,7 @@ def _image(
     items = [_output(item, blueprint, made.firmware) for item in outputs]
     only = outputs[0].format if len(outputs) == 1 else None
     multiple = max((formats.MULTIPLES.get(item.format, 0) for item in outputs), default=0)
-    qemu = layout.as_qemu(made) if only in QEMU_FORMATS else None
+    qemu = qemu_disk.options(made) if only in QEMU_FORMATS else None
     having = release.variables.get("disk_packages", {})
     root, root_path = made.holding("/")
     boot, boot_path = made.holding("/boot")
