@@ -5,7 +5,6 @@ system only from a list ("protofile") that knows neither spaces in names nor har
 times, and later ones draw numbers at random. As all is written at once into an empty file system, nothing ever needs
 to be moved or balanced: space is taken from the front, and trees are written from their leaves.
 
-The layout is that of "XFS Algorithms & Data Structures", 3rd edition, of the kernel's project:
-https://mirrors.edge.kernel.org/pub/linux/utils/fs/xfs/docs/xfs_filesystem_structure.pdf. Numbers on disk are
-big-endian, checksums little-endian. A "block" has 4096 bytes.
+The layout is that of "XFS Algorithms & Data Structures", 3rd edition (xfs_filesystem_structure.pdf), by its project.
+Numbers on disk are big-endian, checksums little-endian. A "block" has 4096 bytes.
 """
