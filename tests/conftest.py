@@ -19,6 +19,7 @@ USER = "compose-test"
 TOGETHER = ("tests/integration/rpm/", "tests/boot/")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file on one worker of pytest-xdist, and whole directories that share built trees."""
     for item in items:
