@@ -12,26 +12,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 REPO = Path(__file__).resolve().parent.parent
 USER = "compose-test"
-# Tests that share what takes long to make, longest first: `make test` runs as many of these at once as there are cores.
+# Directories whose tests share what takes long to make, longest first.
 TOGETHER = ("tests/integration/rpm/", "tests/boot/")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own
+class Together(LoadScopeScheduling):
+    """Gives a worker of pytest-xdist the tests of a file, or of a directory whose tests share built trees."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return next((part for part in TOGETHER if path.startswith(part)), path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """For `make test`, which runs tests on every core."""
+    return Together(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file on one worker of pytest-xdist, and whole directories that share built trees."""
-    for item in items:
-        path = item.path.relative_to(REPO).as_posix()
-        item.add_marker(pytest.mark.xdist_group(next((part for part in TOGETHER if path.startswith(part)), path)))
-    items.sort(key=lambda item: longest_first(item.path.relative_to(REPO).as_posix()))
-
-
-def longest_first(path: str) -> int:
-    """Where the tests of a file stand in the order that leaves no worker idle at the end."""
-    order = (*TOGETHER, "tests/integration/")
-    return next((place for place, part in enumerate(order) if path.startswith(part)), len(order))
+    """Begin with what takes longest, so that no worker is idle at the end."""
+    order = (*TOGETHER, "tests/integration/", "")
+    items.sort(key=lambda item: next(place for place, part in enumerate(order) if item.nodeid.startswith(part)))
 
 
 @dataclass(frozen=True)
