@@ -2,7 +2,8 @@
 
 cloud-init, p11-kit and bubblewrap are Debian's. update-ca-trust is a script like Fedora's around Debian's `trust`, with
 Fedora's directories. Nobody's archive here has crypto-policies or hmaccalc: these two are small programs of the tests'
-own that are called as the real ones are.
+own that are called as the real ones are. dracut-live and dracut-network are Debian's, the former with what dracut 060
+put right: https://github.com/dracutdevs/dracut/issues/2645.
 """
 
 import fcntl
@@ -75,6 +76,8 @@ class Rpm:
 RPMS = (
     Rpm("cloud-init", "Requires: python3", CLOUD_INIT),
     Rpm("bubblewrap", "Requires: glibc", "bubblewrap"),
+    Rpm("dracut-live", "Requires: dracut dracut-network curl device-mapper gzip tar", "dracut-live"),
+    Rpm("dracut-network", "Requires: dracut iproute iputils NetworkManager", "dracut-network"),
     Rpm("p11-kit-trust", "Requires: glibc", "p11-kit p11-kit-modules"),
     Rpm(
         "ca-certificates",
@@ -188,6 +191,12 @@ def _as_fedora(rpm: Rpm, debs: Path, tree: Path) -> None:
         for file in (tree / "debian/usr/share/ca-certificates/mozilla").iterdir():
             file.rename(anchors / file.name)
         shutil.rmtree(tree / "debian")
+    live = tree / "usr/lib/dracut/modules.d/90dmsquash-live/dmsquash-live-root.sh"
+    if live.exists():
+        before = "        mount -r $FSIMG /run/rootfsbase\n"
+        assert before in live.read_text()
+        made = "        mkdir -m 0755 -p /run/overlayfs /run/ovlwork\n"
+        live.write_text(live.read_text().replace(before, made + before))
     module = tree / "usr/share/p11-kit/modules/p11-kit-trust.module"
     if module.exists():
         paths = "x-init-reserved: paths='/etc/pki/ca-trust/source:/usr/share/pki/ca-trust-source'"

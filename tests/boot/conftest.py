@@ -2,13 +2,15 @@
 
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.boot import efi_packages
 from tests.conftest import REPO, Account, make_account
+from tests.standin import Standin, served, standin
 
 SAMPLE_KEY = re.compile(r"ssh-ed25519 .* nobody has its private half")
 
@@ -42,6 +44,22 @@ def build(scratch_room: Path, installed: Path, key_pair: Path) -> Callable[[str,
         return made[kind, name]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def repository() -> Iterator[Standin]:
+    """The stand-in repository, served on loopback."""
+    with standin() as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def for_uefi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The address of the repository with the packages for UEFI, served on loopback, and the key that signed them."""
+    room = tmp_path_factory.mktemp("efi")
+    key = efi_packages.publish(room)
+    with served(room / "www") as url:
+        yield f"{url}/efi", key.armoured
 
 
 def build_as(account: Account, name: str, key_pair: Path) -> Built:

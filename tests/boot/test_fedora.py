@@ -3,16 +3,15 @@
 import filecmp
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from osbuild_compose.boot import Firmware, Machine
-from tests.boot import efi_packages
 from tests.boot.conftest import SAMPLE_KEY
 from tests.conftest import REPO, Account, make_account
-from tests.standin import Standin, served, standin
+from tests.standin import Standin
 
 PAGE = "<!DOCTYPE html>\n<title>web</title>\n<p>Made by osbuild-compose.</p>\n"
 # What the stand-in is not like Fedora in: it calls itself release 30 (standin_templates/), has no package
@@ -97,22 +96,6 @@ ext4
 vfat
 by {firmware}
 """
-
-
-@pytest.fixture(scope="module")
-def repository() -> Iterator[Standin]:
-    """The stand-in repository, served on loopback."""
-    with standin() as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
-def for_uefi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """The address of the repository with the packages for UEFI, served on loopback, and the key that signed them."""
-    room = tmp_path_factory.mktemp("efi")
-    key = efi_packages.publish(room)
-    with served(room / "www") as url:
-        yield f"{url}/efi", key.armoured
 
 
 @pytest.fixture(scope="module")

@@ -305,6 +305,57 @@ def test_a_network_system_has_its_files_in_one_archive(live: Path, tmp_path: Pat
     assert kernel in script
 
 
+@pytest.fixture
+def dracut_live(tmp_path: Path) -> Path:
+    """As `live`, with what Fedora has instead of live-boot, and its boot loader for UEFI."""
+    tree = tmp_path / "dracut-live"
+    for directory in ("boot/efi/EFI/BOOT", "boot/efi/EFI/fedora", "etc"):
+        (tree / directory).mkdir(parents=True)
+    for module in ("70dmsquash-live", "90livenet"):
+        (tree / "usr/lib/dracut/modules.d" / module).mkdir(parents=True)
+    for name in ("vmlinuz-6.1.0-10", "initramfs-6.1.0-10.img"):
+        (tree / "boot" / name).write_text(name)
+    for name in ("BOOT/BOOTX64.EFI", "BOOT/fbx64.efi", "fedora/grubx64.efi", "fedora/shimx64.efi"):
+        (tree / "boot/efi/EFI" / name).write_text(name)
+    (tree / "etc/os-release").write_text("PRETTY_NAME=Fedora\n")
+    return tree
+
+
+def test_a_disc_and_a_network_system_of_a_tree_with_dracut(dracut_live: Path, tmp_path: Path) -> None:
+    outputs = {"a.iso": {"format": "iso", "label": "a-disc", "kernel_opts": "quiet"}, "b.tar": {"format": "pxe"}}
+    make(dracut_live, tmp_path / "out", outputs, None)
+    image = tmp_path / "out/a.iso"
+    run("xorriso", "-osirrox", "on", "-indev", image, "-extract", "/", tmp_path / "read")
+    dracut = "rd.live.image rd.live.overlay.overlayfs=1 fstab=no"
+    menu = (tmp_path / "read/boot/grub/grub.cfg").read_text()
+    assert f"  linux /live/vmlinuz root=live:CDLABEL=a-disc {dracut} quiet\n" in menu
+    assert (tmp_path / "read/live/initrd.img").read_text() == "initramfs-6.1.0-10.img"
+    run("unsquashfs", "-d", tmp_path / "root", "-no-progress", tmp_path / "read/LiveOS/squashfs.img")
+    assert differences(entries(dracut_live), entries(tmp_path / "root")) == []
+    network = untar(tmp_path / "out/b.tar", tmp_path / "pxe")
+    assert (network / "squashfs.img").read_bytes() == (tmp_path / "read/LiveOS/squashfs.img").read_bytes()
+    kernel = f"kernel vmlinuz initrd=initrd.img root=live:${{base}}/squashfs.img {dracut} ip=dhcp\n"
+    assert kernel in (network / "boot.ipxe").read_text()
+    # The module's name of the disc is that of the volume, which ISO 9660 and Joliet have.
+    assert run("blkid", "-p", "-o", "value", "-s", "LABEL", image) == "a-disc\n"
+    esp = next(part for part in json.loads(run("sfdisk", "--json", image))["partitiontable"]["partitions"]
+               if part["type"] == "ef")  # fmt: skip
+    reached = f"{image}@@{esp['start'] * 512}"
+    # shim starts GRUB, which is beside it, and not what adds to the machine's boot menu.
+    assert run("mdir", "-b", "-i", reached, "::/EFI/BOOT").split() == [
+        f"::/EFI/BOOT/{name}" for name in ("BOOTX64.EFI", "grub.cfg", "grubx64.efi")
+    ]
+    assert "search --no-floppy --file" in run("mtype", "-i", reached, "::/EFI/fedora/grub.cfg")
+
+
+def test_a_network_system_needs_what_fetches_its_root(dracut_live: Path, tmp_path: Path) -> None:
+    (dracut_live / "usr/lib/dracut/modules.d/90livenet").rmdir()
+    options = {"identity": IDENTITY, "outputs": [{"format": "pxe", "filename": "a.tar"}]}
+    result = assemble(dracut_live, IMAGE, options, tmp_path / "out")
+    assert result.status == 1
+    assert "dracut's module livenet" in result.log
+
+
 def test_a_tree_without_live_boot_makes_no_live_disc(tree: Path, tmp_path: Path) -> None:
     options = {"identity": IDENTITY, "outputs": [{"format": "iso", "filename": "a.iso", "label": "a"}]}
     result = assemble(tree, IMAGE, options, tmp_path / "out")

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -294,6 +295,11 @@ def test_what_fedora_cannot_do_is_refused_with_its_place(text: str, message: str
     assert str(caught.value) == message
 
 
+def test_fips_is_not_for_live_systems() -> None:
+    with pytest.raises(InputError, match="cannot do `fips`: the kernel of a live system is not in /boot"):
+        compiled(blueprint("name: a\ndistro: fedora-43\nfips: true\n"), Format.ISO)
+
+
 def test_a_derivative_is_a_few_lines_of_data() -> None:
     for name in ("rocky", "almalinux"):
         directory = catalog.built_in() / name
@@ -312,6 +318,24 @@ def test_streams_of_modules_are_for_what_the_blueprint_adds() -> None:
     (alone,) = options(compiled(blueprint(text + "selinux: disabled\n")), "org.osbuild.dnf")[1:]
     assert alone["packages"] == []
     assert alone["modules"] == added["modules"]
+
+
+@pytest.mark.parametrize(
+    ("formats", "module"),
+    [
+        ((Format.ISO,), "dmsquash-live"),
+        ((Format.QCOW2, Format.ISO), "dmsquash-live"),
+        ((Format.ISO, Format.PXE), "livenet"),
+    ],
+)
+def test_live_systems_have_the_module_of_dracut_that_starts_them(formats: Sequence[Format], module: str) -> None:
+    document = compiled(blueprint("name: a\ndistro: fedora-43\n"), *formats)
+    check_options(document)
+    assert "dracut-live" in options(document, "org.osbuild.dnf")[-1]["packages"]
+    made = files(document)["/etc/dracut.conf.d/50-live.conf"]["content"]
+    assert made == f'add_dracutmodules+=" {module} "\n'
+    (script,) = options(document, "org.osbuild.script")
+    assert "dracut --force" in script["script"]
 
 
 FIPS = "name: a\ndistro: fedora-43\nfips: true\n"

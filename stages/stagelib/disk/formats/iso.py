@@ -22,6 +22,8 @@ from stagelib.disk.sizes import MIB
 
 ESP = "boot/efi/EFI"  # where the boot loader's stage puts what UEFI starts
 FIRST = "BOOT/BOOTX64.EFI"
+FALLBACK = "fbx64.efi"  # shim starts it if it is there
+BESIDE_SHIM = ("grubx64.efi", "mmx64.efi")  # what shim starts else
 HYBRID = "boot_hybrid.img"  # of GRUB's modules: boot code that finds an El Torito image on a disk
 MODULES = ("biosdisk", "iso9660", "part_gpt", "part_msdos", "search_fs_file")
 # What UEFI starts comes from another file system than the rest.
@@ -30,18 +32,19 @@ FIND = "search --no-floppy --file --set=root /live/vmlinuz\nset prefix=($root)/b
 
 def make(run: Run, options: Mapping[str, Any], path: str) -> None:
     """Make the image. Options: label (of the volume), kernel_opts."""
-    chosen = live.kernel(run.tree)
+    starter, chosen = live.starter(run.tree), live.kernel(run.tree)
     modules = _modules(run.tree)
     with output.scratch_beside(os.path.dirname(path)) as work:
         top = os.path.join(work, "top")
-        for name in ("live", "boot/grub"):
-            os.makedirs(os.path.join(top, name))
+        for name in ("live", "boot/grub", os.path.dirname(starter.root)):
+            os.makedirs(os.path.join(top, name), exist_ok=True)
         shutil.copyfile(chosen.image, os.path.join(top, "live/vmlinuz"))
         shutil.copyfile(chosen.initramfs, os.path.join(top, "live/initrd.img"))
-        os.link(file_systems.squashed(run), os.path.join(top, "live", live.ROOT))
+        os.link(file_systems.squashed(run), os.path.join(top, starter.root))
         title = distro.os_release(run.tree).get("PRETTY_NAME", "Linux")
         with open(os.path.join(top, "boot/grub/grub.cfg"), "w", encoding="utf-8") as file:  # noqa: PTH123
-            file.write(menu(title, options.get("kernel_opts", "")))
+            own = starter.disc.format(options["label"])
+            file.write(menu(title, " ".join(filter(None, (own, options.get("kernel_opts"))))))
         _bios(modules, os.path.join(top, "boot/grub/eltorito.img"))
         esp = _esp(run, work)
         _settle(top, run.epoch)
@@ -55,12 +58,12 @@ def make(run: Run, options: Mapping[str, Any], path: str) -> None:
 
 
 def menu(title: str, kernel_opts: str) -> str:
-    """The text of grub.cfg."""
+    """The text of grub.cfg; kernel_opts are all of the kernel's options."""
     lines = ["insmod all_video"]
     if serial := grubmenu.kernels_console(kernel_opts):
         lines += serial.lines
     lines += ["set timeout=1", "set default=0", f"menuentry {grubmenu.quoted(title)} {{"]
-    lines += [f"  linux /live/vmlinuz {' '.join(filter(None, (live.KERNEL_OPTS, kernel_opts)))}"]
+    lines += [f"  linux /live/vmlinuz {kernel_opts}"]
     return "\n".join([*lines, "  initrd /live/initrd.img", "}", ""])
 
 
@@ -89,6 +92,7 @@ def _esp(run: Run, work: str) -> str | None:
         return None
     content = os.path.join(work, "esp")
     shutil.copytree(source, os.path.join(content, "EFI"))
+    _without_fallback(os.path.join(content, "EFI"))
     for directory in [path for path, _, _ in os.walk(content)]:
         if any(name.startswith("grub") for name in os.listdir(directory)):
             with open(os.path.join(directory, "grub.cfg"), "w", encoding="utf-8") as file:  # noqa: PTH123
@@ -101,6 +105,19 @@ def _esp(run: Run, work: str) -> str | None:
     _settle(content, run.epoch)
     fat.make(job, path, Place(0, size))
     return path
+
+
+def _without_fallback(efi: str) -> None:
+    """Have shim start GRUB and not fbx64.efi, which writes what it finds into the machine's boot menu for good."""
+    removable = os.path.join(efi, "BOOT")
+    if not os.path.exists(os.path.join(removable, FALLBACK)):
+        return
+    os.unlink(os.path.join(removable, FALLBACK))
+    for directory in sorted(os.listdir(efi)):
+        for name in BESIDE_SHIM:
+            path, beside = os.path.join(efi, directory, name), os.path.join(removable, name)
+            if os.path.isfile(path) and not os.path.exists(beside):
+                shutil.copyfile(path, beside)
 
 
 def _settle(top: str, epoch: int) -> None:

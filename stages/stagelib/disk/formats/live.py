@@ -1,18 +1,40 @@
-"""Systems that run from a squashfs without being installed, as live-boot(7) starts them.
+"""Systems that run from a squashfs without being installed.
 
-live-boot, in the tree's initramfs, looks for live/filesystem.squashfs on all disks or fetches it, and puts a file
-system in memory above it. What is written is gone when the machine ends.
+What finds the squashfs, or fetches it, is in the tree's initramfs: live-boot(7), or dracut's module dmsquash-live,
+dracut.cmdline(7). Both put a file system in memory above it. What is written is gone when the machine ends.
 """
 
+import re
 from dataclasses import dataclass
 
-from stagelib import intree, kernels
+from stagelib import intree, kernels, lookup
 from stagelib.disk.errors import ImageError
 
-SCRIPTS = "usr/lib/live/boot"
-ROOT = "filesystem.squashfs"
+SCRIPTS = "usr/lib/live/boot"  # live-boot's
+MODULES = "usr/lib/dracut/modules.d"
+DISC_MODULE, NETWORK_MODULE = re.compile(r"[0-9]+dmsquash-live"), re.compile(r"[0-9]+livenet")
+INITRAMFS = ("boot/initrd.img-{}", "boot/initramfs-{}.img")  # Debian's name, and everybody else's
+
+
+@dataclass(frozen=True)
+class Starter:
+    """What starts the system, and the options of the kernel that tell it how.
+
+    root: the squashfs on a disc; disc: with the disc's label for {}; network: with the squashfs' address for {}.
+    """
+
+    root: str
+    disc: str
+    network: str
+
+
 # The tree's /etc/fstab names file systems of disks that are not there, systemd-fstab-generator(8).
-KERNEL_OPTS = "boot=live fstab=no"
+LIVE_BOOT = Starter(
+    "live/filesystem.squashfs", disc="boot=live fstab=no", network="boot=live fstab=no fetch={} ip=dhcp"
+)
+# Without overlayfs it would look for the image of a file system inside of the squashfs.
+_DRACUT = "root=live:{} rd.live.image rd.live.overlay.overlayfs=1 fstab=no"
+DRACUT = Starter("LiveOS/squashfs.img", disc=_DRACUT.format("CDLABEL={}"), network=f"{_DRACUT} ip=dhcp")
 
 
 @dataclass(frozen=True)
@@ -23,13 +45,28 @@ class Kernel:
     initramfs: str
 
 
+def starter(tree: str, *, network: bool = False) -> Starter:
+    """What the tree has to start as a live system, over a network or from a disc. Raises ImageError without any."""
+    if intree.exists(tree, SCRIPTS):
+        return LIVE_BOOT
+    wanted = NETWORK_MODULE if network else DISC_MODULE
+    if any(wanted.fullmatch(name) for name in lookup.names(tree, MODULES)):
+        return DRACUT
+    raise ImageError(
+        "the tree has nothing that starts such a system: neither live-boot nor dracut's module "
+        + ("livenet" if network else "dmsquash-live"),
+        "install the package live-boot (Debian, Ubuntu) or dracut-live (Fedora, CentOS)",
+    )
+
+
 def kernel(tree: str) -> Kernel:
-    """The tree's newest kernel. Raises ImageError when it has none, or no live-boot in it."""
-    if not intree.exists(tree, SCRIPTS):
-        raise ImageError("the tree has no live-boot, which starts such a system", "install the package live-boot")
+    """The tree's newest kernel that has an initramfs. Raises ImageError when there is none."""
     for version in kernels.versions(tree):
-        if intree.exists(tree, f"boot/initrd.img-{version}"):
-            return Kernel(
-                intree.resolve(tree, f"boot/vmlinuz-{version}"), intree.resolve(tree, f"boot/initrd.img-{version}")
-            )
-    raise ImageError("the tree has no kernel with an initramfs in /boot", "install a package like linux-image-amd64")
+        for name in INITRAMFS:
+            if intree.exists(tree, name.format(version)):
+                image = intree.resolve(tree, f"boot/vmlinuz-{version}")
+                return Kernel(image, intree.resolve(tree, name.format(version)))
+    raise ImageError(
+        "the tree has no kernel with an initramfs in /boot",
+        "install a package like linux-image-amd64 (Debian) or kernel-core (Fedora)",
+    )

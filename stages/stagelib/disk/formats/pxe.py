@@ -1,5 +1,6 @@
 """A live system to start over a network: kernel, initramfs and root in one archive, with a script for iPXE."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ SCRIPT = """\
 #!ipxe
 isset ${{base}} || set base ${{cwduri}}
 isset ${{base}} || goto unknown
-kernel vmlinuz initrd=initrd.img {standard} fetch=${{base}}/{root} ip=dhcp{options}
+kernel vmlinuz initrd=initrd.img {options}
 initrd initrd.img
 boot
 :unknown
@@ -24,12 +25,13 @@ exit 1
 
 def make(run: Run, options: Mapping[str, Any], path: str) -> None:
     """Make the archive, to be unpacked where a web server finds it. Options: kernel_opts."""
-    chosen = live.kernel(run.tree)
-    extra = f" {options['kernel_opts']}" if options.get("kernel_opts") else ""
+    starter, chosen = live.starter(run.tree, network=True), live.kernel(run.tree)
+    root = os.path.basename(starter.root)
+    own = starter.network.format(f"${{base}}/{root}")
     contents: dict[str, bundle.Content] = {
-        "boot.ipxe": SCRIPT.format(standard=live.KERNEL_OPTS, root=live.ROOT, options=extra).encode(),
+        "boot.ipxe": SCRIPT.format(options=" ".join(filter(None, (own, options.get("kernel_opts"))))).encode(),
         "vmlinuz": bundle.File(chosen.image),
         "initrd.img": bundle.File(chosen.initramfs),
-        live.ROOT: bundle.File(file_systems.squashed(run)),
+        root: bundle.File(file_systems.squashed(run)),
     }
     bundle.tar(path, contents, run.epoch)
