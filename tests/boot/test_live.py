@@ -24,6 +24,7 @@ formats: [iso, pxe]
 # With what starts slowly left off; glibc-minimal-langpack is not in the stand-in repository.
 FEDORA = """
 packages: [httpd]
+selinux: permissive
 services: {enabled: [httpd], disabled: [firewalld, sshd]}
 files: [{path: /var/www/html/index.html, content: alive}]
 exclude: [glibc-minimal-langpack]

@@ -295,9 +295,17 @@ def test_what_fedora_cannot_do_is_refused_with_its_place(text: str, message: str
     assert str(caught.value) == message
 
 
-def test_fips_is_not_for_live_systems() -> None:
-    with pytest.raises(InputError, match="cannot do `fips`: the kernel of a live system is not in /boot"):
-        compiled(blueprint("name: a\ndistro: fedora-43\nfips: true\n"), Format.ISO)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("selinux: permissive\nfips: true\n", "`fips`: the kernel of a live system is not in /boot"),
+        ("selinux: enforcing\n", "`selinux`: a live system's root directory has the label of memory"),
+        ("", "`formats`: a live system's root directory has the label of memory"),
+    ],
+)
+def test_what_live_systems_cannot_have(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        compiled(blueprint(f"name: a\ndistro: fedora-43\n{text}"), Format.ISO)
 
 
 def test_a_derivative_is_a_few_lines_of_data() -> None:
@@ -329,7 +337,7 @@ def test_streams_of_modules_are_for_what_the_blueprint_adds() -> None:
     ],
 )
 def test_live_systems_have_the_module_of_dracut_that_starts_them(formats: Sequence[Format], module: str) -> None:
-    document = compiled(blueprint("name: a\ndistro: fedora-43\n"), *formats)
+    document = compiled(blueprint("name: a\ndistro: fedora-43\nselinux: permissive\n"), *formats)
     check_options(document)
     assert "dracut-live" in options(document, "org.osbuild.dnf")[-1]["packages"]
     made = files(document)["/etc/dracut.conf.d/50-live.conf"]["content"]
