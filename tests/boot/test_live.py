@@ -89,7 +89,7 @@ def test_the_disc_starts_by_uefi(images: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("firmware", [Firmware.BIOS, Firmware.UEFI])
-def test_fedoras_disc_starts_by_bios_and_by_uefi(fedora: Path, tmp_path: Path, firmware: Firmware) -> None:
+def test_fedoras_disc_starts(fedora: Path, tmp_path: Path, firmware: Firmware) -> None:
     with Machine(fedora / "fedora.iso", ports=(80,), firmware=firmware, log=tmp_path / "console") as machine:
         check(machine)
 

@@ -345,7 +345,9 @@ def test_a_disc_and_a_network_system_of_a_tree_with_dracut(dracut_live: Path, tm
     assert run("mdir", "-b", "-i", reached, "::/EFI/BOOT").split() == [
         f"::/EFI/BOOT/{name}" for name in ("BOOTX64.EFI", "grub.cfg", "grubx64.efi")
     ]
-    assert "search --no-floppy --file" in run("mtype", "-i", reached, "::/EFI/fedora/grub.cfg")
+    find = run("mtype", "-i", reached, "::/EFI/fedora/grub.cfg")
+    assert "search --no-floppy --file" in find
+    assert (tmp_path / "read/EFI/fedora/grub.cfg").read_text() == find
 
 
 def test_a_network_system_needs_what_fetches_its_root(dracut_live: Path, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def make(run: Run, options: Mapping[str, Any], path: str) -> None:
             own = starter.disc.format(options["label"])
             file.write(menu(title, " ".join(filter(None, (own, options.get("kernel_opts"))))))
         _bios(modules, os.path.join(top, "boot/grub/eltorito.img"))
-        esp = _esp(run, work)
+        esp = _esp(run, work, top)
         _settle(top, run.epoch)
         argv = ["xorriso", "-as", "mkisofs", "-quiet", "-o", path, "-V", options["label"], "-r", "-J", "-joliet-long"]
         argv += ["-b", "boot/grub/eltorito.img", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table"]
@@ -85,17 +85,23 @@ def _bios(modules: str, path: str) -> None:
     tools.run([*argv, *(name for name in (*MODULES, *grub.USEFUL) if f"{name}.mod" in have)])
 
 
-def _esp(run: Run, work: str) -> str | None:
-    """The EFI system partition with the tree's boot loader in it, which finds the rest; None without one."""
+def _esp(run: Run, work: str, top: str) -> str | None:
+    """The EFI system partition with the tree's boot loader in it, which finds the rest; None without one.
+
+    GRUB that was started from the El Torito image may take the whole disc for what it came from: `top`, the disc's
+    content, gets its configuration, too.
+    """
     source = intree.resolve(run.tree, ESP)
     if not os.path.isfile(os.path.join(source, FIRST)):
         return None
     content = os.path.join(work, "esp")
     shutil.copytree(source, os.path.join(content, "EFI"))
     _without_fallback(os.path.join(content, "EFI"))
-    for directory in [path for path, _, _ in os.walk(content)]:
-        if any(name.startswith("grub") for name in os.listdir(directory)):
-            with open(os.path.join(directory, "grub.cfg"), "w", encoding="utf-8") as file:  # noqa: PTH123
+    for directory in [path for path, _, names in os.walk(content) if any(name.startswith("grub") for name in names)]:
+        for place in (content, top):
+            beside = os.path.join(place, os.path.relpath(directory, content))
+            os.makedirs(beside, exist_ok=True)
+            with open(os.path.join(beside, "grub.cfg"), "w", encoding="utf-8") as file:  # noqa: PTH123
                 file.write(FIND)
     job = Job(FileSystem("vfat", run.identity, mountpoint="/"), content, {"/": Content(content, "/")}, work, run.epoch)
     path = os.path.join(work, "esp.img")
