@@ -292,6 +292,17 @@ def test_a_live_disc_starts_by_bios_and_uefi_and_is_the_same_twice(live: Path, t
     assert "search --no-floppy --file" in run("mtype", "-i", tmp_path / "esp", "::/EFI/debian/grub.cfg")
 
 
+@pytest.mark.parametrize("name", ["boot/efi/EFI/debian/extra.efi", "boot/efi/EFI/BOOT/grub.cfg", "boot/efi/EFI/other"])
+def test_nothing_outside_of_the_tree_gets_into_a_live_disc(live: Path, tmp_path: Path, name: str) -> None:
+    (live / name).symlink_to("/usr/share/common-licenses" if name.endswith("other") else "/usr/bin/env")
+    outputs = [{"format": "iso", "filename": "live.iso", "label": "live"}]
+    result = assemble(live, IMAGE, {"identity": IDENTITY, "outputs": outputs}, tmp_path / "out")
+    assert result.status == 1
+    assert f"{name.removeprefix('boot/efi/')} is neither" in result.log
+    assert "Traceback" not in result.log
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_a_network_system_has_its_files_in_one_archive(live: Path, tmp_path: Path) -> None:
     outputs = {"live.tar": {"format": "pxe", "kernel_opts": "quiet"}}
     for number in range(2):

@@ -22,7 +22,7 @@ def need(job: Job, free: int) -> int:
 
 def make(job: Job, image: str, place: Place) -> None:
     """Make a FAT in `place` of the file `image`. Raises ImageError, naming it, for a file that FAT cannot hold."""
-    directories, files = _entries(job.content)
+    directories, files = entries(job.content)
     env = {"SOURCE_DATE_EPOCH": str(job.epoch), "TZ": "UTC", "MTOOLS_SKIP_CHECK": "1"}
     argv = ["mkfs.fat", "--invariant", "-i", volume_id(job.spec.uuid), "-S", str(job.sector)]
     argv += ["-n", job.spec.label.upper()] if job.spec.label else []
@@ -63,8 +63,8 @@ def volume_id(text: str) -> str:
     return digits.upper()
 
 
-def _entries(tree: str) -> tuple[list[str], list[str]]:
-    """Directories and files below `tree`, relative to it and sorted."""
+def entries(tree: str) -> tuple[list[str], list[str]]:
+    """Directories and files below `tree`, relative to it and sorted. Raises ImageError for what FAT cannot hold."""
     directories: list[str] = []
     files: list[str] = []
     for path, names, others in os.walk(tree):

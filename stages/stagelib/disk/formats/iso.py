@@ -95,7 +95,8 @@ def _esp(run: Run, work: str, top: str) -> str | None:
     if not os.path.isfile(os.path.join(source, FIRST)):
         return None
     content = os.path.join(work, "esp")
-    shutil.copytree(source, os.path.join(content, "EFI"))
+    shutil.copytree(source, os.path.join(content, "EFI"), symlinks=True)
+    fat.entries(content)  # refuses symlinks before anything follows them out of the tree
     _without_fallback(os.path.join(content, "EFI"))
     for directory in [path for path, _, names in os.walk(content) if any(name.startswith("grub") for name in names)]:
         for place in (content, top):
