@@ -29,6 +29,10 @@ class Dnf5Bench(Bench):
     def store(self) -> Path:
         return self.room / "store"
 
+    @property
+    def scratch(self) -> Path:
+        return self.room / "scratch"  # where the build root stays unpacked
+
     def run(self, *stages: Any, **more: Any) -> Ran:
         return super().run(*stages, build=self.build, **more)
 

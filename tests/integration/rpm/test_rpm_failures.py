@@ -23,7 +23,9 @@ def refused(bench: Bench, wanted: dict[str, Any], *, before_installing: bool = T
     assert (INSTALLING.search(ran.output()) is None) == before_installing
     assert layers(bench) == before
     assert not list((bench.store / "downloads").glob(".*"))
-    assert not [path for path in bench.scratch.rglob("*") if path.name == "rpmdb.sqlite"]
+    kept = {path.name.partition(".")[0] for path in bench.store.glob("layers/*.json")}
+    trees = [path.name for path in bench.scratch.iterdir() if path.is_dir()]
+    assert [name for name in trees if not any(key.startswith(name) for key in kept)] == []
     told = ran.result["error"]
     return f"{told['message']}\nhint: {told.get('hint', '')}"
 
