@@ -106,17 +106,22 @@ class Workshop:
             return []  # told when the blueprint is right
         return [refusal for refusal, keys in found if keys.isdisjoint(error.wrong)]
 
-    def image(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> Image:
+    def image(self, blueprint: Blueprint, formats: Sequence[Format] = (), *, to_run: bool = True) -> Image:
         """The blueprint's images, in `formats` or else in those it names; with its options for the format, if any.
 
+        to_run: with what images are told about themselves, which is compiled from the official addresses once more.
         Raises ComposeError, also for a template that makes no good pipeline.
         """
         arguments = self._arguments(blueprint, formats)
-        compiled = self._compiled(arguments)
+        made_here = self._compiled(arguments)
         # What images are told about themselves is the same wherever packages were read from.
-        told = provenance.completed(compiled, arguments[0], lambda: self._official(arguments, compiled))
+        compiled = (
+            provenance.completed(made_here, arguments[0], lambda: self._official(arguments, made_here))
+            if to_run
+            else made_here
+        )
         made = tuple(output.format for output in arguments[1])
-        return Image(blueprint, made, pipeline.to_json(told).encode(), luks.passphrases(blueprint))
+        return Image(blueprint, made, pipeline.to_json(compiled).encode(), luks.passphrases(blueprint))
 
     def _official(self, arguments: tuple[Any, ...], compiled: pipeline.Pipeline) -> pipeline.Pipeline:
         """What `compiled` would be if packages came from their official addresses."""
@@ -197,7 +202,7 @@ class Workshop:
             blueprint = fetch_key.fetched(blueprint, os.environ)
         return blueprint, outputs, self.catalog, mirrors.resolve(release, self._mirrors), self._instead
 
-    def images(self, paths: Sequence[Path], formats: Sequence[Format]) -> list[Image]:
+    def images(self, paths: Sequence[Path], formats: Sequence[Format], *, to_run: bool = True) -> list[Image]:
         """All images of the blueprints in these files, in `formats` or else in those each blueprint names.
 
         Raises DocumentError with all that is wrong in all of them, InputError when two images would have the same file
@@ -207,7 +212,7 @@ class Workshop:
         images: list[Image] = []
         for blueprint in loaded:
             try:
-                images.append(self.image(blueprint, formats))
+                images.append(self.image(blueprint, formats, to_run=to_run))
             except InputError as error:
                 problems += _each(error)
         _raise_all(problems)
