@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import apt_sandbox
 import pytest
-from apt_repository import Contents, Key, Repository, served
-from apt_sandbox import SERVER, Workplace, debian, options
+
+from tests.integration import apt_sandbox
+from tests.integration.apt_repository import Contents, Key, Repository, served
+from tests.integration.apt_sandbox import SERVER, Workplace, debian, options
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="compares with trees that only root can make"),

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from assembling import EPOCH, MIB, POLICY, ROOT_UUID, assemble, copy, disk_options, label
 from stagelib import selinux
 from stagelib.disk import labels
+
+from tests.integration.assembling import EPOCH, MIB, POLICY, ROOT_UUID, assemble, copy, disk_options, label
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes trees with owners and devices: needs root")
 

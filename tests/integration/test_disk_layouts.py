@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from assembling import EPOCH, MIB, assemble, make_difficult_tree
+
+from tests.integration.assembling import EPOCH, MIB, assemble, make_difficult_tree
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes trees with owners and devices: needs root")
 

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from assembling import MIB, REPO, assemble
-from test_disk_layouts import IMAGE, options, partition, refusal, run, split, uuid
+
+from tests.integration.assembling import MIB, REPO, assemble
+from tests.integration.test_disk_layouts import IMAGE, options, partition, refusal, run, split, uuid
 
 sys.path.insert(0, str(REPO / "stages"))
 

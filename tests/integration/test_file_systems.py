@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from assembling import MIB, POLICY, assemble, copy, label
-from entries import Entry, differences, entries
 from stagelib.disk import labels
+
+from tests.integration.assembling import MIB, POLICY, assemble, copy, label
+from tests.integration.entries import Entry, differences, entries
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes trees with owners and devices: needs root")
 

@@ -12,8 +12,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from assembling import MIB, assemble, copy
 from stagelib.disk.formats.registry import FORMATS
+
+from tests.integration.assembling import MIB, assemble, copy
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes trees with owners: needs root")
 

@@ -12,9 +12,10 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from assembling import EPOCH, MIB, assemble
-from entries import Entry, differences, entries
 from stagelib.disk import sizes
+
+from tests.integration.assembling import EPOCH, MIB, assemble
+from tests.integration.entries import Entry, differences, entries
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes trees with owners and devices: needs root")
 

@@ -16,13 +16,13 @@ from typing import Any
 
 import jsonschema
 import pytest
-from assembling import MIB, assemble
 
 from osbuild_compose.errors import InputError
 from osbuild_compose.inspecting import inspection
 from osbuild_compose.inspecting.data import as_json
 from osbuild_compose.inspecting.text import as_text
 from tests.conftest import Account
+from tests.integration.assembling import MIB, assemble
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes trees with owners: needs root")
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from apt_repository import Contents, Key, Repository, served
-from blueprint_tree import KEYS, Tree, built, compression_of
 
 from osbuild_compose.blueprint import password
+from tests.integration.apt_repository import Contents, Key, Repository, served
+from tests.integration.blueprint_tree import KEYS, Tree, built, compression_of
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to look into the tree with its own programs")
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from blueprint_tree import KEYS, REPO, Tree, built, compression_of
 
 from osbuild_compose.blueprint import password
+from tests.integration.blueprint_tree import KEYS, REPO, Tree, built, compression_of
 from tests.standin import standin
 from tests.standin_extra import extra
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage_sandbox import EPOCH, Result, run_stage
+
+from tests.integration.stage_sandbox import EPOCH, Result, run_stage
 
 PACKAGES = (
     *("chrony", "console-setup", "firewalld", "kbd", "locales", "netbase", "openssh-server", "sudo"),

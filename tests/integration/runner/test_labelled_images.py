@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Bench
 
 from tests.conftest import make_account
+from tests.integration.runner.conftest import Bench
 
 CONTEXTS = "/etc/selinux/targeted/contexts/files/file_contexts"
 POLICY = r"""

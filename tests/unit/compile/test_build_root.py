@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compiling import CATALOG, without_provenance
 from stagelib.disk import tools
 
 from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.errors import InputError
 from osbuild_compose.repository import ARMOUR
 from tests.unit.cli.commands import compose
+from tests.unit.compile.compiling import CATALOG, without_provenance
 
 # Enterprise Linux has no such packages.
 ABSENT = {"btrfs-progs", "erofs-utils", "lzip"}

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from compiling import CATALOG, REPO, blueprint, check_options, compiled, files, names, options
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from osbuild_compose.compile import identity, pipeline
 from osbuild_compose.distro.host_apt import HostApt
 from osbuild_compose.errors import InputError
 from osbuild_compose.repository import DebRepository
+from tests.unit.compile.compiling import CATALOG, REPO, blueprint, check_options, compiled, files, names, options
 
 SAMPLES = sorted((REPO / "blueprints").glob("debian-*.yaml"))
 EVERYTHING = """

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compiling import CATALOG, REPO, blueprint, check_options, compiled, files, names, options
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.disk import Disk, Table
@@ -19,6 +18,7 @@ from osbuild_compose.compile import identity
 from osbuild_compose.distro import catalog
 from osbuild_compose.errors import InputError
 from osbuild_compose.repository import ARMOUR, RpmRepository
+from tests.unit.compile.compiling import CATALOG, REPO, blueprint, check_options, compiled, files, names, options
 
 RELEASES = sorted(name for name, release in CATALOG.releases.items() if release.is_rpm)
 SAMPLES = sorted(path for path in (REPO / "blueprints").glob("*.yaml") if not path.name.startswith("debian-"))

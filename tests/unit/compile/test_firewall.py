@@ -1,9 +1,9 @@
 """The firewall: firewalld's stage, or nftables' rules on a Debian without firewalld."""
 
 import pytest
-from compiling import blueprint, check_options, compiled, files, options
 
 from osbuild_compose.errors import InputError
+from tests.unit.compile.compiling import blueprint, check_options, compiled, files, options
 
 HEAD = "name: a\ndistro: {distro}\npackages: [{package}]\n"
 FIREWALL = """

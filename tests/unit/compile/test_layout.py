@@ -4,11 +4,11 @@ import json
 from typing import Any
 
 import pytest
-from compiling import blueprint, check_options, compiled, options
 
 from osbuild_compose.blueprint.model import Format
 from osbuild_compose.compile import luks
 from osbuild_compose.errors import ComposeError
+from tests.unit.compile.compiling import blueprint, check_options, compiled, options
 
 HEAD = "name: web\ndistro: debian-12\n"
 MIB = 1 << 20

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compiling import CATALOG, blueprint, names, options
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format
@@ -14,6 +13,7 @@ from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.compile import provenance
 from runner.manifest import v1
 from runner.manifest.identity import osbuild_id
+from tests.unit.compile.compiling import CATALOG, blueprint, names, options
 
 TEXT = "name: web\ndistro: debian-12\nversion: 1.2.0\nhostname: h\n"
 INLINE = {"stages": [{"name": "org.osbuild.noop", "options": {"one": 1}}]}

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compiling import blueprint, check_options, compiled, files, names, options
 
 from osbuild_compose.compile import pipeline, text
 from osbuild_compose.errors import InputError
+from tests.unit.compile.compiling import blueprint, check_options, compiled, files, names, options
 
 CASES = [
     (

@@ -8,7 +8,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from stage_unit import STAGES, Result, RunStage, schema, write
+
+from tests.unit.stages.stage_unit import STAGES, Result, RunStage, schema, write
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """org.osbuild.error"""
 
-from stage_unit import RunStage
+from tests.unit.stages.stage_unit import RunStage
 
 
 def test_fails_as_asked(run_stage: RunStage) -> None:

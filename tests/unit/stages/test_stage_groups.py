@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage_unit import RunStage, accepts, write
+
+from tests.unit.stages.stage_unit import RunStage, accepts, write
 
 NAME = "org.osbuild.groups"
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage_unit import RunStage, accepts, write
+
+from tests.unit.stages.stage_unit import RunStage, accepts, write
 
 NAME = "org.osbuild.grub2"
 UUID = "76a22bf4-f153-4541-b6c7-0332c0dfaeac"

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage_unit import RunStage
+
+from tests.unit.stages.stage_unit import RunStage
 
 UUID = "9c6ae55b-cf88-45b8-84e8-64990759f39d"
 

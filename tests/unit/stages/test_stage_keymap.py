@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from stage_unit import RunStage, accepts, write
+
+from tests.unit.stages.stage_unit import RunStage, accepts, write
 
 NAME = "org.osbuild.keymap"
 MODEL_MAP = "# a comment\nde-latin1\tde\tpc105\t-\tterminate:ctrl_alt_bksp\nus\tus\tpc105+inet\t-\t-\n"

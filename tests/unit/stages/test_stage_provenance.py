@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from stage_unit import RunStage, accepts
+from tests.unit.stages.stage_unit import RunStage, accepts
 
 NAME = "org.osbuild-compose.provenance"
 

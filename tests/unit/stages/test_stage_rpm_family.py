@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage_unit import STAGES, RunStage, accepts, write
+
+from tests.unit.stages.stage_unit import STAGES, RunStage, accepts, write
 
 ENTRY = "title Fedora\nlinux {0}/vmlinuz-6.1\ninitrd {0}/initramfs-6.1.img\noptions root=UUID=1 boot=/boot/x\n"
 

@@ -1,6 +1,6 @@
 """org.osbuild.script; scripts that run are tested on a real tree."""
 
-from stage_unit import RunStage
+from tests.unit.stages.stage_unit import RunStage
 
 NAME = "org.osbuild.script"
 

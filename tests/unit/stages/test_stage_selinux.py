@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage_unit import RunStage, accepts, write
 from stagelib import selinux
+
+from tests.unit.stages.stage_unit import RunStage, accepts, write
 
 NAME = "org.osbuild.selinux"
 CONTEXTS = "etc/selinux/targeted/contexts/files/file_contexts"

@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from stage_unit import RunStage, accepts, write
+
+from tests.unit.stages.stage_unit import RunStage, accepts, write
 
 NAME = "org.osbuild.systemd"
 UNITS = "usr/lib/systemd/system"

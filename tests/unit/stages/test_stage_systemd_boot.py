@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage_unit import STAGES, RunStage, accepts, write
+
+from tests.unit.stages.stage_unit import STAGES, RunStage, accepts, write
 
 sys.path.insert(0, str(STAGES))
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from stage_unit import RunStage, accepts, write
+
+from tests.unit.stages.stage_unit import RunStage, accepts, write
 
 NAME = "org.osbuild.timezone"
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage_unit import STAGES, RunStage, schema, write
+
+from tests.unit.stages.stage_unit import STAGES, RunStage, schema, write
 
 UUID = "9c6ae55b-cf88-45b8-84e8-64990759f39d"
 # The smallest options with which the stage writes something, or would.
