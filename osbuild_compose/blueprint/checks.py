@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from osbuild_compose.blueprint import checks_settings, disk_checks
+from osbuild_compose.blueprint import checks_settings
 from osbuild_compose.blueprint.beside import Beside
+from osbuild_compose.blueprint.disk_checks import whole
 from osbuild_compose.blueprint.model import HOST
 from osbuild_compose.blueprint.path import normal
 from osbuild_compose.blueprint.walk import ANY, Problem, texts
@@ -27,7 +28,7 @@ def problems(document: Document) -> list[InputError]:
     beside = Beside(document.file)
     found: list[Problem] = [
         *checks_settings.problems(document.data, beside),
-        *disk_checks.problems(document.data, beside),
+        *whole.problems(document.data, beside),
         *_base64(document.data),
         *_files_beside(document.data, beside),
         *_keys(document.data, beside),

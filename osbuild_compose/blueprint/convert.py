@@ -6,14 +6,24 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from osbuild_compose.blueprint import certificate, disk, formats, model, passphrase, password, registry, settings, size
+from osbuild_compose.blueprint import (
+    certificate,
+    disk,
+    formats,
+    model,
+    partition_types,
+    passphrase,
+    password,
+    registry,
+    settings,
+    size,
+)
 from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.blueprint.path import normal
 from osbuild_compose.document.read import Document
 from osbuild_compose.repository import ARMOUR, DebRepository, KeyAddress, Repository, RpmRepository, Use
 
 _EPOCH = date(1970, 1, 1)
-MIB = 1024 * 1024
 _SIMPLE = ("name", "distro", "description", "version", "arch", "hostname", "timezone", "locale", "keyboard")
 _AS_IS = ("fips", "sysctl", "cloud_init", "embed_provenance")
 _LISTS = ("packages", "exclude", "timeservers", "languages", "tmpfiles")
@@ -140,7 +150,7 @@ def _output(item: str | Mapping[str, Any]) -> formats.Output:
     for key in options.keys() & {"size", "free"}:
         options[key] = size.to_bytes(options[key])
     if "memory" in options:
-        options["memory"] = size.to_bytes(options["memory"]) // MIB
+        options["memory"] = size.to_bytes(options["memory"]) // size.MIB
     return formats.Output(formats.Format(item["format"]), options)
 
 
@@ -156,6 +166,8 @@ def _disk(data: Mapping[str, Any], beside: Beside) -> disk.Disk:
 
 def _partition(data: Mapping[str, Any], beside: Beside) -> disk.Partition:
     fields = _in_bytes(data)
+    if "type" in data:
+        fields["type"] = partition_types.named(data["type"])
     if "luks" in data:
         fields["luks"] = disk.Luks(passphrase.read(data["luks"], beside, os.environ))
     fields["subvolumes"] = tuple(disk.Subvolume(**item) for item in data.get("subvolumes", ()))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from osbuild_compose.blueprint.luks_checks import mapped_name
+from osbuild_compose.blueprint import mapped_names
 
 
 class Table(StrEnum):
@@ -80,12 +80,12 @@ class Partition:
     @property
     def mapped_name(self) -> str:
         """The name below /dev/mapper of what is in it, when it is encrypted."""
-        return mapped_name(self.volume_group, self.mount, self.name, self.file_system)
+        return mapped_names.of_luks(self.name, self.volume_group, self.mount, self.file_system)
 
     @property
     def device(self) -> str | None:
         """The device node of its file system, if that has a name of its own."""
-        return f"/dev/mapper/{self.mapped_name}" if self.luks and not self.volume_group else None
+        return f"{mapped_names.DIRECTORY}/{self.mapped_name}" if self.luks and not self.volume_group else None
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ class LogicalVolume(Partition):
 
     @property
     def device(self) -> str:
-        """As device-mapper calls it: hyphens of the names are doubled."""
-        return "/dev/mapper/" + "-".join(name.replace("-", "--") for name in (self.group, self.name or ""))
+        """The device node of the logical volume."""
+        return f"{mapped_names.DIRECTORY}/{mapped_names.of_logical_volume(self.group, self.name or '')}"
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,6 @@
 Type GUIDs: UEFI specification 5.3.3, https://uapi-group.org/specifications/specs/discoverable_partitions_specification
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-from osbuild_compose.document.read import Trail
-from osbuild_compose.document.suggest import did_you_mean
-
 GUIDS = {
     "bios-boot": "21686148-6449-6e6f-744e-656564454649",
     "esp": "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
@@ -26,19 +19,13 @@ GUIDS = {
     "lvm": "e6d6d379-f507-44c2-a23c-238f2a3df928",
     "linux": "0fc63daf-8483-4772-8e79-3d69d8477de4",
 }
-GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-BYTE = re.compile(r"(0x)?[0-9a-fA-F]{1,2}")
+DOS = {"esp": "ef", "swap": "82", "lvm": "8e"}  # a DOS table calls everything else Linux's
+DOS_LINUX = "83"
+ESP_MOUNTS = ("/boot/efi", "/efi")  # where an EFI system partition is mounted
+
+_NAMES = {code: name for codes in (GUIDS, DOS) for name, code in codes.items()}
 
 
-def problems(disk: Mapping[str, Any], partitions: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Trail, str, str]]:
-    """Types that the disk's partition table does not have: where, what is wrong, and what to do."""
-    dos = disk.get("table") == "dos"
-    for index, item in enumerate(partitions):
-        kind = item.get("type")
-        if not isinstance(kind, str) or kind in GUIDS or (BYTE if dos else GUID).fullmatch(kind):
-            continue
-        names = [name for name in GUIDS if not (dos and name == "bios-boot")]
-        form = "two hexadecimal digits, such as 83" if dos else "a GUID"
-        hint = did_you_mean(kind, names) or f"it is {form}, or one of {', '.join(names)}"
-        what = f"`{kind}` is not the type of a partition in a {'DOS partition table' if dos else 'GPT'}"
-        yield ("disk", "partitions", index, "type"), what, hint
+def named(kind: str) -> str:
+    """The type by its name, if it has one: a GUID and the two digits of a DOS table say the same."""
+    return _NAMES.get(kind.lower(), kind)

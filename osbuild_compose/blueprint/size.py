@@ -1,9 +1,12 @@
 """Disk sizes as people write them."""
 
 import re
+from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any
 
 SECTOR = 512
+MIB = 1024**2
 
 _UNITS = {
     "B": 1,
@@ -16,7 +19,7 @@ _UNITS = {
 def parse(size: int | str) -> int:
     """A disk's size in bytes, as to_bytes() reads it. Raises ValueError also for what no disk can have."""
     size = to_bytes(size)
-    if not 1024**2 <= size <= 64 * 1024**4:
+    if not MIB <= size <= 64 * 1024**4:
         raise ValueError(f"{size} bytes is not a disk's size; it is between 1 MiB and 64 TiB")
     if size % SECTOR:
         raise ValueError(
@@ -46,3 +49,8 @@ def to_bytes(size: int | str) -> int:
             raise ValueError(f'"{size}" is not a whole number of bytes')
         size = int(bytes_)
     return size
+
+
+def least(item: Mapping[str, Any]) -> int:
+    """The bytes that a partition or logical volume has at least. Raises ValueError as to_bytes does."""
+    return max(to_bytes(item[key]) if key in item else 0 for key in ("size", "minimum"))

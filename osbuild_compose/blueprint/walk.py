@@ -1,6 +1,6 @@
 """Finding things in a document's data, right or wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from osbuild_compose.document.read import Trail
@@ -24,3 +24,8 @@ def values(data: Any, *way: object) -> Iterator[tuple[Trail, Any]]:
             yield from (((index, *trail), value) for trail, value in values(item, *way[1:]))
     elif isinstance(way[0], str) and isinstance(data, dict) and way[0] in data:
         yield from (((way[0], *trail), value) for trail, value in values(data[way[0]], *way[1:]))
+
+
+def below(trail: Trail, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Problems with what is at that trail, as those of the whole."""
+    return (((*trail, *rest), what, hint) for rest, what, hint in problems)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from osbuild_compose.blueprint.disk import Bootloader, Disk, Firmware, LogicalVolume, Partition, Table
-from osbuild_compose.blueprint.partition_types import GUIDS
 from osbuild_compose.compile import identity, luks, mounts, partition_options, partitions, verity
 
 SECTOR = 512
@@ -41,14 +40,14 @@ class Layout:
     @property
     def esp(self) -> str | None:
         """Where the EFI system partition is mounted, if there is one."""
-        found = (item.mount for item in self.partitions if item.type in ("esp", "ef", GUIDS["esp"]))
+        found = (item.mount for item in self.partitions if item.type == "esp")
         return next(found, None)
 
     @property
     def kernels(self) -> str | None:
         """Where the file system is mounted from which a boot loader that reads FAT only takes kernels."""
         boot = next((item for item in self.partitions if item.mount == "/boot" and item.file_system == "vfat"), None)
-        return "/boot" if boot and boot.type in ("xbootldr", GUIDS["xbootldr"]) else self.esp
+        return "/boot" if boot and boot.type == "xbootldr" else self.esp
 
     @property
     def packages(self) -> tuple[str, ...]:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from osbuild_compose.blueprint import mapped_names
 from osbuild_compose.blueprint.disk import Partition, Subvolume
-from osbuild_compose.compile import verity
 
 
 def volumes(partitions: tuple[Partition, ...]) -> tuple[Partition, ...]:
@@ -33,7 +33,7 @@ def fstab(partitions: tuple[Partition, ...]) -> Iterator[dict[str, Any]]:
             options.append("ro")
         source = {"partlabel": item.name} if item.file_system == "squashfs" else {"uuid": item.uuid}
         if item.verity or item.device:
-            source = {"device": item.device or f"/dev/mapper/{verity.mapped_name(point)}"}
+            source = {"device": item.device or f"{mapped_names.DIRECTORY}/{mapped_names.of_verity(point)}"}
         checked = item.file_system == "ext4" and not item.verity
         yield {
             **source,

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from osbuild_compose.blueprint.disk import Disk, Firmware, LogicalVolume, Partition, Table
-from osbuild_compose.blueprint.partition_types import GUIDS
+from osbuild_compose.blueprint.partition_types import ESP_MOUNTS
+from osbuild_compose.blueprint.size import MIB
 from osbuild_compose.compile import identity
 
-MIB = 1024 * 1024
 BIOS_BOOT = Partition(type="bios-boot", size=MIB, name="bios")
 ESP = Partition(type="esp", mount="/boot/efi", size=128 * MIB, name="esp")
 # With the kernels themselves in it, it has to have room for some more of them later.
@@ -16,7 +16,13 @@ ESP_WITH_KERNELS = replace(ESP, size=512 * MIB)
 ROOT = Partition(mount="/", name="root")
 
 # Types by mount point: https://uapi-group.org/specifications/specs/discoverable_partitions_specification
-TYPES = {"/boot/efi": "esp", "/efi": "esp", "/boot": "xbootldr", "/home": "home", "/srv": "srv", "/var": "var"}
+TYPES = {
+    **dict.fromkeys(ESP_MOUNTS, "esp"),
+    "/boot": "xbootldr",
+    "/home": "home",
+    "/srv": "srv",
+    "/var": "var",
+}
 ROOT_TYPES = {"x86_64": "root-x86-64"}
 Kind = TypeVar("Kind", bound=Partition)
 
@@ -33,9 +39,9 @@ def _all(disk: Disk, table: Table, firmware: tuple[Firmware, ...]) -> Iterator[P
     kinds = {item.type for item in disk.partitions} | {
         TYPES.get(mount) for item in disk.partitions for mount in item.mounts
     }
-    if Firmware.BIOS in firmware and table is Table.GPT and not kinds & {"bios-boot", GUIDS["bios-boot"]}:
+    if Firmware.BIOS in firmware and table is Table.GPT and "bios-boot" not in kinds:
         yield BIOS_BOOT
-    if Firmware.UEFI in firmware and not kinds & {"esp", GUIDS["esp"], "ef"}:
+    if Firmware.UEFI in firmware and "esp" not in kinds:
         yield ESP_WITH_KERNELS if disk.needs_uefi else ESP
     yield from disk.partitions
     if not any("/" in item.mounts for item in disk.partitions):
@@ -71,9 +77,8 @@ def _complete_one(item: Kind, number: int, name: str, arch: str, disk: Disk) -> 
     if item.type is None and kind == "xbootldr" and item.file_system != "vfat" and disk.needs_uefi:
         kind = "linux"  # bootctl and kernel-install would put kernels where firmware cannot read them
     file_system = item.file_system
-    if file_system is None and (item.mounts or kind in ("swap", GUIDS["swap"], "82")):
-        usual = {"esp": "vfat", GUIDS["esp"]: "vfat", "ef": "vfat", "swap": "swap", GUIDS["swap"]: "swap", "82": "swap"}
-        file_system = "btrfs" if item.subvolumes else usual.get(kind, "ext4")
+    if file_system is None and (item.mounts or kind == "swap"):
+        file_system = "btrfs" if item.subvolumes else {"esp": "vfat", "swap": "swap"}.get(kind, "ext4")
     role = _role(item) or f"{kind} {number + 1}"
     is_root = "/" in item.mounts
     grow = item.grow if item.grow is not None else is_root and item.size is None and not item.verity

@@ -3,7 +3,7 @@
 from typing import Any
 
 from osbuild_compose.blueprint.disk import Partition, Table
-from osbuild_compose.blueprint.partition_types import GUIDS
+from osbuild_compose.blueprint.partition_types import DOS, DOS_LINUX, GUIDS
 from osbuild_compose.compile.layout import SECTOR, Layout
 
 
@@ -50,7 +50,7 @@ def _plain(partition: Partition) -> bool:
 
 def _qemu_partition(options: dict[str, Any], table: Table) -> dict[str, Any]:
     kind = options["type"]
-    dos = {"esp": "ef", "swap": "82"}.get(kind, "83" if kind in GUIDS else kind)
+    dos = DOS.get(kind, DOS_LINUX if kind in GUIDS else kind)
     made: dict[str, Any] = {key: options[key] for key in ("bootable", "name", "uuid", "filesystem") if key in options}
     made["type"] = dos if table is Table.DOS else GUIDS.get(kind, kind)
     made |= {key: options[key] // SECTOR for key in ("start", "size") if key in options}

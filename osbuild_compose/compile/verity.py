@@ -6,6 +6,7 @@ Types, and where partition UUIDs come from: https://uapi-group.org/specification
 import hashlib
 from typing import Any
 
+from osbuild_compose.blueprint import mapped_names
 from osbuild_compose.blueprint.disk import Partition
 from osbuild_compose.compile import identity
 
@@ -13,11 +14,6 @@ TABLE = "/etc/veritytab"
 # Where a root hash tells what to mount, it is on the kernel's command line: systemd-veritysetup-generator(8).
 ON_COMMAND_LINE = ("/", "/usr")
 HASH_TYPES = {"root-x86-64": "root-x86-64-verity", "usr-x86-64": "usr-x86-64-verity"}
-
-
-def mapped_name(mount: str) -> str:
-    """The name below /dev/mapper of what is mounted at `mount`."""
-    return mount.strip("/").replace("/", "-") or "root"
 
 
 def token(mount: str) -> str:
@@ -28,7 +24,7 @@ def token(mount: str) -> str:
 def filename(name: str, mount: str) -> str:
     """The file with the root hash beside the image of the blueprint `name`, as systemd-nspawn(1) calls it."""
     known = {"/": "roothash", "/usr": "usrhash"}
-    return f"{name}.{known.get(mount) or f'{mapped_name(mount)}.roothash'}"
+    return f"{name}.{known.get(mount) or f'{mapped_names.of_verity(mount)}.roothash'}"
 
 
 def hashes(item: Partition, number: int, name: str) -> dict[str, Any]:
@@ -57,5 +53,7 @@ def table(partitions: list[dict[str, Any]]) -> str:
             continue
         data = partitions[item["hashes"]["of"] - 1]
         mount = data["filesystem"]["mountpoint"]
-        lines.append(f"{mapped_name(mount)} PARTUUID={data['uuid']} PARTUUID={item['uuid']} {token(mount)}\n")
+        lines.append(
+            f"{mapped_names.of_verity(mount)} PARTUUID={data['uuid']} PARTUUID={item['uuid']} {token(mount)}\n"
+        )
     return "".join(lines)

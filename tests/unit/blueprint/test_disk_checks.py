@@ -48,6 +48,10 @@ HEAD = "name: web\ndistro: debian-12\n"
             "disk: {partitions: [{mount: /a/b, verity: true}, {mount: /a-b, verity: true}]}",
             "would both be /dev/mapper/a-b",
         ),
+        (
+            "disk: {bootloader: none, partitions: [{mount: /, verity: true}, {mount: /root, verity: true}]}",
+            "would both be /dev/mapper/root",
+        ),
         ("disk: {partitions: [{mount: /usr, verity: true}]}", "/usr cannot have `verity` with GRUB"),
         (
             f"disk: {{bootloader: none, partitions: [{{mount: /, verity: true, partition_uuid: {UUID}}}]}}",
@@ -73,11 +77,21 @@ HEAD = "name: web\ndistro: debian-12\n"
         ("disk: {partitions: [{mount: /a, luks: {passphrase_file: not-there}}]}", "3:57.*cannot read .*not-there"),
         (f"disk: {{partitions: [{{mount: /, {LUKS}}}]}}", "GRUB's files cannot be encrypted"),
         (f"disk: {{partitions: [{{mount: /boot, {LUKS}}}]}}", "GRUB's files cannot be encrypted"),
+        (
+            f"disk: {{partitions: [{{subvolumes: [{{name: a, mount: /}}], {LUKS}}}]}}",
+            "GRUB's files cannot be encrypted",
+        ),
+        (
+            f"disk: {{bootloader: systemd-boot, partitions: [{{mount: /boot, file_system: vfat, {LUKS}}}]}}",
+            "firmware does not read",
+        ),
+        (f"disk: {{partitions: [{{type: C12A7328-F81F-11D2-BA4B-00A0C93EC93B, {LUKS}}}]}}", "firmware does not read"),
         (f"disk: {{partitions: [{{mount: /a, verity: true, {LUKS}}}]}}", "do not go together"),
         (f"disk: {{partitions: [{{type: esp, {LUKS}}}]}}", "firmware does not read"),
         (f"disk: {{partitions: [{{size: 1 GiB, {LUKS}}}]}}", "there is nothing to encrypt"),
         (f"disk: {{partitions: [{{mount: /a/b, {LUKS}}}, {{mount: /a-b, {LUKS}}}]}}", "both be /dev/mapper/luks-a-b"),
         ("formats: [{format: raw, compression: zstd}]", "raw has no `compression`"),
+        ("formats: [{format: raw}, raw]", "`formats` has raw twice"),
         ("formats: [raw, {format: raw}]", "`formats` has raw twice"),
     ],
 )

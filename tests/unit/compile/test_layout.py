@@ -46,6 +46,18 @@ def test_with_one_firmware_only_what_it_needs() -> None:
     assert options(none, "org.osbuild-compose.grub") == []
 
 
+@pytest.mark.parametrize("kind", ["esp", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"])
+def test_a_type_is_the_same_by_its_name_and_by_its_number(kind: str) -> None:
+    made = partitions(disk(f"disk: {{firmware: [uefi], partitions: [{{mount: /boot/efi, type: {kind}}}]}}\n"))
+    assert made == [("esp", "/boot/efi"), ("root-x86-64", "/")]
+
+
+def test_osbuilds_assembler_is_told_the_numbers_of_a_dos_table() -> None:
+    text = "disk: {size: 2 GiB, table: dos, partitions: [{type: lvm, size: 1 GiB}, {mount: /, file_system: ext4}]}\n"
+    document = compiled(blueprint(HEAD + text), Format.RAW)
+    assert [item["type"] for item in document["assembler"]["options"]["partitions"]] == ["8e", "83"]
+
+
 def loader(document: dict[str, Any]) -> dict[str, Any]:
     (found,) = options(document, "org.osbuild-compose.systemd-boot")
     return found

@@ -1,0 +1,44 @@
+"""What boot loaders need of a disk, and firmware of boot loaders."""
+
+from collections.abc import Iterator, Sequence
+
+from osbuild_compose.blueprint.disk_checks import content
+from osbuild_compose.blueprint.disk_checks.content import Item
+from osbuild_compose.blueprint.walk import Problem
+
+
+def problems(disk: Item, partitions: Sequence[Item]) -> Iterator[Problem]:
+    """All that keeps the disk from booting."""
+    loader, uki = disk.get("bootloader", "grub"), disk.get("uki") is True
+    if disk.get("sector_size") == 4096 and (_bios(disk) or disk.get("table") == "dos") and loader != "none":
+        what = "BIOS cannot boot from sectors of 4096 bytes"
+        yield ("sector_size",), what, "leave `bios` out of `firmware`, with a GPT"
+    if uki and loader == "grub":
+        what = "GRUB starts kernels and initramfs images of their own, no unified ones"
+        hint = "add `bootloader: systemd-boot`, or `none` to have firmware start the kernel itself"
+        yield ("uki",), what, hint
+    elif loader == "systemd-boot":
+        yield from _uefi_only("systemd-boot", disk, partitions)
+    elif uki:
+        yield from _uefi_only("a unified kernel image", disk, partitions)
+
+
+def _bios(disk: Item) -> bool:
+    firmware = disk.get("firmware")
+    return isinstance(firmware, list) and "bios" in firmware
+
+
+def _uefi_only(name: str, disk: Item, partitions: Sequence[Item]) -> Iterator[Problem]:
+    """What keeps UEFI from starting `name`, which nothing else can start."""
+    if disk.get("table") == "dos":
+        yield ("table",), f"{name} starts from a GPT", "leave `table` out"
+    if _bios(disk):
+        yield ("firmware",), f"{name} is started by UEFI only", "leave `bios` out, or use `bootloader: grub`"
+    for index, item in enumerate(partitions):
+        kind = content.type_of(item)
+        if kind == "xbootldr" and item.get("file_system") != "vfat":
+            trail = ("partitions", index, "file_system" if "file_system" in item else "type")
+            yield trail, f"{name} is found on vfat only", "write `file_system: vfat`, or leave `type` out"
+        if kind == "esp" and "mount" not in item:
+            what = f"{name} goes to the EFI system partition, which is mounted nowhere"
+            yield ("partitions", index, "type"), what, "add `mount: /boot/efi`"

@@ -1,0 +1,48 @@
+"""What has to lie on a partition as it is, neither encrypted nor on a logical volume.
+
+Firmware knows neither, and GRUB would have to be told of both.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from osbuild_compose.blueprint import partition_types
+from osbuild_compose.blueprint.disk_checks import content
+from osbuild_compose.blueprint.disk_checks.content import Item
+from osbuild_compose.blueprint.walk import Problem
+
+BOOT = "add a partition for /boot: {mount: /boot, size: 1 GiB}"
+
+
+def problems(disk: Item, partitions: Sequence[Item]) -> Iterator[Problem]:
+    """What does not."""
+    grub = _grub(disk, partitions)
+    for index, item in enumerate(partitions):
+        trail = ("partitions", index)
+        if isinstance(item.get("luks"), dict):
+            if _is_of_firmware(disk, item):
+                yield (*trail, "luks"), "firmware does not read what is encrypted", "leave `luks` out"
+            elif grub in content.points(item):
+                yield (*trail, "luks"), "GRUB's files cannot be encrypted", BOOT
+        for number, volume in enumerate(content.volumes(item)):
+            place = (*trail, "logical_volumes", number, "mount")
+            if volume.get("mount") in partition_types.ESP_MOUNTS:
+                what = "firmware does not read logical volumes"
+                yield place, what, "make the EFI system partition a partition"
+            elif grub is not None and volume.get("mount") == grub:
+                yield place, "GRUB's files cannot be on a logical volume", BOOT
+
+
+def _is_of_firmware(disk: Item, item: Item) -> bool:
+    """Whether firmware reads the partition, or a boot loader that can read what firmware can."""
+    kind, mount = content.type_of(item), item.get("mount")
+    if kind in ("esp", "bios-boot") or mount in partition_types.ESP_MOUNTS:
+        return True
+    has_kernels = disk.get("bootloader") == "systemd-boot" and content.file_system(item) == "vfat"
+    return has_kernels and (kind == "xbootldr" or mount == "/boot")
+
+
+def _grub(disk: Item, partitions: Sequence[Item]) -> str | None:
+    """The mount point of the file system that GRUB's files are in; None without GRUB."""
+    if disk.get("bootloader", "grub") != "grub":
+        return None
+    return "/boot" if any("/boot" in content.points(item) for item in partitions) else "/"

@@ -1,0 +1,52 @@
+"""All checks of a disk and of the formats that it is to have."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from osbuild_compose.blueprint.beside import Beside
+from osbuild_compose.blueprint.disk_checks import (
+    content,
+    file_systems,
+    loaders,
+    luks,
+    lvm,
+    mounts,
+    outputs,
+    plain,
+    room,
+    sizes,
+    table,
+    types,
+    verity,
+)
+from osbuild_compose.blueprint.walk import Problem, below
+
+
+def problems(data: Any, beside: Beside) -> Iterator[Problem]:
+    """All that is wrong with `disk` and `formats`. Reads the passphrases of encrypted partitions."""
+    if not isinstance(data, dict):
+        return
+    disk = data.get("disk")
+    yield from outputs.problems(data.get("formats"), disk if isinstance(disk, dict) else {})
+    if isinstance(disk, dict):
+        yield from below(("disk",), _disk(disk, beside))
+
+
+def _disk(disk: Mapping[str, Any], beside: Beside) -> Iterator[Problem]:
+    wrong_sizes = list(sizes.problems(disk))
+    yield from wrong_sizes
+    partitions = content.mappings(disk.get("partitions", []))
+    if partitions is None:
+        return
+    yield from table.problems(disk, partitions)
+    yield from loaders.problems(disk, partitions)
+    yield from types.problems(disk, partitions)
+    yield from mounts.problems(partitions)
+    yield from verity.problems(disk, partitions)
+    for place, item in content.holding_files(partitions):
+        yield from below(place, file_systems.problems(item))
+    yield from lvm.problems(partitions)
+    yield from luks.problems(partitions, beside)
+    yield from plain.problems(disk, partitions)
+    if not wrong_sizes and sizes.all_readable(disk):
+        yield from room.problems(disk, partitions)
