@@ -1,6 +1,7 @@
 """A part of a file that holds a file system or an archive."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,24 @@ class Area:
         with self.path.open("rb") as file:
             return os.pread(file.fileno(), part.size, part.offset)
 
+    def pieces(self) -> Iterator[tuple[int, bytes]]:
+        """What is in it besides holes and zeroes, in chunks, each with its offset."""
+        here, end = self.offset, self.offset + self.size
+        with self.path.open("rb") as file:
+            while here < end:
+                try:
+                    here = os.lseek(file.fileno(), here, os.SEEK_DATA)
+                except OSError:  # nothing but a hole is left
+                    return
+                hole = min(os.lseek(file.fileno(), here, os.SEEK_HOLE), end)
+                while here < hole:
+                    data = os.pread(file.fileno(), min(_CHUNK, hole - here), here)
+                    if not data:
+                        return
+                    if data.count(0) != len(data):
+                        yield here - self.offset, data
+                    here += len(data)
+
     @property
     def is_whole(self) -> bool:
         """Whether it is all of its file."""
@@ -46,22 +65,8 @@ class Area:
 def _copy(area: Area, tools: Tools) -> Path:
     """The area in a file of its own, without its holes."""
     target = tools.new_file()
-    with area.path.open("rb") as source, target.open("r+b") as copy:
+    with target.open("r+b") as copy:
         os.truncate(copy.fileno(), area.size)
-        end = area.offset + area.size
-        here = area.offset
-        while here < end:
-            try:
-                here = os.lseek(source.fileno(), here, os.SEEK_DATA)
-            except OSError:  # nothing but a hole is left
-                break
-            hole = min(os.lseek(source.fileno(), here, os.SEEK_HOLE), end)
-            while here < hole:
-                count = min(_CHUNK, hole - here)
-                data = os.pread(source.fileno(), count, here)
-                if not data:
-                    return target
-                if data.strip(b"\0"):
-                    os.pwrite(copy.fileno(), data, here - area.offset)
-                here += len(data)
+        for at, data in area.pieces():
+            os.pwrite(copy.fileno(), data, at)
     return target

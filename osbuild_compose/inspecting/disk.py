@@ -1,7 +1,7 @@
 """The file systems of a disk, and which of them make up the system."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from osbuild_compose.inspecting import file_systems, lvm
@@ -11,7 +11,7 @@ from osbuild_compose.inspecting.file_systems import FileSystem
 from osbuild_compose.inspecting.notes import Notes
 from osbuild_compose.inspecting.partitions import Partition, PartitionTable
 from osbuild_compose.inspecting.tools import Tools
-from osbuild_compose.inspecting.tree import Below, Joined, Tree
+from osbuild_compose.inspecting.tree import MAX_ENTRIES, Below, Joined, Kind, TooMuchError, Tree
 from osbuild_compose.inspecting.trees import extracted
 from osbuild_compose.inspecting.trees.ext import ExtTree
 from osbuild_compose.inspecting.trees.iso import IsoTree
@@ -40,6 +40,7 @@ _CLOSED = {
 }
 _NO_FILES = ("BIOS boot", "extended", "extended (LBA)", "PReP boot", "PowerPC PReP boot")
 _SUBVOLUME_DEPTH = 2
+_MAX_MOUNTS = 100
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,25 @@ class Mount:
 def volumes(disk: Area, table: PartitionTable | None, tools: Tools, notes: Notes) -> list[Volume]:
     """What is on the disk as a whole, and in its partitions."""
     found = []
+    files = 0
+    for volume in _each(disk, table, tools, notes):
+        found.append(volume)
+        files += len(volume.tree.entries) if volume.tree else 0
+        if files > MAX_ENTRIES:  # partitions may all be the same one
+            notes.add(f"the rest of the disk is not read: there are more than {MAX_ENTRIES} files already")
+            break
+    return found
+
+
+def _each(disk: Area, table: PartitionTable | None, tools: Tools, notes: Notes) -> Iterator[Volume]:
     if table is None or disk.read(32769, 5) == b"CD001":
-        found += _volumes(disk, None, tools, notes)
+        yield from _volumes(disk, None, tools, notes)
     for partition in table.partitions if table else ():
         if partition.start + partition.size > disk.size:
             notes.add(f"partition {partition.number} ends beyond the disk: the image is cut off")
         area = disk.part(partition.start, partition.size)
         if partition.type_name not in _NO_FILES and area.size and partition.start > 0:
-            found += _volumes(area, partition, tools, notes)
-    return found
+            yield from _volumes(area, partition, tools, notes)
 
 
 def _place(partition: Partition | None, logical: str | None) -> str:
@@ -85,18 +96,18 @@ def _place(partition: Partition | None, logical: str | None) -> str:
     return f"partition {partition.number}" if partition else "the disk"
 
 
-def _volumes(area: Area, partition: Partition | None, tools: Tools, notes: Notes) -> list[Volume]:
+def _volumes(area: Area, partition: Partition | None, tools: Tools, notes: Notes) -> Iterator[Volume]:
     """What is in a partition: one file system, or LVM's volumes with one each."""
     first = _volume(area, partition, None, tools, notes)
-    found = [first] if first else []
+    if first:
+        yield first
     if first and first.file_system.type == "LVM2_member":
         with notes.instead_of_errors(f"LVM's volumes of {first.place}"):
             for one in lvm.volumes(area):
                 if one.area is None:
                     notes.add(f"the volume {one.group}/{one.name} is in several pieces and not read")
                 elif volume := _volume(one.area, partition, f"{one.group}/{one.name}", tools, notes):
-                    found.append(volume)
-    return found
+                    yield volume
 
 
 def _volume(area: Area, partition: Partition | None, logical: str | None, tools: Tools, notes: Notes) -> Volume | None:
@@ -117,7 +128,7 @@ def _volume(area: Area, partition: Partition | None, logical: str | None, tools:
     return Volume(partition, logical, known, tree)
 
 
-def system(found: Sequence[Volume]) -> tuple[Tree | None, list[Mount]]:
+def system(found: Sequence[Volume], notes: Notes) -> tuple[Tree | None, list[Mount]]:
     """The system's files, put together as its fstab says, and where its volumes are in it; None if there is none."""
     for volume in found:
         top = _root(volume)
@@ -126,7 +137,12 @@ def system(found: Sequence[Volume]) -> tuple[Tree | None, list[Mount]]:
         root = Below(volume.tree, top) if top else volume.tree
         mounts = [Mount("/", volume)]
         trees = {"/": root}
-        for device, point, options in _fstab(root.text("/etc/fstab", 1024**2) or ""):
+        rows: list[tuple[str, str, str]] = []
+        with notes.instead_of_errors("/etc/fstab"):
+            rows = _fstab(root.text("/etc/fstab", 1024**2) or "")
+        for device, point, options in rows:
+            if len(mounts) > _MAX_MOUNTS or sum(len(tree.entries) for tree in trees.values()) > MAX_ENTRIES:
+                raise TooMuchError("its fstab mounts more than fits into memory")
             other = next((one for one in found if one.tree and device in _names(one)), None)
             if other is None or other.tree is None or point in trees:
                 continue
@@ -149,7 +165,8 @@ def _root(volume: Volume) -> str | None:
         return None
     level = [""]
     for _ in range(_SUBVOLUME_DEPTH):
-        level = [f"{above}/{name}" for above in level for name in volume.tree.names(above or "/")]
+        paths = [f"{above}/{name}" for above in level for name in volume.tree.names(above or "/")]
+        level = [path for path in paths if volume.tree.entries[path].kind is Kind.DIRECTORY]
         for path in level:
             if volume.tree.is_file(f"{path}/etc/passwd") and volume.tree.entries.get(f"{path}/usr"):
                 return path

@@ -47,14 +47,18 @@ def _value(said: dict[str, str], name: str) -> str | None:
 
 def usage(area: Area, kind: str) -> tuple[int | None, int | None]:
     """The size and what is used of it, in bytes, by the superblock of a file system of this kind."""
+    size: int | None
+    used: int | None
     try:
         if kind in _EXT:
-            return _ext(area.read(1024, 1024))
-        if kind in _READERS:
-            return _READERS[kind](area)
+            size, used = _ext(area.read(1024, 1024))
+        elif kind in _READERS:
+            size, used = _READERS[kind](area)
+        else:
+            return None, None
     except (struct.error, ZeroDivisionError):  # cut off
-        pass
-    return None, None
+        return None, None
+    return size, used if used is not None and 0 <= used <= size else None  # a damaged one has more free than it has
 
 
 def _ext(block: bytes) -> tuple[int, int]:

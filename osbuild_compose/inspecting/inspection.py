@@ -17,9 +17,9 @@ from osbuild_compose.inspecting.report import Boot, Image, MountedFileSystem, Re
 from osbuild_compose.inspecting.text import shown
 from osbuild_compose.inspecting.tools import ToolError, Tools
 from osbuild_compose.inspecting.tree import Kind, TooMuchError, Tree
-from osbuild_compose.inspecting.trees.archives import TarTree
 from osbuild_compose.inspecting.trees.iso import IsoTree
 from osbuild_compose.inspecting.trees.squashfs import SquashfsTree
+from osbuild_compose.inspecting.trees.tar import TarTree
 
 _LIVE = (".squashfs", "squashfs.img", ".sfs")  # how files are called that a live system has its root in
 _TOPS = ("/boot/efi", "/efi", "/boot")  # where systems have the EFI system partition
@@ -66,7 +66,7 @@ def _report(path: Path, opened: Opened, tools: Tools) -> Report:
             f"{path} is no image that is known: no partition table, file system or archive is in it",
             hint="compose inspect reads what compose build makes, and such images of others",
         )
-    tree, mounts = disk.system(found)
+    tree, mounts = disk.system(found, notes)
     others = [volume for volume in found if volume.tree and volume not in [mount.volume for mount in mounts]]
     tree = tree or opened.tree
     boot = _boot(opened, tree, others, notes)
@@ -180,12 +180,15 @@ def _system(tree: Tree, tools: Tools, notes: Notes) -> System:
     name = None
     with notes.instead_of_errors("the host name"):
         name = system.hostname(tree)
+    enabled = services.Services(None, (), ())
+    with notes.instead_of_errors("the services"):
+        enabled = services.services(tree)
     return System(
         release,
         name,
         system.kernels(tree),
         installed,
         users,
-        services.services(tree),
+        enabled,
         system.largest_directories(tree),
     )

@@ -17,9 +17,11 @@ _FIRST_CRC = 0xF597A6CF
 _ALL_ONES = 0xFFFFFFFF
 _MAX_TEXT = 16 * 1024**2
 _MAX_VOLUMES = 1000
+_MAX_SEGMENTS = 1000  # of a volume
 _MAX_DEPTH = 20
 Item = TypeVar("Item")
-_TOKEN = re.compile(r'#[^\n]*|"((?:[^"\\]|\\.)*)"|([\w.+-]+)|([][{}=,])')
+# A quote that nothing ends is a mark of its own. "*+" never goes back, which takes the square of the text's length.
+_TOKEN = re.compile(r'#[^\n]*|"((?:[^"\\]|\\.)*+)"|([\w.+-]+)|([][{}=,"])')
 
 
 @dataclass(frozen=True)
@@ -65,20 +67,28 @@ def _text(area: Area) -> tuple[str, str]:
 
 def _volumes(area: Area, document: dict[str, Any], uuid: str) -> Iterator[LogicalVolume]:
     group, about = _one((name, value) for name, value in document.items() if isinstance(value, dict))
-    extent = about["extent_size"] * _SECTOR
+    extent = _number(about["extent_size"]) * _SECTOR
     parts = about["physical_volumes"]
     own = _one(name for name, part in parts.items() if part["id"].replace("-", "") == uuid)
     for name, volume in about.get("logical_volumes", {}).items():
         if "VISIBLE" not in volume["status"]:
             continue
-        segments = [volume[f"segment{number}"] for number in range(1, min(volume["segment_count"], 1000) + 1)]
-        first = segments[0]["stripes"][1] if segments[0].get("stripe_count") == 1 else 0
+        segments = [
+            volume[f"segment{number}"] for number in range(1, min(_number(volume["segment_count"]), _MAX_SEGMENTS) + 1)
+        ]
+        first = _number(segments[0]["stripes"][1]) if segments[0].get("stripe_count") == 1 else 0
         whole = all(
             one["type"] == "striped" and one["stripes"] == [own, first + one["start_extent"]] for one in segments
         )
-        size = sum(one["extent_count"] for one in segments) * extent
-        start = parts[own]["pe_start"] * _SECTOR + first * extent
+        size = sum(_number(one["extent_count"]) for one in segments) * extent
+        start = _number(parts[own]["pe_start"]) * _SECTOR + first * extent
         yield LogicalVolume(group, name, area.part(start, size) if whole else None)
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int):  # a text times a number is a text that fills the memory
+        raise TypeError("a text is where a number has to be")
+    return value
 
 
 def _one(items: Iterator[Item]) -> Item:
@@ -101,6 +111,8 @@ def _parsed(text: str) -> dict[str, Any]:
             inner: dict[str, Any] = {}
             sections[-1][name] = inner
             sections.append(inner)
+        elif mark == '"':
+            raise ValueError("a text in it does not end")
         elif mark == "}":
             sections.pop()
         elif mark == "=":

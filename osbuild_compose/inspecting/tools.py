@@ -14,6 +14,8 @@ IMAGE = "/run/image"  # where the sandbox has the file that is read
 OUT = "/run/out"  # where it has the directory that is written to
 MAX_OUTPUT = 256 * 1024**2  # bytes that a program may say
 MAX_SECONDS = 600.0  # that a program may take; the largest images we tried take 20
+MAX_SECONDS_IN_ALL = 1800.0  # that all of them may take, as an image may need many
+MAX_MEMORY = 2 * 1024**3  # bytes that a program may take: images say themselves how much they need
 KEEP_FREE = 512 * 1024**2  # bytes that are left on the file system of the temporary directory
 _CHUNK = 1024**2
 
@@ -26,6 +28,7 @@ PACKAGES = {
     "fsck.erofs": ("erofs-utils", "erofs-utils"),
     "gzip": ("gzip", "gzip"),
     "mcopy": ("mtools", "mtools"),
+    "prlimit": ("util-linux", "util-linux"),
     "qemu-img": ("qemu-utils", "qemu-img"),
     "rpm": ("rpm", "rpm"),
     "unsquashfs": ("squashfs-tools", "squashfs-tools"),
@@ -35,6 +38,7 @@ PACKAGES = {
     "zstd": ("zstd", "zstd"),
 }
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+_LIMITED = ("prlimit", f"--data={MAX_MEMORY}", "--")
 
 
 class ToolError(Exception):
@@ -77,6 +81,7 @@ class Tools:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._end = time.monotonic() + MAX_SECONDS_IN_ALL
 
     def new_file(self) -> Path:
         """A new empty file of the temporary directory."""
@@ -104,13 +109,15 @@ class Tools:
         than `limit` bytes, after which it is ended. Raises ToolError if it is not installed, takes too long or fills
         the disk; its exit status is the caller's matter.
         """
-        need("bwrap")
-        need(argv[0])
+        for program in ("bwrap", "prlimit", argv[0]):
+            need(program)
+        if time.monotonic() > self._end:
+            raise ToolError(f"reading it takes more than {MAX_SECONDS_IN_ALL:.0f} seconds in all")
         with tempfile.TemporaryFile(dir=self._directory) as said, tempfile.TemporaryFile(dir=self._directory) as stdin:
             stdin.write(given)
             stdin.seek(0)
             with subprocess.Popen(
-                [*_sandbox(image, out), "--", *argv], stdin=stdin, stdout=subprocess.PIPE, stderr=said
+                [*_sandbox(image, out), "--", *_LIMITED, *argv], stdin=stdin, stdout=subprocess.PIPE, stderr=said
             ) as process:
                 try:
                     stdout = self._follow(process, limit, sink)

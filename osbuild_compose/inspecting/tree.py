@@ -1,13 +1,15 @@
 """The files of an image, whatever holds them: one small interface for all that asks about them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 
 MAX_SYMLINKS = 40  # the kernel's own limit, path_resolution(7)
-MAX_ENTRIES = 5_000_000  # of a tree; more is no system that anybody made
+MAX_ENTRIES = 2_000_000  # of a tree; more is no system that anybody made
+MAX_TARGET = 4096  # characters of a symlink's target: what Linux takes
+_MAX_PATHS = 256 * 1024**2  # characters of all paths of a tree: of long names fewer entries fit into memory
 MAX_READ = 64 * 1024**2  # bytes of a file, where nothing else is said
 
 
@@ -40,13 +42,28 @@ class TooMuchError(ValueError):
 class Tree(ABC):
     """Entries by their absolute paths ("/" is the top), names decoded with surrogateescape as Python's own are."""
 
-    def __init__(self, entries: Mapping[str, Entry]) -> None:
-        if len(entries) > MAX_ENTRIES:
-            raise TooMuchError(f"it has more than {MAX_ENTRIES} files")
-        self.entries = {"/": Entry(Kind.DIRECTORY), **entries}
-        for path in entries:  # archives need not have the directories that their files are in
-            while (path := path.rpartition("/")[0]) and path not in self.entries:
-                self.entries[path] = Entry(Kind.DIRECTORY)
+    def __init__(self, found: Iterable[tuple[str, Entry]]) -> None:
+        """found need not have the directories that its files are in; of two with one path the last counts.
+
+        Raises TooMuchError before they fill the memory.
+        """
+        self.entries = {"/": Entry(Kind.DIRECTORY)}
+        length = 0
+        for count, (path, entry) in enumerate(found):
+            length += self._add(path, entry)
+            if max(count, len(self.entries)) > MAX_ENTRIES or length > _MAX_PATHS:
+                raise TooMuchError(f"it has more than {MAX_ENTRIES} files, or such long names that as many do not fit")
+
+    def _add(self, path: str, entry: Entry) -> int:
+        """Add an entry, and the directories above it. Returns how many characters the new paths have."""
+        length = 0 if path in self.entries else len(path)
+        self.entries[path] = entry
+        while (path := path.rpartition("/")[0]) and path not in self.entries:
+            self.entries[path] = Entry(Kind.DIRECTORY)
+            length += len(path)
+            if length > _MAX_PATHS:
+                break
+        return length
 
     @abstractmethod
     def content(self, path: str, limit: int) -> bytes:
@@ -138,19 +155,17 @@ class Joined(Tree):
     def __init__(self, mounts: Mapping[str, Tree]) -> None:
         """mounts has "/"."""
         self._mounts = dict(sorted(mounts.items(), key=lambda item: item[0].count("/") if item[0] != "/" else -1))
-        entries: dict[str, Entry] = {}
+        super().__init__(self._mounted())
+
+    def _mounted(self) -> Iterator[tuple[str, Entry]]:
         for point, tree in self._mounts.items():
             prefix = point.rstrip("/")
-            if prefix:
-                hidden = [path for path in entries if path.startswith(f"{prefix}/")]
-                for path in hidden:
-                    del entries[path]
-                entries[prefix] = Entry(Kind.DIRECTORY)
+            hidden = tuple(f"{other}/" for other in self._mounts if other != point and other.startswith(f"{prefix}/"))
             for path, entry in tree.entries.items():
-                if path != "/":
+                if path != "/" and not f"{prefix}{path}/".startswith(hidden):
                     handle = (point, entry.handle if entry.handle is not None else path)
-                    entries[prefix + path] = Entry(entry.kind, entry.size, entry.target, handle)
-        super().__init__(entries)
+                    yield prefix + path, Entry(entry.kind, entry.size, entry.target, handle)
+            yield point, Entry(Kind.DIRECTORY)
 
     def content(self, path: str, limit: int) -> bytes:
         """The first `limit` bytes of the file at `path`."""
@@ -168,7 +183,7 @@ class Below(Tree):
         self._tree = tree
         self._prefix = directory.rstrip("/")
         cut = len(self._prefix)
-        super().__init__({path[cut:]: e for path, e in tree.entries.items() if path.startswith(f"{self._prefix}/")})
+        super().__init__((path[cut:], e) for path, e in tree.entries.items() if path.startswith(f"{self._prefix}/"))
 
     def content(self, path: str, limit: int) -> bytes:
         """The first `limit` bytes of the file at `path`."""

@@ -1,12 +1,13 @@
 """Users and groups: passwd(5), shadow(5), group(5)."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from osbuild_compose.inspecting.tree import Tree
+from osbuild_compose.inspecting.tree import TooMuchError, Tree
 
 _NO_LOGIN = ("nologin", "false", "sync", "shutdown", "halt", "true")
 _MAX = 4 * 1024**2  # bytes of a table
+_MAX_USERS = 10_000  # that can log in
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,17 @@ def users(tree: Tree) -> tuple[User, ...]:
     shadow = {fields[0]: fields[1] for fields in _rows(tree, "/etc/shadow", 2)}
     groups = _rows(tree, "/etc/group", 4)
     names = {fields[2]: fields[0] for fields in groups}
-    found = []
+    members: dict[str, list[str]] = {}
+    for fields in groups:
+        for user in fields[3].split(","):
+            members.setdefault(user, []).append(fields[0])
+    keys = cache(lambda home: _ssh_keys(tree, home))
+    found: list[User] = []
     for name, field, uid, gid, _, home, shell in _rows(tree, "/etc/passwd", 7):
         if not uid.isascii() or not uid.isdecimal() or not gid.isdecimal() or shell.rpartition("/")[2] in _NO_LOGIN:
             continue
+        if len(found) == _MAX_USERS:
+            raise TooMuchError(f"more than {_MAX_USERS} can log in")
         password = shadow.get(name) if field == "x" else field
         found.append(
             User(
@@ -40,9 +48,11 @@ def users(tree: Tree) -> tuple[User, ...]:
                 gid=int(gid[:10]),
                 home=home,
                 shell=shell or "/bin/sh",
-                groups=_groups_of(name, gid, groups, names),
+                groups=tuple(
+                    dict.fromkeys([names.get(gid, gid), *sorted(members.get(name, []))])
+                ),  # the first one first
                 password=None if password is None else password_state(password),
-                ssh_keys=_ssh_keys(tree, home),
+                ssh_keys=keys(home),
             )
         )
     return tuple(sorted(found, key=lambda user: (user.uid, user.name)))
@@ -53,12 +63,6 @@ def password_state(field: str) -> str:
     if field == "":
         return "empty"
     return "set" if field.startswith("$") or (len(field) == 13 and field[0] not in "!*") else "locked"
-
-
-def _groups_of(user: str, gid: str, groups: Sequence[Sequence[str]], names: Mapping[str, str]) -> tuple[str, ...]:
-    """The user's groups, the first one first."""
-    more = sorted(fields[0] for fields in groups if user in fields[3].split(","))
-    return tuple(dict.fromkeys([names.get(gid, gid), *more]))
 
 
 def _ssh_keys(tree: Tree, home: str) -> int:

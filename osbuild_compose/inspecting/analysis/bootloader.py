@@ -1,16 +1,20 @@
 """Boot loaders, and the kernels that they offer."""
 
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from osbuild_compose.inspecting.analysis import pe
+from osbuild_compose.inspecting.analysis.words import shell_words
 from osbuild_compose.inspecting.tree import Tree
 
 _MAX_PROGRAM = 256 * 1024**2
 _MAX_MENU = 4 * 1024**2
 _MAX_ENTRIES = 1000
+_MAX_PROGRAMS = 100
+_MAX_ENTRY = 64 * 1024  # bytes of a file for one entry
+_MAX_VARIABLES = 20  # of a line: each may be as long as the block that GRUB keeps them in
 # The last two are of a partition for /boot by itself.
 _GRUB_MENUS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub/grub.cfg", "/grub2/grub.cfg")
 _ENTRIES = "loader/entries"  # the Boot Loader Specification's
@@ -52,7 +56,7 @@ def in_first_sector(sector: bytes) -> Loader | None:
 def efi(tree: Tree, top: str, where: str = "") -> tuple[list[Loader], list[KernelEntry]]:
     """UEFI programs below `top`/EFI, and the kernels in unified ones. where is put before their paths."""
     loaders, entries = [], []
-    for path in _efi_files(tree, top):
+    for path in islice(_efi_files(tree, top), _MAX_PROGRAMS):
         found = pe.program(tree.read(path, _MAX_PROGRAM) or b"")
         if found is None:
             continue
@@ -81,8 +85,8 @@ def entries(tree: Tree, tops: tuple[str, ...], where: str = "") -> list[KernelEn
     found: list[KernelEntry] = []
     for top in tops:
         environment = _grub_environment(tree)
-        for path in tree.files(f"{top.rstrip('/')}/{_ENTRIES}", ".conf"):
-            found.append(bls(tree.text(path, _MAX_MENU) or "", where + path, environment))
+        for path in islice(tree.files(f"{top.rstrip('/')}/{_ENTRIES}", ".conf"), _MAX_ENTRIES):
+            found.append(bls(tree.text(path, _MAX_ENTRY) or "", where + path, environment))
     for path in _GRUB_MENUS:
         found += grub_menu(tree.text(path, _MAX_MENU) or "", where + path)
     found += ipxe(tree.text("/boot.ipxe", _MAX_MENU) or "", where + "/boot.ipxe")
@@ -104,7 +108,7 @@ def bls(text: str, source: str, environment: dict[str, str]) -> KernelEntry:
         if key and not key.startswith("#"):
             fields.setdefault(key, []).append(value.strip())
     options = " ".join(fields.get("options", []))
-    options = re.sub(r"\$(\w+)", lambda found: environment.get(found[1], found[0]), options)
+    options = re.sub(r"\$(\w+)", lambda found: environment.get(found[1], found[0]), options, count=_MAX_VARIABLES)
     title = (fields.get("title") or [source.rpartition("/")[2].removesuffix(".conf")])[0]
     initramfs = tuple(word for value in fields.get("initrd", []) for word in value.split() if not word.startswith("$"))
     kernel = fields["linux"][0] if "linux" in fields else None
@@ -142,7 +146,5 @@ def ipxe(text: str, source: str) -> list[KernelEntry]:
 
 def _words(line: str) -> list[str]:
     """The words of a line of GRUB's language, whose quoting is the shell's."""
-    try:
-        return shlex.split(line)
-    except ValueError:
-        return line.split()
+    words = shell_words(line)
+    return line.split() if words is None else words

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from osbuild_compose.inspecting.tools import OUT, ToolError, Tools
-from osbuild_compose.inspecting.tree import Tree
+from osbuild_compose.inspecting.tree import TooMuchError, Tree
 
 _STATUS = "/var/lib/dpkg/status"
 _STATUS_PARTS = "/var/lib/dpkg/status.d"  # of images without dpkg itself
 _RPM = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
 _RPM_FILES = re.compile(r"rpmdb\.sqlite(-wal)?|Packages(\.db)?|Index\.db")
-_MAX = 512 * 1024**2  # bytes of a database
+_MAX = 512 * 1024**2  # bytes of rpm's database
+_MAX_STATUS = 64 * 1024**2  # bytes of dpkg's, which is text; that of ten thousand packages has 10 MiB
 _QUERY = "%{NAME}\\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\t%{ARCH}\\n"
 _FIELDS = ("Package", "Status", "Version", "Architecture")
 
@@ -35,15 +36,24 @@ class Packages:
 
 def packages(tree: Tree, tools: Tools) -> Packages | None:
     """The installed packages; None if no manager is known. Raises ToolError if rpm's database cannot be read."""
-    texts = [tree.text(path, _MAX) for path in (_STATUS, *tree.files(_STATUS_PARTS)) if tree.is_file(path)]
-    if texts:
-        found = [package for text in texts for package in dpkg_status(text or "")]
-        return Packages("dpkg", _ordered(found))
+    parts = [path for path in (_STATUS, *tree.files(_STATUS_PARTS)) if tree.is_file(path)]
+    if parts:
+        return Packages("dpkg", _ordered([package for text in _texts(tree, parts) for package in dpkg_status(text)]))
     for directory in _RPM:
         names = [name for name in tree.names(directory) if _RPM_FILES.fullmatch(name)]
         if names:
             return Packages("rpm", _ordered(_rpm(tree, directory, names, tools)))
     return None
+
+
+def _texts(tree: Tree, paths: list[str]) -> Iterator[str]:
+    left = _MAX_STATUS
+    for path in paths:
+        text = tree.text(path, left) or ""
+        left -= len(text)
+        if left <= 0:
+            raise TooMuchError(f"dpkg's status has more than {_MAX_STATUS} bytes")
+        yield text
 
 
 def _ordered(found: list[Package]) -> tuple[Package, ...]:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from osbuild_compose.inspecting.tree import Tree
+from osbuild_compose.inspecting.tree import TooMuchError, Tree
 
 _ADMIN = "/etc/systemd/system"
 _VENDOR = ("/usr/lib/systemd/system", "/lib/systemd/system")
+_MAX_UNITS = 100_000
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,21 @@ class Services:
 
 
 def services(tree: Tree) -> Services:
-    """What systemd starts because somebody enabled it, which is not what units of /usr/lib want by themselves."""
+    """What systemd starts because somebody enabled it, which is not what units of /usr/lib want by themselves.
+
+    Raises TooMuchError.
+    """
     wanted: dict[str, list[str]] = {}
     masked = []
+    count = 0
     for name in tree.names(_ADMIN):
         starter, dot, kind = name.rpartition(".")
         if dot and kind in ("wants", "requires"):
-            for unit in tree.names(f"{_ADMIN}/{name}"):
+            units = tree.names(f"{_ADMIN}/{name}")
+            count += len(units)
+            if count > _MAX_UNITS:  # links may make few directories many
+                raise TooMuchError(f"more than {_MAX_UNITS} units are enabled")
+            for unit in units:
                 wanted.setdefault(unit, []).append(starter)
         elif tree.link(f"{_ADMIN}/{name}") == "/dev/null":
             masked.append(name)

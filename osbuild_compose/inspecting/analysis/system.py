@@ -1,12 +1,13 @@
 """The operating system in a tree: what it calls itself, its kernels, and what takes its space."""
 
 import json
+import math
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from osbuild_compose.inspecting.analysis.words import shell_words
 from osbuild_compose.inspecting.tree import Kind, Tree
 
 _MAX_TEXT = 1024**2
@@ -14,6 +15,7 @@ _OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 _KERNELS = ("/boot/vmlinuz-{}", "/usr/lib/modules/{}/vmlinuz", "/lib/modules/{}/vmlinuz")
 _LARGEST = 10
 _DEPTH = 3
+_MAX_DEPTH = 50  # of lists and mappings in a document
 PROVENANCE = "/usr/lib/osbuild-compose"
 
 
@@ -55,10 +57,8 @@ def os_release(tree: Tree) -> dict[str, str]:
     for line in text.splitlines():
         name, equal, value = line.strip().partition("=")
         if equal and re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
-            try:
-                found[name] = "".join(shlex.split(value))
-            except ValueError:
-                found[name] = value
+            words = shell_words(value)
+            found[name] = value if words is None else "".join(words)
     return found
 
 
@@ -107,7 +107,24 @@ def provenance(tree: Tree) -> Provenance | None:
 
 def _document(tree: Tree, path: str) -> Mapping[str, Any] | None:
     try:
-        document = json.loads(tree.text(path, 16 * _MAX_TEXT) or "null")
+        document = json.loads(tree.text(path, 16 * _MAX_TEXT) or "null", parse_constant=_number, parse_float=_number)
     except (ValueError, RecursionError):
         return None
-    return document if isinstance(document, dict) else None
+    return document if isinstance(document, dict) and _is_flat(document) else None
+
+
+def _number(text: str) -> float:
+    """Python's own takes more than JSON has, and would write it again."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number of JSON")
+    return number
+
+
+def _is_flat(document: Any) -> bool:
+    """Whether lists and mappings are in each other no deeper than what copies and writes them can follow."""
+    level = [document]
+    for _ in range(_MAX_DEPTH):
+        lists = [list(one.values()) if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [item for items in lists for item in items]
+    return not level

@@ -1,14 +1,15 @@
 """Container images in an archive: OCI's image layout, and what `docker save` writes."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from osbuild_compose.inspecting import detect
 from osbuild_compose.inspecting.containers.unpack import decompress
 from osbuild_compose.inspecting.tools import ToolError, Tools
-from osbuild_compose.inspecting.tree import Entry, Tree
-from osbuild_compose.inspecting.trees.archives import TarTree
+from osbuild_compose.inspecting.tree import MAX_ENTRIES, Entry, TooMuchError, Tree
+from osbuild_compose.inspecting.trees.tar import TarTree
 
 _MAX_JSON = 4 * 1024**2
 _MAX_LAYERS = 500
@@ -35,32 +36,45 @@ class LayeredTree(Tree):
     """Layers on top of each other."""
 
     def __init__(self, layers: list[TarTree]) -> None:
-        self._layers = layers
-        entries: dict[str, Entry] = {}
         self._owner: dict[str, TarTree] = {}
-        for layer in layers:
-            for path in layer.entries:
-                above, _, name = path.rpartition("/")
-                if name == _OPAQUE:
-                    _remove_below(entries, above)
-                elif name.startswith(_WHITEOUT):
-                    gone = f"{above}/{name.removeprefix(_WHITEOUT)}"
-                    entries.pop(gone, None)
-                    _remove_below(entries, gone)
-            for path, entry in layer.entries.items():
-                if path != "/" and not path.rpartition("/")[2].startswith(_WHITEOUT):
-                    entries[path] = Entry(entry.kind, entry.size, entry.target, (id(layer), entry.handle))
-                    self._owner[path] = layer
-        super().__init__(entries)
+        super().__init__(self._found(layers))
+
+    def _found(self, layers: list[TarTree]) -> Iterator[tuple[str, Entry]]:
+        """What no layer above removes, lower ones first."""
+        seen: list[list[str]] = []
+        removed: set[str] = set()
+        for layer in reversed(layers):  # each name is looked at once, however many layers remove some
+            seen.append([path for path in layer.entries if not _is_mark(path) and not _is_removed(path, removed)])
+            removed |= {_removed(path) for path in layer.entries if _is_mark(path)}
+        for layer, paths in zip(layers, reversed(seen), strict=True):
+            for path in paths:
+                entry = layer.entries[path]
+                self._owner[path] = layer
+                yield path, Entry(entry.kind, entry.size, entry.target, (id(layer), entry.handle))
 
     def content(self, path: str, limit: int) -> bytes:
         """The first `limit` bytes of the file at `path`."""
         return self._owner[path].content(path, limit)
 
 
-def _remove_below(entries: dict[str, Entry], directory: str) -> None:
-    for path in [path for path in entries if path.startswith(f"{directory}/")]:
-        del entries[path]
+def _is_mark(path: str) -> bool:
+    return path.rpartition("/")[2].startswith(_WHITEOUT)
+
+
+def _removed(mark: str) -> str:
+    """What a mark removes: a path with all below it, or only what is below one, which then ends in a slash."""
+    above, _, name = mark.rpartition("/")
+    return f"{above}/" if name == _OPAQUE else f"{above}/{name.removeprefix(_WHITEOUT)}"
+
+
+def _is_removed(path: str, removed: set[str]) -> bool:
+    while path and removed:
+        if path in removed:
+            return True
+        path = path.rpartition("/")[0]
+        if f"{path}/" in removed:
+            return True
+    return False
 
 
 def is_container(archive: Tree) -> bool:
@@ -77,7 +91,12 @@ def read(archive: TarTree, tools: Tools) -> tuple[Tree, ContainerConfig]:
         raise ToolError(f"the container image is damaged: {type(error).__name__}: {error}") from None
     if len(layer_paths) > _MAX_LAYERS:
         raise ToolError(f"the container image has {len(layer_paths)} layers")
-    return LayeredTree([_layer(archive, path, tools) for path in layer_paths]), config
+    layers: list[TarTree] = []
+    for path in layer_paths:
+        layers.append(_layer(archive, path, tools))
+        if sum(len(layer.entries) for layer in layers) > MAX_ENTRIES:
+            raise TooMuchError(f"its layers have more than {MAX_ENTRIES} files")
+    return LayeredTree(layers), config
 
 
 def _oci(archive: TarTree) -> tuple[str, list[str]]:
@@ -106,10 +125,9 @@ def _json(archive: Tree, path: str) -> Any:
 
 
 def _layer(archive: TarTree, path: str, tools: Tools) -> TarTree:
-    found = archive.resolve(path)
-    if found is None:
+    if not archive.is_file(path):
         raise ToolError(f"the container image is damaged: {path} is missing")
-    area = archive.area(found, tools)
+    area = archive.area(path, tools)
     program = detect.compression(area)
     return TarTree((decompress(area, program, tools) if program else area).as_file(tools))
 

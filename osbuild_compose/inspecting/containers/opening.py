@@ -10,8 +10,9 @@ from osbuild_compose.inspecting.containers.oci import ContainerConfig
 from osbuild_compose.inspecting.containers.unpack import decompress
 from osbuild_compose.inspecting.tools import MissingToolError, ToolError, Tools
 from osbuild_compose.inspecting.tree import Tree
-from osbuild_compose.inspecting.trees.archives import CpioTree, TarTree
+from osbuild_compose.inspecting.trees.cpio import CpioTree
 from osbuild_compose.inspecting.trees.directory import DirectoryTree
+from osbuild_compose.inspecting.trees.tar import TarTree
 
 _GCE = "disk.raw"  # what Compute Engine wants the disk in the archive to be called
 _PXE = ("/boot.ipxe", "/filesystem.squashfs")
@@ -53,21 +54,29 @@ def open_image(path: Path, tools: Tools) -> Opened:
 
 def _plain(area: Area, tools: Tools) -> Opened:
     """What is in a file that is not compressed."""
-    if detect.is_description(area):
-        raise ToolError("it describes a disk that is in other files", "make one file of it: qemu-img convert -O qcow2")
-    kind = detect.disk(area)
-    if kind:
-        try:
-            size = virtual_disk.size(area, kind, tools)
-            return Opened(kind, size, virtual_disk.as_raw(area, kind, tools))
-        except MissingToolError as missing:
-            return Opened(kind, missing=missing)
+    opened = _disk(area, tools)
+    if opened.format != "raw":
+        return opened
     match detect.archive(area):
         case "tar":
             return _tar(TarTree(area.path), tools)
         case "cpio":
             return Opened("cpio", tree=CpioTree(area))
-    return Opened("raw", area.size, area)
+    return opened
+
+
+def _disk(area: Area, tools: Tools) -> Opened:
+    """A disk in the format of a virtual machine, or a raw one."""
+    if detect.is_description(area):
+        raise ToolError("it describes a disk that is in other files", "make one file of it: qemu-img convert -O qcow2")
+    kind = detect.disk(area)
+    if kind is None:
+        return Opened("raw", area.size, area)
+    try:
+        size = virtual_disk.size(area, kind, tools)
+        return Opened(kind, size, virtual_disk.as_raw(area, kind, tools))
+    except MissingToolError as missing:
+        return Opened(kind, missing=missing)
 
 
 def _tar(archive: TarTree, tools: Tools) -> Opened:
@@ -78,7 +87,7 @@ def _tar(archive: TarTree, tools: Tools) -> Opened:
         return Opened("gce", disk.size, disk)
     if any(name.endswith(".ovf") for name in names):
         disks = [f"/{name}" for name in names if name.endswith(".vmdk")]
-        inner = _plain(archive.area(disks[0], tools), tools) if disks else Opened("ova")
+        inner = _disk(archive.area(disks[0], tools), tools) if disks else Opened("ova")
         return replace(inner, format="ova")
     if oci.is_container(archive):
         try:

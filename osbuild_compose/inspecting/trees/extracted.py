@@ -35,7 +35,7 @@ def fat(area: Area, tools: Tools) -> Tree:
 
 def _taken_out(result: Result, out: Path) -> Tree:
     """What arrived; a program that complains of a part has still taken out the rest."""
-    tree = DirectoryTree(out) if out.is_dir() else None
+    tree = DirectoryTree(out) if out.is_dir() and not out.is_symlink() else None
     if tree is None or (result.status != 0 and len(tree.entries) == 1):
         raise ToolError(result.reason)
     return tree

@@ -20,10 +20,7 @@ class IsoTree(Tree):
         """Raises ToolError if xorriso cannot read it."""
         self._area = area
         self._tools = tools
-        entries = {path: Entry(Kind.DIRECTORY) for path in _found(self._ask("-find", "/", "-type", "d")) if path != "/"}
-        for block, size, name in _FILE.findall(self._ask("-find", "/", "-type", "f", "-exec", "report_lba", "--")):
-            entries.setdefault(_plain(name), Entry(Kind.FILE, int(size), handle=int(block)))
-        super().__init__(entries)
+        super().__init__(self._found())
 
     def content(self, path: str, limit: int) -> bytes:
         """The first `limit` bytes of the file at `path`."""
@@ -40,18 +37,19 @@ class IsoTree(Tree):
         said = self._ask("-report_el_torito", "plain")
         return [firmware.lower() for _, firmware in _START.findall(said)]
 
+    def _found(self) -> Iterator[tuple[str, Entry]]:
+        for line in self._ask("-find", "/", "-type", "d").splitlines():
+            if line.startswith("'/") and line.endswith("'") and line != "'/'":
+                yield _plain(line[1:-1]), Entry(Kind.DIRECTORY)
+        for row in _FILE.finditer(self._ask("-find", "/", "-type", "f", "-exec", "report_lba", "--")):
+            yield _plain(row[3]), Entry(Kind.FILE, int(row[2]), handle=int(row[1]))
+
     def _ask(self, *question: str) -> str:
         argv = ["xorriso", "-no_rc", "-indev", f"stdio:{IMAGE}", *question]
         result = self._tools.run(argv, self._area.as_file(self._tools))
         if b"FAILURE" in result.stderr or b"FATAL" in result.stderr:
             raise ToolError(f"xorriso cannot read it: {result.reason}")
         return result.stdout.decode(errors="surrogateescape")
-
-
-def _found(said: str) -> Iterator[str]:
-    for line in said.splitlines():
-        if line.startswith("'") and line.endswith("'"):
-            yield _plain(line[1:-1])
 
 
 def _plain(quoted: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from osbuild_compose.inspecting.area import Area
 from osbuild_compose.inspecting.tools import IMAGE, MAX_OUTPUT, ToolError, Tools
-from osbuild_compose.inspecting.tree import MAX_ENTRIES, Entry, Kind, TooMuchError, Tree
+from osbuild_compose.inspecting.tree import MAX_TARGET, Entry, Kind, Tree
 
 # A row of -lln: mode, uid/gid, size (for a device its numbers), date, time, then the path below the top.
 _ROW = re.compile(r"^([-dlcbpsDLCBPS])[-rwxsStT]{9} \d+/\d+ +(\d+|\d+, *\d+) \d{4}-\d\d-\d\d \d\d:\d\d /(.*)$")
@@ -20,11 +20,11 @@ class SquashfsTree(Tree):
         """Raises ToolError if unsquashfs cannot read it."""
         self._area = area
         self._tools = tools
-        super().__init__(dict(_entries(self._run("-d", "", "-lln"))))
+        super().__init__(_entries(self._run("-d", "", "-lln")))
 
     def content(self, path: str, limit: int) -> bytes:
         """The first `limit` bytes of the file at `path`."""
-        return self._run("-cat", path=path, limit=limit)
+        return self._run("-no-wildcards", "-cat", path=path, limit=limit)
 
     def _run(self, *options: str, path: str = "", limit: int = MAX_OUTPUT) -> bytes:
         argv = ["unsquashfs", "-offset", str(self._area.offset), *options, IMAGE, *([path] if path else [])]
@@ -36,13 +36,11 @@ class SquashfsTree(Tree):
 
 def _entries(listing: bytes) -> Iterator[tuple[str, Entry]]:
     """The rows of a listing. A name with a newline in it is not told apart from the row's end, and cut off there."""
-    for count, line in enumerate(listing.decode(errors="surrogateescape").split("\n")):
-        if count > MAX_ENTRIES:
-            raise TooMuchError(f"it has more than {MAX_ENTRIES} files")
+    for line in listing.decode(errors="surrogateescape").split("\n"):
         found = _ROW.match(line)
         if found is None or not found[3]:
             continue
         kind = _KINDS.get(found[1].lower() if found[1] != "-" else "-", Kind.OTHER)
         name, _, target = found[3].partition(_ARROW) if kind is Kind.SYMLINK else (found[3], "", "")
         size = int(found[2]) if kind is Kind.FILE else 0
-        yield f"/{name}", Entry(kind, size, target)
+        yield f"/{name}", Entry(kind, size, target[:MAX_TARGET])

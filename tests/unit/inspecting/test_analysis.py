@@ -7,23 +7,8 @@ import pytest
 
 from osbuild_compose.inspecting.analysis import accounts, bootloader, packages, pe, services, system
 from osbuild_compose.inspecting.analysis.bootloader import KernelEntry, Loader
-from osbuild_compose.inspecting.tree import Below, Entry, Joined, Kind, Tree
-
-
-class Written(Tree):
-    """A tree of texts by their paths; "-> x" is a symlink to x."""
-
-    def __init__(self, texts: Mapping[str, str | bytes]) -> None:
-        self._contents = {path: text.encode() if isinstance(text, str) else text for path, text in texts.items()}
-        entries = {}
-        for path, content in self._contents.items():
-            link = content.startswith(b"-> ")
-            target = content[3:].decode() if link else ""
-            entries[path] = Entry(Kind.SYMLINK if link else Kind.FILE, 0 if link else len(content), target)
-        super().__init__(entries)
-
-    def content(self, path: str, limit: int) -> bytes:
-        return self._contents[path][:limit]
+from osbuild_compose.inspecting.tree import Below, Entry, Joined, Kind
+from tests.unit.inspecting.written import Written
 
 
 def test_links_are_followed_inside_the_tree() -> None:

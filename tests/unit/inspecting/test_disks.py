@@ -7,7 +7,7 @@ from pathlib import Path
 from osbuild_compose.inspecting import file_systems, partitions
 from osbuild_compose.inspecting.area import Area
 from osbuild_compose.inspecting.tools import Tools
-from osbuild_compose.inspecting.trees.archives import normal
+from osbuild_compose.inspecting.trees.names import normal
 
 LINUX = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4")
 
