@@ -115,7 +115,7 @@ def parse(raw: bytes, file: str) -> Document:
 
 
 def _compose(text: str) -> Any:
-    yaml = YAML(pure=True)
+    yaml = YAML(typ="safe", pure=True)
     yaml.Composer = BoundedComposer
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML allows it

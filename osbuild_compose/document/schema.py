@@ -64,12 +64,19 @@ def published(name: str) -> dict[str, Any]:
 
 @cache
 def _validator(name: str) -> Any:
-    return _Full(load(name))
+    return _Full(_undialected(load(name)))
 
 
 @cache
 def _part_validator(name: str) -> Any:
-    return _Part(published(name))
+    return _Part(_undialected(published(name)))
+
+
+def _undialected(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema without its `$schema`: where a schema refers to itself, jsonschema takes the validator of that name
+    instead of ours.
+    """
+    return {key: value for key, value in schema.items() if key != "$schema"}
 
 
 def _pattern(_validator: Any, pattern: str, instance: object, _schema: Any) -> Iterator[ValidationError]:

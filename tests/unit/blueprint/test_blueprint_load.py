@@ -57,6 +57,12 @@ def test_windows_line_ends_and_byte_order_mark() -> None:
     assert load.check(read.parse(raw, "b.yaml"), DISTROS).name == "web"
 
 
+def test_folded_text_has_its_lines_joined_by_spaces() -> None:
+    blueprint = loaded(HEAD + "kernel:\n  append: >-\n    quiet\n    console=ttyS0\ndescription: >\n  Two\n  lines\n")
+    assert blueprint.kernel.append == "quiet console=ttyS0"
+    assert blueprint.description == "Two lines\n"
+
+
 def test_anchors_work() -> None:
     blueprint = loaded(HEAD + "timeservers: &p [a, b]\npackages: *p\n")
     assert blueprint.packages == ("a", "b")

@@ -225,6 +225,13 @@ def test_profiles() -> None:
     assert loaded(profiles=["dev"], settings=["hostname=set"]).hostname == "set"
 
 
+def test_a_profile_that_is_not_asked_for_may_use_variables() -> None:
+    text = HEAD + 'vars: {stage: dev}\nprofiles: {a: {name: "${stage}-web", hostname: "${stage}"}}\n'
+    write(web=text)
+    assert loaded().name == "web"
+    assert loaded(profiles=["a"]).hostname == "dev"
+
+
 def test_an_unknown_profile_lists_the_known_ones() -> None:
     write(web=HEAD + "profiles: {dev: {}, ci: {}}\n")
     with pytest.raises(ComposeError) as caught:
