@@ -1,7 +1,10 @@
 """An inspection: from the path of an image to a Report."""
 
 import os
+import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from osbuild_compose.errors import HostError, InputError
@@ -33,8 +36,8 @@ def inspect(path: Path) -> Report:
     try:
         if not path.is_dir() and not path.is_file() and path.exists():
             raise InputError(f"{path} is not a file", hint="give an image, or a directory with a system's files")
-        with tempfile.TemporaryDirectory(prefix="compose-inspect-", dir=_room(), ignore_cleanup_errors=True) as room:
-            tools = Tools(Path(room))
+        with _workplace() as directory:
+            tools = Tools(directory)
             return _report(path, open_image(path.absolute(), tools), tools)
     except FileNotFoundError:
         raise InputError(f"there is no file {path}", hint="check the path and its spelling") from None
@@ -44,6 +47,17 @@ def inspect(path: Path) -> Report:
         raise InputError(f"cannot read {path}: {shown(str(error))}", hint=shown(error.hint)) from None
     except TooMuchError as error:
         raise InputError(f"cannot read {path}: {error}") from None
+
+
+@contextmanager
+def _workplace() -> Iterator[Path]:
+    """A directory of our own, which goes in the end."""
+    directory = tempfile.mkdtemp(prefix="compose-inspect-", dir=_room())
+    try:
+        yield Path(directory)
+    finally:
+        # What was taken out of an image may be deeper than what Python's own way of removing can follow.
+        subprocess.run(["rm", "-rf", "--", directory], check=False)
 
 
 def _room() -> str:

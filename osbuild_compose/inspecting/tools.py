@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from osbuild_compose.inspecting.tree import MAX_ENTRIES, TooMuchError
+
 IMAGE = "/run/image"  # where the sandbox has the file that is read
 OUT = "/run/out"  # where it has the directory that is written to
 MAX_OUTPUT = 256 * 1024**2  # bytes that a program may say
@@ -107,7 +109,7 @@ class Tools:
 
         given is its standard input. What it writes to standard output goes to `sink` or is returned; of that no more
         than `limit` bytes, after which it is ended. Raises ToolError if it is not installed, takes too long or fills
-        the disk; its exit status is the caller's matter.
+        the disk, TooMuchError if it writes too many files; its exit status is the caller's matter.
         """
         for program in ("bwrap", "prlimit", argv[0]):
             need(program)
@@ -135,6 +137,7 @@ class Tools:
         kept: list[bytes] = []
         left = limit
         end = time.monotonic() + MAX_SECONDS
+        files = os.statvfs(self._directory).f_ffree
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             while True:
@@ -144,6 +147,8 @@ class Tools:
                     raise ToolError(
                         f"reading it fills the disk of {self._directory.parent}", "set TMPDIR to a directory with room"
                     )
+                if files - os.statvfs(self._directory).f_ffree > MAX_ENTRIES:
+                    raise TooMuchError(f"it has more than {MAX_ENTRIES} files")
                 if not selector.select(timeout=0.2):
                     continue
                 chunk = os.read(process.stdout.fileno(), _CHUNK)

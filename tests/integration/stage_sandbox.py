@@ -3,20 +3,17 @@
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+from stagelib import chroot
 
 STAGES = Path(__file__).parents[2] / "stages"
 TREE = "/run/osbuild/tree"
 LIBRARY = "/run/osbuild/lib"
 EPOCH = 1_700_000_000  # 2023-11-14
-sys.path.insert(0, str(STAGES))
-
-from stagelib import chroot  # noqa: E402
 
 
 @dataclass(frozen=True)

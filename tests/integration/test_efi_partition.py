@@ -4,17 +4,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-from tests.integration.assembling import MIB, REPO, assemble
-from tests.integration.test_disk_layouts import IMAGE, options, partition, refusal, run, split, uuid
-
-sys.path.insert(0, str(REPO / "stages"))
-
 from stagelib import kernelinstall, uki
+
+from tests.integration.assembling import MIB, assemble
+from tests.integration.test_disk_layouts import IMAGE, options, partition, refusal, run, split, uuid
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="splits trees by mounts: needs root")
 

@@ -3,19 +3,15 @@
 import shutil
 import struct
 import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.unit.stages.stage_unit import STAGES, RunStage, accepts, write
-
-sys.path.insert(0, str(STAGES))
-
 from stagelib import bls, kernelinstall, uki
 from stagelib.disk.errors import ImageError
+
+from tests.unit.stages.stage_unit import RunStage, accepts, write
 
 NAME = "org.osbuild-compose.systemd-boot"
 UUID = "9c6ae55b-cf88-45b8-84e8-64990759f39d"

@@ -1,0 +1,108 @@
+"""`compose inspect` of what is no image, is cut off or damaged, and what it leaves behind."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from osbuild_compose.errors import InputError
+from osbuild_compose.inspecting import inspection
+from osbuild_compose.inspecting.data import as_json
+from osbuild_compose.inspecting.text import as_text
+from tests.conftest import REPO
+from tests.integration.assembling import MIB
+from tests.integration.inspecting.images import SCHEMA, fails, inspect, run
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes trees with owners: needs root")
+
+
+def test_what_is_no_image_is_told(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("hello\n" * 1000)
+    (tmp_path / "empty").touch()
+    os.mkfifo(tmp_path / "pipe")
+    fails(tmp_path / "missing", "there is no file")
+    fails(tmp_path / "text", "is no image that is known")
+    fails(tmp_path / "empty", "is no image that is known")
+    fails(tmp_path / "pipe", "is not a file")
+
+
+@pytest.mark.parametrize("name", ["raw.xz", "raw.zst", "tar", "tar.gz", "cpio", "vmdk", "vhdx"])
+def test_an_image_that_is_cut_off_is_told(images: Path, tmp_path: Path, name: str) -> None:
+    content = (images / f"web.{name}").read_bytes()
+    (tmp_path / "cut").write_bytes(content[: len(content) // 2 & ~511])
+    fails(tmp_path / "cut", "cut off")
+
+
+def test_a_disk_that_is_cut_off_tells_what_it_still_can(images: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.raw").write_bytes((images / "web.raw").read_bytes()[: 12 * MIB])
+    document = inspect(tmp_path / "cut.raw")
+    assert len(document["partition_table"]["partitions"]) == 2
+    assert "partition 2 ends beyond the disk: the image is cut off" in [one["message"] for one in document["notes"]]
+
+
+def test_what_a_program_is_missing_for_is_told_with_its_package(images: Path, tmp_path: Path) -> None:
+    """On a machine, shown by hiding one program, the rest of the image is read."""
+    hidden = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /usr/sbin/debugfs && shift 0 && exec "$@"']
+    (tmp_path / "none").touch(mode=0o644)
+    argv = [sys.executable, "-m", "osbuild_compose", "inspect", images / "web.raw", "--json"]
+    done = subprocess.run(
+        [*hidden, tmp_path / "none", *argv],
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+        capture_output=True,
+        check=False,
+    )
+    document = json.loads(done.stdout)
+    notes = [(one["message"], one["hint"]) for one in document["notes"]]
+    assert ("the files of partition 2 (ext4) cannot be read: debugfs is not installed", "install e2fsprogs") in notes
+    assert [one["type"] for one in document["file_systems"]] == ["vfat", "ext4"]
+
+
+@pytest.mark.parametrize(
+    "name", ["raw", "qcow2", "ext4", "btrfs", "squashfs", "erofs", "tar", "oci-archive", "cpio", "iso"]
+)
+def test_damaged_images_are_told_or_read_in_part(images: Path, tmp_path: Path, name: str) -> None:
+    """Some bytes of what is not empty are others; all else than a report or a clear error would be raised."""
+    content = (images / f"web.{name}").read_bytes()
+    used = [at for at in range(0, min(len(content), 6 * MIB), 512) if any(content[at : at + 512])]
+    for seed in range(3):
+        chance = random.Random(seed)
+        damaged = bytearray(content)
+        for _ in range(10**seed):
+            damaged[min(chance.choice(used) + chance.randrange(512), len(content) - 1)] = chance.randrange(256)
+        (tmp_path / "damaged").write_bytes(damaged)
+        try:
+            report = inspection.inspect(tmp_path / "damaged")
+        except InputError as error:
+            said = str(error)
+        else:
+            said = as_text(report)
+            jsonschema.validate(json.loads(as_json(report)), SCHEMA, jsonschema.Draft202012Validator)
+        assert said.replace("\n", "").isprintable()
+
+
+def test_nothing_is_left_behind(images: Path, tmp_path: Path) -> None:
+    run(images / "web.qcow2", TMPDIR=str(tmp_path))
+    run(images / "web.btrfs", TMPDIR=str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_behind_when_it_is_stopped(images: Path, tmp_path: Path, number: signal.Signals) -> None:
+    argv = [sys.executable, "-m", "osbuild_compose", "inspect", images / "web.raw.xz"]
+    environment = {**os.environ, "PYTHONPATH": str(REPO), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not list(tmp_path.glob("*/*")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, said = process.communicate()
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
