@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 from stagelib import kernelinstall, uki
+from stagelib.disk import fat
+from stagelib.disk.contents import Content
+from stagelib.disk.fs_job import Job
+from stagelib.disk.layout import FileSystem
+from stagelib.disk.planner import Place
 
-from tests.integration.assembling import MIB, assemble
-from tests.integration.test_disk_layouts import IMAGE, options, partition, refusal, run, split, uuid
+from tests.integration.assembling import EPOCH, MIB, assemble
+from tests.integration.test_disk_layouts import IMAGE, options, partition, refusal, run, split, tmp_path_of, uuid
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="splits trees by mounts: needs root")
 
@@ -74,3 +79,20 @@ def test_too_little_room_for_kernels_is_told_with_what_is_lacking(
     assert "/boot/efi/EFI/BOOT 5.8 MiB" in told, told
     assert re.search(r"make (it|the partition) \d+ MiB or larger", told), told
     assert ("for its FAT" in told) == (spare > 0), told
+
+
+def test_files_of_fat_are_copied_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command line has room for so many; those of all parts have to be there."""
+    monkeypatch.setattr(fat, "AT_ONCE", 3)
+    content, work, image = tmp_path / "content", tmp_path / "work", tmp_path / "fat"
+    names = [f"{number}/{file}" for number in range(5) for file in "abcd"]
+    for name in names:
+        (content / name).parent.mkdir(parents=True, exist_ok=True)
+        (content / name).write_text(name)
+    work.mkdir()
+    image.touch()
+    spec = FileSystem("vfat", "1234-ABCD", mountpoint="/")
+    job = Job(spec, str(content), {"/": Content(str(content), "/")}, str(work), EPOCH)
+    fat.make(job, str(image), Place(0, 4 * MIB))
+    run("mcopy", "-s", "-i", image, "::/*", tmp_path_of(tmp_path, "read"))
+    assert {name: (tmp_path / "read" / name).read_text() for name in names} == {name: name for name in names}

@@ -12,6 +12,7 @@ from stagelib.disk.sizes import MIB, human
 
 FORBIDDEN = set('"*/:<>?\\|')
 LABEL = 11
+AT_ONCE = 400  # files that mcopy gets at a time: Linux takes 2 MiB of arguments, a path has 4 KiB at the most
 
 
 def need(job: Job, free: int) -> int:
@@ -30,12 +31,13 @@ def make(job: Job, image: str, place: Place) -> None:
     with open(area, "wb") as file:  # noqa: PTH123
         file.truncate(place.size)
     tools.run([*argv, area], env=env)
-    if directories:
-        tools.run(["mmd", "-i", area, *(f"::/{name}" for name in directories)], env=env)
+    for first in range(0, len(directories), AT_ONCE):
+        names = directories[first : first + AT_ONCE]
+        tools.run(["mmd", "-i", area, *(f"::/{name}" for name in names)], env=env)
     for directory in ["", *directories]:
-        here = [name for name in files if os.path.dirname(name) == directory]
-        if here:
-            paths = [os.path.join(job.content, name) for name in here]
+        here = [os.path.join(job.content, name) for name in files if os.path.dirname(name) == directory]
+        for first in range(0, len(here), AT_ONCE):
+            paths = here[first : first + AT_ONCE]
             try:
                 tools.run(["mcopy", "-Q", "-i", area, *paths, f"::/{directory}"], env=env)
             except tools.ToolError as error:

@@ -87,7 +87,7 @@ class VolumeGroup(Filling):
     def write(self, image: str, place: Place) -> None:
         volumes = self._volumes(lvm.extents(place.size))
         lvm.write(image, place, self.group, volumes, self.epoch)
-        for filling, volume in zip(self.fillings, volumes):  # noqa: B905 - Python 3.9
+        for filling, volume in zip(self.fillings, volumes, strict=True):
             if filling:
                 filling.write(image, volume.place(place.start))
 
@@ -97,7 +97,7 @@ class VolumeGroup(Filling):
     def _counts(self, free: int, *, growing_needs_all: bool) -> list[int]:
         """Each volume's extents: what is given, or what its content needs; those that grow perhaps at the least."""
         counts = []
-        for item, filling in zip(self.group.volumes, self.fillings):  # noqa: B905 - Python 3.9
+        for item, filling in zip(self.group.volumes, self.fillings, strict=True):
             size = item.size or item.minimum
             if filling and item.size is None:
                 grows = item.grow and not growing_needs_all
@@ -123,8 +123,8 @@ class VolumeGroup(Filling):
         for rank, number in enumerate(growing):
             counts[number] += left // len(growing) + (rank < left % len(growing))
         firsts = [sum(counts[:number]) for number in range(len(counts))]
-        return [lvm.Extents(first, count) for first, count in zip(firsts, counts)]  # noqa: B905 - Python 3.9
+        return [lvm.Extents(first, count) for first, count in zip(firsts, counts, strict=True)]
 
     def _largest(self, counts: Sequence[int]) -> list[tuple[layout.LogicalVolume, int]]:
-        both = zip(self.group.volumes, counts)  # noqa: B905 - Python 3.9
+        both = zip(self.group.volumes, counts, strict=True)
         return sorted(both, key=lambda pair: -pair[1])[: planner.SHOWN]

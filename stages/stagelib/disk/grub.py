@@ -146,7 +146,7 @@ def spot(disk: layout.Disk, plan: Plan) -> Spot:
     if disk.table == "dos":
         start = CORE_SECTOR * SECTOR
         return Spot(start, min(place.start for place in plan.places) - start)
-    for item, place in zip(disk.partitions, plan.places):  # noqa: B905 - Python 3.9
+    for item, place in zip(disk.partitions, plan.places, strict=True):
         if layout.gpt_type(item.type) == layout.TYPES["bios-boot"]:
             return Spot(place.start, place.size)
     raise ImageError(

@@ -91,7 +91,7 @@ def metadata(group: layout.VolumeGroup, volumes: Sequence[Extents], size: int, e
         f'creation_time = {epoch}\ncreation_host = "osbuild-compose"\nsegment_count = 1\n\n'
         f"segment1 {{\nstart_extent = 0\nextent_count = {place.count}\n\n"
         f'type = "striped"\nstripe_count = 1\n\nstripes = [\n"pv0", {place.first}\n]\n}}\n}}\n'
-        for item, place in zip(group.volumes, volumes)  # noqa: B905 - Python 3.9
+        for item, place in zip(group.volumes, volumes, strict=True)
     )
     return (
         f'{group.name} {{\nid = "{lvm_id(group.uuid)}"\nseqno = 1\nformat = "lvm2"\n'

@@ -30,7 +30,7 @@ def dos(disk: layout.Disk, plan: Plan) -> list[tuple[int, bytes]]:
     """A DOS table, as offsets in bytes and what goes there."""
     entries = b"".join(
         _dos_entry(layout.dos_type(item.type), place.start // disk.sector, place.size // disk.sector, item.bootable)
-        for item, place in zip(disk.partitions, plan.places)  # noqa: B905 - Python 3.9
+        for item, place in zip(disk.partitions, plan.places, strict=True)
     )
     return [(440, struct.pack("<IH", disk_id(disk.uuid), 0) + entries.ljust(64, b"\0") + SIGNATURE)]
 
@@ -44,7 +44,7 @@ def gpt(disk: layout.Disk, plan: Plan) -> list[tuple[int, bytes]]:
     sector, total = disk.sector, plan.size // disk.sector
     entries = b"".join(
         _gpt_entry(item, place.start // sector, place.end // sector - 1)
-        for item, place in zip(disk.partitions, plan.places)  # noqa: B905 - Python 3.9
+        for item, place in zip(disk.partitions, plan.places, strict=True)
     ).ljust(GPT_ENTRIES, b"\0")
     length = GPT_ENTRIES // sector
     first, last = 2 + length, total - length - 2

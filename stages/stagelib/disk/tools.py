@@ -73,23 +73,11 @@ def run(
     env is added to the environment, or taken from it where it says None. Raises ImageError when the program is
     missing or the disk full, ToolError on a status other than 0.
     """
-    changed: Environment = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
-    try:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={name: value for name, value in changed.items() if value is not None},
-            encoding="utf-8",
-            errors="replace",
-            cwd=cwd,
-        )
-    except (FileNotFoundError, PermissionError):
-        raise missing(argv[0]) from None
-    with process:
+    given = subprocess.DEVNULL if stdin is None else subprocess.PIPE
+    with _started(argv, given, subprocess.PIPE, subprocess.STDOUT, env=env, cwd=cwd) as process:
         progress.begun(process.pid)
-        said, _ = process.communicate(stdin)
+        output, _ = process.communicate(None if stdin is None else stdin.encode("utf-8", "replace"))
+    said = output.decode("utf-8", "replace")
     if process.returncode != 0:
         print(said, end="", flush=True)
         raise failed(argv[0], process.returncode, said)
@@ -102,13 +90,7 @@ def compress(argv: Sequence[str], source: str, target: str) -> None:
     Raises as run() does.
     """
     with tempfile.TemporaryFile() as said, open(source, "rb") as feed, open(target, "wb") as file:  # noqa: PTH123
-        try:
-            process = subprocess.Popen(
-                list(argv), stdin=feed, stdout=file, stderr=said, env={**os.environ, "LC_ALL": "C.UTF-8"}
-            )
-        except (FileNotFoundError, PermissionError):
-            raise missing(argv[0]) from None
-        with process:
+        with _started(argv, feed, file, said) as process:
             progress.begun(process.pid)
         text = _said(said)
     if process.returncode != 0:
@@ -122,17 +104,7 @@ def pipe(argv: Sequence[str], consume: Callable[[BinaryIO], None], *, source: st
     explains it.
     """
     with tempfile.TemporaryFile() as said, open(source, "rb") as feed:  # noqa: PTH123
-        try:
-            process = subprocess.Popen(
-                list(argv),
-                stdin=feed,
-                stdout=subprocess.PIPE,
-                stderr=said,
-                env={**os.environ, "LC_ALL": "C.UTF-8"},
-            )
-        except (FileNotFoundError, PermissionError):
-            raise missing(argv[0]) from None
-        with process:
+        with _started(argv, feed, subprocess.PIPE, said) as process:
             progress.begun(process.pid)
             assert process.stdout
             problem: ImageError | None = None
@@ -155,12 +127,7 @@ def feed(argv: Sequence[str], target: str) -> Iterator[Callable[[memoryview], ob
     The block is given what it writes with, and the program has ended when the block is left. Raises as run() does.
     """
     with tempfile.TemporaryFile() as said, open(target, "wb") as file:  # noqa: PTH123
-        try:
-            process = subprocess.Popen(
-                list(argv), stdin=subprocess.PIPE, stdout=file, stderr=said, env={**os.environ, "LC_ALL": "C.UTF-8"}
-            )
-        except (FileNotFoundError, PermissionError):
-            raise missing(argv[0]) from None
+        process = _started(argv, subprocess.PIPE, file, said)
         stdin = process.stdin
         assert stdin
 
@@ -182,6 +149,24 @@ def feed(argv: Sequence[str], target: str) -> Iterator[Callable[[memoryview], ob
         text = _said(said)
     if process.returncode != 0:
         raise failed(argv[0], process.returncode, text)
+
+
+def _started(
+    argv: Sequence[str],
+    stdin: int | BinaryIO,
+    stdout: int | BinaryIO,
+    stderr: int | BinaryIO,
+    *,
+    env: Environment | None = None,
+    cwd: str | None = None,
+) -> subprocess.Popen[bytes]:
+    """A program that runs, with run()'s changes of the environment. Raises ImageError when it is missing."""
+    changed: Environment = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
+    known = {name: value for name, value in changed.items() if value is not None}
+    try:
+        return subprocess.Popen(list(argv), stdin=stdin, stdout=stdout, stderr=stderr, env=known, cwd=cwd)
+    except (FileNotFoundError, PermissionError):
+        raise missing(argv[0]) from None
 
 
 def _said(said: BinaryIO) -> str:

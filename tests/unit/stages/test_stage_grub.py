@@ -1,5 +1,6 @@
 """org.osbuild-compose.grub"""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -49,6 +50,14 @@ def test_an_entry_for_every_kernel_newest_first(bootable: Path, run_stage: RunSt
     assert f"linux /boot/vmlinuz-6.2.0-amd64 root=UUID={UUID} ro quiet\n" in config
     assert "initrd /boot/initrd.img-6.2.0-amd64\n" in config
     assert f"search --no-floppy --fs-uuid --set=root {UUID}\n" in config
+
+
+def test_a_device_in_the_place_of_a_module_is_not_copied(bootable: Path, run_stage: RunStage) -> None:
+    """A pipe would be waited for, a device might have no end."""
+    os.mkfifo(bootable / "usr/lib/grub/i386-pc/pipe.mod")
+    result = run_stage(NAME, {"root_fs_uuid": UUID})
+    assert result.status == 1
+    assert "not a regular file" in result.log
 
 
 def test_what_grub_install_would_have_placed(bootable: Path, run_stage: RunStage) -> None:

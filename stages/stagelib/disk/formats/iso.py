@@ -70,7 +70,8 @@ def menu(title: str, kernel_opts: str) -> str:
 def _modules(tree: str) -> str:
     for root in (tree, "/"):
         modules = intree.resolve(root, grub.MODULES)
-        if os.path.isfile(os.path.join(modules, HYBRID)):
+        hybrid = os.path.join(modules, HYBRID)
+        if os.path.isfile(hybrid) and not os.path.islink(hybrid):  # a link would lead out of the tree
             return modules
     raise ImageError(
         "there is no GRUB for BIOS: neither the tree nor the build root has /usr/lib/grub/i386-pc",
