@@ -45,7 +45,9 @@ class Layout:
 
     @property
     def kernels(self) -> str | None:
-        """Where the file system is mounted from which a boot loader that reads FAT only takes kernels."""
+        """Where the file system is mounted from which a boot loader that reads FAT only, or firmware, takes kernels."""
+        if self.disk.bootloader is Bootloader.NONE:
+            return self.esp  # firmware looks nowhere else
         boot = next((item for item in self.partitions if item.mount == "/boot" and item.file_system == "vfat"), None)
         return "/boot" if boot and boot.type == "xbootldr" else self.esp
 

@@ -42,10 +42,19 @@ def _all(disk: Disk, table: Table, firmware: tuple[Firmware, ...]) -> Iterator[P
     if Firmware.BIOS in firmware and table is Table.GPT and "bios-boot" not in kinds:
         yield BIOS_BOOT
     if Firmware.UEFI in firmware and "esp" not in kinds:
-        yield ESP_WITH_KERNELS if disk.needs_uefi else ESP
+        yield _esp(disk)
     yield from disk.partitions
     if not any("/" in item.mounts for item in disk.partitions):
         yield ROOT
+
+
+def _esp(disk: Disk) -> Partition:
+    """The EFI system partition that the blueprint leaves out."""
+    if not disk.needs_uefi:
+        return ESP
+    # A FAT at /boot has a directory EFI for kernels, which it takes for /boot/efi.
+    nested = any(item.mount == "/boot" and item.file_system == "vfat" for item in disk.partitions)
+    return replace(ESP_WITH_KERNELS, mount="/efi") if nested else ESP_WITH_KERNELS
 
 
 def _complete(item: Partition, number: int, name: str, arch: str, disk: Disk) -> Partition:

@@ -34,8 +34,12 @@ def _uefi_only(name: str, disk: Item, partitions: Sequence[Item]) -> Iterator[Pr
         yield ("table",), f"{name} starts from a GPT", "leave `table` out"
     if _bios(disk):
         yield ("firmware",), f"{name} is started by UEFI only", "leave `bios` out, or use `bootloader: grub`"
+    kernels_in_fat = any(item.get("mount") == "/boot" and item.get("file_system") == "vfat" for item in partitions)
     for index, item in enumerate(partitions):
         kind = content.type_of(item)
+        if item.get("mount") == "/boot/efi" and kernels_in_fat:
+            what = "vfat at /boot has kernels in EFI, and takes efi for the same name"
+            yield ("partitions", index, "mount"), what, "write `mount: /efi`"
         if kind == "xbootldr" and item.get("file_system") != "vfat":
             trail = ("partitions", index, "file_system" if "file_system" in item else "type")
             yield trail, f"{name} is found on vfat only", "write `file_system: vfat`, or leave `type` out"

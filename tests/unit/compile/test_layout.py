@@ -78,8 +78,10 @@ def test_systemd_boot_starts_by_uefi_with_the_kernels_on_its_partition() -> None
 
 def test_kernels_go_to_an_xbootldr_partition_if_firmware_can_read_it() -> None:
     fat = disk("disk: {bootloader: systemd-boot, partitions: [{mount: /boot, file_system: vfat, size: 1 GiB}]}\n")
-    assert partitions(fat)[:2] == [("esp", "/boot/efi"), ("xbootldr", "/boot")]
-    assert (loader(fat)["esp"], loader(fat)["boot"]) == ("/boot/efi", "/boot")
+    assert partitions(fat)[:2] == [("esp", "/efi"), ("xbootldr", "/boot")]
+    assert (loader(fat)["esp"], loader(fat)["boot"]) == ("/efi", "/boot")
+    unified = "disk: {bootloader: none, uki: true, partitions: [{mount: /boot, file_system: vfat, size: 1 GiB}]}\n"
+    assert loader(disk(unified))["boot"] == "/efi"
     other = disk("disk: {bootloader: systemd-boot, partitions: [{mount: /efi, type: esp}, {mount: /boot}]}\n")
     assert partitions(other)[:2] == [("esp", "/efi"), ("linux", "/boot")]
     assert (loader(other)["esp"], loader(other)["boot"]) == ("/efi", "/efi")
