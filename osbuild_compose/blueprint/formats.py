@@ -96,6 +96,8 @@ OPTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 # Of what a disk's size must be a multiple, in bytes, if a format is wanted.
 MULTIPLES: Mapping[str, int] = {Format.GCE: 1024**3, Format.VPC: 1024**2}
+# How large a disk is at most, in bytes: https://learn.microsoft.com/azure/virtual-machines/linux/create-upload-generic
+MOST: Mapping[str, int] = {Format.VPC: 2040 * 1024**3}
 # Whose virtual machines see a disk of 512-byte sectors, whatever the image is.
 SECTORS_OF_512 = (Format.VDI, Format.VMDK, Format.VPC, Format.VHDX, Format.OVA, Format.GCE)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 SECTOR = 512
 MIB = 1024**2
+GIB = 1024**3
 
 _UNITS = {
     "B": 1,
@@ -49,6 +50,14 @@ def to_bytes(size: int | str) -> int:
             raise ValueError(f'"{size}" is not a whole number of bytes')
         size = int(bytes_)
     return size
+
+
+def readable(size: int | str) -> int | None:
+    """The size in bytes, None where to_bytes() says what is wrong with it."""
+    try:
+        return to_bytes(size)
+    except ValueError:
+        return None
 
 
 def least(item: Mapping[str, Any]) -> int:

@@ -98,4 +98,5 @@ def resolve(disk: Disk, name: str, arch: str, firmware: tuple[Firmware, ...]) ->
     options["free"] = disk.free
     if disk.bootloader is Bootloader.GRUB and Firmware.BIOS in wanted:
         options["bios_grub"] = True
-    return Layout(disk, table, wanted, found, options, tuple(mounts.fstab(mounts.volumes(found))), veritytab, crypttab)
+    entries = mounts.fstab(found, options["uuid"][:8].lower() if table is Table.DOS else None)
+    return Layout(disk, table, wanted, found, options, tuple(entries), veritytab, crypttab)

@@ -20,9 +20,13 @@ def points(item: Partition) -> Iterator[tuple[str, Subvolume | None]]:
         yield volume.mount, volume
 
 
-def fstab(partitions: tuple[Partition, ...]) -> Iterator[dict[str, Any]]:
-    """The entries of /etc/fstab, outer mount points before inner ones, swap last."""
-    entries = [(point, item, volume) for item in partitions for point, volume in points(item)]
+def fstab(partitions: tuple[Partition, ...], dos_id: str | None = None) -> Iterator[dict[str, Any]]:
+    """The entries of /etc/fstab, outer mount points before inner ones, swap last.
+
+    dos_id: the eight digits that identify a DOS table, in which partitions have no names.
+    """
+    having = volumes(partitions)
+    entries = [(point, item, volume) for item in having for point, volume in points(item)]
     for point, item, volume in sorted(entries, key=lambda entry: entry[0]):
         options = [item.options] if item.options else []
         if volume:
@@ -31,7 +35,10 @@ def fstab(partitions: tuple[Partition, ...]) -> Iterator[dict[str, Any]]:
             options.append("umask=0077")
         if item.file_system in ("squashfs", "erofs") or item.verity:
             options.append("ro")
-        source = {"partlabel": item.name} if item.file_system == "squashfs" else {"uuid": item.uuid}
+        source = {"uuid": item.uuid}
+        if item.file_system == "squashfs":  # has none
+            number = next((number for number, other in enumerate(partitions, 1) if other is item), 0)
+            source = {"device": f"PARTUUID={dos_id}-{number:02x}"} if dos_id else {"partlabel": item.name}
         if item.verity or item.device:
             source = {"device": item.device or f"{mapped_names.DIRECTORY}/{mapped_names.of_verity(point)}"}
         checked = item.file_system == "ext4" and not item.verity
@@ -43,7 +50,7 @@ def fstab(partitions: tuple[Partition, ...]) -> Iterator[dict[str, Any]]:
             "freq": 1 if point == "/" and checked else 0,
             "passno": (1 if point == "/" else 2) if checked else 0,
         }
-    for item in partitions:
+    for item in having:
         if item.file_system == "swap":
             yield {
                 **({"device": item.device} if item.device else {"uuid": item.uuid}),

@@ -1,6 +1,7 @@
 """What a release cannot do for a blueprint, as far as its data tells; the rest its template refuses."""
 
 from osbuild_compose.blueprint.model import Blueprint
+from osbuild_compose.compile import too_little_room
 from osbuild_compose.distro.model import Release
 from osbuild_compose.document import pages
 from osbuild_compose.document.tree import Trail
@@ -44,6 +45,8 @@ def problems(blueprint: Blueprint, release: Release, has_repository: bool) -> li
                 reference=pages.of_key(["repositories"]),
             )
         )
+    if blueprint.arch in release.architectures:
+        found += too_little_room.problems(blueprint, release)
     return found
 
 

@@ -6,6 +6,8 @@ from osbuild_compose.blueprint.disk_checks import content
 from osbuild_compose.blueprint.disk_checks.content import Item
 from osbuild_compose.blueprint.walk import Problem
 
+WRITABLE = "use ext4, xfs or btrfs"
+
 
 def problems(disk: Item, partitions: Sequence[Item]) -> Iterator[Problem]:
     """All that keeps the disk from booting."""
@@ -13,14 +15,45 @@ def problems(disk: Item, partitions: Sequence[Item]) -> Iterator[Problem]:
     if disk.get("sector_size") == 4096 and (_bios(disk) or disk.get("table") == "dos") and loader != "none":
         what = "BIOS cannot boot from sectors of 4096 bytes"
         yield ("sector_size",), what, "leave `bios` out of `firmware`, with a GPT"
+    if loader != "none" or uki:
+        yield from _found_by_uuid(loader, partitions)
     if uki and loader == "grub":
         what = "GRUB starts kernels and initramfs images of their own, no unified ones"
         hint = "add `bootloader: systemd-boot`, or `none` to have firmware start the kernel itself"
         yield ("uki",), what, hint
     elif loader == "systemd-boot":
         yield from _uefi_only("systemd-boot", disk, partitions)
+    elif loader == "grub":
+        yield from _grub(disk, partitions)
     elif uki:
         yield from _uefi_only("a unified kernel image", disk, partitions)
+
+
+def _found_by_uuid(loader: str, partitions: Sequence[Item]) -> Iterator[Problem]:
+    """File systems without UUIDs where those are asked for."""
+    finders = {"/": "the kernel", **({"/boot": "GRUB"} if loader == "grub" else {})}
+    for trail, item in content.holding_files(partitions):
+        mount = item.get("mount")
+        if mount in finders and item.get("file_system") == "squashfs" and item.get("verity") is not True:
+            what = f"{finders[mount]} finds {mount} by its UUID, and a squashfs has none"
+            yield (*trail, "file_system"), what, WRITABLE
+
+
+def _grub(disk: Item, partitions: Sequence[Item]) -> Iterator[Problem]:
+    """What GRUB does not find."""
+    place = "/boot" if any("/boot" in content.points(item) for item in partitions) else "/"
+    for trail, item in content.holding_files(partitions):
+        if item.get("mount") == place and item.get("file_system") == "erofs":
+            yield (*trail, "file_system"), f"GRUB does not read erofs, and its files are in {place}", WRITABLE
+        if content.type_of(item) == "esp" and not {"mount", "luks"} & item.keys() and _uefi(disk):
+            what = "GRUB goes to the EFI system partition, which is mounted nowhere"
+            yield (*trail, "type"), what, "add `mount: /boot/efi`"
+
+
+def _uefi(disk: Item) -> bool:
+    """Whether UEFI starts the disk: unless something else is said."""
+    firmware = disk.get("firmware")
+    return "uefi" in firmware if isinstance(firmware, list) else disk.get("table") != "dos"
 
 
 def _bios(disk: Item) -> bool:

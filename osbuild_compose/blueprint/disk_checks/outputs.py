@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from osbuild_compose.blueprint import formats, size
-from osbuild_compose.blueprint.disk_checks import content, labels
-from osbuild_compose.blueprint.size import MIB
+from osbuild_compose.blueprint.disk_checks import content, file_systems, labels
+from osbuild_compose.blueprint.size import GIB, MIB
 from osbuild_compose.blueprint.walk import Problem, below
 
 BLOCK = 4096  # of which a file system has a whole number
@@ -31,14 +31,15 @@ def _disk(name: str, disk: Mapping[str, Any]) -> Iterator[Problem]:
     if name in formats.SECTORS_OF_512 and disk.get("sector_size") == 4096:
         what = f"machines see a {name} as a disk of 512-byte sectors, and would not find this one's partitions"
         yield ("sector_size",), what, "leave it out, or make raw or qcow2"
+    found = size.readable(disk["size"]) if content.is_amount(disk.get("size")) else None
+    if found is None:
+        return
+    most = formats.MOST.get(name)
+    if most and found > most:
+        what = f"{name} takes disks of {most // GIB} GiB at most, and {found} bytes is more"
+        yield ("size",), what, f"write {most // GIB} GiB or less, or leave {name} out"
     multiple = formats.MULTIPLES.get(name)
-    if not multiple or not content.is_amount(disk.get("size")):
-        return
-    try:
-        found = size.to_bytes(disk["size"])
-    except ValueError:
-        return
-    if found % multiple:
+    if multiple and found % multiple:
         what = f"{name} takes disks of whole {'GiB' if multiple > MIB else 'MiB'}, and {found} bytes is none"
         yield ("size",), what, f"write {-(-found // multiple) * multiple // MIB} MiB, or leave `size` out"
 
@@ -71,6 +72,8 @@ def _options(name: str, item: Mapping[str, Any]) -> Iterator[Problem]:
             yield (key,), "a file system with a `size` cannot have `free`, too", "leave one of them out"
         elif key in ("size", "free", "memory") and content.is_amount(value):
             yield from _amount(key, value)
+            if key == "size":
+                yield from file_systems.too_small(name, value)
 
 
 def _amount(key: str, value: int | str) -> Iterator[Problem]:

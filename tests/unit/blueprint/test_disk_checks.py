@@ -17,6 +17,31 @@ HEAD = "name: web\ndistro: debian-12\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("disk: {partitions: [{mount: /run/a}]}", "3:21.*the system makes what is in /run"),
+        ("disk: {partitions: [{mount: /etc}]}", "says where to mount it is in there"),
+        ("disk: {partitions: [{mount: /lib/modules}]}", "/lib leads to /usr/lib"),
+        ("disk: {partitions: [{mount: /boot/efi, file_system: ext4}]}", "firmware reads no ext4"),
+        ("disk: {partitions: [{type: esp}]}", "GRUB goes to .* mounted nowhere"),
+        ("disk: {partitions: [{mount: /, file_system: squashfs}]}", "the kernel finds / by its UUID"),
+        ("disk: {partitions: [{mount: /boot, file_system: squashfs}]}", "GRUB finds /boot by its UUID"),
+        ("disk: {partitions: [{mount: /boot, file_system: erofs}]}", "GRUB does not read erofs"),
+        ("disk: {partitions: [{mount: /a, file_system: xfs, size: 1 MiB}]}", "3:57.*xfs has 300 MiB at least: 299"),
+        ("formats: [{format: btrfs, size: 9 MiB}]", "3:33.*btrfs has 256 MiB at least"),
+        ("disk: {size: 3 TiB, table: dos}", "of 2 TiB at most"),
+        ("disk: {table: dos, partitions: [{mount: /a, name: b}]}", "DOS table have no names"),
+        (f"disk: {{table: dos, partitions: [{{mount: /a, partition_uuid: {UUID}}}]}}", "DOS table have no UUIDs"),
+        (
+            "disk: {table: dos, partitions: [{mount: /a, bootable: true}, {mount: /, bootable: true}]}",
+            "3:83.*two partitions are marked",
+        ),
+        (f"disk: {{partitions: [{{mount: /a, uuid: {UUID}}}, {{mount: /b, uuid: {UUID}}}]}}", "two have the uuid"),
+        (
+            "disk: {partitions: [{subvolumes: [{name: a, mount: /a}, {name: a, mount: /}]}]}",
+            "two subvolumes are called a",
+        ),
+        ("formats: [{format: oci-archive, exposed_ports: [80/foo]}]", "is not a port"),
+        ("formats: [{format: oci-archive, volumes: [data]}]", "is not an absolute path"),
+        ("disk: {partitions: [{mount: home}]}", "must be an absolute path"),
         ("disk: {size: 1 GiB, partitions: [{mount: /home, size: 2 GiB}]}", "3:14.* too small .* by 1025 MiB"),
         ("disk: {size: 1 GiB, partitions: [{mount: /home, minimum: 1 GiB}]}", "too small for its partitions, by 1 MiB"),
         ("disk: {partitions: [{mount: /home}, {mount: /home}]}", "3:37.*two file systems are mounted at /home"),
@@ -102,3 +127,8 @@ def test_it_is_told_with_its_place(text: str, message: str) -> None:
     assert len(told) == 1, told
     assert told[0].startswith("b.yaml:3:")
     assert re.search(message, told[0]), told[0]
+
+
+def test_a_vhd_has_2040_gib_at_most() -> None:
+    with pytest.raises(ComposeError, match=r"4:14.*vpc takes disks of 2040 GiB at most"):
+        load.check(read.parse(f"{HEAD}formats: [vpc]\ndisk: {{size: 3 TiB}}\n".encode(), "b.yaml"), {"debian-12"})

@@ -7,7 +7,7 @@ import pytest
 
 from osbuild_compose.blueprint.model import Format
 from osbuild_compose.compile import luks
-from osbuild_compose.errors import ComposeError
+from osbuild_compose.errors import ComposeError, InputError
 from tests.unit.compile.compiling import blueprint, check_options, compiled, options
 
 HEAD = "name: web\ndistro: debian-12\n"
@@ -234,3 +234,31 @@ def test_no_two_things_have_the_same_identifier() -> None:
     made = document["assembler"]["options"]["disk"]["partitions"]
     found = [item["uuid"] for item in made] + [item["filesystem"]["uuid"] for item in made if "filesystem" in item]
     assert len(set(found)) == len(found)
+
+
+def test_a_squashfs_in_a_dos_table_is_found_by_its_number() -> None:
+    text = f"disk: {{table: dos, uuid: {'7' * 8}-f153-4541-b6c7-0332c0dfaeac, partitions: "
+    (fstab,) = options(
+        disk(text + "[{mount: /, size: 1 GiB}, {mount: /srv, file_system: squashfs}]}"), "org.osbuild.fstab"
+    )
+    assert [item.get("device") for item in fstab["filesystems"]] == [None, "PARTUUID=77777777-02"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("disk: {size: 100 MiB}", r"by 32 MiB: they have at least bios 1 MiB, esp 128 MiB, root 1 MiB"),
+        ("disk: {size: 513 MiB, bootloader: systemd-boot}", r"by 2 MiB: .* esp 512 MiB"),
+        ("disk: {size: 400 MiB, partitions: [{mount: /, file_system: xfs}]}", r"root 300 MiB"),
+        ("disk: {partitions: [{mount: /a, start: 1 MiB}]}", r"3:40.*overlaps esp, which ends at 136314880 bytes"),
+        ("disk: {table: dos, partitions: [{mount: /a, start: 0}]}", r"overlaps the partition table"),
+    ],
+)
+def test_partitions_that_booting_needs_take_room(text: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        disk(text)
+
+
+def test_a_disk_that_is_just_large_enough() -> None:
+    exact = "disk: {table: dos, size: 8 MiB, partitions: [{mount: /, start: 512, size: 8388096}]}"
+    assert disk(exact)["assembler"]["options"]["size"] == 8 * MIB
