@@ -4,9 +4,10 @@ Everything below the command line raises one of these and never prints or exits;
 same way (report/errors.py) and ends with `exit_code`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeVar
 
 
 class ExitCode(IntEnum):
@@ -78,6 +79,10 @@ class ComposeError(Exception):
 class InputError(ComposeError):
     """Something the user wrote is wrong: a blueprint, an option, a pipeline."""
 
+    def each(self) -> tuple["InputError", ...]:
+        """The errors this one stands for: itself, or all those of a file."""
+        return (self,)
+
 
 class DocumentError(InputError):
     """All errors at once: file after file as they were met, in each in the order of its lines. None is told twice."""
@@ -98,7 +103,7 @@ class DocumentError(InputError):
         super().__init__(first.brief, details=first.details, hint=first.hint, location=first.location)
         self.errors = tuple(ordered)
 
-    def each(self) -> tuple[ComposeError, ...]:
+    def each(self) -> tuple[InputError, ...]:
         """All of them."""
         return self.errors
 
@@ -140,6 +145,14 @@ class SeveralErrors(BuildError):  # noqa: N818 - several, as each of them says w
     def each(self) -> tuple[ComposeError, ...]:
         """All of them."""
         return self.errors
+
+
+Error = TypeVar("Error", bound=ComposeError)
+
+
+def as_one(errors: Sequence[Error], kind: Callable[[Sequence[Error]], Error]) -> Error:
+    """The only one of the errors, or all of them as one of this kind. errors is not empty."""
+    return errors[0] if len(errors) == 1 else kind(errors)
 
 
 class Interrupted(ComposeError):  # noqa: N818 - it is an event, not an error

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from osbuild_compose.blueprint import checks_settings
+from osbuild_compose.blueprint import settings_checks
 from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.blueprint.disk_checks import whole
 from osbuild_compose.blueprint.model import HOST
@@ -27,16 +27,16 @@ def problems(document: Document) -> list[InputError]:
     """All that is wrong, each with its place. Reads the files that the blueprint names."""
     beside = Beside(document.file)
     found: list[Problem] = [
-        *checks_settings.problems(document.data, beside),
+        *settings_checks.problems(document.data, beside),
         *whole.problems(document.data, beside),
         *_base64(document.data),
         *_files_beside(document.data, beside),
         *_keys(document.data, beside),
-        *checks_settings.twice(document.data, "users", ANY, "name"),
-        *checks_settings.twice(document.data, "enabled_modules", ANY, "name"),
-        *checks_settings.twice(document.data, "groups", ANY, "name"),
+        *settings_checks.twice(document.data, "users", ANY, "name"),
+        *settings_checks.twice(document.data, "enabled_modules", ANY, "name"),
+        *settings_checks.twice(document.data, "groups", ANY, "name"),
         *_paths_twice(document.data),
-        *checks_settings.twice(document.data, "repositories", ANY, "id"),
+        *settings_checks.twice(document.data, "repositories", ANY, "id"),
         *_in_two_lists(document.data, ("services",), ("enabled", "disabled", "masked")),
         *_in_two_lists(document.data, ("firewall", "services"), ("enabled", "disabled")),
         *_ports(document.data),

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format, Output
-from osbuild_compose.blueprint.model import Blueprint, BuildEnvironment
-from osbuild_compose.compile import build_root, luks, pipeline, provenance
+from osbuild_compose.blueprint.model import Blueprint
+from osbuild_compose.compile import build_root, images, luks, pipeline, provenance
+from osbuild_compose.compile.order import Order
 from osbuild_compose.compile.origin import Origins
 from osbuild_compose.compile.programs import Programs
 from osbuild_compose.compile.verify import verify
@@ -18,7 +18,7 @@ from osbuild_compose.distro import catalog, fetch_key, mirrors, repo_option
 from osbuild_compose.distro.catalog import Catalog
 from osbuild_compose.distro.mirrors import Mirrors
 from osbuild_compose.document.compose import Choices
-from osbuild_compose.errors import ComposeError, DocumentError, InputError
+from osbuild_compose.errors import ComposeError, DocumentError, InputError, as_one
 from osbuild_compose.repository import RpmRepository
 
 
@@ -37,7 +37,7 @@ class Image:
     @property
     def filenames(self) -> list[str]:
         """What their files are called, in the order of the formats."""
-        return [pipeline.filename(self.blueprint, item) for item in self.formats]
+        return [images.filename(self.blueprint, item) for item in self.formats]
 
 
 @dataclass
@@ -79,7 +79,8 @@ class Workshop:
     def blueprints(self, paths: Sequence[Path]) -> list[Blueprint]:
         """The blueprints in these files. Raises DocumentError with all that is wrong in all of them."""
         loaded, problems = self._load(paths)
-        _raise_all(problems)
+        if problems:
+            raise as_one(problems, DocumentError)
         return loaded
 
     def _load(self, paths: Sequence[Path]) -> tuple[list[Blueprint], list[InputError]]:
@@ -90,9 +91,9 @@ class Workshop:
             try:
                 loaded.append(load.load(path, self.catalog.releases, self._choices))
             except load.WrongBlueprintError as error:
-                problems += [*_each(error), *self._refused_besides(error)]
+                problems += [*error.each(), *self._refused_besides(error)]
             except InputError as error:
-                problems += _each(error)
+                problems += error.each()
         return loaded, problems
 
     def _refused_besides(self, error: load.WrongBlueprintError) -> list[InputError]:
@@ -101,7 +102,7 @@ class Workshop:
         if rest is None:
             return []
         try:
-            found = pipeline.refusals(*self._arguments(rest, (), fetch_keys=False))
+            found = pipeline.refusals(self._order(rest, (), fetch_keys=False))
         except ComposeError:
             return []  # told when the blueprint is right
         return [refusal for refusal, keys in found if keys.isdisjoint(error.wrong)]
@@ -112,84 +113,40 @@ class Workshop:
         to_run: with what images are told about themselves, which is compiled from the official addresses once more.
         Raises ComposeError, also for a template that makes no good pipeline.
         """
-        arguments = self._arguments(blueprint, formats)
-        made_here = self._compiled(arguments)
-        # What images are told about themselves is the same wherever packages were read from.
-        compiled = (
-            provenance.completed(made_here, arguments[0], lambda: self._official(arguments, made_here))
-            if to_run
-            else made_here
-        )
-        made = tuple(output.format for output in arguments[1])
-        return Image(blueprint, made, pipeline.to_json(compiled).encode(), luks.passphrases(blueprint))
+        order = self._order(blueprint, formats)
+        made = self._compiled(order)
+        root = self._root_order(order, made)
+        if root:
+            made_in = self._compiled(root)
+            build_root.check(made_in, blueprint, root.blueprint.distro)
+            made["build"] = build_root.around(made_in)
+        if to_run:
+            made = provenance.completed(made, order.blueprint, lambda: self._official(order, root, made))
+        found = tuple(output.format for output in order.outputs)
+        return Image(blueprint, found, pipeline.to_json(made).encode(), luks.passphrases(blueprint))
 
-    def _official(self, arguments: tuple[Any, ...], compiled: pipeline.Pipeline) -> pipeline.Pipeline:
-        """What `compiled` would be if packages came from their official addresses."""
-        blueprint, outputs, catalog, *_ = arguments
-        others = (blueprint, outputs, catalog, catalog.release(blueprint.distro).repositories, ())
-        if not blueprint.repositories.default or (others == arguments and not blueprint.build_environment):
-            return compiled
-        return self._compiled(others, official=True)
-
-    def _compiled(self, arguments: tuple[Any, ...], *, official: bool = False) -> pipeline.Pipeline:
-        """The whole pipeline, the root it is run in included.
-
-        official: that root is from the official addresses, too. It is not run, and was verified in another form.
-        """
-        compiled = pipeline.compile_blueprint(*arguments)
-        if not official:
-            verify(compiled, self.programs, lambda: pipeline.origins(*arguments))
-        if environment := arguments[0].build_environment:
-            made_in = self._build_root(arguments[0], environment, compiled, official=official)
-            compiled["build"] = {"pipeline": made_in, "runner": build_root.RUNNER}
-        return compiled
-
-    def _build_root(
-        self, wanted: Blueprint, environment: BuildEnvironment, compiled: pipeline.Pipeline, *, official: bool
-    ) -> pipeline.Pipeline:
-        """The pipeline of the root in which `compiled` is run."""
-        arguments, packages = self._root_arguments(wanted, environment, compiled, official=official)
-        made = pipeline.compile_blueprint(*arguments, build_root=packages)
-        verify(made, self.programs, lambda: pipeline.origins(*arguments, build_root=packages))
-        build_root.check(made, wanted, environment)
+    def _compiled(self, order: Order) -> pipeline.Pipeline:
+        made = pipeline.compile_order(order)
+        verify(made, self.programs, lambda: pipeline.origins(order))
         return made
 
-    def _root_arguments(
-        self, wanted: Blueprint, environment: BuildEnvironment, compiled: pipeline.Pipeline, *, official: bool
-    ) -> tuple[tuple[Any, ...], tuple[str, ...]]:
-        """What the root in which `compiled` is run is compiled from, and its packages."""
-        release = self.catalog.release(environment.distro)
-        own = environment.distro == wanted.distro
-        # Debian's releases share mirrors; --repo and the mirrors of RPMs are for the image's release alone.
-        shared = own or not (release.is_rpm or self.catalog.release(wanted.distro).is_rpm)
-        read = release.repositories if official else mirrors.resolve(release, self._mirrors if shared else Mirrors())
-        arguments = (
-            build_root.blueprint_of(wanted, environment),
-            (Output(Format.TAR),),
-            self.catalog,
-            read,
-            self._instead if own and not official else (),
-        )
-        return arguments, build_root.packages(environment, release, compiled, self.programs)
+    @staticmethod
+    def _official(order: Order, root: Order | None, made: pipeline.Pipeline) -> pipeline.Pipeline:
+        """What `made`, of `order` and `root`, would be if packages came from their official addresses.
 
-    def origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> Origins:
-        """Where the parts of the images' pipeline come from."""
-        return pipeline.origins(*self._arguments(blueprint, formats))
+        Images are told the same about themselves wherever packages were read from. It is not run, so not verified.
+        """
+        official, official_root = order.official(), root.official() if root else None
+        if (official, official_root) == (order, root):
+            return made
+        compiled = pipeline.compile_order(official)
+        if official_root:
+            compiled["build"] = build_root.around(pipeline.compile_order(official_root))
+        return compiled
 
-    def root_origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> Origins | None:
-        """Where the parts of the pipeline of their build root come from; None where that is the host's."""
-        arguments = self._arguments(blueprint, formats)
-        if not (environment := blueprint.build_environment):
-            return None
-        compiled = pipeline.compile_blueprint(*arguments)
-        own, packages = self._root_arguments(arguments[0], environment, compiled, official=False)
-        return pipeline.origins(*own, build_root=packages)
-
-    def _arguments(
-        self, blueprint: Blueprint, formats: Sequence[Format], *, fetch_keys: bool = True
-    ) -> tuple[Any, ...]:
+    def _order(self, blueprint: Blueprint, formats: Sequence[Format], *, fetch_keys: bool = True) -> Order:
         own = {output.format: output for output in blueprint.formats}
-        outputs = [own.get(item, Output(item)) for item in dict.fromkeys(formats)] or list(blueprint.formats)
+        outputs = tuple(own.get(item, Output(item)) for item in dict.fromkeys(formats)) or blueprint.formats
         release = self.catalog.release(blueprint.distro)
         if release.is_rpm and self.security_mirror:
             raise InputError(f"--security-mirror: {release.name} has no mirrors of its own for security updates")
@@ -200,7 +157,35 @@ class Workshop:
             )
         if fetch_keys:
             blueprint = fetch_key.fetched(blueprint, os.environ)
-        return blueprint, outputs, self.catalog, mirrors.resolve(release, self._mirrors), self._instead
+        return Order(blueprint, outputs, self.catalog, mirrors.resolve(release, self._mirrors), self._instead)
+
+    def _root_order(self, order: Order, made: pipeline.Pipeline) -> Order | None:
+        """What the root is compiled from in which `made` is run; None where that is the host's."""
+        environment = order.blueprint.build_environment
+        if not environment:
+            return None
+        release = self.catalog.release(environment.distro)
+        own = environment.distro == order.blueprint.distro
+        # Debian's releases share mirrors; --repo and the mirrors of RPMs are for the image's release alone.
+        shared = own or not (release.is_rpm or order.release.is_rpm)
+        return Order(
+            build_root.blueprint_of(order.blueprint, environment),
+            (Output(Format.TAR),),
+            self.catalog,
+            mirrors.resolve(release, self._mirrors if shared else Mirrors()),
+            self._instead if own else (),
+            build_root.packages(environment, release, made, self.programs),
+        )
+
+    def origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> Origins:
+        """Where the parts of the images' pipeline come from."""
+        return pipeline.origins(self._order(blueprint, formats))
+
+    def root_origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> Origins | None:
+        """Where the parts of the pipeline of their build root come from; None where that is the host's."""
+        order = self._order(blueprint, formats)
+        root = self._root_order(order, pipeline.compile_order(order))
+        return pipeline.origins(root) if root else None
 
     def images(self, paths: Sequence[Path], formats: Sequence[Format], *, to_run: bool = True) -> list[Image]:
         """All images of the blueprints in these files, in `formats` or else in those each blueprint names.
@@ -209,27 +194,19 @@ class Workshop:
         name.
         """
         loaded, problems = self._load(paths)
-        images: list[Image] = []
+        made: list[Image] = []
         for blueprint in loaded:
             try:
-                images.append(self.image(blueprint, formats, to_run=to_run))
+                made.append(self.image(blueprint, formats, to_run=to_run))
             except InputError as error:
-                problems += _each(error)
-        _raise_all(problems)
+                problems += error.each()
+        if problems:
+            raise as_one(problems, DocumentError)
         seen: set[str] = set()
-        for image in images:
+        for image in made:
             for name in image.filenames:
                 if name in seen:
                     where = image.blueprint.document.at_value(["name"]) if image.blueprint.document else None
                     raise InputError(f"two blueprints make {name}; give them different names", location=where)
                 seen.add(name)
-        return images
-
-
-def _each(error: InputError) -> list[InputError]:
-    return [one for one in error.each() if isinstance(one, InputError)]
-
-
-def _raise_all(problems: Sequence[InputError]) -> None:
-    if problems:
-        raise problems[0] if len(problems) == 1 else DocumentError(problems)
+        return made

@@ -13,7 +13,16 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 
 import osbuild_compose
-from osbuild_compose.errors import BuildError, ComposeError, ExitCode, HostError, InputError, Interrupted, SeveralErrors
+from osbuild_compose.errors import (
+    BuildError,
+    ComposeError,
+    ExitCode,
+    HostError,
+    InputError,
+    Interrupted,
+    SeveralErrors,
+    as_one,
+)
 from osbuild_compose.report.events import End, Event, Failure, Result, State, parse
 
 # From the file of a pipeline that failed to the command line that runs what failed with a shell in its sandbox.
@@ -200,7 +209,7 @@ def _passing_on_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]
 def _errors(last: _Last, again: Again) -> ComposeError:
     """The error, or all of them as one: those come before the one that the runner ended with."""
     each = [_error(failure, last.failed.get(failure.stage), again) for failure in last.failures]
-    return each[0] if len(each) == 1 else SeveralErrors(each)
+    return as_one(each, SeveralErrors)
 
 
 def _error(failure: Failure, failed: End | None, again: Again) -> ComposeError:

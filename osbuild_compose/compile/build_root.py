@@ -41,12 +41,17 @@ def packages(
     return (*sorted({*release.build_packages, *tools}), *environment.packages)
 
 
-def check(made: Mapping[str, Any], wanted: Blueprint, environment: BuildEnvironment) -> None:
+def around(made: Mapping[str, Any]) -> dict[str, Any]:
+    """What a pipeline says of the root that it is run in, which `made` makes."""
+    return {"pipeline": made, "runner": RUNNER}
+
+
+def check(made: Mapping[str, Any], wanted: Blueprint, distro: str) -> None:
     """Raise InputError unless the pipeline makes a root: a template that knows nothing of roots makes an image."""
     if "assembler" in made or not made["stages"]:
         trail = ["build_environment", "from"]
         raise InputError(
-            f"{environment.distro} cannot be a build environment: its template makes no root",
+            f"{distro} cannot be a build environment: its template makes no root",
             hint="give the template a block `build_root`, or name another release",
             location=wanted.document.at_value(trail) if wanted.document else None,
             path=path_text(trail),

@@ -12,7 +12,7 @@ from osbuild_compose.compile.pipeline import located
 from osbuild_compose.compile.programs import Kind, Program, Programs, nearest_name
 from osbuild_compose.compile.trace import Trail
 from osbuild_compose.document.suggest import did_you_mean
-from osbuild_compose.errors import TemplateError, TemplatesError
+from osbuild_compose.errors import TemplateError, TemplatesError, as_one
 
 MAX_SHOWN = 80  # characters of a value that a message repeats
 
@@ -36,7 +36,7 @@ def verify(pipeline: Mapping[str, Any], programs: Programs, origins: Callable[[]
         return
     where = origins()
     errors = [located(TemplateError(item.brief, hint=item.hint), where.value(item.trail)) for item in found]
-    raise errors[0] if len(errors) == 1 else TemplatesError(errors)
+    raise as_one(errors, TemplatesError)
 
 
 def problems(pipeline: Mapping[str, Any], programs: Programs) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from osbuild_compose.distro import keys, model
 from osbuild_compose.distro.inherit import FILE, Sources
 from osbuild_compose.document import pages, read, schema
 from osbuild_compose.document.read import Document
-from osbuild_compose.errors import DocumentError, InputError, Location, TemplateError, TemplatesError
+from osbuild_compose.errors import DocumentError, InputError, Location, TemplateError, TemplatesError, as_one
 from osbuild_compose.repository import ARMOUR, DebRepository, Repository, Role, RpmRepository
 
 
@@ -74,7 +74,7 @@ def _of_templates(problems: Sequence[InputError]) -> TemplateError:
     ]
     # What one distribution inherits from another is wrong in both.
     errors = list({(str(error.location), error.brief): error for error in errors}.values())
-    return errors[0] if len(errors) == 1 else TemplatesError(errors)
+    return as_one(errors, TemplatesError)
 
 
 def sources_in(directories: Sequence[Path]) -> Sources:

@@ -14,7 +14,7 @@ from osbuild_compose.document.shape import Shape
 from osbuild_compose.document.suggest import nearest
 from osbuild_compose.document.tree import Node, marked, plain
 from osbuild_compose.document.variables import Variables
-from osbuild_compose.errors import ComposeError, DocumentError, InputError
+from osbuild_compose.errors import DocumentError, InputError
 
 KEYS = ("extends", "vars", "profiles", "unset")  # what a document is put together with; gone afterwards
 MAX_FILES = 100
@@ -69,11 +69,11 @@ class _Files:
             self._done.add(real)
             try:
                 base = read.read(Path(path), regular=True)
-            except ComposeError as error:
+            except InputError as error:
                 if error.location is None:
                     self._wrong(node, error.brief, "the path is relative to the blueprint that names it")
                 else:
-                    self.errors += [one for one in error.each() if isinstance(one, InputError)]
+                    self.errors += error.each()
                     if isinstance(error, read.NotYamlError) and error.rest:
                         self.broken.append(error.rest)
             else:

@@ -9,6 +9,7 @@ from pathlib import Path
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.compile import pipeline
+from osbuild_compose.compile.order import Order
 from osbuild_compose.distro import catalog
 from osbuild_compose.document import read
 from tests.integration.composing import run
@@ -44,9 +45,8 @@ files: [{{path: /srv/big, url: "file://{tmp_path}/big", sha256: {digest}, mode: 
 """
     blueprint = load.check(read.parse(text.encode(), "b.yaml"), ["debian-12"])
     found = catalog.find()
-    document = pipeline.compile_blueprint(
-        blueprint, [Output(Format.TAR)], found, found.release("debian-12").repositories
-    )
+    mirrors = found.release("debian-12").repositories
+    document = pipeline.compile_order(Order(blueprint, (Output(Format.TAR),), found, mirrors))
     stages = [stage for stage in document["stages"] if "checksum" in json.dumps(stage)]
     options = {"filename": "hello.tar"}
     manifest = json.loads(pipeline.to_json({**document, "stages": stages}))

@@ -10,6 +10,7 @@ from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import pipeline
+from osbuild_compose.compile.order import Order
 from osbuild_compose.distro import catalog, mirrors
 from osbuild_compose.distro.host_apt import HostApt
 from osbuild_compose.distro.mirrors import Mirrors
@@ -34,8 +35,8 @@ def compiled(
 ) -> dict[str, Any]:
     """The pipeline on a machine whose apt is set up as `host` says, with --mirror and --repo as given."""
     repositories = mirrors.resolve(CATALOG.release(wanted.distro), Mirrors(mirror), lambda _: host or HostApt())
-    outputs = [Output(item) for item in formats or (Format.QCOW2,)]
-    return pipeline.compile_blueprint(wanted, outputs, CATALOG, repositories, instead)
+    outputs = tuple(Output(item) for item in formats or (Format.QCOW2,))
+    return pipeline.compile_order(Order(wanted, outputs, CATALOG, repositories, instead))
 
 
 def names(document: dict[str, Any]) -> list[str]:

@@ -19,8 +19,8 @@ TEXT = "name: web\ndistro: debian-12\nversion: 1.2.0\nhostname: h\n"
 INLINE = {"stages": [{"name": "org.osbuild.noop", "options": {"one": 1}}]}
 
 
-def compiled(wanted: Blueprint, *formats: Format, mirror: str | None = None) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(Workshop(mirror=mirror).image(wanted, formats).pipeline)
+def compiled(wanted: Blueprint, *formats: Format, **chosen: Any) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(Workshop(**chosen).image(wanted, formats).pipeline)
     return document
 
 
@@ -64,6 +64,27 @@ def test_the_mirror_that_packages_come_from_changes_nothing() -> None:
     mirrored = compiled(blueprint(TEXT), mirror="http://mirror.example/debian")
     assert plain["stages"][0] != mirrored["stages"][0]
     assert embedded(plain) == embedded(mirrored)
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        (
+            "distro: fedora-43\nrepositories: [{id: own, baseurl: 'http://own.example', check_signatures: false}]\n",
+            {"repos": ["other=http://other.example"]},
+        ),
+        (
+            "distro: debian-12\nrepositories: [{url: 'http://own.example', suites: [a]}]\n"
+            "build_environment: {from: debian-13}\n",
+            {"mirror": "http://mirror.example/debian"},
+        ),
+    ],
+)
+def test_nor_does_it_where_all_packages_are_of_the_blueprints_own_repositories(text: str, chosen: Any) -> None:
+    wanted = blueprint(f"name: web\n{text}")
+    plain, elsewhere = compiled(wanted), compiled(wanted, **chosen)
+    assert json.dumps(plain) != json.dumps(elsewhere)
+    assert embedded(plain) == embedded(elsewhere)
 
 
 def test_formats_of_the_command_line_share_the_tree() -> None:

@@ -1,0 +1,61 @@
+"""What templates see; docs/reference/templates.md describes it."""
+
+from dataclasses import replace
+from typing import Any
+
+from osbuild_compose.blueprint.model import Blueprint
+from osbuild_compose.compile import images, release_checks
+from osbuild_compose.compile.order import Order
+from osbuild_compose.distro.model import Release
+from osbuild_compose.repository import DebRepository, Repository, Use
+
+
+def of(order: Order) -> dict[str, Any]:
+    """All of it, by its names in templates."""
+    blueprint, release = order.blueprint, order.release
+    # A release that is not made for the blueprint's architecture is told; its template can be asked all the same.
+    architecture = release.architectures.get(blueprint.arch) or next(iter(release.architectures.values()))
+    own = tuple(_signed(item, release) for item in release_checks.usable(blueprint, release))
+    default = blueprint.repositories.default
+    to_build = tuple(item for item in own if item.use is not Use.IMAGE)
+    read = tuple(_signed(repository, release) for repository in order.instead)
+    return {
+        "blueprint": blueprint,
+        "release": release,
+        "architecture": architecture,
+        # The base system is the same for all blueprints that do not replace the archive, whatever they add to it.
+        "base_repositories": read or (order.mirrors if default else to_build),
+        "repositories": read or ((*order.mirrors, *to_build) if default else to_build),
+        "own_repositories": tuple(item for item in own if item.use is not Use.BUILD),
+        "services": _services(blueprint, release),
+        "image": images.of(blueprint, order.outputs, release, architecture),
+        "build_root": order.build_root,
+    }
+
+
+def _signed(repository: Repository, release: Release) -> Repository:
+    """The repository with the release's keys where it has none of its own."""
+    keys = repository.keys or tuple(dict.fromkeys(key for item in release.repositories for key in item.keys))
+    if isinstance(repository, DebRepository):
+        return replace(repository, keys=keys, url=repository.url.rstrip("/"))
+    return replace(repository, keys=keys if repository.check_signatures else ())
+
+
+def _services(blueprint: Blueprint, release: Release) -> dict[str, Any]:
+    """The blueprint's services by the release's names, and what every image of the release starts."""
+
+    def named(units: tuple[str, ...]) -> list[str]:
+        return list(dict.fromkeys(release.services.get(unit, unit) for unit in units))
+
+    asked = blueprint.services
+    against = {*named(asked.disabled), *named(asked.masked)}
+    enabled = [unit for unit in release.enabled_services if unit not in against] + named(asked.enabled)
+    own = [f"{timer.name}.timer" for timer in blueprint.timers]
+    own += [f"compose-first-boot-{script.name}.service" for script in blueprint.first_boot]
+    return {
+        "own": own,
+        "enabled": list(dict.fromkeys(enabled)),
+        "disabled": named(asked.disabled),
+        "masked": named(asked.masked),
+        "default_target": asked.default_target,
+    }
