@@ -56,9 +56,12 @@ def usable(blueprint: Blueprint, release: Release) -> list[Repository]:
 
 
 def _own(blueprint: Blueprint) -> list[tuple[int, Repository]]:
-    """The blueprint's own repositories with their places in its list, in which `default` is an item, too."""
+    """The blueprint's own repositories with their places in its list, in which `default` is an item, too.
+
+    The blueprint of a build root may have none, and yet the document of an image with some.
+    """
     own = blueprint.repositories.own
-    if blueprint.document is None:
+    if blueprint.document is None or not own:
         return list(enumerate(own))
     items = blueprint.document.data.get("repositories", ())
     numbers = [index for index, item in enumerate(items) if not isinstance(item, str)]

@@ -70,6 +70,13 @@ def test_the_root_of_ones_own_release_comes_from_where_the_image_does(tmp_path: 
     )
 
 
+def test_the_root_of_another_release_has_none_of_the_images_own_repositories(tmp_path: Path) -> None:
+    text = "name: a\ndistro: debian-12\nrepositories: [{url: 'http://own.example', suites: [a]}]\n"
+    document = pipeline(tmp_path, text + "build_environment: {from: debian-13}\n")
+    assert "own.example" in json.dumps(document["stages"])
+    assert "own.example" not in json.dumps(document["build"])
+
+
 def test_without_it_and_with_the_host_nothing_is_said(tmp_path: Path) -> None:
     text = "name: a\ndistro: debian-12\n"
     plain = pipeline(tmp_path, text)
