@@ -6,6 +6,8 @@ from typing import Any
 from osbuild_compose.inspecting.area import Area
 from osbuild_compose.inspecting.tools import IMAGE, OUT, ToolError, Tools
 
+MAX_SIZE = 64 * 1024**4  # bytes of a disk: a damaged image may say much more, and all of it would be looked at
+
 
 def size(area: Area, image_format: str, tools: Tools) -> int:
     """The disk's size in bytes, as the machine sees it. Raises ToolError for a disk that is not all in this file."""
@@ -15,7 +17,10 @@ def size(area: Area, image_format: str, tools: Tools) -> int:
         raise ToolError(f"it has only what differs from {base}", "make one file of both: qemu-img convert -O qcow2")
     if about.get("encrypted"):
         raise ToolError("it is encrypted")
-    return int(about["virtual-size"])
+    made = int(about["virtual-size"])
+    if made > MAX_SIZE:
+        raise ToolError(f"it says that its disk has {made} bytes, and no machine has one of more than {MAX_SIZE}")
+    return made
 
 
 def as_raw(area: Area, image_format: str, tools: Tools) -> Area:

@@ -29,6 +29,11 @@ def test_a_disk_that_is_not_all_in_its_file_reads_no_other_file(tmp_path: Path) 
     fails(tmp_path / "a.vmdk", "it describes a disk that is in other files", "qemu-img convert")
 
 
+def test_a_disk_of_more_than_any_machine_has_is_not_read(tmp_path: Path) -> None:
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", tmp_path / "a.qcow2", "100T"], check=True)
+    fails(tmp_path / "a.qcow2", "it says that its disk has 109951162777600 bytes")
+
+
 def test_links_lead_nowhere_but_into_the_image(tmp_path: Path) -> None:
     top = tmp_path / "tree"
     (top / "etc").mkdir(parents=True)
