@@ -1,21 +1,17 @@
-"""What installing leaves behind and no image should have."""
+"""What apt and dpkg leave behind and no image should have."""
 
-import fnmatch
 import os
 from typing import Any
 
-from stagelib import intree
+from stagelib import intree, leftovers
 
-# Removed: it would come again, tells of the build machine, or must differ on every machine. The last component may
-# have wildcards; only files and symlinks are removed, directories stay as their packages ship them.
+# Removed besides what every package manager leaves behind.
 FILES = (
-    "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/.pwd.lock",
-    "/etc/ssh/ssh_host_*_key", "/etc/ssh/ssh_host_*_key.pub",
     "/var/lib/dpkg/*-old", "/var/lib/dpkg/lock", "/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/triggers/Lock",
     "/var/lib/apt/lists/*", "/var/lib/apt/lists/partial/*", "/var/cache/apt/*.bin", "/var/cache/apt/archives/*",
-    "/var/cache/apt/archives/partial/*", "/var/cache/debconf/*-old", "/var/cache/ldconfig/aux-cache",
+    "/var/cache/apt/archives/partial/*", "/var/cache/debconf/*-old",
     "/var/log/dpkg.log", "/var/log/alternatives.log", "/var/log/bootstrap.log", "/var/log/apt/*",
-    "/var/lib/systemd/random-seed", "/var/lib/urandom/random-seed", "/var/lib/dbus/machine-id",
+    "/var/lib/urandom/random-seed",
 )  # fmt: skip
 
 # Every machine makes its own at its first start: systemd asks for the file to be there and empty (machine-id(5)).
@@ -24,15 +20,7 @@ MACHINE_ID = "/etc/machine-id"
 
 def clean(tree: str) -> None:
     """Remove what no image should have from the tree."""
-    for pattern in FILES:
-        directory, wanted = os.path.split(pattern)
-        host = intree.resolve(tree, directory)
-        if not os.path.isdir(host):
-            continue
-        for name in os.listdir(host):
-            path = f"{host}/{name}"
-            if fnmatch.fnmatchcase(name, wanted) and (os.path.islink(path) or not os.path.isdir(path)):
-                os.unlink(path)
+    leftovers.remove(tree, FILES)
     if intree.exists(tree, MACHINE_ID):
         os.truncate(intree.resolve(tree, MACHINE_ID), 0)
 
