@@ -12,7 +12,8 @@ from typing import Any
 
 import jsonschema
 
-REPO = Path(__file__).parents[2]
+from tests.conftest import REPO
+
 EPOCH = 1_700_000_000  # 2023-11-14
 ROOT_UUID = "76a22bf4-f153-4541-b6c7-0332c0dfaeac"
 MIB = 1 << 20

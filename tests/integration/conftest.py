@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.assembling import make_difficult_tree
+from tests.integration.assembling import POLICY, copy, label, make_difficult_tree
 
 
 @pytest.fixture(scope="session")
@@ -13,4 +13,13 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("difficult") / "tree"
     made.mkdir()
     make_difficult_tree(made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def labelled(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The difficult tree, to be labelled: no test changes it either."""
+    made = tmp_path_factory.mktemp("labelled") / "tree"
+    copy(tree, made)
+    label(made, POLICY)
     return made

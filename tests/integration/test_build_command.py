@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-REPO = Path(__file__).resolve().parents[2]
+from tests.conftest import REPO
+
 DISTRO = "inherits: debian\ntitle: Tiny\nreleases:\n  tiny-1: {inherits: debian-12, title: Tiny 1}\n"
 TEMPLATE = """\
 name: {{ blueprint.name }}

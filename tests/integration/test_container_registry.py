@@ -13,8 +13,6 @@ import pytest
 from tests.integration.composing import run
 from tests.integration.container_images import oci_archive, push, push_list, registry
 
-REPO = Path(__file__).resolve().parents[2]
-
 pytestmark = [
     pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed"),
     pytest.mark.skipif(shutil.which("docker-registry") is None, reason="docker-registry is not installed"),

@@ -13,8 +13,6 @@ import pytest
 from tests.integration.composing import run
 from tests.integration.container_images import oci_archive, tar_of
 
-REPO = Path(__file__).resolve().parents[2]
-
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to unpack the tree with its owners"),
     pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed"),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from stagelib.disk import labels
 
-from tests.integration.assembling import MIB, POLICY, assemble, copy, label
+from tests.integration.assembling import MIB, assemble, copy
 from tests.integration.entries import Entry, differences, entries
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes trees with owners and devices: needs root")
@@ -29,14 +29,6 @@ CHECKS = {
     "erofs": ["fsck.erofs"],
 }
 KINDS = tuple(CHECKS)
-
-
-@pytest.fixture(scope="module")
-def labelled(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("labelled") / "tree"
-    copy(tree, made)
-    label(made, POLICY)
-    return made
 
 
 def make(tree: Path, out: Path, *kinds: str, **more: Any) -> None:

@@ -14,7 +14,6 @@ from osbuild_compose.distro import catalog
 from osbuild_compose.document import read
 from tests.integration.composing import run
 
-REPO = Path(__file__).resolve().parents[2]
 PIPELINE = {
     "stages": [
         {"name": "org.osbuild-compose.files", "options": {"files": [{"path": "/hello", "content": "hello\n"}]}},

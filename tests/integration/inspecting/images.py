@@ -1,9 +1,7 @@
 """Images to inspect, `compose inspect` of one, and what it has to say of them."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import jsonschema
 
 from tests.conftest import REPO
 from tests.integration.assembling import MIB
+from tests.unit.cli.commands import compose
 
 IMAGE = "org.osbuild-compose.image"
 SCHEMA = json.loads((REPO / "schemas/inspect.schema.json").read_text())
@@ -44,13 +43,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
 
 
 def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "osbuild_compose", "inspect", *arguments],
-        env={**os.environ, "PYTHONPATH": str(REPO), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return compose("inspect", *arguments, **environment)
 
 
 def inspect(image: Path) -> dict[str, Any]:

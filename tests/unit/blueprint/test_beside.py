@@ -5,8 +5,8 @@ from pathlib import Path
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.repository import DebRepository
+from tests.conftest import REPO
 
-REPO = Path(__file__).resolve().parents[3]
 BASE = """
 name: base
 distro: debian-13

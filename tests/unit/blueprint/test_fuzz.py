@@ -17,8 +17,8 @@ from osbuild_compose.errors import ComposeError, ExitCode
 from osbuild_compose.report import errors as report
 from osbuild_compose.report.style import Style
 from tests import bad_blueprints
+from tests.conftest import REPO
 
-REPO = Path(__file__).resolve().parents[3]
 CORPUS = [path.read_bytes() for path in (*REPO.glob("blueprints/*.yaml"), *bad_blueprints.DIRECTORY.glob("*.yaml"))]
 BLUEPRINT = schema.published("blueprint")
 

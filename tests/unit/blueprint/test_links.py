@@ -1,14 +1,12 @@
 """What errors say to see is there."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from osbuild_compose.document import pages, schema
 from tests import bad_blueprints
-
-REPO = Path(__file__).resolve().parents[3]
+from tests.conftest import REPO
 
 
 def anchors(page: str) -> list[str]:

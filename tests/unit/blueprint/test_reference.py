@@ -2,15 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft7Validator
 
 from osbuild_compose.document import schema
-
-REPO = Path(__file__).resolve().parents[3]
 
 
 def nodes(node: Any, trail: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -16,8 +16,8 @@ from osbuild_compose.document import read, resolved, schema
 from osbuild_compose.document.compose import Choices, compose
 from osbuild_compose.document.read import Document
 from osbuild_compose.document.tree import Source, Span, planted
+from tests.conftest import REPO
 
-REPO = Path(__file__).resolve().parents[3]
 BLUEPRINT = schema.load("blueprint")
 
 BASE = """\

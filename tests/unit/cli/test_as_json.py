@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-REPO = Path(__file__).resolve().parents[3]
+from tests.conftest import REPO
 
 
 def compose(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:

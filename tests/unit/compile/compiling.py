@@ -1,7 +1,6 @@
 """Blueprints to pipelines, and what tests look at in them."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft7Validator
@@ -16,8 +15,8 @@ from osbuild_compose.distro.host_apt import HostApt
 from osbuild_compose.distro.mirrors import Mirrors
 from osbuild_compose.document import read
 from osbuild_compose.repository import RpmRepository
+from tests.conftest import REPO
 
-REPO = Path(__file__).resolve().parents[3]
 CATALOG = catalog.find()
 
 

@@ -12,9 +12,9 @@ from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.compile.origin import Origin
 from osbuild_compose.compile.pipeline import _parse
 from osbuild_compose.compile.trace import Trail
+from tests.conftest import REPO
 from tests.unit.compile import compiling
 
-REPO = Path(__file__).resolve().parents[3]
 SAMPLES = sorted((REPO / "blueprints").glob("*.yaml"))
 
 
@@ -22,6 +22,14 @@ def explained(workshop: Workshop, wanted: Blueprint) -> tuple[dict[str, Any], di
     workshop.mirror = "http://m.example"
     found = workshop.origins(wanted, [Format.QCOW2])
     return _parse(found.text, ""), found.programs()
+
+
+def own_template(directory: Path, text: str) -> Workshop:
+    """A workshop where Debian's template is extended by this text."""
+    (directory / "debian").mkdir()
+    head = '{% extends "builtin/debian/pipeline.yaml.j2" %}\n'
+    (directory / "debian/pipeline.yaml.j2").write_text(head + text)
+    return Workshop([directory])
 
 
 def named(pipeline: dict[str, Any], origins: dict[Trail, Origin], name: str) -> Origin:
@@ -64,16 +72,16 @@ def test_a_stage_of_a_macro_is_also_of_the_block_that_calls_it() -> None:
 
 
 def test_an_overridden_block_shows_both_templates(tmp_path: Path) -> None:
-    (tmp_path / "debian").mkdir()
-    (tmp_path / "debian/pipeline.yaml.j2").write_text(
-        '{% extends "builtin/debian/pipeline.yaml.j2" %}\n{% block services %}\n'
+    workshop = own_template(
+        tmp_path,
+        "{% block services %}\n"
         "{% if blueprint.kernel.append %}\n- name: org.osbuild.noop\n  options: {}\n{% endif %}\n"
-        "{{ super() }}\n{% endblock %}\n"
+        "{{ super() }}\n{% endblock %}\n",
     )
     wanted = compiling.blueprint(
         "name: a\ndistro: debian-12\nkernel: {append: quiet}\nservices: {enabled: [b]}\nscripts: [c]\n"
     )
-    pipeline, origins = explained(Workshop([tmp_path]), wanted)
+    pipeline, origins = explained(workshop, wanted)
     own = named(pipeline, origins, "noop")
     assert (own.place.file, own.place.line) == (str(tmp_path / "debian/pipeline.yaml.j2"), 4)
     assert own.reads == (("kernel",), ("kernel", "append"))
@@ -85,9 +93,8 @@ def test_an_overridden_block_shows_both_templates(tmp_path: Path) -> None:
 
 
 def test_what_a_variable_was_made_of_counts_where_it_is_used(tmp_path: Path) -> None:
-    (tmp_path / "debian").mkdir()
-    (tmp_path / "debian/pipeline.yaml.j2").write_text(
-        '{% extends "builtin/debian/pipeline.yaml.j2" %}\n'
+    workshop = own_template(
+        tmp_path,
         "{% set quiet = blueprint.kernel.append, blueprint.locale %}\n"
         "{% set twice = quiet[0] ~ blueprint.hostname %}\n"
         "{% set more = namespace(of=none) %}\n"
@@ -97,12 +104,12 @@ def test_what_a_variable_was_made_of_counts_where_it_is_used(tmp_path: Path) -> 
         "{% block scripts %}\n"
         "- name: org.osbuild.script\n  options: {script: {{ twice ~ more.of }}}\n"
         "{% if false %}{% elif quiet[1] %}- name: org.osbuild.noop\n  options: {}\n{% endif %}"
-        "- name: org.osbuild.test\n  options: {quiet: {{ image.quiet is defined }}}\n{% endblock %}\n"
+        "- name: org.osbuild.test\n  options: {quiet: {{ image.quiet is defined }}}\n{% endblock %}\n",
     )
     wanted = compiling.blueprint(
         "name: a\ndistro: debian-12\nkernel: {append: quiet}\nhostname: h\nlocale: C\ndescription: d\ntimezone: UTC\n"
     )
-    pipeline, origins = explained(Workshop([tmp_path]), wanted)
+    pipeline, origins = explained(workshop, wanted)
     assert set(named(pipeline, origins, "script").reads) == {
         ("kernel",),
         ("kernel", "append"),

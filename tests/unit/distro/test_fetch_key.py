@@ -17,8 +17,8 @@ from osbuild_compose.distro import fetch_key
 from osbuild_compose.distro.openpgp import fingerprints
 from osbuild_compose.document import read
 from osbuild_compose.errors import InputError
+from tests.conftest import REPO
 
-REPO = Path(__file__).resolve().parents[3]
 KEYS = sorted(path for path in (REPO / "templates").glob("*/keys/*") if path.is_file())
 KEY = REPO / "templates/debian/keys/debian-archive-trixie-stable.asc"
 FINGERPRINT = fingerprints(KEY.read_text())[0]

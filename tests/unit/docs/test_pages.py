@@ -9,8 +9,8 @@ import pytest
 from osbuild_compose.compile import blocks
 from osbuild_compose.distro import catalog
 from osbuild_compose.document.__main__ import PAGES, schema_for_editors
+from tests.conftest import REPO
 
-REPO = Path(__file__).resolve().parents[3]
 DOCS = sorted((REPO / "docs").rglob("*.md"))
 
 

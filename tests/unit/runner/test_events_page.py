@@ -4,7 +4,6 @@ import ast
 import re
 from collections import defaultdict
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 
@@ -15,9 +14,9 @@ from runner.manifest import v1
 from runner.plan import StoreState, plan
 from runner.result import Result
 from runner.session import Session
+from tests.conftest import REPO
 from tests.unit.runner.test_plan import document, lines_of
 
-REPO = Path(__file__).resolve().parents[3]
 PAGE = (REPO / "docs/reference/events.md").read_text()
 EVENTS, _, DOCUMENT = PAGE.partition("\n# The result document\n")
 # What the code passes on as **fields, and the keys that it then has.

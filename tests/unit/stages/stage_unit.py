@@ -1,6 +1,7 @@
 """What the tests of stages share beside their fixtures."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,3 +40,18 @@ def write(tree: Path, path: str, text: str = "") -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     return file
+
+
+def lead_outside(tree: Path, path: str, outside: Path) -> Path:
+    """Have a symlink at the tree's `path` to the new directory `outside`, by its absolute path; returns that.
+
+    In the tree that is another place, which has what was at `path`.
+    """
+    outside.mkdir()
+    link, inside = tree / path, tree / outside.relative_to("/")
+    inside.parent.mkdir(parents=True)
+    if link.exists():
+        shutil.move(link, inside)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(outside)
+    return outside

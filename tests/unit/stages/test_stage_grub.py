@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.stages.stage_unit import RunStage, accepts, write
+from tests.unit.stages.stage_unit import RunStage, accepts, lead_outside, write
 
 NAME = "org.osbuild-compose.grub"
 UUID = "9c6ae55b-cf88-45b8-84e8-64990759f39d"
@@ -210,14 +210,9 @@ def test_what_is_missing(bootable: Path, run_stage: RunStage) -> None:
 
 @pytest.mark.parametrize("path", ["boot", "boot/grub", "boot/grub/i386-pc", "boot/grub/grub.cfg", "etc/default"])
 def test_stays_in_the_tree(bootable: Path, run_stage: RunStage, tmp_path: Path, path: str) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    link = bootable / path
-    if link.exists():
-        shutil.move(link, tmp_path / "moved")
-    link.parent.mkdir(parents=True, exist_ok=True)
-    link.symlink_to(outside)
-    run_stage(NAME, {"root_fs_uuid": UUID})
+    outside = lead_outside(bootable, path, tmp_path / "outside")
+    result = run_stage(NAME, {"root_fs_uuid": UUID})
+    assert result.status == 0, result.log
     assert list(outside.iterdir()) == []
 
 

@@ -32,8 +32,10 @@ def test_the_same_documents_give_the_same_bytes(tree: Path, run_stage: RunStage)
 def test_a_link_in_the_tree_leads_nowhere_else(tree: Path, tmp_path: Path, run_stage: RunStage) -> None:
     (tree / "usr/lib").mkdir(parents=True)
     (tree / "usr/lib/osbuild-compose").symlink_to(tmp_path / "outside")
-    run_stage(NAME, {"documents": {"build": {}}})
+    result = run_stage(NAME, {"documents": {"build": {}}})
+    assert result.status == 0, result.log
     assert not (tmp_path / "outside").exists()
+    assert (tree / tmp_path.relative_to("/") / "outside/build.json").is_file()  # as the booted system would see it
 
 
 def test_names_are_no_paths() -> None:
