@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_frontend import PIPELINE, REPO, run
+from tests.conftest import REPO
+from tests.integration.test_frontend import PIPELINE, run
+from tests.unit.cli.commands import compose
 
 
 @pytest.fixture
@@ -19,13 +21,7 @@ def store(tmp_path: Path) -> Path:
 
 
 def cache(store: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "osbuild_compose", "cache", *arguments, "--store", store],
-        env={**os.environ, "PYTHONPATH": str(REPO), "TERM": "dumb"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return compose("cache", *arguments, "--store", store)
 
 
 def test_ls_and_du_agree(store: Path) -> None:
