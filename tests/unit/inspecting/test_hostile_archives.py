@@ -147,7 +147,7 @@ END = cpio("TRAILER!!!")
     [
         # Python's int() takes signs, blanks and underscores.
         END.replace(b"070701" + b"%08x" % 1, b"070701" + b"-0000001"),
-        END[:54] + b"-0000070" + END[62:],
+        END[:54] + b"-000007c" + END[62:],
         END[:54] + b" 1      " + END[62:],
         END[:54] + b"0000_000" + END[62:],
         END[:94] + b"10000000" + END[102:] + bytes(1000),
