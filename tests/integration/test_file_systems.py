@@ -197,6 +197,22 @@ def test_many_and_large_files_are_in_it(large: Path, tmp_path: Path, kind: str) 
         assert outline(top) == outline(large)
 
 
+def test_a_btrfs_of_many_files_is_as_large_as_it_says(tmp_path: Path) -> None:
+    """mkfs.btrfs makes it larger than the file that it is given; the kernel mounts none that is cut off."""
+    many = tmp_path / "tree/many"
+    many.mkdir(parents=True)
+    for number in range(12_000):
+        (many / str(number)).touch()
+    make(tmp_path / "tree", tmp_path / "out", "btrfs", free=MIB)
+    image = tmp_path / "out/btrfs"
+    told = run("btrfs", "inspect-internal", "dump-super", image)
+    assert re.search(r"^total_bytes\s+(\d+)", told, re.MULTILINE)[1] == str(image.stat().st_size)  # type: ignore[index]
+    options = {"identity": IDENTITY, "outputs": [{"format": "btrfs", "filename": "small", "size": 256 * MIB}]}
+    result = assemble(tmp_path / "tree", IMAGE, options, tmp_path / "none")
+    assert result.status == 1
+    assert "429.0 MiB large: 173.0 MiB more than there is for it" in result.log
+
+
 def outline(top: Path) -> tuple[set[str], dict[str, int], list[str]]:
     """The names of all files, the sizes of the large ones, and digests of what can be read in a moment."""
     names = {str(Path(above, name).relative_to(top)) for above, _, found in os.walk(top) for name in found}

@@ -76,7 +76,7 @@ def of_tree(tree: str) -> TreeSize:
                     seen.add((info.st_dev, info.st_ino))
                 inodes += 1
                 if stat.S_ISREG(info.st_mode):
-                    data += _blocks(info.st_size) if info.st_size < SEARCHED else _filled(entry.path, info.st_mtime_ns)
+                    data += blocks(info.st_size) if info.st_size < SEARCHED else _filled(entry.path, info.st_mtime_ns)
                 elif stat.S_ISLNK(info.st_mode) and info.st_size >= FAST_SYMLINK:
                     data += BLOCK
     return TreeSize(inodes, data)
@@ -85,7 +85,7 @@ def of_tree(tree: str) -> TreeSize:
 def with_holes(tree: str) -> int:
     """Bytes of all files, holes counted like data."""
     found = (os.lstat(os.path.join(above, name)) for above, _, names in os.walk(os.fsencode(tree)) for name in names)
-    return sum({(info.st_dev, info.st_ino): _blocks(info.st_size) for info in found}.values())
+    return sum({(info.st_dev, info.st_ino): blocks(info.st_size) for info in found}.values())
 
 
 @cache
@@ -93,12 +93,13 @@ def _filled(path: str, _modified: int) -> int:
     """Bytes in blocks that are not zeroes."""
     file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
-        return sum(_blocks(len(part)) for _, part in zeroes.filled(file, BLOCK))
+        return sum(blocks(len(part)) for _, part in zeroes.filled(file, BLOCK))
     finally:
         os.close(file)
 
 
-def _blocks(size: int) -> int:
+def blocks(size: int) -> int:
+    """The bytes of whole blocks that have `size` bytes."""
     return -(-size // BLOCK) * BLOCK
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from contextlib import ExitStack
 
 from stagelib.disk import contents, labels, sizes, sparse, tools, view
@@ -23,7 +24,26 @@ def need(job: Job, free: int) -> int:
     if _version() < HOLES:
         data = max(data, sum(sizes.with_holes(job.contents[point].path) for point in job.spec.mountpoints))
     metadata = content.inodes * 1024 + data // 512
-    return max(LEAST, data + 2 * metadata + free + 128 * MIB)
+    return max(LEAST, data + 2 * metadata + free + 128 * MIB, _made(job))
+
+
+def _made(job: Job) -> int:
+    """Bytes that mkfs.btrfs --rootdir makes of the content at least, whatever the size of the file that it is given.
+
+    mkfs/rootdir.c, btrfs_mkfs_size_dir(): 16 KiB of metadata for each name and an eighth of the data, all of it twice.
+    """
+    names, data = 1, 0
+    for point in job.spec.mountpoints:
+        for above, directories, files in os.walk(os.fsencode(job.contents[point].path)):
+            names += len(directories) + len(files)
+            for info in (os.lstat(os.path.join(above, name)) for name in files):
+                data += sizes.blocks(info.st_size) if stat.S_ISREG(info.st_mode) else 0
+    metadata = names * 16384 + data // 8
+    return 37 * MIB + _whole(max(data, 1), 8 * MIB) + 2 * _whole(metadata, 32 * MIB)
+
+
+def _whole(size: int, unit: int) -> int:
+    return -(-size // unit) * unit
 
 
 def make(job: Job, image: str, place: Place) -> None:
@@ -38,11 +58,22 @@ def make(job: Job, image: str, place: Place) -> None:
         top = _rootdir(job, stack)
         # SOURCE_DATE_EPOCH would change files' times, too.
         tools.run([*argv, "--rootdir", top, area], env={"SOURCE_DATE_EPOCH": None})
+        _check_size(os.path.getsize(area), place)
         os.truncate(area, place.size)
         finish(area, top, fs_uuid=job.spec.uuid, epoch=job.epoch)
     sparse.dig(area)
     sparse.put(area, image, place)
     os.unlink(area)
+
+
+def _check_size(made: int, place: Place) -> None:
+    """The kernel mounts no btrfs that says to be larger than its device."""
+    if made > place.size:
+        raise ImageError(
+            f"mkfs.btrfs makes this content {sizes.human(made)} large: {sizes.human(made - place.size)} more than "
+            "there is for it",
+            f"make it {-(-made // MIB)} MiB or larger, or leave its size out",
+        )
 
 
 def _rootdir(job: Job, stack: ExitStack) -> str:
