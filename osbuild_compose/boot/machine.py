@@ -69,7 +69,7 @@ class Machine:
         bootfile: str = "",
         log: Path | None = None,
         firmware: Firmware = Firmware.BIOS,
-        sector: int = 512,
+        sector: int = DEFAULT_SECTOR,
         arguments: Iterable[str] = (),
     ) -> None:
         """Describe the machine; it starts with the `with` block.

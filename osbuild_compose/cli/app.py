@@ -145,8 +145,8 @@ def render(
     json: Annotated[bool, typer.Option("--json", help="Errors and what --explain tells as JSON.")] = False,
 ) -> None:
     """Print the pipeline JSON that a blueprint stands for."""
+    from osbuild_compose.cli import ask as command
     from osbuild_compose.cli import explain as explaining
-    from osbuild_compose.cli import inspect as command
     from osbuild_compose.cli.as_json import errors_as_json
     from osbuild_compose.cli.prepare import Workshop
 
@@ -182,7 +182,7 @@ def check(
     json: Json = False,
 ) -> None:
     """Tell whether blueprints are right, without building anything."""
-    from osbuild_compose.cli import inspect as command
+    from osbuild_compose.cli import ask as command
     from osbuild_compose.cli.as_json import errors_as_json
     from osbuild_compose.cli.prepare import Workshop
 
@@ -214,7 +214,7 @@ def plan(
 
     What it would take from the store is told as well.
     """
-    from osbuild_compose.cli import inspect as command
+    from osbuild_compose.cli import ask as command
     from osbuild_compose.cli.as_json import errors_as_json
     from osbuild_compose.cli.prepare import Workshop
 
@@ -254,7 +254,7 @@ def run(
 @app.command()
 def distros(templates: Templates = None, json: Json = False) -> None:
     """List the distributions a blueprint can name."""
-    from osbuild_compose.cli import inspect as command
+    from osbuild_compose.cli import ask as command
     from osbuild_compose.cli.prepare import Workshop
 
     command.distros(Workshop(templates or ()), json)
@@ -297,7 +297,7 @@ def inspect_image(
     json: Json = False,
 ) -> None:
     """Tell what is in an image, without mounting it."""
-    from osbuild_compose.cli import image as command
+    from osbuild_compose.cli import inspect as command
     from osbuild_compose.cli.as_json import errors_as_json
 
     with errors_as_json(json):

@@ -1,66 +1,17 @@
-"""`compose render`, `check`, `plan` and `distros`: questions that are answered without building."""
+"""`compose inspect`: what is in an image."""
 
-import json
+import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from osbuild_compose.blueprint.formats import Format
-from osbuild_compose.cli import runner
-from osbuild_compose.cli.prepare import Image, Workshop
-from osbuild_compose.cli.runner import Settings
-from osbuild_compose.document import resolved as resolved_document
-from osbuild_compose.document import schema
+from osbuild_compose.inspecting.data import as_json
+from osbuild_compose.inspecting.inspection import inspect
+from osbuild_compose.inspecting.text import as_text
 
 
-def render(workshop: Workshop, path: Path, image_format: str | None) -> None:
-    """Print the pipeline, and nothing else, to standard output."""
-    sys.stdout.write(_image(workshop, path, image_format).pipeline.decode())
-
-
-def resolved(workshop: Workshop, path: Path) -> None:
-    """Print the blueprint with all that it extends, and of each value where it comes from."""
-    document = workshop.blueprints([path])[0].document
-    assert document is not None
-    sys.stdout.write(resolved_document.text(document, schema.load("blueprint")))
-
-
-def check(workshop: Workshop, paths: Sequence[Path], as_json: bool) -> None:
-    """Say for each blueprint that it is right. Raises DocumentError with all that is wrong."""
-    images = workshop.images(paths, (), to_run=False)
-    for path in paths:
-        print(f"{path}: fine", file=sys.stderr)
-    if as_json:
-        made = [
-            {"blueprint": image.blueprint.name, "formats": [str(item) for item in image.formats]} for image in images
-        ]
-        print(json.dumps({"success": True, "errors": [], "images": made}, indent=2, sort_keys=True))
-
-
-def plan(workshop: Workshop, path: Path, image_format: str | None, settings: Settings, as_json: bool) -> None:
-    """Print what the runner would do: as a table, or as the runner's own JSON."""
-    image = _image(workshop, path, image_format)
-    text = runner.plan(image.pipeline, settings, image.passphrases).decode()
-    if as_json:
-        sys.stdout.write(text)
-        return
-    for action in json.loads(text)["actions"]:
-        reason = f"  ({action['reason']})" if action.get("reason") else ""
-        print(f"{action['kind']:6}  {action['name']}{reason}")
-
-
-def distros(workshop: Workshop, as_json: bool) -> None:
-    """Print the distributions with their architectures."""
-    releases = sorted(workshop.catalog.releases.values(), key=lambda release: release.name)
-    if as_json:
-        rows = [{"name": r.name, "title": r.title, "architectures": sorted(r.architectures)} for r in releases]
-        print(json.dumps(rows, indent=2, sort_keys=True))
-        return
-    width = max(len(release.name) for release in releases)
-    for release in releases:
-        print(f"{release.name:{width}}  {release.title}  {', '.join(sorted(release.architectures))}")
-
-
-def _image(workshop: Workshop, path: Path, image_format: str | None) -> Image:
-    blueprint = workshop.blueprints([path])[0]
-    return workshop.image(blueprint, [Format(image_format)] if image_format else ())
+def show(path: Path, wants_json: bool) -> None:
+    """Print what is in the image. Raises InputError for what is no image."""
+    for number in (signal.SIGTERM, signal.SIGHUP):  # so that copies of the disk are removed
+        signal.signal(number, signal.default_int_handler)
+    report = inspect(path)
+    sys.stdout.write(as_json(report) if wants_json else as_text(report))

@@ -4,11 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from osbuild_compose.blueprint.model import Blueprint, BuildEnvironment, Repositories
+from osbuild_compose.compile import told
 from osbuild_compose.compile.programs import Kind, Programs
 from osbuild_compose.distro.model import Release
-from osbuild_compose.document import pages
-from osbuild_compose.document.tree import path_text
-from osbuild_compose.errors import InputError
 
 RUNNER = "org.osbuild.linux"  # osbuild wants one named beside a build pipeline
 
@@ -49,14 +47,9 @@ def around(made: Mapping[str, Any]) -> dict[str, Any]:
 def check(made: Mapping[str, Any], wanted: Blueprint, distro: str) -> None:
     """Raise InputError unless the pipeline makes a root: a template that knows nothing of roots makes an image."""
     if "assembler" in made or not made["stages"]:
-        trail = ["build_environment", "from"]
-        raise InputError(
-            f"{distro} cannot be a build environment: its template makes no root",
-            hint="give the template a block `build_root`, or name another release",
-            location=wanted.document.at_value(trail) if wanted.document else None,
-            path=path_text(trail),
-            reference=pages.of_key(trail),
-        )
+        what = f"{distro} cannot be a build environment: its template makes no root"
+        hint = "give the template a block `build_root`, or name another release"
+        raise told.at_value(wanted, ("build_environment", "from"), what, hint)
 
 
 def _tools(meta: Mapping[str, Any], release: Release) -> Iterator[str]:

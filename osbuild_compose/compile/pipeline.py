@@ -6,14 +6,12 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from osbuild_compose.compile import context, release_checks, templates
+from osbuild_compose.compile import context, release_checks, templates, told
 from osbuild_compose.compile.order import Order
 from osbuild_compose.compile.origin import Origin, Origins
 from osbuild_compose.compile.reads import recorded_context
 from osbuild_compose.compile.trace import Tracer
 from osbuild_compose.distro.catalog import built_in
-from osbuild_compose.document import pages
-from osbuild_compose.document.tree import path_text
 from osbuild_compose.errors import DocumentError, InputError, TemplateError, as_one
 
 Pipeline = dict[str, Any]
@@ -84,14 +82,8 @@ def _render(order: Order, tracer: Tracer | None) -> tuple[str, list[Refused]]:
 
 
 def _refused(refusal: templates.Refusal, order: Order) -> Refused:
-    document = order.blueprint.document
-    error = InputError(
-        f"{order.release.name} cannot do `{refusal.key}`: {refusal.reason}",
-        hint=refusal.hint,
-        location=document.at_key(refusal.trail) if document else None,
-        path=path_text(refusal.trail),
-        reference=pages.of_key(refusal.trail),
-    )
+    what = f"{order.release.name} cannot do `{refusal.key}`: {refusal.reason}"
+    error = told.at_key(order.blueprint, refusal.trail, what, refusal.hint)
     return error, frozenset(str(trail[0]) for trail in (refusal.trail, *refusal.reads) if trail)
 
 

@@ -1,11 +1,9 @@
 """What a release cannot do for a blueprint, as far as its data tells; the rest its template refuses."""
 
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.compile import too_little_room
+from osbuild_compose.compile import told, too_little_room
 from osbuild_compose.distro.model import Release
-from osbuild_compose.document import pages
-from osbuild_compose.document.tree import Trail
-from osbuild_compose.errors import InputError, Location
+from osbuild_compose.errors import InputError
 from osbuild_compose.repository import Repository, RpmRepository
 
 
@@ -14,37 +12,18 @@ def problems(blueprint: Blueprint, release: Release, has_repository: bool) -> li
     found: list[InputError] = []
     if blueprint.arch not in release.architectures:
         known = ", ".join(sorted(release.architectures))
-        found.append(
-            InputError(
-                f"{release.name} cannot be built for {blueprint.arch}, only for {known}",
-                location=_at_value(blueprint, ("arch",)),
-                path="arch",
-                expected=f"one of: {known}",
-                reference=pages.of_key(["arch"]),
-            )
-        )
+        what = f"{release.name} cannot be built for {blueprint.arch}, only for {known}"
+        found.append(told.at_value(blueprint, ("arch",), what, expected=f"one of: {known}"))
     wrong_kind = [item for item in _own(blueprint) if not _is_of_kind(item[1], release)]
     for number, _ in wrong_kind:
         kind, keys = ("RPM", "id and baseurl") if release.is_rpm else ("Debian", "url and suites")
-        found.append(
-            InputError(
-                f"{release.name} takes packages from repositories of the {kind} kind",
-                hint=f"such a repository has {keys}",
-                location=_at_value(blueprint, ("repositories", number)),
-                path=f"repositories.{number}",
-                reference=pages.of_key(["repositories"]),
-            )
-        )
+        what = f"{release.name} takes packages from repositories of the {kind} kind"
+        hint = f"such a repository has {keys}"
+        found.append(told.at_value(blueprint, ("repositories", number), what, hint))
     if not has_repository and not wrong_kind:
-        found.append(
-            InputError(
-                "no repository to build from: all of `repositories` are for the image only",
-                hint="add `default`, which stands for the distribution's own",
-                location=blueprint.document.at_key(["repositories"]) if blueprint.document else None,
-                path="repositories",
-                reference=pages.of_key(["repositories"]),
-            )
-        )
+        what = "no repository to build from: all of `repositories` are for the image only"
+        hint = "add `default`, which stands for the distribution's own"
+        found.append(told.at_key(blueprint, ("repositories",), what, hint))
     if blueprint.arch in release.architectures:
         found += too_little_room.problems(blueprint, release)
     return found
@@ -70,7 +49,3 @@ def _own(blueprint: Blueprint) -> list[tuple[int, Repository]]:
 
 def _is_of_kind(repository: Repository, release: Release) -> bool:
     return isinstance(repository, RpmRepository) == release.is_rpm
-
-
-def _at_value(blueprint: Blueprint, trail: Trail) -> Location | None:
-    return blueprint.document.at_value(trail) if blueprint.document else None

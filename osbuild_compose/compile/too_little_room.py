@@ -2,16 +2,14 @@
 
 from osbuild_compose.blueprint import least_sizes
 from osbuild_compose.blueprint.disk import Firmware, Partition, Table
+from osbuild_compose.blueprint.least_sizes import EXTENT
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.blueprint.size import MIB
-from osbuild_compose.compile import layout
+from osbuild_compose.compile import layout, told
 from osbuild_compose.distro.model import Release
-from osbuild_compose.document import pages
-from osbuild_compose.document.tree import Trail
 from osbuild_compose.errors import InputError
 
 GPT_ENTRIES = 16384  # bytes of each copy of the table, besides the sector of its header
-EXTENT = 4 * MIB  # of which a logical volume has a whole number; in front of the first is 1 MiB
 
 
 def problems(blueprint: Blueprint, release: Release) -> list[InputError]:
@@ -27,7 +25,7 @@ def problems(blueprint: Blueprint, release: Release) -> list[InputError]:
         if item.start is not None and item.start < end:
             what = f"it overlaps {made[number - 1].name}" if number else "it overlaps the partition table"
             return [
-                _error(
+                told.at_value(
                     blueprint,
                     ("disk", "partitions", number - added, "start"),
                     f"{what}, which ends at {end} bytes at the earliest, by {end - item.start}",
@@ -40,7 +38,7 @@ def problems(blueprint: Blueprint, release: Release) -> list[InputError]:
         return []
     parts = ", ".join(f"{item.name} {_least(item) // MIB} MiB" for item in made)
     return [
-        _error(
+        told.at_value(
             blueprint,
             ("disk", "size"),
             f"the disk is too small for its partitions, by {-(-(need - disk.size) // MIB)} MiB: "
@@ -61,13 +59,3 @@ def _least(item: Partition) -> int:
 
 def _aligned(amount: int) -> int:
     return -(-amount // MIB) * MIB
-
-
-def _error(blueprint: Blueprint, trail: Trail, what: str, hint: str) -> InputError:
-    return InputError(
-        what,
-        hint=hint,
-        location=blueprint.document.at_value(trail) if blueprint.document else None,
-        path=".".join(map(str, trail)),
-        reference=pages.of_key(["disk"]),
-    )

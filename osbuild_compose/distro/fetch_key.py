@@ -8,9 +8,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from http.client import HTTPException
 from pathlib import Path
-from urllib.request import urlopen
 
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.distro.openpgp import fingerprints
@@ -67,6 +65,9 @@ def _check(text: str, address: KeyAddress, what: str) -> None:
 
 
 def _download(url: str) -> str:
+    from http.client import HTTPException  # noqa: PLC0415 - few blueprints need what takes so long to import
+    from urllib.request import urlopen  # noqa: PLC0415
+
     try:
         with urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310 - the schema lets http and https through only
             raw: bytes = answer.read(MAX_BYTES + 1)

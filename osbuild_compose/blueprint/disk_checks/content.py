@@ -39,6 +39,12 @@ def type_of(item: Item) -> str | None:
     return partition_types.named(kind) if isinstance(kind, str) else None
 
 
+def is_esp(item: Item) -> bool:
+    """Whether it is an EFI system partition."""
+    kind = type_of(item)
+    return kind == "esp" or (kind is None and item.get("mount") in partition_types.ESP_MOUNTS)
+
+
 def file_system(item: Item) -> str:
     """The kind of file system on what is mounted, or of a swap space."""
     if type_of(item) == "swap" and "file_system" not in item:

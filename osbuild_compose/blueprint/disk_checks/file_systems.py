@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from osbuild_compose.blueprint import formats, least_sizes, partition_types, size
+from osbuild_compose.blueprint import formats, least_sizes, size
 from osbuild_compose.blueprint.disk_checks import content, labels
 from osbuild_compose.blueprint.disk_checks.content import Item
 from osbuild_compose.blueprint.size import MIB
@@ -31,12 +31,12 @@ def problems(item: Item) -> Iterator[Problem]:
         yield ("compression",), f"{kind} cannot have `compression` {item['compression']}; it has: {known}", ""
     if "/" in content.points(item) and kind in ("vfat", "swap"):
         yield ("file_system",), f"{kind} cannot hold a system: it has no owners and modes", "use ext4, xfs or btrfs"
-    if kind != "vfat" and "file_system" in item and _is_esp(item):
+    if kind != "vfat" and "file_system" in item and content.is_esp(item):
         yield ("file_system",), f"firmware reads no {kind}: an EFI system partition is vfat", "leave `file_system` out"
     yield from _subvolumes(item)
     yield from labels.problems(kind, item.get("label"))
     uuid = item.get("uuid")
-    is_vfat = kind == "vfat" or _is_esp(item)
+    is_vfat = kind == "vfat" or content.is_esp(item)
     if isinstance(uuid, str) and (len(uuid) == len("1234-ABCD")) != is_vfat:
         yield ("uuid",), f"{uuid} does not fit {kind}", "a vfat has a number such as 1234-ABCD, all others a UUID"
     if item.get("size") is not None and (item.get("grow") is True or "minimum" in item):
@@ -51,11 +51,6 @@ def too_small(kind: str, wanted: Any) -> Iterator[Problem]:
     if content.is_amount(wanted) and (found := size.readable(wanted)) is not None and found < least:
         what = f"{kind} has {least // MIB} MiB at least: {-(-(least - found) // MIB)} MiB too little"
         yield ("size",), what, f"write {least // MIB} MiB or more, or leave `size` out"
-
-
-def _is_esp(item: Item) -> bool:
-    kind = content.type_of(item)
-    return kind == "esp" or (kind is None and item.get("mount") in partition_types.ESP_MOUNTS)
 
 
 def _subvolumes(item: Item) -> Iterator[Problem]:

@@ -41,13 +41,18 @@ def _found_by_uuid(loader: str, partitions: Sequence[Item]) -> Iterator[Problem]
 
 def _grub(disk: Item, partitions: Sequence[Item]) -> Iterator[Problem]:
     """What GRUB does not find."""
-    place = "/boot" if any("/boot" in content.points(item) for item in partitions) else "/"
+    place = place_of_grub(partitions)
     for trail, item in content.holding_files(partitions):
         if item.get("mount") == place and item.get("file_system") == "erofs":
             yield (*trail, "file_system"), f"GRUB does not read erofs, and its files are in {place}", WRITABLE
         if content.type_of(item) == "esp" and not {"mount", "luks"} & item.keys() and _uefi(disk):
             what = "GRUB goes to the EFI system partition, which is mounted nowhere"
             yield (*trail, "type"), what, "add `mount: /boot/efi`"
+
+
+def place_of_grub(partitions: Sequence[Item]) -> str:
+    """The mount point of the file system that GRUB's files are in."""
+    return "/boot" if any("/boot" in content.points(item) for item in partitions) else "/"
 
 
 def _uefi(disk: Item) -> bool:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from osbuild_compose.blueprint import size
 from osbuild_compose.blueprint.disk_checks.content import Item, volumes
+from osbuild_compose.blueprint.least_sizes import EXTENT
 from osbuild_compose.blueprint.size import MIB
 from osbuild_compose.blueprint.walk import Problem, below
 
-EXTENT = 4 * MIB  # of which a logical volume has a whole number; in front of the first is 1 MiB
 OF_FILE_SYSTEMS = ("mount", "file_system", "label", "uuid", "options", "compression", "subvolumes", "verity")
 
 

@@ -6,7 +6,7 @@ Firmware knows neither, and GRUB would have to be told of both.
 from collections.abc import Iterator, Sequence
 
 from osbuild_compose.blueprint import partition_types
-from osbuild_compose.blueprint.disk_checks import content
+from osbuild_compose.blueprint.disk_checks import content, loaders
 from osbuild_compose.blueprint.disk_checks.content import Item
 from osbuild_compose.blueprint.walk import Problem
 
@@ -15,7 +15,7 @@ BOOT = "add a partition for /boot: {mount: /boot, size: 1 GiB}"
 
 def problems(disk: Item, partitions: Sequence[Item]) -> Iterator[Problem]:
     """What does not."""
-    grub = _grub(disk, partitions)
+    grub = loaders.place_of_grub(partitions) if disk.get("bootloader", "grub") == "grub" else None
     for index, item in enumerate(partitions):
         trail = ("partitions", index)
         if isinstance(item.get("luks"), dict):
@@ -35,14 +35,7 @@ def problems(disk: Item, partitions: Sequence[Item]) -> Iterator[Problem]:
 def _is_of_firmware(disk: Item, item: Item) -> bool:
     """Whether firmware reads the partition, or a boot loader that can read what firmware can."""
     kind, mount = content.type_of(item), item.get("mount")
-    if kind in ("esp", "bios-boot") or mount in partition_types.ESP_MOUNTS:
+    if kind == "bios-boot" or content.is_esp(item):
         return True
     has_kernels = disk.get("bootloader") == "systemd-boot" and content.file_system(item) == "vfat"
     return has_kernels and (kind == "xbootldr" or mount == "/boot")
-
-
-def _grub(disk: Item, partitions: Sequence[Item]) -> str | None:
-    """The mount point of the file system that GRUB's files are in; None without GRUB."""
-    if disk.get("bootloader", "grub") != "grub":
-        return None
-    return "/boot" if any("/boot" in content.points(item) for item in partitions) else "/"
