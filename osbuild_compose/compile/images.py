@@ -8,7 +8,7 @@ from osbuild_compose.blueprint import formats
 from osbuild_compose.blueprint.disk import Firmware
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.compile import identity, layout, qemu_disk
+from osbuild_compose.compile import identity, layout, qemu_disk, verity
 from osbuild_compose.distro.model import Architecture, Release
 
 # Those of org.osbuild.qemu.
@@ -65,6 +65,8 @@ def of(blueprint: Blueprint, outputs: Sequence[Output], release: Release, archit
         "crypttab": made.crypttab,
         "uki": made.disk.uki,
         "root_volume": made.root_volume,
+        "kernel_arguments": verity.arguments(made.sealed),
+        "root_device": made.root_device,
         "root_fs_uuid": root.uuid,
         "root_fs_type": root.file_system,
         "root_subvolume": root_path.strip("/"),

@@ -1,6 +1,6 @@
 """From a blueprint's disk to all its partitions, each with identifiers, type and size, as an assembler takes them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from osbuild_compose.blueprint.disk import Bootloader, Disk, Firmware, LogicalVolume, Partition, Table
@@ -62,11 +62,23 @@ class Layout:
         """What else the image has to know to use its disk; distributions have different packages for it."""
         found = {
             "verity": any(partition.verity for partition in self.partitions),
+            "verity_root": bool(self.sealed),
             "lvm": any(partition.volume_group for partition in self.partitions),
             "luks": bool(self.crypttab),
             "luks_root": any(partition.luks and "/" in partition.mounts for partition in self.partitions),
         }
         return tuple(feature for feature, used in found.items() if used)
+
+    @property
+    def sealed(self) -> tuple[str, ...]:
+        """Mount points of file systems that the initramfs opens by root hashes on the kernel's command line."""
+        mounts = (item.mount for item in self.partitions if item.verity and self.disk.boots)
+        return tuple(mount for mount in mounts if mount in verity.ON_COMMAND_LINE)
+
+    @property
+    def root_device(self) -> str | None:
+        """The device node of / where it is not found by its UUID."""
+        return verity.device("/") if "/" in self.sealed else None
 
     @property
     def root_volume(self) -> str | None:
@@ -89,8 +101,6 @@ def resolve(disk: Disk, name: str, arch: str, firmware: tuple[Firmware, ...]) ->
     }
     crypttab = luks.table(found, name)
     veritytab = verity.table(options["partitions"])
-    if veritytab:
-        options["root_hash_files"] = [verity.TABLE]
     if disk.sector_size != SECTOR:
         options["sector_size"] = disk.sector_size
     if disk.size is not None:
@@ -99,4 +109,8 @@ def resolve(disk: Disk, name: str, arch: str, firmware: tuple[Firmware, ...]) ->
     if disk.bootloader is Bootloader.GRUB and Firmware.BIOS in wanted:
         options["bios_grub"] = True
     entries = mounts.fstab(found, options["uuid"][:8].lower() if table is Table.DOS else None)
-    return Layout(disk, table, wanted, found, options, tuple(entries), veritytab, crypttab)
+    made = Layout(disk, table, wanted, found, options, tuple(entries), veritytab, crypttab)
+    files = [verity.TABLE] if veritytab else []
+    if made.sealed and made.kernels:
+        files += verity.command_lines(disk, made.kernels, made.sealed)
+    return replace(made, options={**options, "root_hash_files": files}) if files else made

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from osbuild_compose.blueprint import mapped_names
 from osbuild_compose.blueprint.disk import Partition, Subvolume
+from osbuild_compose.compile import verity
 
 
 def volumes(partitions: tuple[Partition, ...]) -> tuple[Partition, ...]:
@@ -40,7 +40,7 @@ def fstab(partitions: tuple[Partition, ...], dos_id: str | None = None) -> Itera
             number = next((number for number, other in enumerate(partitions, 1) if other is item), 0)
             source = {"device": f"PARTUUID={dos_id}-{number:02x}"} if dos_id else {"partlabel": item.name}
         if item.verity or item.device:
-            source = {"device": item.device or f"{mapped_names.DIRECTORY}/{mapped_names.of_verity(point)}"}
+            source = {"device": item.device or verity.device(point)}
         checked = item.file_system == "ext4" and not item.verity
         yield {
             **source,

@@ -24,6 +24,7 @@ TYPES = {
     "/var": "var",
 }
 ROOT_TYPES = {"x86_64": "root-x86-64"}
+PROTECTED_USR_TYPES = {"x86_64": "usr-x86-64"}
 Kind = TypeVar("Kind", bound=Partition)
 
 
@@ -81,8 +82,7 @@ def _complete_group(item: Partition, name: str, arch: str, disk: Disk) -> Partit
 
 def _complete_one(item: Kind, number: int, name: str, arch: str, disk: Disk) -> Kind:
     table = disk.table
-    mount = next(iter(item.mounts), None)
-    kind = item.type or (ROOT_TYPES.get(arch, "linux") if "/" in item.mounts else TYPES.get(mount or "", "linux"))
+    kind = item.type or _type(item, arch)
     if item.type is None and kind == "xbootldr" and item.file_system != "vfat" and disk.needs_uefi:
         kind = "linux"  # bootctl and kernel-install would put kernels where firmware cannot read them
     file_system = item.file_system
@@ -109,6 +109,14 @@ def _complete_one(item: Kind, number: int, name: str, arch: str, disk: Disk) -> 
         bootable=boots or (item.bootable is None and table is Table.DOS and "/boot" in item.mounts),
         partition_uuid=item.partition_uuid,
     )
+
+
+def _type(item: Partition, arch: str) -> str:
+    if "/" in item.mounts:
+        return ROOT_TYPES.get(arch, "linux")
+    if item.verity and item.mount == "/usr":
+        return PROTECTED_USR_TYPES.get(arch, "linux")
+    return TYPES.get(next(iter(item.mounts), ""), "linux")
 
 
 def _has_boot(disk: Disk) -> bool:

@@ -4,15 +4,16 @@ Types, and where partition UUIDs come from: https://uapi-group.org/specification
 """
 
 import hashlib
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from osbuild_compose.blueprint import mapped_names
-from osbuild_compose.blueprint.disk import Partition
+from osbuild_compose.blueprint.disk import Bootloader, Disk, Partition
 from osbuild_compose.compile import identity
 
 TABLE = "/etc/veritytab"
 # Where a root hash tells what to mount, it is on the kernel's command line: systemd-veritysetup-generator(8).
-ON_COMMAND_LINE = ("/", "/usr")
+ON_COMMAND_LINE = {"/": "roothash", "/usr": "usrhash"}
 HASH_TYPES = {"root-x86-64": "root-x86-64-verity", "usr-x86-64": "usr-x86-64-verity"}
 
 
@@ -23,8 +24,29 @@ def token(mount: str) -> str:
 
 def filename(name: str, mount: str) -> str:
     """The file with the root hash beside the image of the blueprint `name`, as systemd-nspawn(1) calls it."""
-    known = {"/": "roothash", "/usr": "usrhash"}
-    return f"{name}.{known.get(mount) or f'{mapped_names.of_verity(mount)}.roothash'}"
+    return f"{name}.{ON_COMMAND_LINE.get(mount) or f'{mapped_names.of_verity(mount)}.roothash'}"
+
+
+def device(mount: str) -> str:
+    """The device node of what is mounted at `mount`."""
+    return f"{mapped_names.DIRECTORY}/{mapped_names.of_verity(mount)}"
+
+
+def arguments(mounts: Iterable[str]) -> str:
+    """What the kernel is told of these of ON_COMMAND_LINE."""
+    return " ".join(f"{ON_COMMAND_LINE[mount]}={token(mount)}" for mount in mounts)
+
+
+def command_lines(disk: Disk, kernels: str, mounts: Collection[str]) -> list[str]:
+    """The files with the kernel's command line, for root hashes of `mounts`. kernels: where their file system is."""
+    if not disk.uki:
+        made = [f"{kernels}/loader/entries/*.conf"]
+    elif disk.bootloader is Bootloader.SYSTEMD_BOOT:
+        made = [f"{kernels}/EFI/Linux/*.efi"]
+    else:
+        made = [f"{kernels}/EFI/BOOT/BOOT*.EFI"]
+    # What a running system makes entries from. On a / with a hash it could not have that hash.
+    return made if "/" in mounts else [*made, "/etc/kernel/cmdline"]
 
 
 def hashes(item: Partition, number: int, name: str) -> dict[str, Any]:

@@ -1,5 +1,12 @@
-"""systemd-boot and unified kernel images start, and the running system updates them as its packages' hooks do."""
+"""systemd-boot and unified kernel images start, and the running system updates them as its packages' hooks do.
 
+And with a root hash among a kernel's options, the system on a / that nobody can change.
+"""
+
+import base64
+import json
+import mmap
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,17 +30,17 @@ def image(request: pytest.FixtureRequest, scratch_room: Path, installed: Path) -
     """The raw image of the smallest Debian with the rest of a blueprint as it is given."""
     account = make_account("root", scratch_room, installed)
     minimal = (REPO / "blueprints/debian-minimal.yaml").read_text().split("disk:")[0]
-    release, rest = request.param
+    name, release, rest = request.param
     minimal = minimal.replace("console=ttyS0", f"console=ttyS0 {PATIENT}")
-    blueprint = account.home / f"{release}-loader.yaml"
+    blueprint = account.home / f"{release}-{name}.yaml"
     blueprint.write_text(f"{minimal.replace('debian-minimal', blueprint.stem).replace('debian-12', release)}{rest}")
     done = account.compose("build", blueprint, "--format", "raw", "-o", account.home / "images")
     assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip())
+    return Path(done.stdout.split()[0])  # with `verity` a root hash is beside it
 
 
 @pytest.mark.parametrize(
-    "image", [("debian-13", "packages: [systemd-ukify]\ndisk: {bootloader: systemd-boot}\n")], indirect=True
+    "image", [("entries", "debian-13", "packages: [systemd-ukify]\ndisk: {bootloader: systemd-boot}\n")], indirect=True
 )
 def test_systemd_boot_starts_both_types_of_entries(image: Path, tmp_path: Path) -> None:
     """The kernel is installed again, then made a unified one, which is started next."""
@@ -58,7 +65,7 @@ def test_systemd_boot_starts_both_types_of_entries(image: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "image", [("debian-12", "disk: {bootloader: none, uki: true, sector_size: 4096}\n")], indirect=True
+    "image", [("unified", "debian-12", "disk: {bootloader: none, uki: true, sector_size: 4096}\n")], indirect=True
 )
 def test_firmware_starts_a_unified_kernel_image_from_large_sectors(image: Path, tmp_path: Path) -> None:
     assert disk_of(image) == Disk(Firmware.UEFI, 4096)
@@ -72,3 +79,46 @@ def test_firmware_starts_a_unified_kernel_image_from_large_sectors(image: Path, 
         machine.wait_for(rf"^{ARGUMENTS}$", timeout=30)
         machine.wait_for("^the same$", timeout=200)
         machine.wait_for(r"^EFI/BOOT/BOOTX64\.EFI$\n^asked", timeout=60)
+
+
+MARKER = b"bytes that are on the disk once"
+SEALED = f"""
+packages: [openssh-server]
+files: [{{path: /usr/share/marker, base64: {base64.b64encode(MARKER).decode()}}}]
+disk:
+  bootloader: systemd-boot
+  uki: true
+  partitions:
+    - {{mount: /, file_system: ext4, verity: true}}
+    - {{mount: /var}}
+"""
+
+
+@pytest.mark.parametrize("image", [("sealed", "debian-13", SEALED)], indirect=True)
+def test_a_root_that_verity_checks_is_read_as_it_was_made_or_not_at_all(image: Path, tmp_path: Path) -> None:
+    root_hash = image.with_suffix(".roothash").read_text().strip()
+    # As somebody could who has the disk: the shell of the machine has it, too.
+    change = f"printf x | dd of=/dev/vda2 bs=1 seek={place(image, MARKER)} conv=notrunc,fsync status=none"
+    again = "echo 3 > /proc/sys/vm/drop_caches; cat /usr/share/marker"
+    with Machine(image, firmware=Firmware.UEFI, log=tmp_path / "console") as machine:
+        state = "systemctl is-system-running --wait; cat /proc/cmdline; dmsetup table; findmnt -rno SOURCE /; touch /x"
+        ask(machine, f"{state}; systemctl is-active ssh; cat /usr/share/marker; echo; {change}; {again}")
+        machine.wait_for(r"running$", timeout=200)
+        machine.wait_for(rf"^root=/dev/mapper/root ro roothash={root_hash} console", timeout=60)
+        machine.wait_for(rf"^root: 0 \d+ verity .* {root_hash} ", timeout=60)
+        machine.wait_for("^/dev/mapper/root$", timeout=60)
+        machine.wait_for("'/x': Read-only file system", timeout=60)
+        machine.wait_for("^active$", timeout=60)
+        machine.wait_for(f"^{MARKER.decode()}$", timeout=60)
+        machine.wait_for("/usr/share/marker: Input/output error", timeout=60)
+
+
+def place(image: Path, text: bytes) -> int:
+    """Where the bytes are in the second partition of the raw image, the only time that they are there."""
+    table = json.loads(subprocess.check_output(["sfdisk", "--json", image]))["partitiontable"]
+    start, size = (table["partitions"][1][key] * table["sectorsize"] for key in ("start", "size"))
+    with image.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        found = data.find(text, start, start + size)
+        assert found > 0
+        assert data.find(text, found + 1, start + size) < 0
+    return found - start

@@ -54,7 +54,8 @@ def test_a_root_hash_gets_into_a_unified_kernel_image(tree: Path, tmp_path: Path
         partition("linux", "srv-verity", 3, hashes=hashes),
         partition("root-x86-64", "root", 4, "ext4", "/"),
     ]
-    result = assemble(tree, IMAGE, options(partitions=items, root_hash_files=[f"/{KERNEL}"]), tmp_path / "out")
+    wanted = options(partitions=items, root_hash_files=["/boot/efi/EFI/BOOT/BOOT*.EFI"])
+    result = assemble(tree, IMAGE, wanted, tmp_path / "out")
     assert result.status == 0, result.log
     esp = split(tmp_path / "out/disk.raw", tmp_path / "parts")["esp"]
     run("mcopy", "-i", esp, "::/EFI/BOOT/BOOTX64.EFI", tmp_path / "made.efi")

@@ -9,7 +9,6 @@ from osbuild_compose.blueprint.disk_checks.content import Item
 from osbuild_compose.blueprint.walk import Problem, below
 
 READ_ONLY = ("squashfs", "erofs", "ext4")  # what dm-verity can be below of
-LOADERS = {"grub": "GRUB", "systemd-boot": "systemd-boot", "uki": "a unified kernel image"}
 
 
 def problems(disk: Item, partitions: Sequence[Item]) -> Iterator[Problem]:
@@ -28,10 +27,10 @@ def problems(disk: Item, partitions: Sequence[Item]) -> Iterator[Problem]:
             what = f"two partitions with `verity` would both be /dev/mapper/{name}"
             yield (*trail, "mount"), what, "mount one of them somewhere else"
         names.add(name)
-        loader = "uki" if disk.get("uki") is True else disk.get("bootloader", "grub")
-        if mount in ("/", "/usr") and loader in LOADERS:
-            what = f"{mount} cannot have `verity` with {LOADERS[loader]}: nothing tells the kernel the root hash"
-            yield (*trail, "verity"), what, "take bootloader: none, or protect other partitions"
+        if mount in ("/", "/usr") and disk.get("bootloader", "grub") == "grub":
+            what = f"{mount} cannot have `verity` with GRUB: it knows no root hash to tell the kernel"
+            hint = "take `bootloader: systemd-boot`, with `uki: true` or without, or protect other partitions"
+            yield (*trail, "verity"), what, hint
 
 
 def _partition(item: Item) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from osbuild_compose.blueprint.disk_checks import (
     mounts,
     outputs,
     plain,
+    read_only_root,
     room,
     sizes,
     table,
@@ -30,6 +31,7 @@ def problems(data: Any, beside: Beside) -> Iterator[Problem]:
     yield from outputs.problems(data.get("formats"), disk if isinstance(disk, dict) else {})
     if isinstance(disk, dict):
         yield from below(("disk",), _disk(disk, beside))
+        yield from read_only_root.problems(data, disk)
 
 
 def _disk(disk: Mapping[str, Any], beside: Beside) -> Iterator[Problem]:

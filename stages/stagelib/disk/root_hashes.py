@@ -5,12 +5,13 @@ kernel image it can be among the kernel's options only. Until it is known, zeroe
 from the beginning.
 """
 
+import fnmatch
 import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
 
-from stagelib import uki
+from stagelib import lookup, uki
 from stagelib.disk.errors import ImageError
 
 DIGITS = 64  # of a sha256
@@ -23,11 +24,11 @@ class Copies:
     def __init__(self, tree: str, paths: Sequence[str], work: str) -> None:
         """Copy the files `paths` (absolute, in `tree`) to the directory `work`.
 
-        Raises ImageError for one that is no regular file.
+        A star in the last part of a path stands for any text. Raises ImageError for one that is no regular file.
         """
         self.files: dict[str, str] = {}
         self._tree = tree
-        for number, path in enumerate(paths):
+        for number, path in enumerate(one for given in paths for one in _named(tree, given)):
             host = tree.rstrip("/") + path
             if not os.path.isfile(host) or os.path.realpath(host) != os.path.realpath(tree).rstrip("/") + path:
                 raise ImageError(f"the tree has no file {path}, free of symlinks, to write root hashes into")
@@ -51,3 +52,12 @@ class Copies:
             info = os.stat(source)
             os.chown(copy, info.st_uid, info.st_gid)
             shutil.copystat(source, copy)  # attributes that cannot be set are left out
+
+
+def _named(tree: str, path: str) -> list[str]:
+    """The files of the tree that the path means; itself when none is there."""
+    above, _, name = path.rpartition("/")
+    if "*" not in name:
+        return [path]
+    pattern = name.replace("[", "[[]").replace("?", "[?]")
+    return [f"{above}/{one}" for one in fnmatch.filter(lookup.names(tree, above), pattern)] or [path]

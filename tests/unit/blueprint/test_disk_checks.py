@@ -11,6 +11,11 @@ from osbuild_compose.errors import ComposeError
 UUID = "76a22bf4-f153-4541-b6c7-0332c0dfaeac"
 GROUP = "{volume_group: a, logical_volumes: [{name: a}]}"
 LUKS = "luks: {passphrase_variable: HOME}"  # anything that is there
+SEALED = "{mount: /, verity: true}"
+KEPT = f"disk: {{bootloader: systemd-boot, partitions: [{SEALED}, {{mount: /var}}]}}"
+VOLATILE = (
+    f"disk: {{bootloader: systemd-boot, partitions: [{SEALED}]}}\nkernel: {{append: quiet systemd.volatile=state}}"
+)
 HEAD = "name: web\ndistro: debian-12\n"
 
 
@@ -82,6 +87,11 @@ HEAD = "name: web\ndistro: debian-12\n"
             f"disk: {{bootloader: none, partitions: [{{mount: /, verity: true, partition_uuid: {UUID}}}]}}",
             "follows from its root hash",
         ),
+        (f"disk: {{bootloader: systemd-boot, partitions: [{SEALED}]}}", "3:.*nobody can write to /var"),
+        (f"first_boot: [{{name: a, content: b}}]\n{VOLATILE}", "3:.*nothing remembers that the first boot was"),
+        (f"kernel: {{append: systemd.volatile=overlay}}\n{KEPT}", "3:.*services do not start on what .*=overlay makes"),
+        (f"cloud_init: {{}}\n{VOLATILE}", "3:.*cloud-init writes to /etc"),
+        (f"users: [{{name: a, force_password_reset: true}}]\n{VOLATILE}", "3:.*nobody can change a password"),
         ("disk: {partitions: [{volume_group: a}]}", "3:36.*without `logical_volumes`"),
         ("disk: {partitions: [{logical_volumes: [{name: a}]}]}", "logical volumes of no group"),
         ("disk: {partitions: [{mount: /a, volume_group: a, logical_volumes: [{name: a}]}]}", "has no `mount`"),

@@ -9,6 +9,7 @@ from osbuild_compose.blueprint.model import Format
 from osbuild_compose.compile import luks
 from osbuild_compose.errors import ComposeError, InputError
 from tests.unit.compile.compiling import blueprint, check_options, compiled, options
+from tests.unit.compile.compiling import files as written_files
 
 HEAD = "name: web\ndistro: debian-12\n"
 MIB = 1 << 20
@@ -168,8 +169,64 @@ def test_a_protected_root_is_called_after_its_hash() -> None:
     assert "grow" not in made["partitions"][0]
     assert made["partitions"][1]["hashes"]["filename"] == "web.roothash"
     assert "root_hash_files" not in made
+    usr = disk("disk: {bootloader: none, partitions: [{mount: /usr, verity: true}]}\n")
+    assert [item[0] for item in partitions(usr)] == ["usr-x86-64", "usr-x86-64-verity", "root-x86-64"]
     fedora = compiled(blueprint("name: web\ndistro: fedora-43\n"))
     assert fedora["assembler"]["options"]["disk"]["partitions"]
+
+
+@pytest.mark.parametrize(
+    ("how", "files"),
+    [
+        ("bootloader: systemd-boot", "loader/entries/*.conf"),
+        ("bootloader: systemd-boot, uki: true", "EFI/Linux/*.efi"),
+        ("bootloader: none, uki: true", "EFI/BOOT/BOOT*.EFI"),
+    ],
+)
+def test_the_kernel_is_told_the_root_hash_of_a_protected_root(how: str, files: str) -> None:
+    rest = "initramfs: {drivers: [nbd], dracut_modules: [nbd]}\nkernel: {append: quiet}\npackages: [openssh-server]\n"
+    items = "[{mount: /, file_system: erofs, verity: true}, {mount: /var}]"
+    document = compiled(
+        blueprint(f"name: web\ndistro: debian-13\ndisk: {{{how}, partitions: {items}}}\n{rest}"), Format.RAW
+    )
+    check_options(document)
+    made = loader(document)
+    assert (made["root_device"], made["kernel_opts"]) == ("/dev/mapper/root", "roothash=@roothash:/@ quiet")
+    assert "root_fs_uuid" not in made
+    assert document["assembler"]["options"]["disk"]["root_hash_files"] == [f"/boot/efi/{files}"]
+    packages = options(document, "org.osbuild-compose.apt")[0]["packages"]
+    assert {"dracut", "systemd-cryptsetup"} <= set(packages)
+    assert "initramfs-tools" not in packages
+    written = written_files(document)
+    assert 'add_dracutmodules+=" systemd-veritysetup "' in written["/etc/dracut.conf.d/50-verity.conf"]["content"]
+    assert 'add_drivers+=" nbd "' in written["/etc/dracut.conf.d/90-compose.conf"]["content"]
+    assert not any(path.startswith(("/etc/initramfs-tools", "/usr/share/initramfs-tools")) for path in written)
+    assert "dracut --force" in options(document, "org.osbuild.script")[0]["script"]
+    assert "/var/lib/" in written["/etc/ssh/sshd_config.d/20-compose-host-keys.conf"]["content"]
+
+
+def test_a_protected_usr_leaves_the_root_as_it_is() -> None:
+    items = "[{mount: /usr, file_system: squashfs, verity: true}]"
+    text = f"name: web\ndistro: debian-13\ndisk: {{bootloader: systemd-boot, uki: true, partitions: {items}}}\n"
+    document = compiled(blueprint(f"{text}packages: [openssh-server]\n"), Format.RAW)
+    check_options(document)
+    made = loader(document)
+    assert made["kernel_opts"] == "usrhash=@roothash:/usr@"
+    assert "root_fs_uuid" in made
+    files = document["assembler"]["options"]["disk"]["root_hash_files"]
+    assert files == ["/boot/efi/EFI/Linux/*.efi", "/etc/kernel/cmdline"]
+    assert "/etc/ssh/sshd_config.d/20-compose-host-keys.conf" not in written_files(document)
+    entries = {entry["path"]: entry for entry in options(document, "org.osbuild.fstab")[0]["filesystems"]}
+    assert entries["/usr"]["device"] == "/dev/mapper/usr"
+
+
+def test_what_cannot_open_a_protected_root_is_refused() -> None:
+    items = "[{mount: /, verity: true}, {mount: /var}]"
+    text = f"disk: {{bootloader: systemd-boot, partitions: {items}}}\n"
+    with pytest.raises(ComposeError, match="nothing is known that sets up verity of / or /usr when it boots"):
+        disk(text)
+    with pytest.raises(ComposeError, match="its live systems need initramfs-tools"):
+        compiled(blueprint(f"name: web\ndistro: debian-13\n{text}"), Format.ISO)
 
 
 GROUP = """
