@@ -11,8 +11,8 @@ from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.compile.origin import Origin
-from osbuild_compose.compile.trace import Trail
 from osbuild_compose.document.read import Document
+from osbuild_compose.document.tree import Trail
 from osbuild_compose.report.style import Style
 
 _OF_ROOT: tuple[Trail, ...] = (("build_environment", "from"), ("build_environment", "packages"), ("arch",))

@@ -8,7 +8,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
-from osbuild_compose.compile.trace import Mark, Part, Site, Tracer, Trail
+from osbuild_compose.compile.trace import Mark, Part, Site, Tracer
+from osbuild_compose.document.tree import Trail
 
 
 @dataclass(frozen=True)

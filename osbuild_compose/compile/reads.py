@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
 
-from osbuild_compose.compile.trace import Trail
+from osbuild_compose.document.tree import Trail
 
 Reader = Callable[[Trail], None]
 

@@ -14,10 +14,11 @@ from jinja2.exceptions import TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-from osbuild_compose.compile import compiled, text, undefined
+from osbuild_compose.compile import compiled, marking, text, undefined
 from osbuild_compose.compile.emit import emit, plain
-from osbuild_compose.compile.trace import Tracer, Trail
+from osbuild_compose.compile.trace import Tracer
 from osbuild_compose.document.suggest import did_you_mean
+from osbuild_compose.document.tree import Trail
 from osbuild_compose.errors import Location, TemplateError
 
 MAX_SOURCE_LINE = 200
@@ -83,7 +84,7 @@ def _render(
 ) -> str:
     engine = _plain_environment(tuple(directories), built_in) if tracer is None else environment(directories, built_in)
     if tracer:
-        tracer.attach(engine)
+        marking.attach(tracer, engine)
     try:
         return engine.get_template(name).render(context)
     except TemplateNotFound as error:

@@ -10,8 +10,8 @@ from typing import Any
 from osbuild_compose.compile.origin import Origins
 from osbuild_compose.compile.pipeline import located
 from osbuild_compose.compile.programs import Kind, Program, Programs, nearest_name
-from osbuild_compose.compile.trace import Trail
 from osbuild_compose.document.suggest import did_you_mean
+from osbuild_compose.document.tree import Trail
 from osbuild_compose.errors import TemplateError, TemplatesError, as_one
 
 MAX_SHOWN = 80  # characters of a value that a message repeats

@@ -11,7 +11,7 @@ from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.compile.origin import Origin
 from osbuild_compose.compile.pipeline import _parse
-from osbuild_compose.compile.trace import Trail
+from osbuild_compose.document.tree import Trail
 from tests.conftest import REPO
 from tests.unit.compile import compiling
 
