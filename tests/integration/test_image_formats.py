@@ -220,6 +220,13 @@ def test_a_disk_for_compute_engine_is_a_sparse_archive_of_whole_gibibytes(tree: 
     assert listing.split()[2] == str(GIB)
     run("tar", "-xSf", tmp_path / "out/web.tar.gz", "-C", tmp_path)
     run("sfdisk", "--verify", tmp_path / "disk.raw")
+    with tarfile.open(tmp_path / "out/web.tar.gz") as archive, (tmp_path / "disk.raw").open("rb") as disk_file:
+        data: Any = archive.getmembers()[0].sparse
+        assert sum(size for _, size in data) < 64 * MIB
+        for start, size in data:  # whatever the file system had holes for
+            disk_file.seek(start)
+            found = disk_file.read(size)
+            assert all(any(found[at : at + 512]) for at in range(0, size, 512)), start
 
 
 def test_a_disk_of_another_size_is_refused_for_compute_engine(tree: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ def gce(run: Run, _options: Mapping[str, Any], path: str) -> None:
     with output.scratch_beside(os.path.dirname(path)) as work:
         os.link(run.raw.path, os.path.join(work, "disk.raw"))
         argv = ["tar", "--create", "--file=-", f"--directory={work}", "--format=oldgnu", "--sparse"]
+        argv.append("--hole-detection=raw")  # which blocks are holes is up to the file system, and to when it is asked
         argv += ["--owner=0", "--group=0", "--numeric-owner", "--mode=0644", f"--mtime=@{run.epoch}", "disk.raw"]
         with compress.writing({"gzip": path}) as file:
             tools.pipe(argv, lambda source: shutil.copyfileobj(source, file, compress.BUFFER))
