@@ -31,6 +31,9 @@ def _disk(name: str, disk: Mapping[str, Any]) -> Iterator[Problem]:
     if name in formats.SECTORS_OF_512 and disk.get("sector_size") == 4096:
         what = f"machines see a {name} as a disk of 512-byte sectors, and would not find this one's partitions"
         yield ("sector_size",), what, "leave it out, or make raw or qcow2"
+    if name == "iso" and disk.get("bootloader") in ("systemd-boot", "none"):
+        what = f"a disc is started by GRUB, and with `bootloader: {disk['bootloader']}` UEFI finds none on it"
+        yield ("bootloader",), what, "leave it out, or make the iso in a build of its own"
     found = size.readable(disk["size"]) if content.is_amount(disk.get("size")) else None
     if found is None:
         return

@@ -139,6 +139,13 @@ def test_it_is_told_with_its_place(text: str, message: str) -> None:
     assert re.search(message, told[0]), told[0]
 
 
+@pytest.mark.parametrize("loader", ["systemd-boot", "none"])
+def test_a_disc_is_started_by_grub(loader: str) -> None:
+    text = f"{HEAD}formats: [iso]\ndisk: {{bootloader: {loader}}}\n"
+    with pytest.raises(ComposeError, match=r"4:20.*a disc is started by GRUB"):
+        load.check(read.parse(text.encode(), "b.yaml"), {"debian-12"})
+
+
 def test_a_vhd_has_2040_gib_at_most() -> None:
     with pytest.raises(ComposeError, match=r"4:14.*vpc takes disks of 2040 GiB at most"):
         load.check(read.parse(f"{HEAD}formats: [vpc]\ndisk: {{size: 3 TiB}}\n".encode(), "b.yaml"), {"debian-12"})

@@ -99,7 +99,13 @@ def _esp(run: Run, work: str, top: str) -> str | None:
     shutil.copytree(source, os.path.join(content, "EFI"), symlinks=True)
     fat.entries(content)  # refuses symlinks before anything follows them out of the tree
     _without_fallback(os.path.join(content, "EFI"))
-    for directory in [path for path, _, names in os.walk(content) if any(name.startswith("grub") for name in names)]:
+    of_grub = [path for path, _, names in os.walk(content) if any(name.startswith("grub") for name in names)]
+    if not of_grub:
+        raise ImageError(
+            f"a disc is started by GRUB, and /{ESP} has another boot loader, which would find no kernel there",
+            "use GRUB (bootloader: grub), or make the disc in a build of its own",
+        )
+    for directory in of_grub:
         for place in (content, top):
             beside = os.path.join(place, os.path.relpath(directory, content))
             os.makedirs(beside, exist_ok=True)
