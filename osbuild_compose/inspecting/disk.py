@@ -119,6 +119,10 @@ def _volume(area: Area, partition: Partition | None, logical: str | None, tools:
             notes.add(f"{place} has no file system that is known")
     if known is None:
         return None
+    is_whole = partition is None or logical is not None or partition.size == area.size  # otherwise it is told already
+    if known.size is not None and known.size > area.size and is_whole:
+        several = ", or it is on several disks" if known.type == "btrfs" else ""
+        notes.add(f"the {known.type} of {place} ends {known.size - area.size} bytes beyond it: it is cut off{several}")
     if _CLOSED.get(known.type):
         notes.add(f"{place} {_CLOSED[known.type]}")
     elif known.type not in (*_READERS, *_CLOSED):

@@ -309,11 +309,12 @@ def _hand_over(file: Path, directory: Path) -> Path:
 
 def _copy(source: Path, target: Path) -> None:
     argv = ["cp", "--reflink=auto", "--sparse=always", "--preserve=mode,timestamps", "--", str(source), str(target)]
+    free = shutil.disk_usage(target.parent).free
     done = subprocess.run(argv, check=False, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
-        free = shutil.disk_usage(target.parent).free
         raise build_error(
             f"{source.name} could not be copied to {target.parent.parent}",
             details=[done.stderr.strip()],
-            hint=f"{free >> 20} MiB are free there; a directory on the store's file system needs no copy",
+            hint=f"it has {source.stat().st_blocks >> 11} MiB, and {free >> 20} MiB were free there; "
+            "a directory on the store's file system needs no copy",
         )

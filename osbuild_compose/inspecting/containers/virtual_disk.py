@@ -12,7 +12,7 @@ MAX_SIZE = 64 * 1024**4  # bytes of a disk: a damaged image may say much more, a
 def size(area: Area, image_format: str, tools: Tools) -> int:
     """The disk's size in bytes, as the machine sees it. Raises ToolError for a disk that is not all in this file."""
     about = _about(area, image_format, tools)
-    base = about.get("full-backing-filename") or about.get("backing-filename")
+    base = about.get("backing-filename") or about.get("full-backing-filename")
     if base:
         raise ToolError(f"it has only what differs from {base}", "make one file of both: qemu-img convert -O qcow2")
     if about.get("encrypted"):

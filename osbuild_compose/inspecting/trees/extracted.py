@@ -28,7 +28,8 @@ def fat(area: Area, tools: Tools) -> Tree:
     out = tools.new_directory()
     argv = ["mcopy", "-s", "-n", "-Q", "-i", f"{IMAGE}@@{area.offset}", "::/*", OUT]
     result = tools.run(argv, area.path, out)
-    if result.status != 0 and b"No match" in result.stderr:  # there is nothing in it
+    nothing = (b"No match", b'"::/*" not found')  # as the version of mtools has it
+    if result.status != 0 and any(words in result.stderr for words in nothing):
         return DirectoryTree(out)
     return _taken_out(result, out)
 

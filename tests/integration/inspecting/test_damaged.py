@@ -47,6 +47,26 @@ def test_a_disk_that_is_cut_off_tells_what_it_still_can(images: Path, tmp_path: 
     assert "partition 2 ends beyond the disk: the image is cut off" in [one["message"] for one in document["notes"]]
 
 
+def test_a_file_system_that_is_cut_off_tells_what_it_still_can(tmp_path: Path) -> None:
+    image = tmp_path / "cut.ext4"
+    with image.open("wb") as file:
+        file.truncate(8 * MIB)
+    subprocess.run(["mke2fs", "-q", image], check=True)
+    os.truncate(image, 7 * MIB)
+    notes = [one["message"] for one in inspect(image)["notes"]]
+    assert "the ext2 of the disk ends 1048576 bytes beyond it: it is cut off" in notes
+
+
+def test_an_empty_fat_has_no_files(tmp_path: Path) -> None:
+    image = tmp_path / "empty.fat"
+    with image.open("wb") as file:
+        file.truncate(8 * MIB)
+    subprocess.run(["mkfs.vfat", image], check=True, stdout=subprocess.DEVNULL)
+    assert [one["message"] for one in inspect(image)["notes"]] == [
+        "there is no operating system in it, as far as it can be read"
+    ]
+
+
 def test_what_a_program_is_missing_for_is_told_with_its_package(images: Path, tmp_path: Path) -> None:
     """On a machine, shown by hiding one program, the rest of the image is read."""
     hidden = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /usr/sbin/debugfs && shift 0 && exec "$@"']
