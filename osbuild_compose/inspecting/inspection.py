@@ -20,6 +20,7 @@ from osbuild_compose.inspecting.report import Boot, Image, MountedFileSystem, Re
 from osbuild_compose.inspecting.text import shown
 from osbuild_compose.inspecting.tools import ToolError, Tools
 from osbuild_compose.inspecting.tree import Kind, TooMuchError, Tree
+from osbuild_compose.inspecting.trees.directory import DirectoryTree
 from osbuild_compose.inspecting.trees.iso import IsoTree
 from osbuild_compose.inspecting.trees.squashfs import SquashfsTree
 from osbuild_compose.inspecting.trees.tar import TarTree
@@ -173,10 +174,10 @@ def _is_live_root(path: str, kind: Kind) -> bool:
 
 
 def _area(tree: Tree, path: str, tools: Tools) -> Area:
-    """Where the file of an archive or disc lies."""
+    """Where the file of an archive, a disc or a directory lies."""
     if isinstance(tree, TarTree):
         return tree.area(path, tools)
-    if isinstance(tree, IsoTree):
+    if isinstance(tree, IsoTree | DirectoryTree):
         return tree.area(path)
     raise ToolError("it is a file system inside another one")
 

@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from osbuild_compose.inspecting.area import Area
 from osbuild_compose.inspecting.tree import Entry, Kind, Tree
 
 
@@ -21,6 +22,10 @@ class DirectoryTree(Tree):
         handle = os.open(os.fspath(self._top) + path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:
             return file.read(limit)
+
+    def area(self, path: str) -> Area:
+        """The file that the walk found at `path`."""
+        return Area.whole(Path(os.fspath(self._top) + path))
 
 
 def _walk(top: str) -> Iterator[tuple[str, Entry]]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -106,11 +107,15 @@ def test_a_live_disc(images: Path) -> None:
     is_the_system(document)
 
 
-def test_a_system_for_the_network(images: Path) -> None:
+def test_a_system_for_the_network(images: Path, tmp_path: Path) -> None:
     document = inspect(images / "web.pxe")
     assert document["image"]["format"] == "pxe"
     assert "boot=live" in document["boot"]["entries"][0]["options"]
     is_the_system(document)
+    subprocess.run(["tar", "-xf", images / "web.pxe", "-C", tmp_path], check=True)  # as a web server has it
+    served = inspect(tmp_path)
+    assert served["boot"] == document["boot"]
+    is_the_system(served)
 
 
 def test_a_directory(tree: Path) -> None:
