@@ -8,6 +8,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
 
 from osbuild_compose.blueprint import settings_checks
@@ -15,12 +16,17 @@ from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.blueprint.disk_checks import whole
 from osbuild_compose.blueprint.model import HOST
 from osbuild_compose.blueprint.path import normal
-from osbuild_compose.blueprint.walk import ANY, Problem, texts
+from osbuild_compose.blueprint.walk import ANY, Problem, texts, values
+from osbuild_compose.distro.openpgp import fingerprints
 from osbuild_compose.document import pages
 from osbuild_compose.document.read import Document
-from osbuild_compose.document.tree import path_text
+from osbuild_compose.document.tree import Trail, path_text
 from osbuild_compose.errors import InputError
 from osbuild_compose.repository import ARMOUR
+
+_OF_KERNEL = ("proc", "sys", "dev")
+_EMPTIED = ("run", "tmp")
+_NOT_BOOTED = ("tar", "cpio", "oci-archive")  # beginnings of formats that may be for something else than booting
 
 
 def problems(document: Document) -> list[InputError]:
@@ -36,6 +42,10 @@ def problems(document: Document) -> list[InputError]:
         *settings_checks.twice(document.data, "enabled_modules", ANY, "name"),
         *settings_checks.twice(document.data, "groups", ANY, "name"),
         *_paths_twice(document.data),
+        *_paths_below_files(document.data),
+        *_hidden_paths(document.data),
+        *_formats_twice(document.data),
+        *_lost_dashes(document.data),
         *settings_checks.twice(document.data, "repositories", ANY, "id"),
         *_in_two_lists(document.data, ("services",), ("enabled", "disabled", "masked")),
         *_in_two_lists(document.data, ("firewall", "services"), ("enabled", "disabled")),
@@ -74,14 +84,28 @@ def _files_beside(data: Any, beside: Beside) -> Iterator[Problem]:
 def _keys(data: Any, beside: Beside) -> Iterator[Problem]:
     for trail, key in texts(data, "repositories", ANY, "keys", ANY):
         if ARMOUR in key:
+            yield from _armoured(trail, "`keys`: ", key)
             continue
         try:
             text = beside.read(key)
         except ValueError as error:
             yield trail, str(error), "a key is armoured text, or a file relative to the blueprint's directory"
         else:
-            if ARMOUR.encode() not in text:
-                yield trail, f"{key} is not an armoured public key", "make one with: gpg --armor --export KEY"
+            yield from _armoured(trail, f"{key} ", text.decode(errors="replace"))
+
+
+def _armoured(trail: Trail, what: str, text: str) -> Iterator[Problem]:
+    hint = "make one with: gpg --armor --export KEY"
+    if ARMOUR not in text:
+        yield trail, f"{what}is not an armoured public key", hint
+        return
+    try:
+        found = fingerprints(text)
+    except ValueError as error:
+        yield trail, f"{what}is not a public key: {error}", hint
+    else:
+        if not found:
+            yield trail, f"{what}has no public key in it", hint
 
 
 def _paths_twice(data: Any) -> Iterator[Problem]:
@@ -91,6 +115,47 @@ def _paths_twice(data: Any) -> Iterator[Problem]:
             if normal(path) in seen:
                 yield trail, f"{path} is already in `{seen[normal(path)]}`", ""
             seen.setdefault(normal(path), key)
+
+
+def _paths_below_files(data: Any) -> Iterator[Problem]:
+    files = {normal(path) for _, path in texts(data, "files", ANY, "path")}
+    for key in ("directories", "files", "symlinks"):
+        for trail, path in texts(data, key, ANY, "path"):
+            above = {str(parent) for parent in PurePosixPath(normal(path)).parents}
+            if inside := sorted(above & files):
+                yield trail, f"`path`: {inside[0]} is a file, in which there can be no {path}", ""
+
+
+def _hidden_paths(data: Any) -> Iterator[Problem]:
+    """What a running system has something else at."""
+    wanted = [*texts(data, "formats", ANY), *texts(data, "formats", ANY, "format")]
+    boots = not wanted or any(not name.startswith(_NOT_BOOTED) for _, name in wanted)
+    for key in ("directories", "files", "symlinks"):
+        for trail, path in texts(data, key, ANY, "path"):
+            top = normal(path).split("/")[1]
+            if top in _OF_KERNEL or (boots and top in _EMPTIED):
+                what = "the kernel's" if top in _OF_KERNEL else "empty"
+                hint = "`tmpfiles` makes what is to be there at every boot" if top in _EMPTIED else ""
+                yield trail, f"`path`: /{top} is {what} when the machine runs, so nobody would see {path}", hint
+
+
+def _formats_twice(data: Any) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for index, item in values(data, "formats", ANY):
+        name = item.get("format") if isinstance(item, dict) else item
+        if isinstance(name, str):
+            if name in seen and item not in data["formats"][: index[1]]:  # of the same the schema tells
+                yield index, f"`formats` has {name} twice", "an image has one file of each"
+            seen.add(name)
+
+
+def _lost_dashes(data: Any) -> Iterator[Problem]:
+    """YAML takes a line that is indented further for more of the text above it, also when it begins with a dash."""
+    for key in ("packages", "exclude"):
+        for trail, name in texts(data, key, ANY):
+            if " - " in name:
+                hint = "the dashes of one list stand in one column"
+                yield trail, f'an item of `{key}`: "{name}" is not one package\'s name', hint
 
 
 def _ports(data: Any) -> Iterator[Problem]:

@@ -27,7 +27,7 @@ def problem(schedule: str) -> str:
         for item in text.split(","):
             match = _ITEM.fullmatch(item)
             if match is None or match["step"] == "0" or not _in_range(match, lowest, highest, names):
-                return f"{item or 'nothing'} is not a {name} from {lowest} to {highest}"
+                return f"{item or 'nothing'} is not {'an' if name == 'hour' else 'a'} {name} from {lowest} to {highest}"
     return ""
 
 

@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from osbuild_compose.blueprint import crontab, password, registry
+from osbuild_compose.blueprint import calendar, crontab, password, registry, ssh_key, timezone
 from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.blueprint.convert import certificates, days
-from osbuild_compose.blueprint.walk import ANY, Problem, texts
+from osbuild_compose.blueprint.walk import ANY, Problem, texts, values
 
 # Where a text may be taken from a file beside the blueprint.
 _TEXT_SOURCES = (
@@ -20,6 +20,8 @@ _TEXT_SOURCES = (
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _NETWORK = re.compile(r"[0-9A-Fa-f.:]+(/\d{1,3})?")
+_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+_CALENDAR = re.compile(r"[A-Za-z0-9*][A-Za-z0-9*:/.,~ +_-]*")
 _SECTION = re.compile(r"^\[[A-Za-z0-9-]+\]\s*$", re.MULTILINE)
 
 
@@ -27,7 +29,10 @@ def problems(data: Any, beside: Beside) -> Iterator[Problem]:
     """All that is wrong. Reads the files that these keys name."""
     if isinstance(data, dict) and "languages" in data and "locale" not in data:
         yield ("languages",), "`languages` are those besides `locale`, which is not there", "add: locale: en_US.UTF-8"
+    yield from _time_zone(data)
     yield from _passwords(data)
+    yield from _ssh_keys(data)
+    yield from _ids_twice(data)
     yield from _expiry_dates(data)
     yield from _texts_beside(data, beside)
     yield from _archives_beside(data, beside)
@@ -37,6 +42,7 @@ def problems(data: Any, beside: Beside) -> Iterator[Problem]:
     yield from _timers(data)
     yield from _networks(data)
     yield from twice(data, "firewall", "zones", ANY, "name")
+    yield from _truth_for_kernel(data)
     yield from _cron_times(data)
     for names in ("udev_rules", "units", "timers", "cron", "first_boot", "containers"):
         yield from twice(data, names, ANY, "name")
@@ -55,6 +61,29 @@ def _passwords(data: Any) -> Iterator[Problem]:
     for trail, text in texts(data, "users", ANY, "password"):
         if wrong := password.problem(text):
             yield trail, f"`password` {wrong}", "make a hash with: openssl passwd -6"
+
+
+def _ssh_keys(data: Any) -> Iterator[Problem]:
+    for trail, line in texts(data, "users", ANY, "ssh_keys", ANY):
+        if wrong := ssh_key.problem(line):
+            yield trail, f"`ssh_keys` {wrong}", "write the whole line of a file such as ~/.ssh/id_ed25519.pub"
+
+
+def _ids_twice(data: Any) -> Iterator[Problem]:
+    for way in (("users", "uid"), ("groups", "gid")):
+        seen: set[int] = set()
+        for trail, number in values(data, way[0], ANY, way[1]):
+            if isinstance(number, int) and number in seen:
+                yield trail, f"`{way[0]}` has the {way[1]} {number} twice", "give one of them another number"
+            seen.add(number)
+
+
+def _time_zone(data: Any) -> Iterator[Problem]:
+    for trail, name in texts(data, "timezone"):
+        if _ZONE.fullmatch(name):  # of others the schema says what is wrong
+            wrong, hint = timezone.problem(name)
+            if wrong:
+                yield trail, f"`timezone`: {wrong}", hint
 
 
 def _expiry_dates(data: Any) -> Iterator[Problem]:
@@ -130,10 +159,21 @@ def _cron_times(data: Any) -> Iterator[Problem]:
 
 
 def _timers(data: Any) -> Iterator[Problem]:
+    for trail, text in texts(data, "timers", ANY, "schedule"):
+        if _CALENDAR.fullmatch(text) and (wrong := calendar.problem(text)):
+            yield trail, f"`schedule`: {wrong}", "see systemd.time(7); `systemd-analyze calendar` tells what one means"
     units = {name for _, name in texts(data, "units", ANY, "name")}
     for trail, name in texts(data, "timers", ANY, "name"):
         if taken := {f"{name}.service", f"{name}.timer"} & units:
             yield trail, f"`timers`: {min(taken)} is already in `units`", "give one of them another name"
+
+
+def _truth_for_kernel(data: Any) -> Iterator[Problem]:
+    """No parameter takes these words: the kernel refuses them when the machine boots."""
+    for trail, parameters in values(data, "sysctl"):
+        for name, value in parameters.items() if isinstance(parameters, dict) else ():
+            if value in ("true", "false"):
+                yield (*trail, name), f"`{name}`: {value} means nothing to the kernel", "write 1 or 0"
 
 
 def _networks(data: Any) -> Iterator[Problem]:

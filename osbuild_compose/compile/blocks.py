@@ -11,7 +11,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from osbuild_compose.compile import templates
 from osbuild_compose.document.suggest import did_you_mean
-from osbuild_compose.errors import TemplateError
+from osbuild_compose.errors import ComposeError, TemplateError, TemplatesError
 
 _INNERMOST = re.compile(  # with the indent before it, which Jinja strips from tags only
     r"(?:(?<=\n)[ \t]+)?[{]%[-+]?\s*block\s+(\w+)\b[^%]*%[}]"
@@ -38,6 +38,7 @@ class Layer:
     template: str
     file: str
     blocks: tuple[Block, ...]
+    outermost: frozenset[str] = frozenset()  # the names of those that are in no other
 
 
 def layers(template: str, directories: Sequence[Path], built_in: Path) -> list[Layer]:
@@ -49,6 +50,25 @@ def layers(template: str, directories: Sequence[Path], built_in: Path) -> list[L
         layer, name = _layer(name, environment)
         found.append(layer)
     return found
+
+
+def check(template: str, directories: Sequence[Path], built_in: Path) -> None:
+    """Raise TemplateError(s) for blocks that nothing shows: those of no template that theirs extends, in none of its
+    blocks. Jinja passes over them without a word.
+    """
+    if not any((directory / template).is_file() for directory in directories if directory != built_in):
+        return
+    chain = layers(template, directories, built_in)
+    errors: list[ComposeError] = []
+    for index, layer in enumerate(chain[:-1]):
+        known = {block.name for other in chain[index + 1 :] for block in other.blocks}
+        for block in layer.blocks:
+            if block.name in layer.outermost - known:
+                brief = f"there is no block `{block.name}` to override, so this does nothing"
+                where = templates.location_of(layer.file, block.line)
+                errors.append(TemplateError(brief, hint=did_you_mean(block.name, known), location=where))
+    if errors:
+        raise TemplatesError(errors)
 
 
 def in_order(chain: Sequence[Layer]) -> dict[str, list[Block]]:
@@ -85,7 +105,8 @@ def _layer(name: str, environment: ImmutableSandboxedEnvironment) -> tuple[Layer
     assert environment.loader is not None
     try:
         text, file, _ = environment.loader.get_source(environment, name)
-        extends = environment.parse(text).find(nodes.Extends)
+        parsed = environment.parse(text)
+        extends = parsed.find(nodes.Extends)
         blocks = tuple(_blocks(text, file or name, environment))
     except TemplateNotFound:
         hint = did_you_mean(name, environment.list_templates(["j2"]))
@@ -94,7 +115,8 @@ def _layer(name: str, environment: ImmutableSandboxedEnvironment) -> tuple[Layer
         location = templates.location_of(file or name, error.lineno)
         raise TemplateError(f"template: {error.message}", location=location) from None
     parent = extends.template.value if extends and isinstance(extends.template, nodes.Const) else None
-    return Layer(name, file or name, blocks), parent
+    outermost = frozenset(node.name for node in parsed.body if isinstance(node, nodes.Block))
+    return Layer(name, file or name, blocks, outermost), parent
 
 
 def _blocks(text: str, file: str, environment: ImmutableSandboxedEnvironment) -> Iterator[Block]:

@@ -6,7 +6,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from osbuild_compose.compile import context, release_checks, templates, told
+from osbuild_compose.compile import blocks, context, release_checks, templates, told
 from osbuild_compose.compile.order import Order
 from osbuild_compose.compile.origin import Origin, Origins
 from osbuild_compose.compile.reads import recorded_context
@@ -25,6 +25,7 @@ def compile_order(order: Order) -> Pipeline:
     asks, TemplateError when the template is wrong or a key is missing.
     """
     text = _text(order)
+    blocks.check(order.release.template, order.catalog.directories, built_in())
     try:
         return _parse(text, order.release.template)
     except TemplateError as error:
@@ -110,6 +111,8 @@ def _parse(text: str, template: str) -> Pipeline:
     except (YAMLError, ValueError) as error:
         problem = str(getattr(error, "problem", "") or error)
         mark = getattr(error, "problem_mark", None)
+        if problem.startswith(("expected ',' or", "found unexpected end of stream")):  # seen far behind where it began
+            mark = getattr(error, "context_mark", None) or mark
         lines = text.split("\n")
         details = (
             [f"line {mark.line + 1} of its output: {lines[mark.line][:200]}"] if mark and mark.line < len(lines) else []

@@ -95,7 +95,13 @@ def _render(
     except TemplateSyntaxError as error:
         location = location_of(error.filename or error.name or name, error.lineno)
         raise TemplateError(f"template: {error.message}", location=location) from None
-    except (JinjaError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except UnicodeDecodeError as error:
+        where = _undecodable(engine, error.object)
+        raise TemplateError("the template is not UTF-8 text", hint="save it as UTF-8", location=where) from None
+    except RecursionError as error:
+        hint = "the one that comes with the program is builtin/DISTRO/pipeline.yaml.j2"
+        raise TemplateError("the template extends or calls itself", hint=hint, location=_where(error, name)) from None
+    except (JinjaError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # A template is a program; its mistakes come out as Python's errors.
         brief, hint = undefined.explained(error, context)
         raise TemplateError(f"template: {brief}", hint=hint, location=_where(error, name)) from None
@@ -159,6 +165,14 @@ def rename(value: Mapping[str, Any], **names: str) -> dict[str, Any]:
 def defaults(value: Mapping[str, Any], **values: Any) -> dict[str, Any]:
     """The mapping with these values where it has none of its own."""
     return {**values, **value}
+
+
+def _undecodable(engine: ImmutableSandboxedEnvironment, content: bytes) -> Location | None:
+    """Which of the templates it is that has this content."""
+    loaders = engine.loader.loaders if isinstance(engine.loader, ChoiceLoader) else []
+    directories = [path for loader in loaders if isinstance(loader, FileSystemLoader) for path in loader.searchpath]
+    files = (file for directory in directories for file in sorted(Path(directory).glob("*/*.j2")))
+    return next((Location(str(file)) for file in files if file.read_bytes() == content), None)
 
 
 def _where(error: BaseException, name: str) -> Location:

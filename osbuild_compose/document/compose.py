@@ -119,7 +119,7 @@ def compose(document: Document, name: str, choices: Choices) -> Composed:
     problems = [*merge.errors, *variables.errors, *wrong]
     if composed:  # otherwise the whole is the part
         problems = [*_part_problems(files.documents, name), *problems]
-    return Composed(Document.of(document.file, tree), problems, variables.unsettled)
+    return Composed(Document.of(document.file, tree), problems, variables.unsettled | merge.unsettled)
 
 
 def problems_of_rest(rest: Document, name: str) -> list[InputError]:

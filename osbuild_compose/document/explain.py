@@ -8,8 +8,9 @@ from typing import Any
 from jsonschema import ValidationError
 
 from osbuild_compose.document.changes import OPERATORS, is_list
+from osbuild_compose.document.homes import home
 from osbuild_compose.document.read import Document
-from osbuild_compose.document.suggest import did_you_mean, nearest
+from osbuild_compose.document.suggest import FOREIGN, called_so, did_you_mean, nearest
 from osbuild_compose.document.tree import Node, path_text
 from osbuild_compose.errors import InputError, Location
 
@@ -30,12 +31,19 @@ _TRUTH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false
 Reference = Callable[[Sequence[str | int]], str]
 
 
-def explain(error: ValidationError, document: Document, reference: Reference) -> list[InputError]:
-    """The errors for people that one of jsonschema's stands for. reference: the page on what is at a trail."""
-    finding = _Finding(error, document, reference)
+def explain(
+    error: ValidationError, document: Document, reference: Reference, schema: Mapping[str, Any]
+) -> list[InputError]:
+    """The errors for people that one of jsonschema's stands for.
+
+    reference is the page on what is at a trail, schema that of the whole document.
+    """
+    finding = _Finding(error, document, reference, schema)
     known = _EXPLANATIONS.get(finding.kind)
     if known is None and finding.schema.get("type") == "object" and not isinstance(finding.instance, dict):
         return []  # that it is no mapping is told already
+    if known is _empty and isinstance(finding.instance, dict) and is_list(dict(finding.schema)):
+        return []  # that it is no list is told already
     if known is None:
         return [finding.wrong(finding.schema.get("errorMessage", finding.text), place=finding.owner)]
     return list(known(finding))
@@ -50,7 +58,9 @@ def matches(pattern: str, text: str) -> bool:
 class _Finding:
     """One of jsonschema's errors, with what messages need to know of it."""
 
-    def __init__(self, error: ValidationError, document: Document, reference: Reference) -> None:
+    def __init__(
+        self, error: ValidationError, document: Document, reference: Reference, whole: Mapping[str, Any]
+    ) -> None:
         self.kind = str(error.validator)
         self.wanted: Any = error.validator_value
         self.instance: Any = error.instance
@@ -59,6 +69,7 @@ class _Finding:
         self.trail = list(error.absolute_path)
         self.document = document
         self.reference = reference
+        self.whole = whole
 
     @property
     def what(self) -> str:
@@ -116,11 +127,13 @@ def _unknown_keys(finding: _Finding) -> Iterator[InputError]:
         brief = f"unknown key `{key}`"
         if patterns:
             brief = f"`{key}` {finding.schema.get('keyErrorMessage', 'is not a name')}"
+        elsewhere = "" if patterns or called_so(key, usable) else home(finding.whole, key, finding.trail)
+        suggestion = "" if elsewhere else nearest(key, usable) or ""
         yield finding.wrong(
             brief,
-            hint=did_you_mean(key, usable),
+            hint=elsewhere or FOREIGN.get(key, "") or did_you_mean(key, usable),
             expected=f"one of: {', '.join(sorted(usable))}" if usable else "",
-            suggestion=nearest(key, usable) or "",
+            suggestion=suggestion,
             below=key,
             place=finding.document.at_key([*finding.trail, key]),
         )
@@ -144,6 +157,19 @@ def _missing_key(finding: _Finding) -> Iterator[InputError]:
             )
 
 
+def _missing_beside(finding: _Finding) -> Iterator[InputError]:
+    chosen = {key for choice in finding.schema.get("oneOf", ()) for key in choice.get("required", ())}
+    if not chosen & finding.wanted.keys() & finding.instance.keys():
+        yield finding.wrong(finding.schema.get("errorMessage", finding.text), place=finding.owner)
+        return
+    for key, needed in finding.wanted.items():
+        for other in needed if key in finding.instance else ():
+            if other not in finding.instance:
+                examples = finding.schema.get("properties", {}).get(other, {}).get("examples", [])
+                hint = f"for example: {other}: {flow(examples[0])}" if examples else ""
+                yield finding.wrong(f"{finding.what} has `{key}` without `{other}`", hint=hint, below=other)
+
+
 def _wrong_type(finding: _Finding) -> Iterator[InputError]:
     if "enum" in finding.schema:
         return  # that it is none of these is told
@@ -153,12 +179,12 @@ def _wrong_type(finding: _Finding) -> Iterator[InputError]:
     if is_list(dict(finding.schema)):
         wanted = ["array"]
     kinds = " or ".join(_KINDS[kind] for kind in wanted)
-    suggestion = _meant(wanted, finding.node)
+    suggestion = _meant(wanted, finding.node, finding.schema.get("examples", []))
     if not matches(finding.schema.get("pattern", ""), finding.node.written):
         suggestion = ""
     yield finding.wrong(
         f"{finding.what} must be {kinds}, not {_kind_of(finding.instance)}",
-        hint=_type_hint(wanted, finding.node, suggestion, finding.schema.get("examples", [])),
+        hint=_type_hint(wanted, finding.node, suggestion, finding.schema),
         expected=kinds,
         suggestion=suggestion,
     )
@@ -170,7 +196,7 @@ def _not_a_choice(finding: _Finding) -> Iterator[InputError]:
     suggestion = meant if meant in choices else nearest(str(finding.instance), choices)
     yield finding.wrong(
         f"{finding.what} cannot be {_shown(finding.instance)}; it is one of: {', '.join(choices)}",
-        hint=f"did you mean `{suggestion}`?" if suggestion else "",
+        hint=f"did you mean `{suggestion}`?" if suggestion else finding.schema.get("choiceHint", ""),
         expected=f"one of: {', '.join(choices)}",
         suggestion=suggestion or "",
     )
@@ -211,6 +237,7 @@ _EXPLANATIONS: dict[str, Callable[[_Finding], Iterator[InputError]]] = {
     "additionalProperties": _unknown_keys,
     "required": _missing_key,
     "requiredOnceMerged": _missing_key,
+    "dependencies": _missing_beside,
     "type": _wrong_type,
     "enum": _not_a_choice,
     "pattern": _wrong_text,
@@ -249,30 +276,46 @@ def flow(value: object) -> str:
     return _plainly(value)
 
 
-def _meant(wanted: list[str], node: Node) -> str:
+def _meant(wanted: list[str], node: Node, examples: list[Any]) -> str:
     """What to write instead of a value of the wrong type, where that is clear; as YAML."""
     value, written = node.value, node.written
     if len(written) > MAX_SHOWN or "\n" in written or written == "":
         return ""
     if "string" in wanted and isinstance(value, bool | int | float):
-        return json.dumps(written)
+        # A switch that may be a number is one, as those of the kernel are.
+        return str(int(value)) if isinstance(value, bool) and "integer" in wanted else json.dumps(written)
     if "boolean" in wanted and isinstance(value, str):
         return {**_TRUTH, "true": "true", "false": "false"}.get(value.lower(), "")
     if "integer" in wanted and re.fullmatch(r"-?\d{1,18}(\.0*)?", written, re.ASCII):
         return written.partition(".")[0]
-    is_item = "array" in wanted and isinstance(value, str) and not set(written) & set("[]{}:#")
+    is_item = "array" in wanted and isinstance(value, str) and not set(written) & set("[]{}:#") and written[0] != "-"
+    of_numbers = wanted == ["array"] and bool(examples) and isinstance(examples[0], list) and examples[0][:1] != []
+    is_item = is_item or (of_numbers and type(value) is int and isinstance(examples[0][0], int))
     return f"[{written}]" if is_item else ""
 
 
-def _type_hint(wanted: list[str], node: Node, suggestion: str, examples: list[object]) -> str:
+def _type_hint(wanted: list[str], node: Node, suggestion: str, schema: Mapping[str, Any]) -> str:
+    examples = schema.get("examples", [])
     if suggestion:
-        how = "in quotes" if "string" in wanted else "in brackets" if wanted == ["array"] else "as"
+        how = "in quotes" if suggestion.startswith('"') else "in brackets" if wanted == ["array"] else "as"
         return f"write it {how}: {suggestion}"
     if node.value is None and node.written:
         return "remove the key; `unset` is for one that is inherited"
     if "string" in wanted and isinstance(node.value, bool | int | float):
         texts = [example for example in examples if isinstance(example, str)]
         return f"write it in quotes, for example: {json.dumps(texts[0])}" if texts else "write it in quotes"
-    if wanted == ["object"] and isinstance(node.value, str) and re.match(r"\w+:\S", node.value):
-        return "a space belongs after the colon"
+    if found := _slip(wanted, node, schema):
+        return found
     return f"for example: {flow(examples[0])}" if examples else ""
+
+
+def _slip(wanted: list[str], node: Node, schema: Mapping[str, Any]) -> str:
+    """What to do about something that was nearly written right; "" if it is nothing of the kind."""
+    text = node.value if isinstance(node.value, str) else ""
+    if "array" in wanted and re.match(r"-[^\s-]", text):
+        return "a space belongs after each dash"
+    key = re.match(r"(\w+):\S", text)
+    if wanted == ["object"] and key and key[1] in schema.get("properties", {}):
+        return "a space belongs after the colon"
+    name = node.value.get("name") if isinstance(node.value, dict) else None
+    return f"write the name alone: {flow(name.value)}" if name and wanted == ["string"] else ""

@@ -22,6 +22,7 @@ class Merge:
 
     def __init__(self) -> None:
         self.errors: list[InputError] = []
+        self.unsettled: set[str] = set()  # where mappings stand that are meant to be lists
 
     def merged(self, base: Node | None, own: Node, shape: Shape, trail: Trail = ()) -> Node:
         """`own` on top of `base`. Lists in it are plain ones afterwards."""
@@ -67,6 +68,8 @@ class Merge:
     def _changed(self, base: Node | None, own: Node, shape: Shape, trail: Trail) -> Node:
         """The inherited list after {append, remove, replace}. Operators that are not lists are the schema's to tell."""
         lists = {key: own.value[key] for key in OPERATORS if isinstance(_child(own, key), list)}
+        if own.value and not own.value.keys() & set(OPERATORS):
+            self.unsettled.add(str(own.place.location))
         result: list[Node] = list(base.value) if base and isinstance(base.value, list) else []
         if REPLACE in lists:
             if len(lists) > 1:

@@ -59,7 +59,7 @@ class Builder:
             # An alias to something that holds the alias itself ends here too.
             raise InputError(
                 "the document is nested too deeply or too large",
-                hint="an alias repeats all that is below its anchor",
+                hint=f"at most {MAX_VALUES} values, {MAX_DEPTH} deep; an alias repeats all that is below its anchor",
                 location=place.location,
                 reference=f"{pages.ERRORS}#too-large",
             )

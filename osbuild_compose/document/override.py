@@ -86,7 +86,11 @@ class _Setting:
 def _value(text: str, name: str, span: Span) -> Node:
     if not text:
         return Node("", span, span)
-    return _placed(read.parse(text.encode(errors="surrogateescape"), name).tree, span)
+    try:
+        return _placed(read.parse(text.encode(errors="surrogateescape"), name).tree, span)
+    except read.EmptyError:
+        hint = "`unset` in a blueprint does without an inherited key"
+        raise InputError(f"{name}={text}: there is no value", hint=hint) from None
 
 
 def _placed(node: Node, span: Span) -> Node:

@@ -17,7 +17,7 @@ from osbuild_compose.document.nodes import BoundedComposer, Builder
 from osbuild_compose.document.tree import Node, Source, Step, Trail, plain
 from osbuild_compose.errors import DocumentError, InputError, Location
 
-__all__ = ["Document", "NotYamlError", "Step", "Trail", "parse", "read"]
+__all__ = ["Document", "EmptyError", "NotYamlError", "Step", "Trail", "parse", "read"]
 
 MAX_BYTES = 4 * 1024 * 1024
 
@@ -55,6 +55,10 @@ class Document:
                 return node, False
             node = below
         return node, True
+
+
+class EmptyError(InputError):
+    """A file that says nothing."""
 
 
 class NotYamlError(DocumentError):
@@ -128,7 +132,9 @@ def _document(root: Any, source: Source) -> Document:
     if builder.errors:
         raise NotYamlError(builder.errors, Document.of(source.file, tree) if tree else None)
     if tree is None or tree.value is None:
-        raise InputError("the file is empty", location=Location(source.file))
+        raise EmptyError(
+            "the file is empty", hint="`compose init` writes a first blueprint", location=Location(source.file)
+        )
     return Document.of(source.file, tree)
 
 

@@ -5,6 +5,7 @@ A schema may carry keywords that JSON Schema does not know:
 * `patternErrorMessage`, the end of the sentence when a text does not match its pattern; `errorMessage`, the sentence
   when none or several of `oneOf` match or `not` does; `keyErrorMessage`, the end of the sentence when a key matches
   none of `patternProperties`;
+* `choiceHint`, what to do about a value that is none of `enum` and near none;
 * `requiredOnceMerged`: like `required`, of a document with all that it extends;
 * `identity` and `beside`: see shape.py.
 """
@@ -45,7 +46,7 @@ def problems_of_part(document: Document, schema: str) -> list[InputError]:
 def _explained(document: Document, validator: Any, schema: str) -> list[InputError]:
     reference = partial(pages.of_schema, schema)
     found = validator.iter_errors(document.data)
-    return [problem for error in found for problem in explain.explain(error, document, reference)]
+    return [problem for error in found for problem in explain.explain(error, document, reference, load(schema))]
 
 
 @cache

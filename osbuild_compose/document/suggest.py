@@ -17,6 +17,12 @@ _KNOWN_AS = {
     "ntpservers": "timeservers",
     "ntp": "timeservers",
     "repos": "repositories",
+    "install": "packages",
+    "image_type": "formats",
+    "image_types": "formats",
+    "runcmd": "scripts",
+    "commands": "scripts",
+    "ca_certs": "cacerts",
     "links": "symlinks",
     "output": "formats",
     "key": "ssh_keys",
@@ -26,6 +32,10 @@ _KNOWN_AS = {
     "contents": "content",
     "user": "owner",
     "permissions": "mode",
+    "to": "target",
+    "dest": "path",
+    "destination": "path",
+    "src": "source",
     "cmdline": "append",
     "baseurl": "url",
     "url": "baseurl",
@@ -37,11 +47,22 @@ _KNOWN_AS = {
     "off": "disabled",
 }
 
+# Keys of other languages altogether, and what to do with what is written in these.
+FOREIGN = {
+    "customizations": "that is osbuild's language: `compose import FILE` turns a blueprint in it into one of ours",
+}
+
+
+def called_so(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that other tools call so, if there is one."""
+    other = _KNOWN_AS.get(word.lower())
+    return other if other in set(choices) else None
+
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice most like `word`, or the one other tools call so; None when nothing comes close."""
     known = list(choices)
-    if (other := _KNOWN_AS.get(word.lower())) in known:
+    if other := called_so(word, known):
         return other
     normal = {choice.lower().replace("-", "_"): choice for choice in known}
     found = difflib.get_close_matches(word.lower().replace("-", "_"), list(normal), n=1, cutoff=0.6)

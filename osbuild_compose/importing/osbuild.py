@@ -35,8 +35,9 @@ def convert(data: dict[str, Any], distro: str | None, name: str) -> tuple[dict[s
     found["repositories"] = _repositories(custom)
     found["disk"] = storage.disk(custom)
     custom.refuse(_INSTALLER, "installer", "installation_device", "iso", "ignition", "fdo")
-    custom.refuse("a system is registered when it runs: use `first_boot`", "rhsm")
-    custom.refuse("there is no such key here yet", "openscap")
+    if custom.take("rhsm", dict):  # what it switches off says something too
+        custom.note("rhsm", "a system is registered when it runs: use `first_boot`")
+    custom.refuse("run `oscap` with its profile in `scripts`", "openscap")
     custom.refuse("containers are kept where podman keeps them", "containers-storage")
     custom.refuse("say the keys of a repository in `repositories`", "rpm")
     custom.refuse("write the file yourself, in `files`: /etc/dnf/dnf.conf or /etc/dnf/vars", "dnf")
@@ -223,7 +224,8 @@ def _repositories(custom: Table) -> list[Any]:
         fields["check_signatures"] = False if item.take("gpgcheck", bool) is False else None
         # There a repository is the image's own, and packages come from it only if it says so.
         fields["use"] = None if item.take("install_from", bool) else "image"
-        item.refuse("certificates are always checked", "sslverify")
+        if item.take("sslverify", bool) is False:
+            item.note("sslverify", "certificates are always checked")
         item.refuse("packages are checked, which is what counts", "repo_gpgcheck")
         item.refuse("there is no such key here yet", "module_hotfixes")
         item.refuse("all are in compose.repo", "filename")

@@ -25,7 +25,7 @@ timezone: Europe/Prague
 users:
   - name: admin
     groups: [sudo]
-    ssh_keys: ["ssh-ed25519 AAAA... admin@laptop"]
+    ssh_keys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGVFeGFtcGxlRXhhbXBsZUV4YW1wbGVFeGFt admin@laptop"]
 services: {enabled: [nginx, ssh]}
 files:
   - {path: /var/www/html/index.html, content: "hello", mode: "0644"}      # or source: page.html, beside the blueprint
@@ -85,7 +85,7 @@ def test_source_is_read_beside_the_blueprint(tmp_path: Path) -> None:
 
 
 def test_repositories(tmp_path: Path) -> None:
-    armour = "-----BEGIN PGP PUBLIC KEY BLOCK-----\nabc\n"
+    armour = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmAYEAAAAAAE=\n-----END PGP PUBLIC KEY BLOCK-----\n"
     (tmp_path / "key.asc").write_text(armour)
     text = HEAD + "repositories: [default, {url: http://a, suites: [s], keys: [key.asc], check_valid_until: false}]\n"
     repositories = loaded(text, tmp_path).repositories
@@ -95,7 +95,7 @@ def test_repositories(tmp_path: Path) -> None:
 
 
 def test_repositories_of_the_rpm_kind(tmp_path: Path) -> None:
-    armour = "-----BEGIN PGP PUBLIC KEY BLOCK-----\nabc\n"
+    armour = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmAYEAAAAAAE=\n-----END PGP PUBLIC KEY BLOCK-----\n"
     (tmp_path / "key.asc").write_text(armour)
     text = (
         HEAD + "repositories: [{id: a, baseurl: http://a, keys: [key.asc], priority: 3}, {id: b, metalink: http://b}]\n"

@@ -22,7 +22,7 @@ def test_values_are_replaced_added_and_appended(path: Path) -> None:
     settings = [
         "disk.size=1 GiB",
         "hostname=h",
-        "users.0.ssh_keys=[ssh-ed25519 AAAA a=b]",
+        "users.0.ssh_keys=[ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGVFeGFtcGxlRXhhbXBsZUV4YW1wbGVFeGFt a=b]",
         "users.1.name=x",
         "kernel.append=",
         "users.admin.shell=/bin/sh",
@@ -34,7 +34,9 @@ def test_values_are_replaced_added_and_appended(path: Path) -> None:
     blueprint = load.load(path, ["debian-12"], Choices(settings))
     assert blueprint.disk.size == 1024**3
     assert blueprint.hostname == "h"
-    assert blueprint.users[0].ssh_keys == ("ssh-ed25519 AAAA a=b",)
+    assert blueprint.users[0].ssh_keys == (
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGVFeGFtcGxlRXhhbXBsZUV4YW1wbGVFeGFt a=b",
+    )
     assert blueprint.users[1].name == "x"
     assert blueprint.kernel.append == ""
     assert blueprint.users[0].shell == "/bin/sh"

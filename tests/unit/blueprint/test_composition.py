@@ -177,7 +177,7 @@ def test_files_beside_the_blueprint_that_names_them(files: Path) -> None:
 
 def test_keys_and_certificates_beside_the_blueprint_that_names_them() -> None:
     Path("parts").mkdir()
-    armour = "-----BEGIN PGP PUBLIC KEY BLOCK-----\nabc\n"
+    armour = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmAYEAAAAAAE=\n-----END PGP PUBLIC KEY BLOCK-----\n"
     Path("parts/key.asc").write_text(armour)
     Path("parts/base.yaml").write_text(HEAD + "repositories: [{url: 'http://a', suites: [s], keys: [key.asc]}]\n")
     write(web="extends: parts/base.yaml\n")

@@ -70,7 +70,7 @@ def told(text: str, directory: Path = Path()) -> list[ComposeError]:
         ("scripts: [{source: gone.sh}]\n", "3:20", "No such file"),
         ("scripts: [{source: a, content: b}]\n", "3:11", "exactly one of `content` and `source`"),
         ("initramfs: {drivers: [a b]}\n", "3:23", "is not the name of a kernel module"),
-        ("files: [{path: /a, url: http://a}]\n", "3:9", "`url` with `sha256`"),
+        ("files: [{path: /a, url: http://a}]\n", "3:9", "`url` without `sha256`"),
         (f"files: [{{path: /a, content: b, sha256: {'a' * 64}}}]\n", "3:9", "exactly one of"),
         (f"files: [{{path: /a, url: ftp://a, sha256: {'a' * 64}}}]\n", "3:25", "begins with http://"),
         ("files: [{path: /a, url: http://a, sha256: abc}]\n", "3:43", "must be 64 hexadecimal digits"),

@@ -12,7 +12,7 @@ from osbuild_compose.distro import catalog
 from osbuild_compose.document import read
 from tests.unit.cli.commands import REPO, compose, fine, wrong
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8 me@laptop"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGVFeGFtcGxlRXhhbXBsZUV4YW1wbGVFeGFt me@laptop"
 
 
 @pytest.fixture

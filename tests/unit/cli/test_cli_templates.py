@@ -109,6 +109,25 @@ def test_check_finds_mistakes_of_all_kinds_at_once(tmp_path: Path) -> None:
     assert done.stderr.endswith("5 errors\n")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{% block scriptz %}\n{% endblock %}\n", ":2:1: error: there is no block `scriptz` to override"),
+        ("{% block scripts %}\n- name: [a\n{% endblock %}\n", ":3:1: error: template debian/pipeline.yaml.j2 does not"),
+        ("{% block scripts %}\n# \xe9\n{% endblock %}\n", "debian/pipeline.yaml.j2: error: the template is not UTF-8"),
+        ('{% extends "debian/pipeline.yaml.j2" %}\n', ": error: the template extends or calls itself"),
+    ],
+)
+def test_a_mistake_is_told_where_it_was_made(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.yaml").write_text("name: a\ndistro: debian-12\n")
+    (tmp_path / "debian").mkdir()
+    parent = "" if text.startswith("{% extends") else '{% extends "builtin/debian/pipeline.yaml.j2" %}\n'
+    (tmp_path / "debian/pipeline.yaml.j2").write_bytes((parent + text).encode("latin-1"))
+    done = compose("check", "a.yaml", "--templates", ".", cwd=tmp_path)
+    wrong(done, message)
+    assert "debian/pipeline.yaml.j2" in done.stderr.partition(": error:")[0]
+
+
 def test_check_tells_templates_that_nothing_uses(tmp_path: Path) -> None:
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab/pipeline.yaml.j2").write_text("")

@@ -33,7 +33,7 @@ keyboard: cz
 users:
   - {name: root, password: "!"}
   - {name: a, description: A, uid: 1000, gid: 100, groups: [sudo], home: /srv/a, shell: /bin/sh, password: $6$a$b,
-     ssh_keys: [ssh-rsa A]}
+     ssh_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGVFeGFtcGxlRXhhbXBsZUV4YW1wbGVFeGFt]}
   - name: b
 groups: [{name: c}, {name: d, gid: 900}]
 services: {enabled: [sshd, nginx], disabled: [apt-daily.timer], masked: [systemd-resolved],
@@ -45,7 +45,9 @@ scripts: ["echo a\\n", "#!/usr/bin/env perl\\n1;\\n"]
 kernel: {package: linux-image-amd64, append: quiet}
 disk: {size: 5 GiB}
 formats: [raw, tar.zst]
-""".replace("[KEY]", '["-----BEGIN PGP PUBLIC KEY BLOCK-----\\n\\nabc\\n"]')
+""".replace(
+    "[KEY]", '["-----BEGIN PGP PUBLIC KEY BLOCK-----\\n\\nmAYEAAAAAAE=\\n-----END PGP PUBLIC KEY BLOCK-----\\n"]'
+)
 
 
 MINIMAL = Blueprint(name="web", distro="debian-12")
@@ -113,7 +115,8 @@ def test_sources_of_the_image() -> None:
     )
     assert sources.split("\n\n")[2] == (
         "Types: deb\nURIs: http://mirror.example/tools/\nSuites: stable\nComponents: main\n"
-        "Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\nCheck-Valid-Until: no\n"
+        "Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n mAYEAAAAAAE=\n -----END PGP PUBLIC KEY BLOCK-----\n"
+        "Check-Valid-Until: no\n"
     )
 
 
@@ -132,7 +135,10 @@ def test_users() -> None:
     assert users["b"] == {"shell": "/bin/bash"}
     assert users["a"] == {
         **{"description": "A", "uid": 1000, "gid": 100, "groups": ["sudo"], "home": "/srv/a", "shell": "/bin/sh"},
-        **{"password": "$6$a$b", "keys": ["ssh-rsa A"]},
+        **{
+            "password": "$6$a$b",
+            "keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGVFeGFtcGxlRXhhbXBsZUV4YW1wbGVFeGFt"],
+        },
     }
 
 

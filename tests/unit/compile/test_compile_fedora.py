@@ -22,7 +22,7 @@ from tests.unit.compile.compiling import CATALOG, REPO, blueprint, check_options
 
 RELEASES = sorted(name for name, release in CATALOG.releases.items() if release.is_rpm)
 SAMPLES = sorted(path for path in (REPO / "blueprints").glob("*.yaml") if not path.name.startswith("debian-"))
-KEY = f"{ARMOUR}\n\nabc\n"
+KEY = f"{ARMOUR}\n\nmAYEAAAAAAE=\n-----END PGP PUBLIC KEY BLOCK-----\n"
 EVERYTHING = """
 name: everything
 distro: fedora-43
@@ -40,7 +40,9 @@ locale: cs_CZ.UTF-8
 keyboard: cz
 users:
   - {name: root, password: "!"}
-  - {name: a, groups: [wheel], ssh_keys: [ssh-rsa A]}
+  - name: a
+    groups: [wheel]
+    ssh_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGVFeGFtcGxlRXhhbXBsZUV4YW1wbGVFeGFt]
 groups: [{name: d, gid: 900}]
 services: {enabled: [apache2, own], disabled: [ssh], masked: [chrony], default_target: multi-user.target}
 firewall: {ports: ["8080:tcp", "6000-6010:udp"], services: {enabled: [http], disabled: [dhcpv6-client]}}
@@ -260,7 +262,13 @@ def test_services_by_fedoras_names() -> None:
 
 def test_users_have_the_distributions_shell() -> None:
     users = options(compiled(blueprint(EVERYTHING)), "org.osbuild.users")[0]["users"]
-    assert users == {"root": {"password": "!"}, "a": {"groups": ["wheel"], "keys": ["ssh-rsa A"]}}
+    assert users == {
+        "root": {"password": "!"},
+        "a": {
+            "groups": ["wheel"],
+            "keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGVFeGFtcGxlRXhhbXBsZUV4YW1wbGVFeGFt"],
+        },
+    }
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ repositories: [default, {url: "http://u:hunter-url@m.example/d", suites: [s], ke
 sshd: {password_authentication: false}
 cloud_init: {chpasswd: {list: "a:hunter-list"}, api_token: hunter-token, ssh_keys: {rsa_private: hunter-key}, x: y}
 files: [{path: /f, content: "${x}"}]
-""".replace("KEY", '"-----BEGIN PGP PUBLIC KEY BLOCK-----\\n\\nabc\\n"')
+""".replace("KEY", '"-----BEGIN PGP PUBLIC KEY BLOCK-----\\n\\nmAYEAAAAAAE=\\n-----END PGP PUBLIC KEY BLOCK-----\\n"')
 
 
 def test_secrets_are_left_out_and_the_rest_is_a_blueprint_again(tmp_path: Path) -> None:

@@ -315,12 +315,12 @@ def test_nothing_is_written_for_nothing() -> None:
         ),
         (
             "distro: debian-12\npackages: [a+b=1.0~1, nginx/bookworm-backports, Foo]\n",
-            "b.yaml:3:49: debian-12 cannot do `packages.2`: it has no packages of such names",
+            "b.yaml:3:49: debian-12 cannot do `packages.2`: it has no packages with names such as Foo",
             "lower case, then perhaps =VERSION or /SUITE",
         ),
         (
             "distro: debian-12\nexclude: [nano=1]\n",
-            "b.yaml:3:11: debian-12 cannot do `exclude.0`: it has no packages of such names",
+            "b.yaml:3:11: debian-12 cannot do `exclude.0`: it has no packages with names such as nano=1",
             "a name in lower case, without a version",
         ),
         (

@@ -45,7 +45,10 @@ def test_everything(tmp_path: Path) -> None:
     assert data["firewall"]["zones"] == [{"name": "trusted", "sources": ["192.0.2.0/24"]}]
     admin, root = data["users"]
     assert (admin["uid"], admin["home"], admin["expiredate"]) == (1200, "/srv/widget", 12345)
-    assert root == {"name": "root", "ssh_keys": ["ssh-ed25519 AAAAC3 root@x"]}
+    assert root == {
+        "name": "root",
+        "ssh_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGVFeGFtcGxlRXhhbXBsZUV4YW1wbGVFeGFt root@x"],
+    }
     assert data["groups"] == [{"name": "widget", "gid": 1130}]
     assert data["directories"] == [{"path": "/etc/systemd/system/foo.d", "mode": "0755", "owner": "root"}]
     assert data["files"] == [{"path": "/etc/issue.d/x", "mode": "0644", "content": "Hello $${USER}\nyes\n"}]
@@ -71,6 +74,7 @@ def test_everything(tmp_path: Path) -> None:
         "customizations.firstboot.scripts[1]",
         "customizations.files[1].uri",
         "customizations.repositories[0].baseurls",
+        "customizations.repositories[0].sslverify",
         "customizations.repositories[1].enabled",
         "customizations.repositories[2].gpgkeys",
         "firewall.ports[2]",
