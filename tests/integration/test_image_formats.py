@@ -12,7 +12,9 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from stagelib.disk import sizes
+from stagelib.disk import layout, planner, sizes
+from stagelib.disk.formats import ova
+from stagelib.disk.formats.run import RawDisk, Run
 
 from tests.integration.assembling import EPOCH, MIB, assemble
 from tests.integration.entries import Entry, differences, entries
@@ -209,6 +211,23 @@ def test_an_appliance_describes_its_disk(images: Path, tmp_path: Path) -> None:
     about = json.loads(run("qemu-img", "info", "--output=json", tmp_path / "web.vmdk"))
     assert int(disk.attrib[f"{ovf}capacity"]) == about["virtual-size"] == 64 * MIB
     assert "efi" in (tmp_path / "web.ovf").read_text()
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+def test_an_appliance_made_last_has_the_room_of_the_raw_disk(
+    tmp_path: Path, is_last: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside images there is one more copy at most: the vmdk is one."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(EPOCH))
+    raw = tmp_path / "disk.raw"
+    raw.write_bytes(os.urandom(MIB))
+    disk = RawDisk(str(raw), layout.from_options(DISK), planner.Plan(MIB, ()))
+    options = {"format": "ova", "filename": "web.ova", "name": "web"}
+    (tmp_path / "room").mkdir()
+    run_of = Run("/nowhere", EPOCH, IDENTITY, (options,), str(tmp_path / "room"), disk, is_last)
+    ova.make(run_of, options, str(tmp_path / "web.ova"))
+    assert raw.exists() is not is_last
+    assert (tmp_path / "web.ova").stat().st_size > MIB
 
 
 def test_a_disk_for_compute_engine_is_a_sparse_archive_of_whole_gibibytes(tree: Path, tmp_path: Path) -> None:

@@ -56,9 +56,10 @@ def images(
                 for name, root_hash in done.root_hashes.items():
                     with open(os.path.join(partial, name), "x", encoding="ascii") as file:  # noqa: PTH123
                         file.write(f"{root_hash}\n")
-                for group in _groups(disks):
+                groups = _groups(disks)
+                for group in groups:
                     with output.scratch_beside(partial) as room, meter.step(size * _reads(group)):
-                        _make(partial, Run(tree, epoch, identity, group, room, made))
+                        _make(partial, Run(tree, epoch, identity, group, room, made, is_last=group is groups[-1]))
         for group in _groups(trees):
             with output.scratch_beside(partial) as room, meter.step(size * _reads(group)):
                 _make(partial, Run(tree, epoch, identity, group, room))

@@ -10,8 +10,8 @@ To add one:
    format contains, too, say so in `shares` and make that with Run.once().
 3. Describe its options in assemblers/org.osbuild-compose.image.meta.json under `outputs`, and put its programs into
    tools.PACKAGES.
-4. In the frontend: its name in blueprint.model.Format, its options in blueprint/outputs.py and both in
-   schemas/blueprint.whole.schema.json (then `make docs`); its name in cli/app.py.
+4. In the frontend: its name and its options in blueprint/formats.py, and both in
+   schemas/blueprint.whole.schema.json (then `make docs`).
 5. Test it in tests/integration/test_image_formats.py: content read back with another tool, the same bytes twice; and
    say in test_format_checks.py how its users check it.
 """

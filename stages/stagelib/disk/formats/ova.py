@@ -28,6 +28,8 @@ def make(run: Run, options: Mapping[str, Any], path: str) -> None:
     """Make the archive. Options: name (of the machine), cpus, memory (MiB), firmware (bios or uefi)."""
     name = options["name"]
     disk = disks.streamed(run, f"{name}.vmdk")
+    if run.is_last_to_read(options):
+        os.unlink(run.raw.path)  # its room is for the archive, which is as large as the vmdk
     descriptor = describe(
         name,
         f"{name}.vmdk",

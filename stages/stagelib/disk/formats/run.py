@@ -25,7 +25,7 @@ class Run:
 
     identity: a UUID from which formats that need further identifiers make theirs. outputs: what is made by these
     formats, each as the assembler's options have it. room: a directory for what they share, which goes after the last
-    of them. `disk` is there for formats that are made from disks.
+    of them. `disk` is there for formats that are made from disks; `is_last`, where nothing else needs it afterwards.
     """
 
     tree: str
@@ -34,6 +34,7 @@ class Run:
     outputs: tuple[Mapping[str, Any], ...]
     room: str
     disk: RawDisk | None = None
+    is_last: bool = False
     _made: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -41,6 +42,10 @@ class Run:
         """The disk. Raises AssertionError for a format that is not registered as one of disks."""
         assert self.disk is not None
         return self.disk
+
+    def is_last_to_read(self, options: Mapping[str, Any]) -> bool:
+        """Whether the output that has these options is the last that is made from the disk."""
+        return self.is_last and options is self.outputs[-1]
 
     def once(self, what: str, make: Callable[[str], T]) -> T:
         """What `make` returns, which is called by the first format that asks for `what`, with a directory for it.
