@@ -17,6 +17,16 @@ def test_writes_vconsole_conf(tree: Path, run_stage: RunStage) -> None:
     assert not (tree / "etc/default/keyboard").exists()
 
 
+def test_the_keymaps_of_kbd_are_known(tree: Path, run_stage: RunStage) -> None:
+    write(tree, "usr/lib/kbd/keymaps/legacy/i386/qwertz/de-latin1.map.gz")
+    assert run_stage(NAME, {"keymap": "de-latin1"}).status == 0
+    result = run_stage(NAME, {"keymap": "de-latin"})
+    assert result.status == 1
+    assert "there is no keymap 'de-latin'" in result.log
+    assert "did you mean de-latin1" in result.log
+    assert (tree / "etc/vconsole.conf").read_text() == "KEYMAP=de-latin1\n"
+
+
 def test_debian_has_its_own_file_too(debian: Path, run_stage: RunStage) -> None:
     write(debian, "usr/share/systemd/kbd-model-map", MODEL_MAP)
     assert run_stage(NAME, {"keymap": "us"}).status == 0

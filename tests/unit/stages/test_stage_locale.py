@@ -9,10 +9,21 @@ from tests.unit.stages.stage_unit import RunStage, accepts, write
 NAME = "org.osbuild.locale"
 
 
-def test_fedora_takes_the_locale_as_given(tree: Path, run_stage: RunStage) -> None:
+def test_fedora_without_the_language_takes_the_locale_as_given(tree: Path, run_stage: RunStage) -> None:
     assert run_stage(NAME, {"language": "cs_CZ.UTF-8"}).status == 0
     assert (tree / "etc/locale.conf").read_text() == "LANG=cs_CZ.UTF-8\n"
     assert not (tree / "etc/default/locale").exists()
+
+
+def test_fedora_with_the_language_knows_its_locales(tree: Path, run_stage: RunStage) -> None:
+    write(tree, "usr/lib/locale/de_DE.utf8/LC_CTYPE")
+    write(tree, "usr/lib/locale/de_AT.utf8/LC_CTYPE")
+    assert run_stage(NAME, {"language": "de_AT.UTF-8"}).status == 0
+    result = run_stage(NAME, {"language": "de_ED.UTF-8"})
+    assert result.status == 1
+    assert "there is no locale 'de_ED.UTF-8'" in result.log
+    assert "did you mean de_" in result.log
+    assert (tree / "etc/locale.conf").read_text() == "LANG=de_AT.UTF-8\n"
 
 
 def test_debian_has_its_own_file_too(debian: Path, run_stage: RunStage) -> None:
