@@ -7,7 +7,7 @@ errors are told together with the schema's.
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -53,6 +53,11 @@ def problems(document: Document) -> list[InputError]:
         *_in_and_out(document.data),
         *_host_packages(document.data),
     ]
+    return told(document, found)
+
+
+def told(document: Document, found: Iterable[Problem]) -> list[InputError]:
+    """What was found in the document, each with its place."""
     return [
         InputError(
             brief,

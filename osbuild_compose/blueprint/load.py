@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from osbuild_compose.blueprint import checks
+from osbuild_compose.blueprint import checks, doubts
 from osbuild_compose.blueprint.convert import convert
 from osbuild_compose.blueprint.model import HOST, OWN, Blueprint
 from osbuild_compose.document import pages, read, schema
@@ -87,7 +87,7 @@ def check(source: Document, distros: Collection[str], choices: Choices = _NOTHIN
     ]
     if problems:
         raise WrongBlueprintError(problems, merged)
-    return convert(merged)
+    return replace(convert(merged), doubts=tuple(checks.told(merged, doubts.problems(merged.data))))
 
 
 def _unknown_distro(source: Document, distros: Collection[str]) -> list[InputError]:

@@ -19,6 +19,7 @@ from osbuild_compose.blueprint.settings import (
     Unit,
 )
 from osbuild_compose.document.read import Document
+from osbuild_compose.errors import InputError
 from osbuild_compose.repository import Repository
 
 Account = str | int  # a user or group, by name or number
@@ -209,3 +210,4 @@ class Blueprint:
     build_environment: BuildEnvironment | None = None  # None: this machine's programs
     embed_provenance: bool = True
     document: Document | None = field(default=None, repr=False, compare=False)  # to point at places in later errors
+    doubts: tuple[InputError, ...] = field(default=(), repr=False, compare=False)  # told, and built all the same

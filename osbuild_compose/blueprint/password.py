@@ -4,6 +4,8 @@ import hashlib
 import re
 
 _HASH = re.compile(r"\$[0-9a-z-]+\$[!-9;-~]+|[!*]")  # crypt(5), without the colon that ends the field
+# How many characters the digest has at the end of each kind of hash: crypt(5).
+_DIGESTS = {"1": 22, "2a": 53, "2b": 53, "2x": 53, "2y": 53, "5": 43, "6": 86, "7": 43, "gy": 43, "y": 43}
 _SALT_LETTERS = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # crypt(5)
 _SALT_LENGTH = 16
 
@@ -17,6 +19,16 @@ def problem(password: str) -> str:
     if not password.isprintable():
         return "has characters that cannot be typed"
     return ""
+
+
+def doubt(password: str) -> str:
+    """Why no password can have this hash, "" where one can."""
+    kind, _, rest = password.removeprefix("$").partition("$")
+    digest = rest.rpartition("$")[2]
+    wanted = _DIGESTS.get(kind, len(digest))
+    if not _HASH.fullmatch(password) or len(digest) == wanted:
+        return ""
+    return f"is a hash that is not whole: its end has {len(digest)} characters, not {wanted}"
 
 
 def hashed(password: str, blueprint: str, user: str) -> str:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from osbuild_compose.blueprint import calendar, crontab, password, registry, ssh_key, timezone
+from osbuild_compose.blueprint import calendar, crontab, password, registry, timezone
 from osbuild_compose.blueprint.beside import Beside
 from osbuild_compose.blueprint.convert import certificates, days
 from osbuild_compose.blueprint.walk import ANY, Problem, texts, values
@@ -31,7 +31,6 @@ def problems(data: Any, beside: Beside) -> Iterator[Problem]:
         yield ("languages",), "`languages` are those besides `locale`, which is not there", "add: locale: en_US.UTF-8"
     yield from _time_zone(data)
     yield from _passwords(data)
-    yield from _ssh_keys(data)
     yield from _ids_twice(data)
     yield from _expiry_dates(data)
     yield from _texts_beside(data, beside)
@@ -61,12 +60,6 @@ def _passwords(data: Any) -> Iterator[Problem]:
     for trail, text in texts(data, "users", ANY, "password"):
         if wrong := password.problem(text):
             yield trail, f"`password` {wrong}", "make a hash with: openssl passwd -6"
-
-
-def _ssh_keys(data: Any) -> Iterator[Problem]:
-    for trail, line in texts(data, "users", ANY, "ssh_keys", ANY):
-        if wrong := ssh_key.problem(line):
-            yield trail, f"`ssh_keys` {wrong}", "write the whole line of a file such as ~/.ssh/id_ed25519.pub"
 
 
 def _ids_twice(data: Any) -> Iterator[Problem]:

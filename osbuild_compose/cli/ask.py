@@ -11,6 +11,7 @@ from osbuild_compose.cli.prepare import Image, Workshop
 from osbuild_compose.cli.runner import Settings
 from osbuild_compose.document import resolved as resolved_document
 from osbuild_compose.document import schema
+from osbuild_compose.report.errors import as_data
 
 
 def render(workshop: Workshop, path: Path, image_format: str | None) -> None:
@@ -34,7 +35,8 @@ def check(workshop: Workshop, paths: Sequence[Path], as_json: bool) -> None:
         made = [
             {"blueprint": image.blueprint.name, "formats": [str(item) for item in image.formats]} for image in images
         ]
-        print(json.dumps({"success": True, "errors": [], "images": made}, indent=2, sort_keys=True))
+        doubts = [as_data(doubt) for image in images for doubt in image.blueprint.doubts]
+        print(json.dumps({"success": True, "errors": [], "warnings": doubts, "images": made}, indent=2, sort_keys=True))
 
 
 def plan(workshop: Workshop, path: Path, image_format: str | None, settings: Settings, as_json: bool) -> None:

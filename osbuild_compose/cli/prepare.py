@@ -1,6 +1,7 @@
 """What most commands begin with: blueprints from files, pipelines from blueprints."""
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,7 @@ from osbuild_compose.distro.catalog import Catalog
 from osbuild_compose.distro.mirrors import Mirrors
 from osbuild_compose.document.compose import Choices
 from osbuild_compose.errors import ComposeError, DocumentError, InputError, as_one
+from osbuild_compose.report import errors as report
 from osbuild_compose.repository import RpmRepository
 
 
@@ -84,7 +86,7 @@ class Workshop:
         return loaded
 
     def _load(self, paths: Sequence[Path]) -> tuple[list[Blueprint], list[InputError]]:
-        """Those blueprints that are right, and what is wrong with the others."""
+        """Those blueprints that are right, and what is wrong with the others. Tells what is doubtful."""
         loaded: list[Blueprint] = []
         problems: list[InputError] = []
         for path in paths:
@@ -94,6 +96,9 @@ class Workshop:
                 problems += [*error.each(), *self._refused_besides(error)]
             except InputError as error:
                 problems += error.each()
+        for blueprint in loaded:
+            for doubt in blueprint.doubts:
+                report.warn(doubt, sys.stderr)
         return loaded, problems
 
     def _refused_besides(self, error: load.WrongBlueprintError) -> list[InputError]:

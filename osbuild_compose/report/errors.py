@@ -19,10 +19,21 @@ def show(error: ComposeError, out: TextIO) -> None:
     out.flush()
 
 
+def warn(doubt: ComposeError, out: TextIO) -> None:
+    """Write what is no error to `out`, as errors are written."""
+    style = Style.of(out)
+    out.write(_text(doubt, style.yellow("warning:"), style))
+    out.flush()
+
+
 def text(error: ComposeError, style: Style) -> str:
     """The error in lines: place and message, the line it is in with a caret below, details, hint."""
+    return _text(error, style.red("error:"), style)
+
+
+def _text(error: ComposeError, word: str, style: Style) -> str:
     place = f"{error.location}: " if error.location else ""
-    lines = [f"{style.bold(place)}{style.red('error:')} {printable(error.brief)}"]
+    lines = [f"{style.bold(place)}{word} {printable(error.brief)}"]
     if error.location and error.location.text.strip():
         lines += _source(error.location, style)
     lines += [f"    {printable(line)}" for line in error.details]

@@ -25,6 +25,10 @@ class Style:
         """For errors."""
         return self._sgr("1;31", text)
 
+    def yellow(self, text: str) -> str:
+        """For warnings."""
+        return self._sgr("1;33", text)
+
     def cyan(self, text: str) -> str:
         """For hints."""
         return self._sgr("36", text)

@@ -14,6 +14,20 @@ def test_a_hash_stays_as_it_is() -> None:
         assert password.hashed(text, "web", "admin") == text
 
 
+@pytest.mark.parametrize(
+    ("text", "length"), [("$6$salt$abc", "3 characters, not 86"), ("$y$j9T$abc$" + "x" * 42, "42 characters, not 43")]
+)
+def test_a_hash_that_is_cut_off(text: str, length: str) -> None:
+    assert length in password.doubt(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["!", "*", "secret", "$future$kind", "$6$rounds=9999$salt$" + "x" * 86, "$2b$10$" + "x" * 53]
+)
+def test_a_hash_that_may_be_one(text: str) -> None:
+    assert password.doubt(text) == ""
+
+
 @pytest.mark.parametrize("text", ["secret", "pässwörd", "x" * 200, "a:b c'\"\\"])
 def test_a_password_is_hashed_as_openssl_does(text: str) -> None:
     found = password.hashed(text, "web", "admin")

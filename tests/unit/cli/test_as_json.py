@@ -64,3 +64,23 @@ def test_what_is_right(tmp_path: Path) -> None:
     assert told["success"] is True
     assert told["errors"] == []
     assert sorted(name for image in told["images"] for name in image["formats"]) == ["raw", "tar"]
+
+
+DOUBTFUL = """
+name: web
+distro: debian-12
+users:
+  - {name: a, ssh_keys: [ssh-ed25519 AAAA... a@laptop]}
+  - {name: b, password: $6$salt$hash}
+"""
+
+
+def test_what_is_doubtful_is_told_and_refused_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text(DOUBTFUL)
+    done = compose("check", "web.yaml", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["warnings"]
+    assert [(one["line"], one["path"]) for one in found] == [(5, "users.0.ssh_keys.0"), (6, "users.1.password")]
+    assert "web.yaml:5:26: warning: `ssh_keys` has a key that is not whole" in done.stderr
+    assert "web.yaml:6:25: warning: `password` is a hash that is not whole" in done.stderr
+    assert compose("render", "web.yaml", cwd=tmp_path).returncode == 0
