@@ -16,16 +16,20 @@ from xdist.scheduler import LoadScopeScheduling
 
 REPO = Path(__file__).resolve().parent.parent
 USER = "compose-test"
-# Directories whose tests share what takes long to make, longest first.
-TOGETHER = ("tests/integration/rpm/", "tests/boot/")
+# Tests that share what takes long to make, by the beginnings of their paths; the longest first.
+TOGETHER = (
+    tuple(f"tests/boot/test_{name}.py" for name in ("debian", "firmware", "systemd_boot", "containers")),
+    ("tests/boot/",),  # the others
+    ("tests/integration/rpm/",),
+)
 
 
 class Together(LoadScopeScheduling):
-    """Gives a worker of pytest-xdist the tests of a file, or of a directory whose tests share built trees."""
+    """Gives a worker of pytest-xdist the tests of a file, or of several whose tests share built trees."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return next((part for part in TOGETHER if path.startswith(part)), path)
+        return next((group[0] for group in TOGETHER if path.startswith(group)), path)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
@@ -35,7 +39,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no worker is idle at the end."""
-    order = (*TOGETHER, "tests/integration/", "")
+    order = (*TOGETHER, ("tests/integration/",), ("",))
     items.sort(key=lambda item: next(place for place, part in enumerate(order) if item.nodeid.startswith(part)))
 
 
