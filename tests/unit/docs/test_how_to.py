@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,10 @@ HOW_TO = REPO / "docs/how-to"
 def test_a_derivative(tmp_path: Path) -> None:
     if shutil.which("gpg") is None:
         pytest.skip("gpg is not installed")
-    commands = follow(HOW_TO / "derivative.md", tmp_path)
+    try:
+        commands = follow(HOW_TO / "derivative.md", tmp_path)
+    finally:  # gpg leaves its agent running
+        subprocess.run(["gpgconf", "--homedir", tmp_path / ".gnupg", "--kill", "all"], check=False)
     assert any(command.startswith("compose render --explain") for command in commands)
     own = tmp_path / "my-templates"
     assert sum(len((own / "lab" / name).read_text().splitlines()) for name in ("distro.yaml", "pipeline.yaml.j2")) < 30
