@@ -28,7 +28,7 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check
 
 types: $(VENV)/.dev
-	$(VENV)/bin/mypy osbuild_compose runner bench stages/stagelib $(STAGES)
+	$(VENV)/bin/mypy osbuild_compose runner bench tools stages/stagelib $(STAGES)
 	$(VENV)/bin/mypy stages/stagelib $(ASSEMBLERS)
 
 unit integration boot: $(VENV)/.dev  ## one part of the tests
@@ -68,7 +68,7 @@ clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache
 
 docs: $(VENV)/.build  ## write the generated pages of docs/reference/, and the schema for editors
-	$(VENV)/bin/python -m osbuild_compose.document
+	$(VENV)/bin/python -m tools.docs
 
 bench: system-test $(VENV)/.dev  ## our times beside those of other tools
 	$(VENV)/bin/python -m bench

@@ -6,22 +6,14 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from osbuild_compose.blueprint import (
-    certificate,
-    disk,
-    formats,
-    model,
-    partition_types,
-    passphrase,
-    password,
-    registry,
-    settings,
-    size,
-)
-from osbuild_compose.blueprint.beside import Beside
-from osbuild_compose.blueprint.path import normal
-from osbuild_compose.document.read import Document
-from osbuild_compose.repository import ARMOUR, DebRepository, KeyAddress, Repository, RpmRepository, Use
+from osbuild_compose.blueprint import config_files, formats, model
+from osbuild_compose.blueprint.local_files import Beside
+from osbuild_compose.blueprint.values import certificate, container_reference, passphrase, password, size
+from osbuild_compose.blueprint.values.image_paths import normal
+from osbuild_compose.disk import model as disk_model
+from osbuild_compose.disk import partition_types
+from osbuild_compose.distro.repository import ARMOUR, DebRepository, KeyAddress, Repository, RpmRepository, Use
+from osbuild_compose.document.reader import Document
 
 _EPOCH = date(1970, 1, 1)
 _SIMPLE = ("name", "distro", "description", "version", "arch", "hostname", "timezone", "locale", "keyboard")
@@ -43,15 +35,15 @@ def convert(document: Document) -> model.Blueprint:
         groups=tuple(model.Group(**group) for group in data.get("groups", ())),
         services=model.Services(**_tuples(data.get("services", {}))),
         units=tuple(_unit(unit, beside) for unit in data.get("units", ())),
-        timers=tuple(settings.Timer(**timer) for timer in data.get("timers", ())),
-        cron=tuple(settings.CronJob(**job) for job in data.get("cron", ())),
+        timers=tuple(config_files.Timer(**timer) for timer in data.get("timers", ())),
+        cron=tuple(config_files.CronJob(**job) for job in data.get("cron", ())),
         firewall=_firewall(data["firewall"]) if "firewall" in data else None,
         selinux=model.Selinux(data["selinux"]) if "selinux" in data else None,
-        modprobe=settings.Modprobe(**_tuples(data.get("modprobe", {}))),
+        modprobe=config_files.Modprobe(**_tuples(data.get("modprobe", {}))),
         udev_rules=tuple(_named(rules, beside) for rules in data.get("udev_rules", ())),
-        sshd=settings.Sshd(**_tuples(data["sshd"])) if "sshd" in data else None,
+        sshd=config_files.Sshd(**_tuples(data["sshd"])) if "sshd" in data else None,
         cacerts=tuple(pem for item in data.get("cacerts", ()) for pem in certificates(item, beside)),
-        initramfs=settings.Initramfs(**_tuples(data["initramfs"])) if "initramfs" in data else None,
+        initramfs=config_files.Initramfs(**_tuples(data["initramfs"])) if "initramfs" in data else None,
         directories=tuple(model.Directory(**_at_path(item)) for item in data.get("directories", ())),
         files=tuple(_file(item, beside) for item in data.get("files", ())),
         symlinks=tuple(model.Symlink(**_at_path(item)) for item in data.get("symlinks", ())),
@@ -93,13 +85,13 @@ def _user(data: Mapping[str, Any], blueprint: str) -> model.User:
     return model.User(**fields)
 
 
-def _unit(data: Mapping[str, Any], beside: Beside) -> settings.Unit:
+def _unit(data: Mapping[str, Any], beside: Beside) -> config_files.Unit:
     dropins = tuple(_named(item, beside) for item in data.get("dropins", ()))
-    return settings.Unit(data["name"], _text(data, beside), dropins)
+    return config_files.Unit(data["name"], _text(data, beside), dropins)
 
 
-def _named(data: Mapping[str, Any], beside: Beside) -> settings.NamedFile:
-    return settings.NamedFile(data["name"], _text(data, beside) or "")
+def _named(data: Mapping[str, Any], beside: Beside) -> config_files.NamedFile:
+    return config_files.NamedFile(data["name"], _text(data, beside) or "")
 
 
 def _text(data: Mapping[str, Any], beside: Beside) -> str | None:
@@ -110,24 +102,26 @@ def _text(data: Mapping[str, Any], beside: Beside) -> str | None:
     return content
 
 
-def _container(data: Mapping[str, Any], beside: Beside) -> settings.Container:
+def _container(data: Mapping[str, Any], beside: Beside) -> config_files.Container:
     if "source" in data:
         url, digest = beside.large(data["source"])
-        return settings.Container(data["name"], digest, url)
-    if registry.is_address(data["url"]):
-        image = registry.parse(data["url"])
-        return settings.Container(data["name"], image.sha256, image=image.name, tls_verify=data.get("tls_verify", True))
-    return settings.Container(data["name"], data["sha256"], data["url"])
+        return config_files.Container(data["name"], digest, url)
+    if container_reference.is_address(data["url"]):
+        image = container_reference.parse(data["url"])
+        return config_files.Container(
+            data["name"], image.sha256, image=image.name, tls_verify=data.get("tls_verify", True)
+        )
+    return config_files.Container(data["name"], data["sha256"], data["url"])
 
 
 def _script(item: str | Mapping[str, Any], beside: Beside) -> str:
     return item if isinstance(item, str) else _text(item, beside) or ""
 
 
-def _first_boot(item: str | Mapping[str, Any], number: int, beside: Beside) -> settings.FirstBootScript:
+def _first_boot(item: str | Mapping[str, Any], number: int, beside: Beside) -> config_files.FirstBootScript:
     fields = {} if isinstance(item, str) else _tuples(item)
     fields.pop("source", None)
-    return settings.FirstBootScript(**{"name": f"script-{number}", **fields, "content": _script(item, beside)})
+    return config_files.FirstBootScript(**{"name": f"script-{number}", **fields, "content": _script(item, beside)})
 
 
 def _file(data: Mapping[str, Any], beside: Beside) -> model.File:
@@ -154,26 +148,26 @@ def _output(item: str | Mapping[str, Any]) -> formats.Output:
     return formats.Output(formats.Format(item["format"]), options)
 
 
-def _disk(data: Mapping[str, Any], beside: Beside) -> disk.Disk:
+def _disk(data: Mapping[str, Any], beside: Beside) -> disk_model.Disk:
     fields = _in_bytes(data)
-    fields["firmware"] = tuple(disk.Firmware(name) for name in data.get("firmware", ()))
+    fields["firmware"] = tuple(disk_model.Firmware(name) for name in data.get("firmware", ()))
     fields["partitions"] = tuple(_partition(item, beside) for item in data.get("partitions", ()))
-    for key, kind in (("table", disk.Table), ("bootloader", disk.Bootloader)):
+    for key, kind in (("table", disk_model.Table), ("bootloader", disk_model.Bootloader)):
         if key in data:
             fields[key] = kind(data[key])
-    return disk.Disk(**fields)
+    return disk_model.Disk(**fields)
 
 
-def _partition(data: Mapping[str, Any], beside: Beside) -> disk.Partition:
+def _partition(data: Mapping[str, Any], beside: Beside) -> disk_model.Partition:
     fields = _in_bytes(data)
     if "type" in data:
         fields["type"] = partition_types.named(data["type"])
     if "luks" in data:
-        fields["luks"] = disk.Luks(passphrase.read(data["luks"], beside, os.environ))
-    fields["subvolumes"] = tuple(disk.Subvolume(**item) for item in data.get("subvolumes", ()))
+        fields["luks"] = disk_model.Luks(passphrase.read(data["luks"], beside, os.environ))
+    fields["subvolumes"] = tuple(disk_model.Subvolume(**item) for item in data.get("subvolumes", ()))
     volumes = ({**_in_bytes(item), "group": data["volume_group"]} for item in data.get("logical_volumes", ()))
-    fields["logical_volumes"] = tuple(disk.LogicalVolume(**item) for item in volumes)
-    return disk.Partition(**fields)
+    fields["logical_volumes"] = tuple(disk_model.LogicalVolume(**item) for item in volumes)
+    return disk_model.Partition(**fields)
 
 
 def _in_bytes(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,14 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from osbuild_compose.blueprint import checks, doubts
+from osbuild_compose.blueprint import warnings
+from osbuild_compose.blueprint.checks import general
 from osbuild_compose.blueprint.convert import convert
 from osbuild_compose.blueprint.model import HOST, OWN, Blueprint
-from osbuild_compose.document import pages, read, schema
-from osbuild_compose.document.compose import KEYS, Choices, compose, problems_of_rest
-from osbuild_compose.document.read import Document
+from osbuild_compose.document import doc_links, reader
+from osbuild_compose.document.composition.layering import KEYS, Choices, compose, problems_of_rest
+from osbuild_compose.document.node import planted
+from osbuild_compose.document.reader import Document
+from osbuild_compose.document.schema import schema_files
 from osbuild_compose.document.suggest import nearest
-from osbuild_compose.document.tree import planted
 from osbuild_compose.errors import DocumentError, InputError
 
 _NOTHING = Choices()
@@ -35,7 +37,7 @@ class WrongBlueprintError(DocumentError):
         keys = {key: node for key, node in value.items() if key not in self.wrong}
         keys.setdefault("name", planted("unnamed", self._merged.tree.place))
         document = Document.of(self._merged.file, replace(self._merged.tree, value=keys))
-        if schema.problems(document, "blueprint") or checks.problems(document):
+        if schema_files.problems(document, "blueprint") or general.problems(document):
             return None
         return convert(document)
 
@@ -44,7 +46,7 @@ def _keys(error: InputError) -> list[str]:
     """The keys of a blueprint's top that the error is about, with what was meant; "" where that may be any."""
     steps = error.path.split(".")
     way = steps[2:] if steps[0] == "profiles" and len(steps) > 2 else steps
-    if way[0] not in schema.load("blueprint")["properties"]:
+    if way[0] not in schema_files.load("blueprint")["properties"]:
         return [way[0], error.suggestion]
     return [way[0]]
 
@@ -56,13 +58,13 @@ def load(path: Path, distros: Collection[str], choices: Choices = _NOTHING) -> B
     be read) with the place of each error, WrongBlueprintError for a file that can be read.
     """
     try:
-        source = read.read(path)
-    except read.NotYamlError as broken:
+        source = reader.read(path)
+    except reader.NotYamlError as broken:
         raise _with_rest(broken, distros) from None
     return check(source, distros, choices)
 
 
-def _with_rest(broken: read.NotYamlError, distros: Collection[str]) -> DocumentError:
+def _with_rest(broken: reader.NotYamlError, distros: Collection[str]) -> DocumentError:
     """The errors of a file that is not YAML, and what is wrong with the keys that can be read."""
     if broken.rest is None or not isinstance(broken.rest.data, dict):
         return broken
@@ -80,14 +82,18 @@ def check(source: Document, distros: Collection[str], choices: Choices = _NOTHIN
     """
     composed = compose(source, "blueprint", choices)
     merged = composed.document
-    of_whole = [*schema.problems(merged, "blueprint"), *_unknown_distro(merged, distros), *checks.problems(merged)]
+    of_whole = [
+        *schema_files.problems(merged, "blueprint"),
+        *_unknown_distro(merged, distros),
+        *general.problems(merged),
+    ]
     problems = [
         *composed.problems,
         *(problem for problem in of_whole if str(problem.location) not in composed.unsettled),
     ]
     if problems:
         raise WrongBlueprintError(problems, merged)
-    return replace(convert(merged), doubts=tuple(checks.told(merged, doubts.problems(merged.data))))
+    return replace(convert(merged), doubts=tuple(general.told(merged, warnings.problems(merged.data))))
 
 
 def _unknown_distro(source: Document, distros: Collection[str]) -> list[InputError]:
@@ -100,7 +106,7 @@ def _unknown_distro(source: Document, distros: Collection[str]) -> list[InputErr
     return [
         _unknown(source, trail, name, known)
         for trail, name, known in places
-        if isinstance(name, str) and name not in known and not schema.VARIABLE.search(name)
+        if isinstance(name, str) and name not in known and not schema_files.VARIABLE.search(name)
     ]
 
 
@@ -113,5 +119,5 @@ def _unknown(source: Document, trail: tuple[str, ...], name: str, known: Collect
         path=".".join(trail),
         expected=f"one of: {', '.join(sorted(known))}",
         suggestion=near or "",
-        reference=pages.of_key(trail),
+        reference=doc_links.of_key(trail),
     )

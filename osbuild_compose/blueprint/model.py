@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from osbuild_compose.blueprint.disk import Disk
-from osbuild_compose.blueprint.formats import Format, Output
-from osbuild_compose.blueprint.settings import (
+from osbuild_compose.blueprint.config_files import (
     Container,
     CronJob,
     FirstBootScript,
@@ -18,9 +16,11 @@ from osbuild_compose.blueprint.settings import (
     Timer,
     Unit,
 )
-from osbuild_compose.document.read import Document
+from osbuild_compose.blueprint.formats import Format, Output
+from osbuild_compose.disk.model import Disk
+from osbuild_compose.distro.repository import Repository
+from osbuild_compose.document.reader import Document
 from osbuild_compose.errors import InputError
-from osbuild_compose.repository import Repository
 
 Account = str | int  # a user or group, by name or number
 

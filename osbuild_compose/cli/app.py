@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from osbuild_compose.blueprint.formats import Format
-from osbuild_compose.cli import cache_app, stages_app, start_app, templates_app
+from osbuild_compose.cli import commands_cache, commands_stages, commands_start, commands_templates
 from osbuild_compose.cli.options import Json, Libdirs, Templates
 from osbuild_compose.cli.store_option import Store, store_directory
 from osbuild_compose.firmware import Firmware
 
 if TYPE_CHECKING:
-    from osbuild_compose.cli.runner import Settings
+    from osbuild_compose.runner_client import Settings
 
 app = typer.Typer(
     help="One YAML blueprint to a bootable, reproducible disk image.",
@@ -25,13 +25,13 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-app.add_typer(cache_app.app, name="cache")
-app.add_typer(templates_app.app, name="templates")
-app.add_typer(stages_app.stages, name="stages")
-app.command("init")(start_app.init)
-app.command("import")(start_app.import_blueprint)
-app.command("schema")(stages_app.schema)
-app.command("completion")(stages_app.completion)
+app.add_typer(commands_cache.app, name="cache")
+app.add_typer(commands_templates.app, name="templates")
+app.add_typer(commands_stages.stages, name="stages")
+app.command("init")(commands_start.init)
+app.command("import")(commands_start.import_blueprint)
+app.command("schema")(commands_stages.schema)
+app.command("completion")(commands_stages.completion)
 
 Blueprints = Annotated[list[Path], typer.Argument(metavar="BLUEPRINT...", help="Blueprint files.", show_default=False)]
 OneBlueprint = Annotated[Path, typer.Argument(metavar="BLUEPRINT", help="A blueprint file.", show_default=False)]
@@ -103,9 +103,9 @@ def build(
 ) -> None:
     """Make images; their paths go to standard output."""
     from osbuild_compose.cli import build as command
-    from osbuild_compose.cli.prepare import Workshop
+    from osbuild_compose.project import Project
 
-    workshop = Workshop(
+    project = Project(
         templates or (),
         mirror,
         security_mirror,
@@ -119,7 +119,7 @@ def build(
     wanted = [str(item) for item in formats or ()]
     where = _settings(store, libdir, jobs, debug_shell)
     how = command.How(output, where, as_json=json, verbose=verbose, typed=sys.argv[1:])
-    command.build(workshop, blueprints, wanted, how)
+    command.build(project, blueprints, wanted, how)
 
 
 @app.command()
@@ -145,12 +145,12 @@ def render(
     json: Annotated[bool, typer.Option("--json", help="Errors and what --explain tells as JSON.")] = False,
 ) -> None:
     """Print the pipeline JSON that a blueprint stands for."""
-    from osbuild_compose.cli import ask as command
     from osbuild_compose.cli import explain as explaining
-    from osbuild_compose.cli.as_json import errors_as_json
-    from osbuild_compose.cli.prepare import Workshop
+    from osbuild_compose.cli import queries as command
+    from osbuild_compose.cli.error_output import errors_as_json
+    from osbuild_compose.project import Project
 
-    workshop = Workshop(
+    project = Project(
         templates or (),
         mirror,
         security_mirror,
@@ -163,11 +163,11 @@ def render(
     )
     with errors_as_json(json):
         if resolved:
-            command.resolved(workshop, blueprint)
+            command.resolved(project, blueprint)
         elif explain:
-            explaining.explain(workshop, blueprint, image_format, json)
+            explaining.explain(project, blueprint, image_format, json)
         else:
-            command.render(workshop, blueprint, image_format)
+            command.render(project, blueprint, image_format)
 
 
 @app.command()
@@ -182,15 +182,15 @@ def check(
     json: Json = False,
 ) -> None:
     """Tell whether blueprints are right, without building anything."""
-    from osbuild_compose.cli import ask as command
-    from osbuild_compose.cli.as_json import errors_as_json
-    from osbuild_compose.cli.prepare import Workshop
+    from osbuild_compose.cli import queries as command
+    from osbuild_compose.cli.error_output import errors_as_json
+    from osbuild_compose.project import Project
 
-    workshop = Workshop(
+    project = Project(
         templates or (), settings=settings or (), libdirs=libdir or (), profiles=profile or (), variables=var or ()
     )
     with errors_as_json(json):
-        command.check(workshop, blueprints, json)
+        command.check(project, blueprints, json)
 
 
 @app.command()
@@ -214,11 +214,11 @@ def plan(
 
     What it would take from the store is told as well.
     """
-    from osbuild_compose.cli import ask as command
-    from osbuild_compose.cli.as_json import errors_as_json
-    from osbuild_compose.cli.prepare import Workshop
+    from osbuild_compose.cli import queries as command
+    from osbuild_compose.cli.error_output import errors_as_json
+    from osbuild_compose.project import Project
 
-    workshop = Workshop(
+    project = Project(
         templates or (),
         mirror,
         security_mirror,
@@ -230,7 +230,7 @@ def plan(
         var or (),
     )
     with errors_as_json(json):
-        command.plan(workshop, blueprint, image_format, _settings(store, libdir), json)
+        command.plan(project, blueprint, image_format, _settings(store, libdir), json)
 
 
 @app.command()
@@ -254,10 +254,10 @@ def run(
 @app.command()
 def distros(templates: Templates = None, json: Json = False) -> None:
     """List the distributions a blueprint can name."""
-    from osbuild_compose.cli import ask as command
-    from osbuild_compose.cli.prepare import Workshop
+    from osbuild_compose.cli import queries as command
+    from osbuild_compose.project import Project
 
-    command.distros(Workshop(templates or ()), json)
+    command.distros(Project(templates or ()), json)
 
 
 @app.command()
@@ -298,7 +298,7 @@ def inspect_image(
 ) -> None:
     """Tell what is in an image, without mounting it."""
     from osbuild_compose.cli import inspect as command
-    from osbuild_compose.cli.as_json import errors_as_json
+    from osbuild_compose.cli.error_output import errors_as_json
 
     with errors_as_json(json):
         command.show(image, json)
@@ -307,6 +307,6 @@ def inspect_image(
 def _settings(
     store: Path | None, libdirs: list[Path] | None, jobs: int | None = None, debug_shell: bool = False
 ) -> "Settings":
-    from osbuild_compose.cli.runner import Settings
+    from osbuild_compose.runner_client import Settings
 
     return Settings(store_directory(store), tuple(libdirs or ()), jobs, debug_shell)

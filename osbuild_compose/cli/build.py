@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from osbuild_compose import runner_client
 from osbuild_compose.blueprint.formats import Format
-from osbuild_compose.cli import runner
-from osbuild_compose.cli.prepare import Workshop
-from osbuild_compose.cli.runner import Settings
 from osbuild_compose.errors import ComposeError, InputError
+from osbuild_compose.project import Project
 from osbuild_compose.report.errors import as_data
 from osbuild_compose.report.events import Made
 from osbuild_compose.report.progress import display, duration
+from osbuild_compose.runner_client import Settings
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class _Job:
     passphrases: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def build(workshop: Workshop, blueprints: Sequence[Path], formats: Sequence[str], how: How) -> None:
+def build(project: Project, blueprints: Sequence[Path], formats: Sequence[str], how: How) -> None:
     """Make all images in one run, which makes what they share once. Raises ComposeError, after those that succeed."""
     with _Report(how.as_json) as report, tempfile.TemporaryDirectory(prefix="compose-") as work:
         jobs = []
-        for number, image in enumerate(workshop.images(blueprints, [Format(name) for name in formats])):
+        for number, image in enumerate(project.images(blueprints, [Format(name) for name in formats])):
             path = Path(work) / f"{number}.json"
             path.write_bytes(image.pipeline)
             about = {"blueprint": image.blueprint.name, "formats": [str(item) for item in image.formats]}
@@ -67,7 +67,7 @@ def _run(jobs: Sequence[_Job], how: How, report: "_Report") -> None:
         raise InputError(f"cannot make the directory {how.directory}: {error.strerror}") from None
     screen = display(sys.stderr, verbose=how.verbose, steady=how.settings.debug_shell)
     try:
-        result, failed = runner.build(
+        result, failed = runner_client.build(
             [job.pipeline for job in jobs],
             how.directory.absolute(),
             how.settings,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from osbuild_compose.cli import runner
+from osbuild_compose import runner_client
 from osbuild_compose.errors import BuildError, ComposeError, InputError, Interrupted
 from osbuild_compose.report import style, table
 from osbuild_compose.report.progress import amount, duration
@@ -92,9 +92,9 @@ def _tell_removed(removed: dict[str, Any], as_json: bool) -> None:
 
 def _store(store: Path, *arguments: str) -> str:
     """What `python3 -m runner.store` prints. Raises ComposeError with its words when it can't do what was asked."""
-    argv = [*runner.program("runner.store"), "--store", str(store), *arguments]
+    argv = [*runner_client.program("runner.store"), "--store", str(store), *arguments]
     with subprocess.Popen(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=runner.environment()
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=runner_client.environment()
     ) as process:
         try:
             out, err = process.communicate()

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format
-from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.cli.templates import here
-from osbuild_compose.compile import samples
+from osbuild_compose.compile import sample_blueprints
 from osbuild_compose.distro import catalog
 from osbuild_compose.distro.inherit import FILE, TEMPLATE
-from osbuild_compose.document import schema
-from osbuild_compose.document.read import Document
+from osbuild_compose.document.reader import Document
+from osbuild_compose.document.schema import schema_files
 from osbuild_compose.errors import ComposeError, TemplateError, TemplatesError
+from osbuild_compose.project import Project
 
 FORMATS = (Format.QCOW2, Format.TAR)  # templates tell disks and archives apart
 
@@ -33,19 +33,19 @@ class _Result:
 
 def check(directory: Path | None, blueprints: Sequence[Path], libdirs: Sequence[Path], as_json: bool) -> None:
     """Say for each release that its template is right. Raises TemplateError(s) with all that is wrong."""
-    workshop = Workshop([directory] if directory else (), mirror=None, libdirs=libdirs)
-    unused = list(_unused(workshop)) if directory else []
-    own = workshop.blueprints(blueprints)
-    everything = _everything(workshop)
+    project = Project([directory] if directory else (), mirror=None, libdirs=libdirs)
+    unused = list(_unused(project)) if directory else []
+    own = project.blueprints(blueprints)
+    everything = _everything(project)
     results = [
-        _try(workshop, release, arch, everything)
-        for release, about in sorted(workshop.catalog.releases.items())
+        _try(project, release, arch, everything)
+        for release, about in sorted(project.catalog.releases.items())
         for arch in about.architectures
     ]
     errors: list[ComposeError] = [*unused, *(error for result in results for error in result.errors)]
     for blueprint in own:
         try:
-            workshop.image(blueprint)
+            project.image(blueprint)
         except ComposeError as error:
             errors += error.each()
     if as_json:
@@ -69,26 +69,28 @@ def check(directory: Path | None, blueprints: Sequence[Path], libdirs: Sequence[
         raise TemplatesError(list({(str(error.location), error.brief): error for error in errors}.values()))
 
 
-def _everything(workshop: Workshop) -> Document:
+def _everything(project: Project) -> Document:
     """A blueprint with every key, right as far as that does not depend on the release."""
-    releases = workshop.catalog.releases
+    releases = project.catalog.releases
     release = min(releases)
-    document = samples.everything(schema.load("blueprint"), release, min(releases[release].architectures))
-    return samples.fitting(document, lambda attempt: load.check(attempt, releases))
+    document = sample_blueprints.everything(
+        schema_files.load("blueprint"), release, min(releases[release].architectures)
+    )
+    return sample_blueprints.fitting(document, lambda attempt: load.check(attempt, releases))
 
 
-def _try(workshop: Workshop, release: str, arch: str, everything: Document) -> _Result:
+def _try(project: Project, release: str, arch: str, everything: Document) -> _Result:
     result = _Result(release, arch)
-    documents = [samples.smallest(release, arch), samples.on(everything, release, arch)]
+    documents = [sample_blueprints.smallest(release, arch), sample_blueprints.on(everything, release, arch)]
 
     def attempt(document: Document) -> None:
-        blueprint = load.check(document, workshop.catalog.releases)
+        blueprint = load.check(document, project.catalog.releases)
         for image_format in FORMATS:
-            workshop.image(blueprint, [image_format])
+            project.image(blueprint, [image_format])
 
     try:
         for document in documents:
-            fits = samples.fitting(document, attempt)
+            fits = sample_blueprints.fitting(document, attempt)
             result.pipelines += len(FORMATS)
         result.refused = tuple(key for key in documents[-1].data if key not in fits.data)
     except TemplateError as error:
@@ -96,10 +98,10 @@ def _try(workshop: Workshop, release: str, arch: str, everything: Document) -> _
     return result
 
 
-def _unused(workshop: Workshop) -> Iterator[TemplateError]:
+def _unused(project: Project) -> Iterator[TemplateError]:
     """Templates in the user's directory that look like a distribution's and are none's."""
-    own = workshop.templates[0]
-    used = set(catalog.sources_in(workshop.catalog.directories).documents)
+    own = project.templates[0]
+    used = set(catalog.sources_in(project.catalog.directories).documents)
     for path in sorted(own.glob(f"*/{TEMPLATE}")):
         name = path.parent.name
         if name not in used and name != "_base":

@@ -24,7 +24,7 @@ def distros(incomplete: str) -> list[str]:
 
 def programs(incomplete: str) -> list[str]:
     """Stages and assemblers, also by the part of their names after the last dot."""
-    from osbuild_compose.compile.programs import Kind, Programs
+    from osbuild_compose.compile.module_catalog import Kind, Programs
 
     known = Programs()
     names = [name for kind in Kind for name in known.names(kind)]

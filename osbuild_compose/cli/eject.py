@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from osbuild_compose.cli.templates import chain_of
-from osbuild_compose.compile import blocks
+from osbuild_compose.compile.template import template_blocks
 from osbuild_compose.distro import catalog
 from osbuild_compose.distro.inherit import TEMPLATE
 from osbuild_compose.document.suggest import did_you_mean
@@ -32,16 +32,16 @@ def eject(distro: str, directory: Path, only: Sequence[str], *, force: bool) -> 
     print(f"use it with: --templates {directory}", file=sys.stderr)
 
 
-def _template(name: str, chain: Sequence[blocks.Layer], only: Sequence[str]) -> str:
+def _template(name: str, chain: Sequence[template_blocks.Layer], only: Sequence[str]) -> str:
     """A template that extends the built-in one, with the text of single blocks."""
     first = chain[0].template
     # Of one's own name only the built-in one can be meant.
     parent = f"builtin/{first}" if first == f"{name}/{TEMPLATE}" else first
-    known = blocks.in_order(chain)
+    known = template_blocks.in_order(chain)
     for block in only:
         if block not in known:
             raise InputError(f"the template of {name} has no block {block}", hint=did_you_mean(block, known))
-    texts = [blocks.standing_alone(known[block]) for block in known if block in only]
+    texts = [template_blocks.standing_alone(known[block]) for block in known if block in only]
     return "\n\n".join([f'{{% extends "{parent}" %}}', *texts]) + "\n"
 
 

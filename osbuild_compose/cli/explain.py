@@ -9,22 +9,22 @@ from typing import Any
 
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.cli.prepare import Workshop
-from osbuild_compose.compile.origin import Origin
-from osbuild_compose.document.read import Document
-from osbuild_compose.document.tree import Trail
+from osbuild_compose.compile.template.tracing.origins import Origin
+from osbuild_compose.document.node import Trail
+from osbuild_compose.document.reader import Document
+from osbuild_compose.project import Project
 from osbuild_compose.report.style import Style
 
 _OF_ROOT: tuple[Trail, ...] = (("build_environment", "from"), ("build_environment", "packages"), ("arch",))
 
 
-def explain(workshop: Workshop, path: Path, image_format: str | None, as_json: bool) -> None:
+def explain(project: Project, path: Path, image_format: str | None, as_json: bool) -> None:
     """Print for each stage and the assembler the template's line and the blueprint's values. Raises ComposeError."""
-    blueprint = workshop.blueprints([path])[0]
+    blueprint = project.blueprints([path])[0]
     wanted = [Format(image_format)] if image_format else []
-    document = json.loads(workshop.image(blueprint, wanted).pipeline)
+    document = json.loads(project.image(blueprint, wanted).pipeline)
     pipeline = document.get("pipeline", document)
-    root = workshop.root_origins(blueprint, wanted)
+    root = project.root_origins(blueprint, wanted)
     # The root is made by a blueprint of its own, whose only values that the image's has are these.
     rows = [
         _row(("build", "pipeline", *trail), replace(origin, reads=_OF_ROOT), pipeline, blueprint)
@@ -32,7 +32,7 @@ def explain(workshop: Workshop, path: Path, image_format: str | None, as_json: b
     ]
     rows += [
         _row(trail, origin, pipeline, blueprint)
-        for trail, origin in workshop.origins(blueprint, wanted).programs().items()
+        for trail, origin in project.origins(blueprint, wanted).programs().items()
     ]
     if as_json:
         print(json.dumps(rows, indent=2, sort_keys=True))

@@ -6,7 +6,7 @@ from typing import Any
 
 from osbuild_compose.cli.write import write_new
 from osbuild_compose.distro import catalog
-from osbuild_compose.document import schema
+from osbuild_compose.document.schema import schema_files
 from osbuild_compose.document.suggest import nearest
 from osbuild_compose.errors import InputError
 from osbuild_compose.importing import osbuild, source, text
@@ -50,7 +50,7 @@ def _distro(wanted: str | None, releases: list[str], path: Path) -> str:
 
 def _known(data: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     """The keys that our blueprints have."""
-    keys = schema.load("blueprint")["properties"]
+    keys = schema_files.load("blueprint")["properties"]
     notes = [Note(key, "there is no such key here yet") for key in data if key not in keys]
     return {key: value for key, value in data.items() if key in keys}, notes
 

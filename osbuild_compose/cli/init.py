@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from osbuild_compose.blueprint import load, ssh_key
+from osbuild_compose.blueprint import load
+from osbuild_compose.blueprint.values import ssh_key
 from osbuild_compose.cli.write import write_new
 from osbuild_compose.distro import catalog
-from osbuild_compose.document import read
+from osbuild_compose.document import reader
 from osbuild_compose.document.suggest import did_you_mean
 from osbuild_compose.errors import InputError
 
@@ -57,7 +58,7 @@ def init(path: Path | None, given: Given, templates: Sequence[Path], *, yes: boo
     key = _key(Path(answer).expanduser()) if answer else None
     services = given.services if given.services is not None else ask("Services", "ssh", _services).split()
     text = _text(name, distro, user, key, _services_of(" ".join(services)))
-    load.check(read.parse(text.encode(), name), releases)
+    load.check(reader.parse(text.encode(), name), releases)
     target = path or Path(f"{name}.yaml")
     write_new(target, text, force=force)
     print(target)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from osbuild_compose.compile import blocks
-from osbuild_compose.compile.blocks import Layer
+from osbuild_compose.compile.template import template_blocks
+from osbuild_compose.compile.template.template_blocks import Layer
 from osbuild_compose.distro import catalog
 from osbuild_compose.distro.catalog import Catalog
 from osbuild_compose.distro.inherit import Sources
@@ -37,7 +37,7 @@ def list_all(directories: Sequence[Path], as_json: bool) -> None:
 def show(distro: str, directories: Sequence[Path], block: str | None, as_json: bool) -> None:
     """Print the templates that make the distribution's pipelines with their blocks, or the text of one block."""
     _, chain = chain_of(distro, directories)
-    found = blocks.in_order(chain)
+    found = template_blocks.in_order(chain)
     if block is not None and block not in found:
         raise InputError(f"the template of {distro} has no block {block}", hint=did_you_mean(block, found))
     if block is not None:
@@ -70,7 +70,7 @@ def chain_of(distro: str, directories: Sequence[Path]) -> tuple[str, list[Layer]
         releases = releases_of(name, sources, found)
         if distro == name or distro in releases:
             template = str(sources.resolved(name)["template"])
-            return name, blocks.layers(template, found.directories, catalog.built_in())
+            return name, template_blocks.layers(template, found.directories, catalog.built_in())
     known = [*sources.documents, *found.releases]
     raise InputError(f"there is no distribution {distro}", hint=did_you_mean(distro, known))
 

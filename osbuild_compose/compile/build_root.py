@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from osbuild_compose.blueprint.model import Blueprint, BuildEnvironment, Repositories
-from osbuild_compose.compile import told
-from osbuild_compose.compile.programs import Kind, Programs
+from osbuild_compose.compile import located_errors
+from osbuild_compose.compile.module_catalog import Kind, Programs
 from osbuild_compose.distro.model import Release
 
 RUNNER = "org.osbuild.linux"  # osbuild wants one named beside a build pipeline
@@ -49,7 +49,7 @@ def check(made: Mapping[str, Any], wanted: Blueprint, distro: str) -> None:
     if "assembler" in made or not made["stages"]:
         what = f"{distro} cannot be a build environment: its template makes no root"
         hint = "give the template a block `build_root`, or name another release"
-        raise told.at_value(wanted, ("build_environment", "from"), what, hint)
+        raise located_errors.at_value(wanted, ("build_environment", "from"), what, hint)
 
 
 def _tools(meta: Mapping[str, Any], release: Release) -> Iterator[str]:

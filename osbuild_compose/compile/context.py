@@ -4,32 +4,32 @@ from dataclasses import replace
 from typing import Any
 
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.compile import images, release_checks
-from osbuild_compose.compile.order import Order
+from osbuild_compose.compile import image_context, release_checks
+from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.distro.model import Release
-from osbuild_compose.repository import DebRepository, Repository, Use
+from osbuild_compose.distro.repository import DebRepository, Repository, Use
 
 
-def of(order: Order) -> dict[str, Any]:
+def of(request: BuildRequest) -> dict[str, Any]:
     """All of it, by its names in templates."""
-    blueprint, release = order.blueprint, order.release
+    blueprint, release = request.blueprint, request.release
     # A release that is not made for the blueprint's architecture is told; its template can be asked all the same.
     architecture = release.architectures.get(blueprint.arch) or next(iter(release.architectures.values()))
     own = tuple(_signed(item, release) for item in release_checks.usable(blueprint, release))
     default = blueprint.repositories.default
     to_build = tuple(item for item in own if item.use is not Use.IMAGE)
-    read = tuple(_signed(repository, release) for repository in order.instead)
+    read = tuple(_signed(repository, release) for repository in request.instead)
     return {
         "blueprint": blueprint,
         "release": release,
         "architecture": architecture,
         # The base system is the same for all blueprints that do not replace the archive, whatever they add to it.
-        "base_repositories": read or (order.mirrors if default else to_build),
-        "repositories": read or ((*order.mirrors, *to_build) if default else to_build),
+        "base_repositories": read or (request.mirrors if default else to_build),
+        "repositories": read or ((*request.mirrors, *to_build) if default else to_build),
         "own_repositories": tuple(item for item in own if item.use is not Use.BUILD),
         "services": _services(blueprint, release),
-        "image": images.of(blueprint, order.outputs, release, architecture),
-        "build_root": order.build_root,
+        "image": image_context.of(blueprint, request.outputs, release, architecture),
+        "build_root": request.build_root,
     }
 
 

@@ -6,11 +6,12 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from osbuild_compose.compile import blocks, context, release_checks, templates, told
-from osbuild_compose.compile.order import Order
-from osbuild_compose.compile.origin import Origin, Origins
-from osbuild_compose.compile.reads import recorded_context
-from osbuild_compose.compile.trace import Tracer
+from osbuild_compose.compile import context, located_errors, release_checks
+from osbuild_compose.compile.request import BuildRequest
+from osbuild_compose.compile.template import engine, template_blocks
+from osbuild_compose.compile.template.tracing.origins import Origin, Origins
+from osbuild_compose.compile.template.tracing.recorder import recorded_context
+from osbuild_compose.compile.template.tracing.tracer import Tracer
 from osbuild_compose.distro.catalog import built_in
 from osbuild_compose.errors import DocumentError, InputError, TemplateError, as_one
 
@@ -18,30 +19,30 @@ Pipeline = dict[str, Any]
 Refused = tuple[InputError, frozenset[str]]  # what cannot be done, and the blueprint's keys that this depends on
 
 
-def compile_order(order: Order) -> Pipeline:
+def compile_request(request: BuildRequest) -> Pipeline:
     """The pipeline that makes what is ordered.
 
     Raises InputError, or DocumentError with all of them, when the release cannot do what the blueprint
     asks, TemplateError when the template is wrong or a key is missing.
     """
-    text = _text(order)
-    blocks.check(order.release.template, order.catalog.directories, built_in())
+    text = _text(request)
+    template_blocks.check(request.release.template, request.catalog.directories, built_in())
     try:
-        return _parse(text, order.release.template)
+        return _parse(text, request.release.template)
     except TemplateError as error:
         position = error.position if isinstance(error, _BadTextError) else 0
-        raise located(error, origins(order).at(position)) from None
+        raise located(error, origins(request).at(position)) from None
 
 
-def origins(order: Order) -> Origins:
-    """Where the parts of the pipeline that compile_order makes of the same come from."""
+def origins(request: BuildRequest) -> Origins:
+    """Where the parts of the pipeline that compile_request makes of the same come from."""
     tracer = Tracer()
-    return Origins.of(_text(order, tracer), tracer)
+    return Origins.of(_text(request, tracer), tracer)
 
 
-def refusals(order: Order) -> list[Refused]:
-    """What the release cannot do of a blueprint. Raises TemplateError as compile_order does."""
-    return _render(order, Tracer())[1]
+def refusals(request: BuildRequest) -> list[Refused]:
+    """What the release cannot do of a blueprint. Raises TemplateError as compile_request does."""
+    return _render(request, Tracer())[1]
 
 
 def located(error: TemplateError, origin: Origin | None) -> TemplateError:
@@ -50,41 +51,41 @@ def located(error: TemplateError, origin: Origin | None) -> TemplateError:
         return error
     block = next((site for site in origin.around if site.what == "block"), None)
     inside = [f"in the block `{block.name}`, which begins in line {block.line}"] if block else []
-    location = templates.location_of(origin.place.file, origin.place.line)
+    location = engine.location_of(origin.place.file, origin.place.line)
     return TemplateError(error.brief, details=[*inside, *error.details], hint=error.hint, location=location)
 
 
-def _text(order: Order, tracer: Tracer | None = None) -> str:
+def _text(request: BuildRequest, tracer: Tracer | None = None) -> str:
     """The text that the release's template makes. Raises InputError(s) for all that the release cannot do."""
-    text, refused = _render(order, tracer)
+    text, refused = _render(request, tracer)
     if refused:
         raise as_one([error for error, _ in refused], DocumentError)
     return text
 
 
-def _render(order: Order, tracer: Tracer | None) -> tuple[str, list[Refused]]:
+def _render(request: BuildRequest, tracer: Tracer | None) -> tuple[str, list[Refused]]:
     """The text that the release's template makes, and what the release cannot do: one of both is empty.
 
     Without a tracer, the keys that a template's refusals depend on are not all known.
     """
-    release, seen = order.release, context.of(order)
+    release, seen = request.release, context.of(request)
     if tracer:
         seen = recorded_context(seen, tracer.read)
-    unfit = release_checks.problems(order.blueprint, release, bool(seen["base_repositories"]))
+    unfit = release_checks.problems(request.blueprint, release, bool(seen["base_repositories"]))
     refused = [(error, frozenset({error.path.partition(".")[0]})) for error in unfit]
     try:
-        text = templates.render(release.template, order.catalog.directories, built_in(), seen, tracer)
-    except templates.RefusedError as error:
-        refused += [_refused(item, order) for item in error.refusals]
+        text = engine.render(release.template, request.catalog.directories, built_in(), seen, tracer)
+    except engine.RefusedError as error:
+        refused += [_refused(item, request) for item in error.refusals]
     except TemplateError:
         if not refused:  # otherwise it may follow from that
             raise
     return ("", refused) if refused else (text, [])
 
 
-def _refused(refusal: templates.Refusal, order: Order) -> Refused:
-    what = f"{order.release.name} cannot do `{refusal.key}`: {refusal.reason}"
-    error = told.at_key(order.blueprint, refusal.trail, what, refusal.hint)
+def _refused(refusal: engine.Refusal, request: BuildRequest) -> Refused:
+    what = f"{request.release.name} cannot do `{refusal.key}`: {refusal.reason}"
+    error = located_errors.at_key(request.blueprint, refusal.trail, what, refusal.hint)
     return error, frozenset(str(trail[0]) for trail in (refusal.trail, *refusal.reads) if trail)
 
 

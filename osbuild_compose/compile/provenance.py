@@ -8,8 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.document import schema
-from osbuild_compose.document.shape import Shape
+from osbuild_compose.document.schema import schema_files
+from osbuild_compose.document.schema.schema_view import Shape
 
 STAGE = "org.osbuild-compose.provenance"
 # Values that are secret, by their keys; and what is one inside of any text: the user and password of an address.
@@ -53,7 +53,7 @@ def completed(pipeline: dict[str, Any], blueprint: Blueprint, official: Callable
         return pipeline
     documents = {"build": {**_facts(blueprint), **_made(_ids(official(), place))}}
     if blueprint.document is not None:
-        normal = without_defaults(blueprint.document.data, Shape.of(schema.load("blueprint")))
+        normal = without_defaults(blueprint.document.data, Shape.of(schema_files.load("blueprint")))
         documents["blueprint"] = without_secrets(normal)
     stage = {"name": STAGE, "options": {"documents": documents}}
     return {**pipeline, "stages": [*stages[:place], stage, *stages[place + 1 :]]}

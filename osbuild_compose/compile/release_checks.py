@@ -1,10 +1,11 @@
 """What a release cannot do for a blueprint, as far as its data tells; the rest its template refuses."""
 
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.compile import told, too_little_room
+from osbuild_compose.compile import located_errors
+from osbuild_compose.disk import capacity
 from osbuild_compose.distro.model import Release
+from osbuild_compose.distro.repository import Repository, RpmRepository
 from osbuild_compose.errors import InputError
-from osbuild_compose.repository import Repository, RpmRepository
 
 
 def problems(blueprint: Blueprint, release: Release, has_repository: bool) -> list[InputError]:
@@ -13,19 +14,19 @@ def problems(blueprint: Blueprint, release: Release, has_repository: bool) -> li
     if blueprint.arch not in release.architectures:
         known = ", ".join(sorted(release.architectures))
         what = f"{release.name} cannot be built for {blueprint.arch}, only for {known}"
-        found.append(told.at_value(blueprint, ("arch",), what, expected=f"one of: {known}"))
+        found.append(located_errors.at_value(blueprint, ("arch",), what, expected=f"one of: {known}"))
     wrong_kind = [item for item in _own(blueprint) if not _is_of_kind(item[1], release)]
     for number, _ in wrong_kind:
         kind, keys = ("RPM", "id and baseurl") if release.is_rpm else ("Debian", "url and suites")
         what = f"{release.name} takes packages from repositories of the {kind} kind"
         hint = f"such a repository has {keys}"
-        found.append(told.at_value(blueprint, ("repositories", number), what, hint))
+        found.append(located_errors.at_value(blueprint, ("repositories", number), what, hint))
     if not has_repository and not wrong_kind:
         what = "no repository to build from: all of `repositories` are for the image only"
         hint = "add `default`, which stands for the distribution's own"
-        found.append(told.at_key(blueprint, ("repositories",), what, hint))
+        found.append(located_errors.at_key(blueprint, ("repositories",), what, hint))
     if blueprint.arch in release.architectures:
-        found += too_little_room.problems(blueprint, release)
+        found += capacity.problems(blueprint, release)
     return found
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from osbuild_compose.compile.origin import Origins
+from osbuild_compose.compile.module_catalog import Kind, Program, Programs, nearest_name
 from osbuild_compose.compile.pipeline import located
-from osbuild_compose.compile.programs import Kind, Program, Programs, nearest_name
+from osbuild_compose.compile.template.tracing.origins import Origins
+from osbuild_compose.document.node import Trail
 from osbuild_compose.document.suggest import did_you_mean
-from osbuild_compose.document.tree import Trail
 from osbuild_compose.errors import TemplateError, TemplatesError, as_one
 
 MAX_SHOWN = 80  # characters of a value that a message repeats

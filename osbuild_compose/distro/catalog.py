@@ -8,10 +8,11 @@ from typing import Any
 from osbuild_compose import data
 from osbuild_compose.distro import keys, model
 from osbuild_compose.distro.inherit import FILE, Sources
-from osbuild_compose.document import pages, read, schema
-from osbuild_compose.document.read import Document
+from osbuild_compose.distro.repository import ARMOUR, DebRepository, Repository, Role, RpmRepository
+from osbuild_compose.document import doc_links, reader
+from osbuild_compose.document.reader import Document
+from osbuild_compose.document.schema import schema_files
 from osbuild_compose.errors import DocumentError, InputError, Location, TemplateError, TemplatesError, as_one
-from osbuild_compose.repository import ARMOUR, DebRepository, Repository, Role, RpmRepository
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def _of_templates(problems: Sequence[InputError]) -> TemplateError:
             path=one.path,
             expected=one.expected,
             suggestion=one.suggestion,
-            reference=one.reference or (pages.DISTRO if one.location else ""),
+            reference=one.reference or (doc_links.DISTRO if one.location else ""),
         )
         for problem in problems
         for one in problem.each()
@@ -82,7 +83,7 @@ def sources_in(directories: Sequence[Path]) -> Sources:
     found: dict[str, tuple[Document, ...]] = {}
     for directory in directories:
         for path in sorted(directory.glob(f"*/{FILE}")):
-            found[path.parent.name] = (*found.get(path.parent.name, ()), _with_absolute_keys(read.read(path)))
+            found[path.parent.name] = (*found.get(path.parent.name, ()), _with_absolute_keys(reader.read(path)))
     return Sources(directories, found)
 
 
@@ -103,7 +104,7 @@ def _with_absolute_keys(document: Document) -> Document:
 
 def _releases(name: str, sources: Sources) -> list[model.Release]:
     document = replace(sources.documents[name][0], data=sources.resolved(name))
-    if problems := schema.problems(document, "distro"):
+    if problems := schema_files.problems(document, "distro"):
         raise DocumentError(problems)
     content = document.data
     architectures = {arch: _architecture(item) for arch, item in content["architectures"].items()}

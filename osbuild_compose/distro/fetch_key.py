@@ -12,8 +12,8 @@ from pathlib import Path
 
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.distro.openpgp import fingerprints
+from osbuild_compose.distro.repository import KeyAddress, Repository
 from osbuild_compose.errors import InputError
-from osbuild_compose.repository import KeyAddress, Repository
 
 MAX_BYTES = 1024 * 1024
 TIMEOUT = 30  # seconds

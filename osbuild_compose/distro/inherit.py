@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from osbuild_compose.document.read import Document
+from osbuild_compose.document.reader import Document
 from osbuild_compose.document.suggest import did_you_mean
 from osbuild_compose.errors import InputError
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from osbuild_compose.distro.model import Release
+from osbuild_compose.distro.repository import ARMOUR
 from osbuild_compose.errors import TemplateError
-from osbuild_compose.repository import ARMOUR
 
 _PACKAGED = Path("/usr/share/distribution-gpg-keys")
 

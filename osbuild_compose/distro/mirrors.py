@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from osbuild_compose.distro import host_apt
 from osbuild_compose.distro.host_apt import HostApt
 from osbuild_compose.distro.model import Release
+from osbuild_compose.distro.repository import DebRepository, Repository, Role, RpmRepository
 from osbuild_compose.errors import InputError
-from osbuild_compose.repository import DebRepository, Repository, Role, RpmRepository
 
 
 @dataclass(frozen=True)

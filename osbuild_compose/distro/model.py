@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from osbuild_compose.repository import Repository, RpmRepository
+from osbuild_compose.distro.repository import Repository, RpmRepository
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 
-from osbuild_compose.repository import ARMOUR
+from osbuild_compose.distro.repository import ARMOUR
 
 _BLOCK = re.compile(re.escape(ARMOUR) + r"\r?\n(.*?)-----END PGP PUBLIC KEY BLOCK-----", re.DOTALL)
 _PUBLIC_KEY = 6  # the packet's type

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from osbuild_compose.distro.keys import missing_hint
+from osbuild_compose.distro.repository import ARMOUR, RpmRepository
 from osbuild_compose.errors import InputError
-from osbuild_compose.repository import ARMOUR, RpmRepository
 
 _NAMED = re.compile(r"(?P<id>[A-Za-z0-9_.:-]+)=(?P<url>.*)")
 _PLACES = ("baseurl", "mirrorlist", "metalink")

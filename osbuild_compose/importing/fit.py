@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.document.flat import Trail, flat, meant, without
+from osbuild_compose.document.composition.synthetic import Trail, flat, meant, without
 from osbuild_compose.errors import ComposeError
 from osbuild_compose.importing.source import Note
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.compile import pipeline
-from osbuild_compose.compile.order import Order
+from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.distro import catalog
-from osbuild_compose.document import read
+from osbuild_compose.document import reader
 from tests.integration.composing import run
 
 PIPELINE = {
@@ -42,10 +42,10 @@ name: fetched
 distro: debian-12
 files: [{{path: /srv/big, url: "file://{tmp_path}/big", sha256: {digest}, mode: "0750", owner: 0, group: 0}}]
 """
-    blueprint = load.check(read.parse(text.encode(), "b.yaml"), ["debian-12"])
+    blueprint = load.check(reader.parse(text.encode(), "b.yaml"), ["debian-12"])
     found = catalog.find()
     mirrors = found.release("debian-12").repositories
-    document = pipeline.compile_order(Order(blueprint, (Output(Format.TAR),), found, mirrors))
+    document = pipeline.compile_request(BuildRequest(blueprint, (Output(Format.TAR),), found, mirrors))
     stages = [stage for stage in document["stages"] if "checksum" in json.dumps(stage)]
     options = {"filename": "hello.tar"}
     manifest = json.loads(pipeline.to_json({**document, "stages": stages}))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from osbuild_compose.blueprint import password
+from osbuild_compose.blueprint.values import password
 from tests.integration.apt_repository import Contents, Key, Repository, served
 from tests.integration.blueprint_tree import KEYS, Tree, built, compression_of
 

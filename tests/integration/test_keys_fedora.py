@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from osbuild_compose.blueprint import password
+from osbuild_compose.blueprint.values import password
 from tests.integration.blueprint_tree import KEYS, REPO, Tree, built, compression_of
 from tests.standin import standin
 from tests.standin_extra import extra

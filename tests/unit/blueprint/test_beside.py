@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.repository import DebRepository
+from osbuild_compose.distro.repository import DebRepository
 from tests.conftest import REPO
 
 BASE = """

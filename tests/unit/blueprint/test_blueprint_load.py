@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from osbuild_compose.blueprint import load, size
+from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint, File, Firewall, FirewallServices, Selinux
-from osbuild_compose.document import read
-from osbuild_compose.repository import DebRepository, RpmRepository
+from osbuild_compose.blueprint.values import size
+from osbuild_compose.distro.repository import DebRepository, RpmRepository
+from osbuild_compose.document import reader
 
 DISTROS = ["debian-12"]
 HEAD = "name: web\ndistro: debian-12\n"
@@ -36,7 +37,7 @@ formats: [qcow2]
 
 
 def loaded(content: str, directory: Path = Path()) -> Blueprint:
-    return load.check(read.parse(content.encode(), str(directory / "b.yaml")), DISTROS)
+    return load.check(reader.parse(content.encode(), str(directory / "b.yaml")), DISTROS)
 
 
 def test_the_example_of_the_design() -> None:
@@ -54,7 +55,7 @@ def test_everything_has_a_default_but_name_and_distro() -> None:
 
 def test_windows_line_ends_and_byte_order_mark() -> None:
     raw = b"\xef\xbb\xbf" + HEAD.replace("\n", "\r\n").encode()
-    assert load.check(read.parse(raw, "b.yaml"), DISTROS).name == "web"
+    assert load.check(reader.parse(raw, "b.yaml"), DISTROS).name == "web"
 
 
 def test_folded_text_has_its_lines_joined_by_spaces() -> None:

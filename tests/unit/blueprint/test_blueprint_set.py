@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.document.compose import Choices
+from osbuild_compose.document.composition.layering import Choices
 from osbuild_compose.errors import ComposeError, InputError
 
 BLUEPRINT = "name: web\ndistro: debian-12\nusers: [{name: admin}]\ndisk: {size: 4 GiB}\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from osbuild_compose.blueprint import calendar
+from osbuild_compose.blueprint.values import calendar
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.document.compose import Choices
+from osbuild_compose.document.composition.layering import Choices
 from osbuild_compose.errors import ComposeError
 
 DISTROS = ["debian-12"]

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.document import read
+from osbuild_compose.document import reader
 from osbuild_compose.errors import ComposeError
 
 UUID = "76a22bf4-f153-4541-b6c7-0332c0dfaeac"
@@ -132,7 +132,7 @@ HEAD = "name: web\ndistro: debian-12\n"
 )
 def test_it_is_told_with_its_place(text: str, message: str) -> None:
     with pytest.raises(ComposeError) as caught:
-        load.check(read.parse(f"{HEAD}{text}\n".encode(), "b.yaml"), {"debian-12"})
+        load.check(reader.parse(f"{HEAD}{text}\n".encode(), "b.yaml"), {"debian-12"})
     told = [str(error) for error in caught.value.each()]
     assert len(told) == 1, told
     assert told[0].startswith("b.yaml:3:")
@@ -143,9 +143,9 @@ def test_it_is_told_with_its_place(text: str, message: str) -> None:
 def test_a_disc_is_started_by_grub(loader: str) -> None:
     text = f"{HEAD}formats: [iso]\ndisk: {{bootloader: {loader}}}\n"
     with pytest.raises(ComposeError, match=r"4:20.*a disc is started by GRUB"):
-        load.check(read.parse(text.encode(), "b.yaml"), {"debian-12"})
+        load.check(reader.parse(text.encode(), "b.yaml"), {"debian-12"})
 
 
 def test_a_vhd_has_2040_gib_at_most() -> None:
     with pytest.raises(ComposeError, match=r"4:14.*vpc takes disks of 2040 GiB at most"):
-        load.check(read.parse(f"{HEAD}formats: [vpc]\ndisk: {{size: 3 TiB}}\n".encode(), "b.yaml"), {"debian-12"})
+        load.check(reader.parse(f"{HEAD}formats: [vpc]\ndisk: {{size: 3 TiB}}\n".encode(), "b.yaml"), {"debian-12"})

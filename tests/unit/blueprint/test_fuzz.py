@@ -11,16 +11,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from osbuild_compose.cli.prepare import Workshop
-from osbuild_compose.document import schema
+from osbuild_compose.document.schema import schema_files
 from osbuild_compose.errors import ComposeError, ExitCode
+from osbuild_compose.project import Project
 from osbuild_compose.report import errors as report
 from osbuild_compose.report.style import Style
 from tests import bad_blueprints
 from tests.conftest import REPO
 
 CORPUS = [path.read_bytes() for path in (*REPO.glob("blueprints/*.yaml"), *bad_blueprints.DIRECTORY.glob("*.yaml"))]
-BLUEPRINT = schema.published("blueprint")
+BLUEPRINT = schema_files.published("blueprint")
 
 # The same examples every time, so that what a change breaks is what it broke; FUZZ=5000 tries that many others.
 EXAMPLES = int(os.environ.get("FUZZ", "0"))
@@ -33,8 +33,8 @@ fuzzing = settings(
 
 
 @pytest.fixture(scope="module")
-def workshop() -> Workshop:
-    shop = Workshop()
+def project() -> Project:
+    shop = Project()
     assert shop.catalog
     return shop
 
@@ -46,11 +46,11 @@ def directory() -> Iterator[Path]:
         yield Path(name)
 
 
-def survives(raw: bytes, workshop: Workshop, directory: Path) -> None:
+def survives(raw: bytes, project: Project, directory: Path) -> None:
     path = directory / "fuzz.yaml"
     path.write_bytes(raw)
     try:
-        workshop.images([path], ())
+        project.images([path], ())
     except ComposeError as error:
         told = error
     else:
@@ -97,8 +97,8 @@ def survives(raw: bytes, workshop: Workshop, directory: Path) -> None:
 @example(raw=b"\xff\xfe")
 @example(raw=b"\r\r\r:\r")
 @example(raw="a: \u2028\u2029\x85 b\n".encode())
-def test_any_bytes(raw: bytes, workshop: Workshop, directory: Path) -> None:
-    survives(raw, workshop, directory)
+def test_any_bytes(raw: bytes, project: Project, directory: Path) -> None:
+    survives(raw, project, directory)
 
 
 TOKENS = [b"\n", b": ", b"- ", b"{", b"]", b"${", b"&a ", b"*a", b"\t", b"'", b'"', b"!!str ", b"no", b"0", b"#", b"\r"]
@@ -138,8 +138,8 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 @fuzzing
 @given(raw=mutated())
-def test_mutated_blueprints(raw: bytes, workshop: Workshop, directory: Path) -> None:
-    survives(raw, workshop, directory)
+def test_mutated_blueprints(raw: bytes, project: Project, directory: Path) -> None:
+    survives(raw, project, directory)
 
 
 junk = st.recursive(
@@ -207,5 +207,5 @@ def documents(draw: st.DrawFn) -> Any:
 @given(data=documents())
 @example(data={"disk": {"size": None}})
 @example(data={"disk": {"partitions": [{"start": [1]}], "size": "4 GiB"}})
-def test_documents_made_from_the_schema(data: Any, workshop: Workshop, directory: Path) -> None:
-    survives(json.dumps(data, ensure_ascii=False).encode(errors="surrogatepass"), workshop, directory)
+def test_documents_made_from_the_schema(data: Any, project: Project, directory: Path) -> None:
+    survives(json.dumps(data, ensure_ascii=False).encode(errors="surrogatepass"), project, directory)

@@ -8,8 +8,9 @@ import pytest
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format
-from osbuild_compose.document import resolved, schema
-from osbuild_compose.document.compose import Choices
+from osbuild_compose.document.composition import annotated
+from osbuild_compose.document.composition.layering import Choices
+from osbuild_compose.document.schema import schema_files
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs/how-to/compose-blueprints.md").read_text(encoding="utf-8")
 SECTIONS = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
@@ -43,7 +44,8 @@ def test_share_what_is_common() -> None:
     assert blueprint.files[0].content == "welcome\n"
     assert blueprint.document is not None
     lines = [
-        re.sub("  +", " ", line) for line in resolved.text(blueprint.document, schema.load("blueprint")).splitlines()
+        re.sub("  +", " ", line)
+        for line in annotated.text(blueprint.document, schema_files.load("blueprint")).splitlines()
     ]
     shown = blocks("Share what is common")[1].strip().splitlines()
     assert shown[0] == "$ compose render --resolved web.yaml"

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from osbuild_compose.document import schema
+from osbuild_compose.document.schema import schema_files
 
 TESTS = Path(__file__).resolve().parents[2]
-SCHEMA = schema.load("blueprint")
+SCHEMA = schema_files.load("blueprint")
 # Keys of the document, or of what is made of the tree, and where else a key is shown on a real one.
 ELSEWHERE = {
     "extends": "unit/blueprint/test_composition.py",

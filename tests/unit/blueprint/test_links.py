@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from osbuild_compose.document import pages, schema
+from osbuild_compose.document import doc_links
+from osbuild_compose.document.schema import schema_files
 from tests import bad_blueprints
 from tests.conftest import REPO
 
@@ -17,9 +18,9 @@ def anchors(page: str) -> list[str]:
 
 
 def test_every_key_of_a_blueprint_has_a_heading() -> None:
-    found = anchors(pages.BLUEPRINT)
-    for key in schema.load("blueprint")["properties"]:
-        assert pages.of_key([key, 0]) == f"{pages.BLUEPRINT}#{key}"
+    found = anchors(doc_links.BLUEPRINT)
+    for key in schema_files.load("blueprint")["properties"]:
+        assert doc_links.of_key([key, 0]) == f"{doc_links.BLUEPRINT}#{key}"
         assert key in found
     assert "keys" in found
 
@@ -37,5 +38,5 @@ def test_what_errors_refer_to_is_there(reference: str) -> None:
 
 def test_the_documentation_is_not_alone_with_its_headings() -> None:
     known = references()
-    for page in (pages.COMPOSITION, pages.ERRORS):
+    for page in (doc_links.COMPOSITION, doc_links.ERRORS):
         assert any(reference.startswith(page) for reference in known)

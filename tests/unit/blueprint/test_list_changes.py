@@ -3,10 +3,10 @@
 import pytest
 from jsonschema import Draft7Validator, ValidationError
 
-from osbuild_compose.document import schema
-from osbuild_compose.document.changes import is_list, with_changes
+from osbuild_compose.document.composition.list_operators import is_list, with_changes
+from osbuild_compose.document.schema import schema_files
 
-EDITORS = schema.published("blueprint")
+EDITORS = schema_files.published("blueprint")
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,4 @@ def test_it_is_a_schema_and_stays_what_it_is() -> None:
     Draft7Validator.check_schema(EDITORS)
     assert with_changes(EDITORS) == EDITORS
     assert is_list(EDITORS["properties"]["packages"])
-    assert not is_list(schema.load("blueprint")["properties"]["hostname"])
+    assert not is_list(schema_files.load("blueprint")["properties"]["hostname"])

@@ -4,8 +4,9 @@ import subprocess
 
 import pytest
 
-from osbuild_compose.blueprint import load, password
-from osbuild_compose.document import read
+from osbuild_compose.blueprint import load
+from osbuild_compose.blueprint.values import password
+from osbuild_compose.document import reader
 
 
 def test_a_hash_stays_as_it_is() -> None:
@@ -46,6 +47,6 @@ def test_the_salt_follows_from_the_names_and_not_from_the_password() -> None:
 
 def test_the_model_has_no_password() -> None:
     text = "name: a\ndistro: debian-12\nusers: [{name: b, password: s3cret}]\n"
-    blueprint = load.check(read.parse(text.encode(), "b.yaml"), ["debian-12"])
+    blueprint = load.check(reader.parse(text.encode(), "b.yaml"), ["debian-12"])
     assert blueprint.users[0].password == password.hashed("s3cret", "a", "b")
     assert "s3cret" not in repr(blueprint)

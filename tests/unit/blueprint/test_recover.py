@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.document import read, recover
+from osbuild_compose.document import reader, recovery
 from osbuild_compose.errors import DocumentError, InputError
 
 HEAD = "name: web\ndistro: debian-12\n"
@@ -98,9 +98,9 @@ def test_two_documents_are_one_mistake(tmp_path: Path) -> None:
 
 
 def test_many_mistakes_take_no_long_time() -> None:
-    keys = [f'key{number}: "{"x" * 500}\n' for number in range(recover.MAX_PARTS)]
+    keys = [f'key{number}: "{"x" * 500}\n' for number in range(recovery.MAX_PARTS)]
     begun = time.monotonic()
     with pytest.raises(DocumentError) as caught:
-        read.parse("".join(keys).encode(), "web.yaml")
+        reader.parse("".join(keys).encode(), "web.yaml")
     assert time.monotonic() - begun < 10
     assert caught.value.each()

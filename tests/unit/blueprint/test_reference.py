@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from osbuild_compose.document import schema
+from osbuild_compose.document.schema import schema_files
 
 
 def nodes(node: Any, trail: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -22,7 +22,7 @@ def nodes(node: Any, trail: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("name", ["blueprint", "distro"])
 def test_schema_is_closed_and_described_everywhere(name: str) -> None:
-    document = schema.load(name)
+    document = schema_files.load(name)
     Draft7Validator.check_schema(document)
     for trail, node in nodes(document):
         if node.get("type") == "object":
@@ -32,7 +32,7 @@ def test_schema_is_closed_and_described_everywhere(name: str) -> None:
 
 
 def test_examples_fit_their_own_schema() -> None:
-    document = schema.load("blueprint")
+    document = schema_files.load("blueprint")
     for trail, node in nodes(document):
         for example in node.get("examples", []):
             Draft7Validator(document).evolve(schema=node).validate(example)

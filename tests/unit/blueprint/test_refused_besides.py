@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.errors import InputError
+from osbuild_compose.project import Project
 
 WRONG = "selinux: enforcing\nsshd: {port: [22]}\n"  # on Debian, the second one without a server
 
@@ -15,7 +15,7 @@ def told(tmp_path: Path, text: str, **more: list[str]) -> set[str]:
     path = tmp_path / "web.yaml"
     path.write_text(f"name: web\n{text}")
     with pytest.raises(InputError) as caught:
-        Workshop(**more).images([path], ())  # type: ignore[arg-type]
+        Project(**more).images([path], ())  # type: ignore[arg-type]
     return {error.path.split(".")[0] for error in caught.value.each()}
 
 
@@ -45,7 +45,7 @@ def test_what_is_wrong_in_a_profile_is_of_its_key(tmp_path: Path) -> None:
 def test_a_name_that_is_wrong_is_no_reason_to_keep_quiet(tmp_path: Path) -> None:
     (tmp_path / "web.yaml").write_text("name: 5\ndistro: debian-12\n" + WRONG)
     with pytest.raises(InputError) as caught:
-        Workshop().images([tmp_path / "web.yaml"], ())
+        Project().images([tmp_path / "web.yaml"], ())
     assert {error.path for error in caught.value.each()} == {"name", "selinux", "sshd"}
 
 
@@ -53,5 +53,5 @@ def test_all_of_several_blueprints_is_told(tmp_path: Path) -> None:
     for name, text in (("a", "timezone: 5\n"), ("b", WRONG), ("c", "hostname: fine\n")):
         (tmp_path / f"{name}.yaml").write_text(f"name: {name}\ndistro: debian-12\n{text}")
     with pytest.raises(InputError) as caught:
-        Workshop().images([tmp_path / f"{name}.yaml" for name in "abc"], ())
+        Project().images([tmp_path / f"{name}.yaml" for name in "abc"], ())
     assert [error.path for error in caught.value.each()] == ["timezone", "selinux", "sshd"]

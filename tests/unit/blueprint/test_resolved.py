@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.distro import catalog
-from osbuild_compose.document import read, resolved, schema
-from osbuild_compose.document.compose import Choices, compose
-from osbuild_compose.document.read import Document
-from osbuild_compose.document.tree import Source, Span, planted
+from osbuild_compose.document import reader
+from osbuild_compose.document.composition import annotated
+from osbuild_compose.document.composition.layering import Choices, compose
+from osbuild_compose.document.node import Source, Span, planted
+from osbuild_compose.document.reader import Document
+from osbuild_compose.document.schema import schema_files
+from osbuild_compose.project import Project
 from tests.conftest import REPO
 
-BLUEPRINT = schema.load("blueprint")
+BLUEPRINT = schema_files.load("blueprint")
 
 BASE = """\
 distro: debian-12
@@ -64,11 +66,11 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def text_of(blueprint: Blueprint) -> str:
     assert blueprint.document is not None
-    return resolved.text(blueprint.document, BLUEPRINT)
+    return annotated.text(blueprint.document, BLUEPRINT)
 
 
 def pipelines(path: Path, **choices: Any) -> list[Any]:
-    return [json.loads(image.pipeline) for image in Workshop(**choices).images([path], ())]
+    return [json.loads(image.pipeline) for image in Project(**choices).images([path], ())]
 
 
 def test_every_value_has_its_origin(web: Path) -> None:
@@ -93,7 +95,7 @@ def test_every_value_has_its_origin(web: Path) -> None:
 def test_it_is_a_blueprint_that_gives_the_same_pipeline(web: Path) -> None:
     chosen = {"settings": ["timezone=UTC"], "profiles": ["dev"], "variables": ["domain=a.test"]}
     before = pipelines(web, **chosen)
-    text = text_of(Workshop(**chosen).blueprints([web])[0])
+    text = text_of(Project(**chosen).blueprints([web])[0])
     assert "extends" not in text
     Path("whole.yaml").write_text(text)
     assert pipelines(Path("whole.yaml")) == before
@@ -101,7 +103,7 @@ def test_it_is_a_blueprint_that_gives_the_same_pipeline(web: Path) -> None:
 
 @pytest.mark.parametrize("sample", sorted(REPO.glob("blueprints/*.yaml")), ids=lambda path: path.stem)
 def test_samples_give_the_same_pipeline(sample: Path, tmp_path: Path) -> None:
-    text = text_of(Workshop().blueprints([sample])[0])
+    text = text_of(Project().blueprints([sample])[0])
     (tmp_path / "whole.yaml").write_text(text)
     assert pipelines(tmp_path / "whole.yaml") == pipelines(sample)
 
@@ -116,12 +118,12 @@ def test_defaults_of_the_schema_are_what_holds_without_them(tmp_path: Path) -> N
     example["files"] = [{"path": "/a", "content": "b"}]
     example["users"] = [{"name": "a"}]
     document = Document.of("b.yaml", planted(example, Span(Source("b.yaml"))))
-    problems = schema.problems(document, "blueprint")
+    problems = schema_files.problems(document, "blueprint")
     assert not problems, [str(problem) for problem in problems]
     releases = ["debian-12", "debian-13"]
     before = load.check(document, releases)
-    text = resolved.text(document, BLUEPRINT)
-    assert load.check(read.parse(text.encode(), str(tmp_path / "b.yaml")), releases) == before
+    text = annotated.text(document, BLUEPRINT)
+    assert load.check(reader.parse(text.encode(), str(tmp_path / "b.yaml")), releases) == before
 
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\ufeff")) | st.sampled_from(
@@ -141,5 +143,5 @@ keys = texts.filter(lambda key: key not in BLUEPRINT["properties"] and key != "<
 @given(st.dictionaries(keys, values, min_size=1, max_size=4))
 def test_any_document_survives(data: dict[str, Any]) -> None:
     document = Document.of("b.yaml", planted(data, Span(Source("b.yaml"))))
-    text = resolved.text(document, {})
-    assert compose(read.parse(text.encode(), "b.yaml"), "blueprint", Choices()).document.data == data
+    text = annotated.text(document, {})
+    assert compose(reader.parse(text.encode(), "b.yaml"), "blueprint", Choices()).document.data == data

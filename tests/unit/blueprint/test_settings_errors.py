@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from osbuild_compose.blueprint import crontab, load
-from osbuild_compose.document import read
+from osbuild_compose.blueprint import load
+from osbuild_compose.blueprint.values import crontab
+from osbuild_compose.document import reader
 from osbuild_compose.errors import ComposeError
 
 HEAD = "name: web\ndistro: debian-12\n"
@@ -14,7 +15,7 @@ PRIVATE = "-----BEGIN PRIVATE KEY-----\\nAAAA\\n-----END PRIVATE KEY-----"
 
 def told(text: str, directory: Path = Path()) -> list[ComposeError]:
     with pytest.raises(ComposeError) as caught:
-        load.check(read.parse((HEAD + text).encode(), str(directory / "b.yaml")), ["debian-12"])
+        load.check(reader.parse((HEAD + text).encode(), str(directory / "b.yaml")), ["debian-12"])
     return list(caught.value.each())
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from osbuild_compose.blueprint import ssh_key
+from osbuild_compose.blueprint.values import ssh_key
 
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGVFeGFtcGxlRXhhbXBsZUV4YW1wbGVFeGFt"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from osbuild_compose.blueprint import timezone
+from osbuild_compose.blueprint.values import timezone
 
 
 @pytest.mark.parametrize("zone", ["Europe/Prague", "UTC", "US/Eastern", "right/Europe/Kiev", "posix/Asia/Tokyo"])

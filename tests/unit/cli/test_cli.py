@@ -13,7 +13,7 @@ import pytest
 
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli import app
-from osbuild_compose.document import schema
+from osbuild_compose.document.schema import schema_files
 from tests.unit.cli.commands import REPO, compose, fine, wrong
 
 SAMPLE = REPO / "blueprints/debian-minimal.yaml"
@@ -39,7 +39,7 @@ def test_help_of_a_group_cuts_off_no_summary(group: str) -> None:
 
 def test_formats_of_the_command_line_are_the_blueprints() -> None:
     assert app.Format is Format
-    in_schema = schema.load("blueprint")["definitions"]["format"]["enum"]
+    in_schema = schema_files.load("blueprint")["definitions"]["format"]["enum"]
     assert in_schema == [str(item) for item in Format]
 
 
@@ -172,7 +172,7 @@ def with_stand_in(tmp_path: Path, script: str, *arguments: str) -> list[str]:
     (tmp_path / "pipeline.json").write_text("{}")
     # A stand-in can only be found in front of the real one by a changed way of starting it.
     start = (
-        "import sys, osbuild_compose.cli.runner as r; from pathlib import Path; "
+        "import sys, osbuild_compose.runner_client as r; from pathlib import Path; "
         f"r.program = lambda: [sys.executable, {str(tmp_path / 'runner.py')!r}]; "
         "from osbuild_compose.cli import main; sys.exit(main(sys.argv[1:]))"
     )

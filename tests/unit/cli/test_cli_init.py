@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from osbuild_compose.distro import catalog
-from osbuild_compose.document import read
+from osbuild_compose.document import reader
 from tests.unit.cli.commands import REPO, compose, fine, wrong
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGVFeGFtcGxlRXhhbXBsZUV4YW1wbGVFeGFt me@laptop"
@@ -30,7 +30,7 @@ def test_what_it_writes_is_right_for_every_distribution(tmp_path: Path, home: Pa
         "init", "first.yaml", "--yes", "--distro", release, "--service", "nginx", cwd=tmp_path, HOME=str(home)
     )
     assert (done.returncode, done.stdout) == (0, "first.yaml\n")
-    data = read.read(tmp_path / "first.yaml").data
+    data = reader.read(tmp_path / "first.yaml").data
     assert (data["name"], data["distro"]) == ("first", release)
     assert data["users"][0]["ssh_keys"] == [KEY]
     assert data["packages"] == data["services"]["enabled"] == ["nginx"]
@@ -41,7 +41,7 @@ def test_defaults(tmp_path: Path) -> None:
     done = compose("init", "--yes", cwd=tmp_path, HOME=str(tmp_path), SUDO_USER="ann")
     assert (done.returncode, done.stdout) == (0, "my-image.yaml\n")
     assert "without a key nobody can log in" in done.stderr
-    data = read.read(tmp_path / "my-image.yaml").data
+    data = reader.read(tmp_path / "my-image.yaml").data
     assert data["users"] == [{"name": "ann", "sudo": "nopasswd"}]
     assert (data["packages"], data["services"]) == (["openssh-server"], {"enabled": ["sshd"]})
     fine("check", "my-image.yaml", cwd=tmp_path)
@@ -94,7 +94,7 @@ def test_questions_on_a_terminal(tmp_path: Path, home: Path) -> None:
     assert (process.returncode, out) == (0, "shop.yaml\n"), err
     assert "there is no distribution debian-99" in err
     assert err.count("Distribution [") == 2
-    data = read.read(tmp_path / "shop.yaml").data
+    data = reader.read(tmp_path / "shop.yaml").data
     assert (data["distro"], data["name"]) == ("fedora-43", "shop")
     assert data["users"][0]["ssh_keys"] == [KEY]
     assert data["services"]["enabled"] == ["sshd", "nginx"]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft7Validator
 
-from osbuild_compose.compile.programs import Kind, Programs
+from osbuild_compose.compile.module_catalog import Kind, Programs
 from osbuild_compose.distro import catalog
-from osbuild_compose.document import schema
+from osbuild_compose.document.schema import schema_files
 from tests.unit.cli.commands import REPO, compose, fine, wrong
 
 
@@ -41,9 +41,7 @@ def test_every_option_is_on_the_page() -> None:
     programs = Programs()
     for kind in Kind:
         for name in programs.names(kind):
-            text = "\n".join(
-                __import__("osbuild_compose.document.stage_page", fromlist=["x"]).section(programs.find(kind, name))
-            )
+            text = "\n".join(__import__("tools.docs.stages_page", fromlist=["x"]).section(programs.find(kind, name)))
             for key, node in programs.find(kind, name).schema.get("properties", {}).items():
                 assert f"`{key}` (" in text
                 assert node.get("description", "") in text
@@ -81,8 +79,8 @@ def test_what_a_schema_refers_to_is_shown(tmp_path: Path) -> None:
 
 
 def test_schema() -> None:
-    assert json.loads(fine("schema")) == schema.published("blueprint")
-    assert json.loads(fine("schema", "distro")) == schema.load("distro")
+    assert json.loads(fine("schema")) == schema_files.published("blueprint")
+    assert json.loads(fine("schema", "distro")) == schema_files.load("distro")
     for arguments in (("stage", "org.osbuild.users"), ("assembler", "org.osbuild.noop")):
         document = json.loads(fine("schema", *arguments))
         Draft7Validator.check_schema(document)

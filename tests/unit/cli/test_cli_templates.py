@@ -7,10 +7,10 @@ import pytest
 
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli.eject import eject
-from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.cli.templates import chain_of
-from osbuild_compose.compile import blocks
+from osbuild_compose.compile.template import template_blocks
 from osbuild_compose.distro import catalog
+from osbuild_compose.project import Project
 from tests.unit.cli.commands import REPO, compose, fine, wrong
 
 SAMPLE = REPO / "blueprints/debian-web-server.yaml"
@@ -19,10 +19,10 @@ RELEASES = {"debian": "debian-12", "fedora": "fedora-43", "rocky": "rocky-9"}
 
 def pipeline(release: str, templates: Path | None = None) -> bytes:
     """What the release's template makes of a blueprint with most keys."""
-    workshop = Workshop([templates] if templates else (), mirror="http://m.example")
-    workshop.settings = [f"distro={release}", "scripts=[a]"]
-    wanted = workshop.blueprints([SAMPLE])[0]
-    return workshop.image(wanted, [Format.QCOW2]).pipeline
+    project = Project([templates] if templates else (), mirror="http://m.example")
+    project.settings = [f"distro={release}", "scripts=[a]"]
+    wanted = project.blueprints([SAMPLE])[0]
+    return project.image(wanted, [Format.QCOW2]).pipeline
 
 
 def test_list() -> None:
@@ -53,7 +53,7 @@ def test_what_is_ejected_makes_the_same_pipelines(tmp_path: Path, distro: str, r
     assert (tmp_path / "all" / distro / "distro.yaml").is_file()
     before = pipeline(release)
     assert pipeline(release, tmp_path / "all") == before
-    names = list(blocks.in_order(chain_of(distro, ())[1]))
+    names = list(template_blocks.in_order(chain_of(distro, ())[1]))
     for block in names if distro == "debian" else ["boot", "services"]:
         eject(distro, tmp_path / block, [block], force=False)
         assert (tmp_path / block / distro / "pipeline.yaml.j2").is_file()

@@ -9,12 +9,12 @@ from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import pipeline
-from osbuild_compose.compile.order import Order
+from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.distro import catalog, mirrors
 from osbuild_compose.distro.host_apt import HostApt
 from osbuild_compose.distro.mirrors import Mirrors
-from osbuild_compose.document import read
-from osbuild_compose.repository import RpmRepository
+from osbuild_compose.distro.repository import RpmRepository
+from osbuild_compose.document import reader
 from tests.conftest import REPO
 
 CATALOG = catalog.find()
@@ -22,7 +22,7 @@ CATALOG = catalog.find()
 
 def blueprint(text: str) -> Blueprint:
     """The blueprint of this text."""
-    return load.check(read.parse(text.encode(), "b.yaml"), CATALOG.releases)
+    return load.check(reader.parse(text.encode(), "b.yaml"), CATALOG.releases)
 
 
 def compiled(
@@ -35,7 +35,7 @@ def compiled(
     """The pipeline on a machine whose apt is set up as `host` says, with --mirror and --repo as given."""
     repositories = mirrors.resolve(CATALOG.release(wanted.distro), Mirrors(mirror), lambda _: host or HostApt())
     outputs = tuple(Output(item) for item in formats or (Format.QCOW2,))
-    return pipeline.compile_order(Order(wanted, outputs, CATALOG, repositories, instead))
+    return pipeline.compile_request(BuildRequest(wanted, outputs, CATALOG, repositories, instead))
 
 
 def names(document: dict[str, Any]) -> list[str]:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from stagelib.disk import tools
 
-from osbuild_compose.cli.prepare import Workshop
+from osbuild_compose.distro.repository import ARMOUR
 from osbuild_compose.errors import InputError
-from osbuild_compose.repository import ARMOUR
+from osbuild_compose.project import Project
 from tests.unit.cli.commands import compose
 from tests.unit.compile.compiling import CATALOG, without_provenance
 
@@ -24,8 +24,8 @@ def pipeline(tmp_path: Path, text: str, **chosen: Any) -> dict[str, Any]:
     """The pipeline of a blueprint."""
     file = tmp_path / "b.yaml"
     file.write_text(text)
-    workshop = Workshop(**chosen)
-    document: dict[str, Any] = json.loads(workshop.image(workshop.blueprints([file])[0]).pipeline)
+    project = Project(**chosen)
+    document: dict[str, Any] = json.loads(project.image(project.blueprints([file])[0]).pipeline)
     return document
 
 

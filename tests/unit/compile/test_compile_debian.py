@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.blueprint.model import Blueprint, File, User
-from osbuild_compose.compile import identity, pipeline
+from osbuild_compose.compile import pipeline
+from osbuild_compose.disk import uuids
 from osbuild_compose.distro.host_apt import HostApt
+from osbuild_compose.distro.repository import DebRepository
 from osbuild_compose.errors import InputError
-from osbuild_compose.repository import DebRepository
 from tests.unit.compile.compiling import CATALOG, REPO, blueprint, check_options, compiled, files, names, options
 
 SAMPLES = sorted((REPO / "blueprints").glob("debian-*.yaml"))
@@ -188,7 +189,7 @@ def test_assembler(image_format: Format) -> None:
     root = got["disk"]["partitions"][-1]
     fstab = {entry["path"]: entry for entry in options(document, "org.osbuild.fstab")[0]["filesystems"]}
     grub = options(document, "org.osbuild-compose.grub")[0]
-    uuid = identity.uuid_for("web", "root file system")
+    uuid = uuids.uuid_for("web", "root file system")
     assert root["filesystem"] == {"type": "ext4", "uuid": uuid, "mountpoint": "/"}
     assert fstab["/"]["uuid"] == grub["root_fs_uuid"] == uuid
 
@@ -208,9 +209,9 @@ def test_same_input_same_bytes_and_names_tell_images_apart() -> None:
     assert len(texts) == 1
     assert json.loads(texts.pop())["name"] == "everything"
     # Fixed for ever: an image's identifiers must not change with our version.
-    assert identity.uuid_for("web", "root file system") == "d0b305e1-b196-516e-a448-a156998a2250"
-    assert identity.disk_id_for("web") == "0x21cc853b"
-    assert identity.uuid_for("web2", "root file system") != identity.uuid_for("web", "root file system")
+    assert uuids.uuid_for("web", "root file system") == "d0b305e1-b196-516e-a448-a156998a2250"
+    assert uuids.disk_id_for("web") == "0x21cc853b"
+    assert uuids.uuid_for("web2", "root file system") != uuids.uuid_for("web", "root file system")
 
 
 @pytest.mark.parametrize(

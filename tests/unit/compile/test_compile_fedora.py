@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.blueprint.disk import Disk, Table
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.blueprint.model import Blueprint, Firewall, Selinux
-from osbuild_compose.compile import identity
+from osbuild_compose.disk import uuids
+from osbuild_compose.disk.model import Disk, Table
 from osbuild_compose.distro import catalog
+from osbuild_compose.distro.repository import ARMOUR, RpmRepository
 from osbuild_compose.errors import InputError
-from osbuild_compose.repository import ARMOUR, RpmRepository
 from tests.unit.compile.compiling import CATALOG, REPO, blueprint, check_options, compiled, files, names, options
 
 RELEASES = sorted(name for name, release in CATALOG.releases.items() if release.is_rpm)
@@ -87,7 +87,7 @@ def test_the_structure_is_that_of_the_readme_of_2019() -> None:
     disk = Disk(size=4 * 1024**3, table=Table.DOS)
     document = compiled(replace(MINIMAL, packages=("httpd",), disk=disk, embed_provenance=False))
     assert names(document) == ["dnf", "dnf", "fstab", "systemd", "grub2", "fix-bls", "selinux"]
-    uuid = identity.uuid_for("web", "root file system")
+    uuid = uuids.uuid_for("web", "root file system")
     base, own = dnf(document)
     assert {"releasever", "basearch", "repos", "packages"} <= set(base)
     assert {"@core", "grub2-pc"} <= set(base["packages"])
@@ -100,7 +100,7 @@ def test_the_structure_is_that_of_the_readme_of_2019() -> None:
     assert document["assembler"]["name"] == "org.osbuild.qemu"
     assert document["assembler"]["options"] == {
         **{"format": "qcow2", "filename": "web.qcow2", "size": 4 * 1024**3},
-        **{"ptuuid": identity.disk_id_for("web"), "root_fs_uuid": uuid},
+        **{"ptuuid": uuids.disk_id_for("web"), "root_fs_uuid": uuid},
     }
 
 

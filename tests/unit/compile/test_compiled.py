@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment, FileSystemLoader
 
-from osbuild_compose.compile import compiled
+from osbuild_compose.compile.template import bytecode_cache
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def render(directory: Path) -> str:
     engine = Environment(loader=FileSystemLoader(directory), autoescape=True)
-    engine.bytecode_cache = compiled.cache()
+    engine.bytecode_cache = bytecode_cache.cache()
     return engine.get_template("a.j2").render(x=1)
 
 
@@ -45,8 +45,8 @@ def test_nothing_is_kept_where_others_may_write_or_nobody_can(
     render(tmp_path)
     (directory,) = home.glob("osbuild-compose-templates/*")
     directory.chmod(0o777)
-    assert compiled.cache() is None
+    assert bytecode_cache.cache() is None
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert compiled.cache() is None
+    assert bytecode_cache.cache() is None
     assert render(tmp_path) == "1"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from osbuild_compose.blueprint.model import Format
-from osbuild_compose.compile import luks
+from osbuild_compose.disk import luks
 from osbuild_compose.errors import ComposeError, InputError
 from tests.unit.compile.compiling import blueprint, check_options, compiled, options
 from tests.unit.compile.compiling import files as written_files

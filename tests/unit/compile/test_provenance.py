@@ -9,8 +9,8 @@ import pytest
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.compile import provenance
+from osbuild_compose.project import Project
 from runner.manifest import v1
 from runner.manifest.identity import osbuild_id
 from tests.unit.compile.compiling import CATALOG, blueprint, names, options
@@ -20,7 +20,7 @@ INLINE = {"stages": [{"name": "org.osbuild.noop", "options": {"one": 1}}]}
 
 
 def compiled(wanted: Blueprint, *formats: Format, **chosen: Any) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(Workshop(**chosen).image(wanted, formats).pipeline)
+    document: dict[str, Any] = json.loads(Project(**chosen).image(wanted, formats).pipeline)
     return document
 
 

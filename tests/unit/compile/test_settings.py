@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from osbuild_compose.compile import pipeline, text
+from osbuild_compose.compile import pipeline
+from osbuild_compose.compile.template import filters
 from osbuild_compose.errors import InputError
 from tests.unit.compile.compiling import blueprint, check_options, compiled, files, names, options
 
@@ -338,5 +339,5 @@ def test_refused(content: str, message: str, hint: str) -> None:
 
 
 def test_lines_and_pairs() -> None:
-    assert text.lines(["a", 1], "<", ">") == "<a>\n<1>\n"
-    assert text.pairs({"a": None, "b": True, "c": (), "d": [1, False], "e": ""}, "=") == "b=yes\nd=1\nd=no\ne=\n"
+    assert filters.lines(["a", 1], "<", ">") == "<a>\n<1>\n"
+    assert filters.pairs({"a": None, "b": True, "c": (), "d": [1, False], "e": ""}, "=") == "b=yes\nd=1\nd=no\ne=\n"

@@ -8,8 +8,8 @@ import pytest
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import pipeline
-from osbuild_compose.compile.emit import emit
-from osbuild_compose.compile.order import Order
+from osbuild_compose.compile.request import BuildRequest
+from osbuild_compose.compile.template.json_values import emit
 from osbuild_compose.distro import catalog
 from osbuild_compose.errors import InputError, TemplateError
 
@@ -21,7 +21,7 @@ def compiled(directory: Path, text: str) -> dict[str, Any]:
     (directory / "debian/pipeline.yaml.j2").write_text(text)
     found = catalog.find([directory])
     mirrors = found.releases["debian-12"].repositories
-    return pipeline.compile_order(Order(WANTED, (Output(Format.RAW),), found, mirrors))
+    return pipeline.compile_request(BuildRequest(WANTED, (Output(Format.RAW),), found, mirrors))
 
 
 def test_one_block_is_overridden(tmp_path: Path) -> None:
@@ -117,4 +117,4 @@ def test_a_refusal_is_forgotten_with_its_rendering(tmp_path: Path) -> None:
     found = catalog.find([tmp_path])
     mirrors = found.releases["debian-12"].repositories
     other = Blueprint(name="web", distro="debian-12", hostname="other")
-    assert pipeline.compile_order(Order(other, (Output(Format.RAW),), found, mirrors))["stages"] == []
+    assert pipeline.compile_request(BuildRequest(other, (Output(Format.RAW),), found, mirrors))["stages"] == []

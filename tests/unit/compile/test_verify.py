@@ -6,8 +6,8 @@ import pytest
 
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.cli.prepare import Workshop
 from osbuild_compose.errors import TemplateError
+from osbuild_compose.project import Project
 
 HEAD = '{% extends "builtin/debian/pipeline.yaml.j2" %}\n{% block scripts %}\n'
 WANTED = Blueprint(name="web", distro="debian-12", hostname="h")
@@ -17,7 +17,7 @@ def mistake(directory: Path, text: str, libdirs: tuple[Path, ...] = ()) -> Templ
     (directory / "debian").mkdir()
     (directory / "debian/pipeline.yaml.j2").write_text(text)
     with pytest.raises(TemplateError) as caught:
-        Workshop([directory], mirror="http://m.example", libdirs=libdirs).image(WANTED, [Format.RAW])
+        Project([directory], mirror="http://m.example", libdirs=libdirs).image(WANTED, [Format.RAW])
     return caught.value
 
 

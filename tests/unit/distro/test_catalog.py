@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from osbuild_compose.distro import catalog
-from osbuild_compose.document import pages
+from osbuild_compose.distro.repository import ARMOUR, RpmRepository
+from osbuild_compose.document import doc_links
 from osbuild_compose.errors import ComposeError, InputError, TemplateError
-from osbuild_compose.repository import ARMOUR, RpmRepository
 
 LAB = """\
 inherits: debian
@@ -192,6 +192,6 @@ def test_errors_of_all_files_with_the_page_about_them(tmp_path: Path) -> None:
 
 
 def test_the_page_about_distributions_has_the_heading() -> None:
-    name, _, heading = pages.DISTRO.partition("#")
+    name, _, heading = doc_links.DISTRO.partition("#")
     text = (Path(__file__).resolve().parents[3] / name).read_text()
     assert f"## {heading[:6]}.{heading[6:]}\n" in text

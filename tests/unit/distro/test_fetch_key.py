@@ -15,7 +15,7 @@ from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.distro import fetch_key
 from osbuild_compose.distro.openpgp import fingerprints
-from osbuild_compose.document import read
+from osbuild_compose.document import reader
 from osbuild_compose.errors import InputError
 from tests.conftest import REPO
 
@@ -44,7 +44,7 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 def blueprint(url: str, fingerprint: str = FINGERPRINT) -> Blueprint:
     key = f'{{url: "{url}", fingerprint: "{fingerprint}"}}'
     text = f"name: a\ndistro: debian-13\nrepositories: [{{url: http://a, suites: [s], keys: [{key}]}}]\n"
-    return load.check(read.parse(text.encode(), "b.yaml"), ["debian-13"])
+    return load.check(reader.parse(text.encode(), "b.yaml"), ["debian-13"])
 
 
 @pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed")

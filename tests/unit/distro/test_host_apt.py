@@ -8,8 +8,8 @@ from osbuild_compose.distro import host_apt, mirrors
 from osbuild_compose.distro.host_apt import HostApt
 from osbuild_compose.distro.mirrors import Mirrors
 from osbuild_compose.distro.model import Release
+from osbuild_compose.distro.repository import DebRepository, Role
 from osbuild_compose.errors import InputError
-from osbuild_compose.repository import DebRepository, Role
 
 DEB822 = """\
 # a comment

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from osbuild_compose.distro import repo_option
+from osbuild_compose.distro.repository import ARMOUR, RpmRepository
 from osbuild_compose.errors import InputError
-from osbuild_compose.repository import ARMOUR, RpmRepository
 
 KEY = f"{ARMOUR}\nabc\n"
 FILE = """\

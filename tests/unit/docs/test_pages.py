@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from osbuild_compose.compile import blocks
+from osbuild_compose.compile.template import template_blocks
 from osbuild_compose.distro import catalog
-from osbuild_compose.document.__main__ import PAGES, schema_for_editors
 from tests.conftest import REPO
+from tools.docs.__main__ import PAGES, schema_for_editors
 
 DOCS = sorted((REPO / "docs").rglob("*.md"))
 
@@ -25,9 +25,9 @@ def test_schema_for_editors_is_up_to_date() -> None:
 
 def test_the_blocks_of_templates_are_named_in_their_order() -> None:
     text = (REPO / "docs/reference/templates.md").read_text().split("Blocks, in their order:")[1].split(";")[0]
-    chain = blocks.layers("_base/pipeline.yaml.j2", [], catalog.built_in())
+    chain = template_blocks.layers("_base/pipeline.yaml.j2", [], catalog.built_in())
     named = re.findall(r"`(\w+)`", text)
-    assert named == [block for block in blocks.in_order(chain) if block in named]
+    assert named == [block for block in template_blocks.in_order(chain) if block in named]
 
 
 def links(page: Path) -> Iterator[str]:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.distro import catalog
-from osbuild_compose.document import read, schema
+from osbuild_compose.document import reader
+from osbuild_compose.document.schema import schema_files
 from osbuild_compose.importing import osbuild, text
 from osbuild_compose.importing.fit import fit
 from tests.unit.cli.commands import compose, fine, wrong
@@ -24,7 +25,7 @@ def imported(tmp_path: Path, toml: str, *arguments: str) -> tuple[dict[str, Any]
     (tmp_path / "in.toml").write_text(toml)
     done = compose("import", "in.toml", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    document = read.parse(done.stdout.encode(), "out.yaml")
+    document = reader.parse(done.stdout.encode(), "out.yaml")
     load.check(document, RELEASES)
     return document.data, done.stderr
 
@@ -96,7 +97,7 @@ def test_what_is_lost_is_in_the_file_too(tmp_path: Path) -> None:
 
 def test_json(tmp_path: Path) -> None:
     (tmp_path / "in.json").write_text(json.dumps({"name": "j", "distro": "rocky-9", "packages": [{"name": "vim"}]}))
-    assert read.parse(fine("import", "in.json", cwd=tmp_path).encode(), "").data["packages"] == ["vim"]
+    assert reader.parse(fine("import", "in.json", cwd=tmp_path).encode(), "").data["packages"] == ["vim"]
 
 
 @pytest.mark.parametrize("storage", ["filesystem", "plain", "btrfs", "lvm"])
@@ -111,7 +112,7 @@ def test_partitions_are_carried_over_or_told(tmp_path: Path, storage: str) -> No
         '[[customizations.disk.partitions.logical_volumes]]\nmountpoint = "/data"\nfs_type = "xfs"\n',
     }[storage]
     data, told = imported(tmp_path, 'distro = "debian-12"\n' + toml)
-    has_partitions = "partitions" in schema.load("blueprint")["properties"]["disk"]["properties"]
+    has_partitions = "partitions" in schema_files.load("blueprint")["properties"]["disk"]["properties"]
     if not has_partitions:
         assert "not carried over: " in told
     else:
@@ -160,7 +161,7 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\x85\u2028\
 @given(TEXTS)
 def test_text_means_what_it_meant(value: str) -> None:
     written = text.pretty({"key": value, "list": [value]}, {}, [], [])
-    assert read.parse(written.encode(), "x").data == {"key": value, "list": [value]}
+    assert reader.parse(written.encode(), "x").data == {"key": value, "list": [value]}
 
 
 VALUES = st.recursive(
@@ -185,9 +186,9 @@ KEYS = "hostname kernel sshkey user group timezone locale firewall services file
 def test_whatever_it_says_what_comes_out_is_right(customizations: dict[str, Any]) -> None:
     data, _ = osbuild.convert({"name": "a", "customizations": customizations}, "debian-12", "a")
     data, _ = fit(
-        {key: value for key, value in data.items() if key in schema.load("blueprint")["properties"]}, RELEASES
+        {key: value for key, value in data.items() if key in schema_files.load("blueprint")["properties"]}, RELEASES
     )
-    load.check(read.parse(text.pretty(data, {}, [], []).encode(), "x"), RELEASES)
+    load.check(reader.parse(text.pretty(data, {}, [], []).encode(), "x"), RELEASES)
 
 
 def test_containers_with_their_digest(tmp_path: Path) -> None:
@@ -201,7 +202,7 @@ def test_containers_with_their_digest(tmp_path: Path) -> None:
     done = compose("import", "b.toml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (tmp_path / "b.yaml").write_text(done.stdout)
-    containers = read.read(tmp_path / "b.yaml").data["containers"]
+    containers = reader.read(tmp_path / "b.yaml").data["containers"]
     assert containers == [
         {"name": "quay.io/team/app:1", "url": f"docker://quay.io/team/app:1@{digest}", "tls_verify": False},
         {"name": "localhost/other:1", "url": f"docker://quay.io/team/other@{digest}"},

@@ -1,0 +1,1 @@
+"""Checks of a blueprint's values beyond what its schema says."""

@@ -1,0 +1,1 @@
+"""Kinds of values in blueprints: sizes, keys, passwords, schedules."""

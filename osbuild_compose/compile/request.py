@@ -1,0 +1,36 @@
+"""What to compile: a blueprint, what is to be made of it, and where packages are read from."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from osbuild_compose.blueprint.formats import Output
+from osbuild_compose.blueprint.model import Blueprint
+from osbuild_compose.distro.catalog import Catalog
+from osbuild_compose.distro.model import Release
+from osbuild_compose.distro.repository import Repository, RpmRepository
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """The images `outputs` of the blueprint, all of one run.
+
+    mirrors are the release's repositories with the addresses to read from while building, `instead` what to read from
+    instead of these and of the blueprint's; what ends up in the image is always the official address, or the
+    blueprint's own. build_root: packages to make of them, instead of images, a root that stages can run in.
+    """
+
+    blueprint: Blueprint
+    outputs: tuple[Output, ...]
+    catalog: Catalog
+    mirrors: tuple[Repository, ...]
+    instead: tuple[RpmRepository, ...] = ()
+    build_root: tuple[str, ...] = ()
+
+    @cached_property
+    def release(self) -> Release:
+        """The blueprint's release. Raises TemplateError when one of its keys cannot be had."""
+        return self.catalog.release(self.blueprint.distro)
+
+    def official(self) -> "BuildRequest":
+        """The same, with packages from their official addresses."""
+        return replace(self, mirrors=self.release.repositories, instead=())

@@ -1,0 +1,1 @@
+"""The Jinja environment that turns a distribution's template into text."""

@@ -1,0 +1,1 @@
+"""Tracing parts of the rendered pipeline back to template lines and blueprint keys."""

@@ -1,0 +1,128 @@
+"""Following a template while it renders: which line wrote which part of its output, and what was read meanwhile.
+
+Marks, which marking.py puts into a template, write their numbers into the output, in characters that no value can hold
+(emit.py escapes them) and that are white space to Python: text that a template captures and finds empty, trimmed, is so
+with marks, too. Whatever is read after a mark is noted under it.
+
+What a template reads for a variable of its own (`{% set %}`) is noted again wherever the variable is used: at the top
+of a template that extends another one there is nothing that a mark could be written to.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+from markupsafe import Markup
+
+from osbuild_compose.document.node import Trail
+
+_BEGIN, _ZERO, _ONE, _END = "\x1c", "\x1d", "\x1e", "\x1f"
+_IN_TEXT = re.compile(f"{_BEGIN}([{_ZERO}{_ONE}]+){_END}")
+
+
+class Part(Enum):
+    """What a mark stands for: a line of text, or the begin or end of something that makes text."""
+
+    LINE = auto()
+    BEGIN = auto()
+    END = auto()
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in a template. what is "block", "macro", "if", "for", "value" or "text"; block and macro have a name.
+
+    names are those in the statement that it stands for, some of them perhaps variables of the template.
+    """
+
+    part: Part
+    what: str
+    name: str
+    file: str
+    line: int
+    names: tuple[str, ...] = ()
+
+
+@dataclass
+class Mark:
+    """A site that was passed while rendering; `reads` is what was read between it and the next one."""
+
+    site: Site
+    reads: list[Trail] = field(default_factory=list)
+
+
+class Tracer:
+    """What happened while a template was rendered."""
+
+    def __init__(self) -> None:
+        self.sites: list[Site] = []
+        self.marks: list[Mark] = []
+        self._notes: list[tuple[tuple[str, ...], tuple[str, ...]]] = []  # names used and set by statements without mark
+        self._variables: dict[str, list[Trail]] = {}  # what was read for them
+        self._open: list[tuple[tuple[str, ...], list[Trail]]] = []  # variables being set, and what was read for them
+
+    def note(self, used: tuple[str, ...], targets: tuple[str, ...] = ()) -> int:
+        """The number by which a statement that uses and sets these names tells that it is run."""
+        self._notes.append((used, targets))
+        return len(self._notes) - 1
+
+    def read(self, trail: Trail) -> None:
+        """Note that this value of the blueprint was read just now."""
+        if self._open:
+            self._open[-1][1].append(trail)
+        if self.marks:
+            self.marks[-1].reads.append(trail)
+
+    def led_here(self) -> frozenset[Trail]:
+        """What was read for getting to the place where rendering is: by conditions and loops, and in the statement."""
+        opened: list[Mark] = []
+        for mark in self.marks:
+            if mark.site.part is Part.BEGIN:
+                opened.append(mark)
+            elif mark.site.part is Part.END and opened:
+                opened.pop()
+        return frozenset(trail for mark in opened for trail in mark.reads)
+
+    def passed(self, site: int) -> Markup:
+        """Note that the site of this number is passed; returns the mark for the output."""
+        self.marks.append(Mark(self.sites[site]))
+        self._read_again(self.sites[site].names)
+        number = f"{len(self.marks) - 1:b}".translate({ord("0"): _ZERO, ord("1"): _ONE})
+        return Markup(f"{_BEGIN}{number}{_END}")  # noqa: S704 - no HTML here
+
+    def set_begins(self, number: int) -> None:
+        """Note that the statement of this number begins to set variables."""
+        used, targets = self._notes[number]
+        self._open.append((targets, []))
+        self._read_again(used)
+
+    def set_ends(self, _begun: None, value: Any) -> Any:
+        """Note that what was begun last is set; returns its value."""
+        targets, reads = self._open.pop()
+        self._variables.update(dict.fromkeys(targets, reads))
+        return value
+
+    def uses(self, number: int) -> None:
+        """Note that the statement of this number is run, and uses variables."""
+        self._read_again(self._notes[number][0])
+
+    def _read_again(self, names: Iterable[str]) -> None:
+        for name in names:
+            for trail in self._variables.get(name, ()):
+                self.read(trail)
+
+    def split(self, text: str) -> tuple[str, list[tuple[int, Mark]]]:
+        """The rendered text without its marks, and the marks with their positions in it, in their order."""
+        plain: list[str] = []
+        found: list[tuple[int, Mark]] = []
+        length = 0
+        for index, part in enumerate(_IN_TEXT.split(text)):
+            if index % 2:
+                number = part.translate({ord(_ZERO): "0", ord(_ONE): "1"})
+                found.append((length, self.marks[int(number, 2)]))
+            else:
+                plain.append(part)
+                length += len(part)
+        return "".join(plain), found

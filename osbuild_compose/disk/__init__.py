@@ -1,0 +1,1 @@
+"""The disk model: partitions, file systems and what assemblers take of them."""

@@ -1,0 +1,1 @@
+"""Putting several blueprint documents together into one."""

@@ -1,0 +1,240 @@
+"""One document from a file, those it extends, its profiles, and what the command line says."""
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from osbuild_compose.document import doc_links, reader
+from osbuild_compose.document.composition import key_path
+from osbuild_compose.document.composition.merge import Merge
+from osbuild_compose.document.composition.overrides import override
+from osbuild_compose.document.composition.variables import Variables
+from osbuild_compose.document.node import Node, marked, plain
+from osbuild_compose.document.reader import Document
+from osbuild_compose.document.schema import schema_files
+from osbuild_compose.document.schema.schema_view import Shape
+from osbuild_compose.document.suggest import nearest
+from osbuild_compose.errors import DocumentError, InputError
+
+KEYS = ("extends", "vars", "profiles", "unset")  # what a document is put together with; gone afterwards
+MAX_FILES = 100
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the command line says: "key=value" texts, names of profiles, "name=value" texts of variables."""
+
+    settings: Sequence[str] = ()
+    profiles: Sequence[str] = ()
+    variables: Sequence[str] = ()
+
+
+@dataclass
+class _Files:
+    """The files of a document, those that are extended before those that extend them, each once."""
+
+    documents: list[Document] = field(default_factory=list)
+    errors: list[InputError] = field(default_factory=list)
+    broken: list[Document] = field(default_factory=list)  # what can be read of those that are not YAML
+    _done: set[str] = field(default_factory=set)
+
+    def add(self, document: Document, above: tuple[str, ...] = ()) -> None:
+        real = os.path.realpath(document.file)
+        self._done.add(real)
+        if isinstance(document.data, dict):
+            for node in _names(document.tree.child("extends")):
+                self._add_base(document, node, (*above, real))
+        else:
+            hint = "begin with: name: my-image"
+            brief = "a blueprint is a mapping: lines of the form key: value"
+            place = document.at_value(())
+            self.errors.append(InputError(brief, hint=hint, location=place, reference=doc_links.of_key(())))
+        self.documents.append(document)
+
+    def _add_base(self, document: Document, node: Node, above: tuple[str, ...]) -> None:
+        if "\0" in node.value:
+            self._wrong(node, "`extends` names no file: there is a NUL in it", "")
+            return
+        path = _beside(document.file, node.value)
+        real = os.path.realpath(path)
+        if real in above:
+            chain = [*above[above.index(real) :], real]
+            shown = " extends ".join(os.path.relpath(file, Path(document.file).parent) for file in chain)
+            self._wrong(node, f"a blueprint cannot extend itself: {shown}", "take one of them out of `extends`")
+        elif "://" in node.value:
+            self._wrong(node, "`extends` names files on this machine", "download the blueprint first")
+        elif len(self._done) >= MAX_FILES:
+            self._wrong(node, f"the blueprint is made of more than {MAX_FILES} files", "")
+        elif real not in self._done:
+            self._done.add(real)
+            try:
+                base = reader.read(Path(path), regular=True)
+            except InputError as error:
+                if error.location is None:
+                    self._wrong(node, error.brief, "the path is relative to the blueprint that names it")
+                else:
+                    self.errors += error.each()
+                    if isinstance(error, reader.NotYamlError) and error.rest:
+                        self.broken.append(error.rest)
+            else:
+                self.add(base, above)
+
+    def _wrong(self, node: Node, brief: str, hint: str) -> None:
+        place = node.place.location
+        self.errors.append(
+            InputError(brief, hint=hint, location=place, path="extends", reference=f"{doc_links.COMPOSITION}#extending")
+        )
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A document with all that it extends. `problems` is what is wrong with its parts; of what stands at the places in
+    `unsettled` nothing more can be said.
+    """
+
+    document: Document
+    problems: Sequence[InputError]
+    unsettled: Collection[str]
+
+
+def compose(document: Document, name: str, choices: Choices) -> Composed:
+    """The document with all that it extends, by the schema `name`.
+
+    Raises DocumentError when files cannot be read, InputError for options that are wrong.
+    """
+    files = _Files()
+    files.add(document)
+    if files.errors:
+        raise DocumentError([*files.errors, *_part_problems([*files.documents, *files.broken], name)])
+    shape = Shape.of(schema_files.load(name))
+    merge = Merge()
+    tree = _merged(files.documents, shape, merge)
+    tree, wrong = _with_profiles(tree, files.documents, choices.profiles, shape, merge)
+    composed = len(files.documents) > 1 or not set(KEYS).isdisjoint(document.data) or plain(tree) != document.data
+    tree = override(tree, choices.settings, shape, merge)
+    variables = Variables(tree.child("vars"), choices.variables)
+    tree = variables.filled(_without(tree, KEYS))
+    variables.unused()
+    tree = _relative_to(document.file, tree, shape)
+    problems = [*merge.errors, *variables.errors, *wrong]
+    if composed:  # otherwise the whole is the part
+        problems = [*_part_problems(files.documents, name), *problems]
+    return Composed(Document.of(document.file, tree), problems, variables.unsettled | merge.unsettled)
+
+
+def problems_of_rest(rest: Document, name: str) -> list[InputError]:
+    """What is wrong with a document of which not all can be read, and with what it extends, by the schema `name`."""
+    files = _Files()
+    files.add(rest)
+    return [*files.errors, *_part_problems([*files.documents, *files.broken], name)]
+
+
+def _part_problems(documents: Sequence[Document], name: str) -> list[InputError]:
+    return [
+        problem
+        for part in reversed(documents)
+        if isinstance(part.data, dict)
+        for problem in schema_files.problems_of_part(part, name)
+    ]
+
+
+def _merged(documents: Sequence[Document], shape: Shape, merge: Merge) -> Node:
+    result = replace(documents[0].tree, value={})
+    for document in documents:
+        result = _on_top(result, _without(document.tree, ("extends", "profiles")), shape, merge)
+    return result
+
+
+def _with_profiles(
+    tree: Node, documents: Sequence[Document], names: Sequence[str], shape: Shape, merge: Merge
+) -> tuple[Node, list[InputError]]:
+    """The tree with the profiles on top, each as all of the files have it, and what is wrong with any profile."""
+    wrong: list[InputError] = []
+    found: dict[str, list[Node]] = {}
+    for document in documents:
+        profiles = document.tree.child("profiles")
+        for name, profile in (profiles.value if profiles and isinstance(profiles.value, dict) else {}).items():
+            found.setdefault(name, []).append(profile)
+            for key in {"extends", "profiles"} & set(profile.value if isinstance(profile.value, dict) else ()):
+                place = document.at_key(("profiles", name, key))
+                hint = "put it at the top of the blueprint"
+                brief = f"a profile cannot have `{key}`"
+                path = f"profiles.{name}.{key}"
+                wrong.append(
+                    InputError(
+                        brief, hint=hint, location=place, path=path, reference=f"{doc_links.COMPOSITION}#profiles"
+                    )
+                )
+    for name in names:
+        if name not in found:
+            near = nearest(name, found)
+            known = f"known profiles: {', '.join(sorted(found))}" if found else "it has no profiles at all"
+            raise InputError(
+                f"{documents[-1].file} has no profile {name}",
+                hint=f"did you mean `{near}`? {known}" if near else known,
+                suggestion=near or "",
+                reference=f"{doc_links.COMPOSITION}#profiles",
+            )
+        for profile in found[name]:
+            part = _without(profile, ("extends", "profiles"))
+            if isinstance(part.value, dict):
+                tree = _on_top(tree, marked(part, f"profile {name}"), shape, merge)
+    return tree, wrong
+
+
+def _on_top(tree: Node, own: Node, shape: Shape, merge: Merge) -> Node:
+    for node in _names(own.child("unset")):
+        try:
+            steps = key_path.steps(node.value)
+        except ValueError:
+            continue  # the schema tells
+        tree = merge.without(tree, node, key_path.trail(tree, steps, shape))
+    return merge.merged(tree, _without(own, ("unset",)), shape)
+
+
+def _names(node: Node | None) -> list[Node]:
+    """The texts of a list, or the one text that stands instead of it."""
+    items: Any = [] if node is None else node.value if isinstance(node.value, list) else [node]
+    return [item for item in items if isinstance(item.value, str) and item.value]
+
+
+def _without(tree: Node, keys: Sequence[str]) -> Node:
+    if not isinstance(tree.value, dict):
+        return tree
+    return replace(tree, value={key: node for key, node in tree.value.items() if key not in keys})
+
+
+def _beside(file: str, name: str) -> str:
+    """The path `name`, relative to the file; without its dots, unless there are symbolic links in the way."""
+    path = os.path.join(os.path.dirname(file), name)
+    short = os.path.normpath(path)
+    return short if os.path.realpath(short) == os.path.realpath(path) else path
+
+
+def _relative_to(file: str, tree: Node, shape: Shape) -> Node:
+    """The tree with the paths of other files made relative to `file`."""
+    value: Any = tree.value
+    if isinstance(value, dict):
+        value = {key: _relative_to(file, node, shape.below(key)) for key, node in value.items()}
+    elif isinstance(value, list):
+        value = [_relative_to(file, node, shape.item) for node in value]
+    elif isinstance(value, str) and shape.is_beside and tree.place.source.lines and _is_path(value):
+        value = _moved(value, Path(tree.place.source.file).parent, Path(file).parent)
+    else:
+        return tree
+    return replace(tree, value=value)
+
+
+def _is_path(text: str) -> bool:
+    return not ("\n" in text or "\0" in text or "://" in text or text.startswith("/"))
+
+
+def _moved(name: str, directory: Path, root: Path) -> str:
+    if directory == root:
+        return name
+    relative = Path(os.path.relpath(directory, root))
+    if os.path.realpath(root / relative) != os.path.realpath(directory):
+        relative = directory.resolve()
+    return str(relative / name)

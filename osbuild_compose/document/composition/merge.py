@@ -1,0 +1,149 @@
+"""One document on top of another.
+
+Mappings are merged key by key. The items of a list are added to the inherited ones; an item that has an identity (a
+user's name) is merged with the one of the same identity. A list that stands as {append, remove, replace} says so
+otherwise. Everything else takes the place of what was inherited. docs/reference/composition.md has the rules for users.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from osbuild_compose.document import doc_links
+from osbuild_compose.document.composition.list_operators import APPEND, OPERATORS, REMOVE, REPLACE
+from osbuild_compose.document.node import Node, Trail, path_text, plain
+from osbuild_compose.document.schema.schema_errors import flow
+from osbuild_compose.document.schema.schema_view import Shape
+from osbuild_compose.document.suggest import nearest
+from osbuild_compose.errors import InputError
+
+
+class Merge:
+    """Merges trees of one schema and gathers what cannot be."""
+
+    def __init__(self) -> None:
+        self.errors: list[InputError] = []
+        self.unsettled: set[str] = set()  # where mappings stand that are meant to be lists
+
+    def merged(self, base: Node | None, own: Node, shape: Shape, trail: Trail = ()) -> Node:
+        """`own` on top of `base`. Lists in it are plain ones afterwards."""
+        if isinstance(own.value, dict) and shape.is_list:
+            return self._changed(base, own, shape, trail)
+        if isinstance(own.value, dict):
+            return self._mapping(base, own, shape, trail)
+        if isinstance(own.value, list):
+            items = self._mapping_items(own, shape, trail)
+            old = base.value if base and isinstance(base.value, list) else []
+            return replace(own, value=self._added(old, items, shape, trail))
+        return own
+
+    def _mapping(self, base: Node | None, own: Node, shape: Shape, trail: Trail) -> Node:
+        old: dict[str, Node] = base.value if base and isinstance(base.value, dict) else {}
+        alternatives = shape.alternatives
+        given = [keys for keys in alternatives if keys & own.value.keys()]
+        gone = {key for keys in alternatives if given and keys not in given for key in keys}
+        result = {key: node for key, node in old.items() if key not in gone}
+        for key, node in own.value.items():
+            result[key] = self.merged(result.get(key), node, shape.below(key), (*trail, key))
+        return replace(own, value=result)
+
+    def _mapping_items(self, own: Node, shape: Shape, trail: Trail) -> list[Node]:
+        """The list's items, each with the changes of lists inside it done where it inherits nothing."""
+        return [
+            item if shape.identity else self.merged(None, item, shape.item, (*trail, index))
+            for index, item in enumerate(own.value)
+        ]
+
+    def _added(self, old: list[Node], items: list[Node], shape: Shape, trail: Trail) -> list[Node]:
+        result = list(old)
+        known = {identity: index for index, node in enumerate(old) if (identity := _identity(node, shape)) is not None}
+        present = [plain(node) for node in old] if shape.is_set else []
+        for index, item in enumerate(items):
+            at = known.get(_identity(item, shape))
+            if at is not None:
+                result[at] = self.merged(result[at], item, shape.item, (*trail, at))
+            elif plain(item) not in present:
+                result.append(self.merged(None, item, shape.item, (*trail, index)) if shape.identity else item)
+        return result
+
+    def _changed(self, base: Node | None, own: Node, shape: Shape, trail: Trail) -> Node:
+        """The inherited list after {append, remove, replace}. Operators that are not lists are the schema's to tell."""
+        lists = {key: own.value[key] for key in OPERATORS if isinstance(_child(own, key), list)}
+        if own.value and not own.value.keys() & set(OPERATORS):
+            self.unsettled.add(str(own.place.location))
+        result: list[Node] = list(base.value) if base and isinstance(base.value, list) else []
+        if REPLACE in lists:
+            if len(lists) > 1:
+                self._wrong(own, f"{_name(trail)} cannot be replaced and changed at once", "", trail)
+            result = self._added([], self._mapping_items(lists[REPLACE], shape, trail), shape, trail)
+        for node in lists[REMOVE].value if REMOVE in lists else ():
+            result = self._removed(result, node, shape, trail)
+        if APPEND in lists:
+            result = self._added(result, self._mapping_items(lists[APPEND], shape, trail), shape, trail)
+        return replace(own, value=result)
+
+    def _removed(self, items: list[Node], node: Node, shape: Shape, trail: Trail) -> list[Node]:
+        wanted = plain(node)
+        left = [item for item in items if wanted not in (_identity(item, shape), plain(item))]
+        if len(left) == len(items):
+            names = [str(_identity(item, shape) or plain(item)) for item in items]
+            near = nearest(str(wanted), names) or ""
+            known = ", ".join(names) if 0 < sum(map(len, names)) < 200 else ""
+            hint = f"did you mean `{near}`?" if near else f"inherited: {known}" if known else ""
+            self._wrong(node, f"{_name(trail)} inherits no {flow(wanted)} to remove", hint, trail, near)
+        return left
+
+    def without(self, base: Node, unset: Node, trail: Trail) -> Node:
+        """`base` without the key at the end of the trail. `unset` is where that is asked for."""
+        if len(trail) > 1:
+            below = base.child(trail[0])
+            if below is not None:
+                return _with(base, trail[0], self.without(below, unset, trail[1:]))
+        elif base.child(trail[0]) is not None:
+            if isinstance(base.value, dict):
+                return replace(base, value={key: node for key, node in base.value.items() if key != trail[0]})
+            return replace(base, value=[node for index, node in enumerate(base.value) if index != trail[0]])
+        near = nearest(str(trail[0]), base.value) if isinstance(base.value, dict) else None
+        self._wrong(
+            unset,
+            f"`{plain(unset)}` is not inherited, so it cannot be unset",
+            f"did you mean `{near}`?" if near else "",
+            ("unset",),
+            near or "",
+        )
+        return base
+
+    def _wrong(self, node: Node, brief: str, hint: str, trail: Trail, suggestion: str = "") -> None:
+        self.errors.append(
+            InputError(
+                brief,
+                hint=hint,
+                suggestion=suggestion,
+                location=node.place.location,
+                path=path_text(trail),
+                reference=f"{doc_links.COMPOSITION}#{'unset' if trail == ('unset',) else 'lists'}",
+            )
+        )
+
+
+def _identity(item: Node, shape: Shape) -> Any:
+    """By what the item is known: text or a number, or None."""
+    if shape.identity is None:
+        return None
+    node = item.child(shape.identity)
+    return node.value if node and isinstance(node.value, str | int) else None
+
+
+def _child(node: Node, key: str) -> Any:
+    below = node.child(key)
+    return below.value if below else None
+
+
+def _with(base: Node, step: str | int, below: Node) -> Node:
+    value: Any = dict(base.value) if isinstance(base.value, dict) else list(base.value)
+    value[step] = below
+    return replace(base, value=value)
+
+
+def _name(trail: Trail) -> str:
+    names = [step for step in trail if isinstance(step, str)]
+    return f"`{names[-1]}`"

@@ -1,0 +1,103 @@
+"""`--set way=value`: single values of a document replaced from the command line."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from osbuild_compose.document import reader
+from osbuild_compose.document.composition import key_path
+from osbuild_compose.document.composition.list_operators import OPERATORS
+from osbuild_compose.document.composition.merge import Merge
+from osbuild_compose.document.node import Node, Source, Span
+from osbuild_compose.document.schema.schema_view import Shape
+from osbuild_compose.errors import InputError
+
+_TOO_LATE = {"extends", "profiles", "unset"}  # these have done their work before
+
+
+def override(tree: Node, settings: Sequence[str], shape: Shape, merge: Merge) -> Node:
+    """The tree with each "key.key=value" of `settings` applied in order; the value is YAML.
+
+    A step into a list is an item's identity ("users.admin.shell", "files[/etc/motd].mode") or its position
+    ("users.0.shell"); one past the end appends. The value replaces what was there; {append: [...]} changes a list.
+    Errors in a value that was set are placed at the setting. Raises InputError for what is no such setting or leads
+    nowhere.
+    """
+    for setting in settings:
+        tree = _Setting(setting, merge).put(tree, shape)
+    return tree
+
+
+class _Setting:
+    def __init__(self, text: str, merge: Merge) -> None:
+        self.text = text
+        self.merge = merge
+        key, equals, value = text.partition("=")
+        try:
+            self.steps = key_path.steps(key)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise InputError(f"--set {text}: want key=value", hint="for example: --set disk.size=8GiB")
+        if self.steps[0] in _TOO_LATE:
+            raise InputError(f"--set {text}: `{self.steps[0]}` cannot be set, only written in a blueprint")
+        self.span = Span(Source(f"--set {text}"))
+        self.value = _value(value, f"--set {key}", self.span)
+
+    def put(self, tree: Node, shape: Shape) -> Node:
+        return self._put(tree, 0, shape)
+
+    def _put(self, node: Node | None, number: int, shape: Shape) -> Node:
+        if number == len(self.steps):
+            return self._final(node, shape)
+        step = self.steps[number]
+        if node is None:
+            node = Node([] if shape.is_list and step == "0" else {}, self.span, self.span)
+        if isinstance(node.value, list):
+            return self._put_item(node, step, number, shape)
+        if isinstance(node.value, dict):
+            below = self._put(node.value.get(step), number + 1, shape.below(step))
+            return replace(node, value={**node.value, step: replace(below, key=below.key or self.span)})
+        there = key_path.steps(self.text.partition("=")[0])[:number]
+        raise InputError(f"--set {self.text}: there is nothing below `{'.'.join(there)}`, it is a plain value")
+
+    def _put_item(self, node: Node, step: str, number: int, shape: Shape) -> Node:
+        index = key_path.position(node, step, shape)
+        if index is None and step == str(len(node.value)):
+            index = len(node.value)
+        if index is None:
+            known = [item.child(shape.identity) for item in node.value] if shape.identity else []
+            names = [str(item.value) for item in known if item is not None]
+            raise InputError(
+                f"--set {self.text}: `{step}` is not a position from 0 to {len(node.value)}"
+                + (f", nor one of: {', '.join(names)}" if names else "")
+            )
+        items = list(node.value)
+        old = items[index] if index < len(items) else None
+        items[index : index + 1] = [self._put(old, number + 1, shape.item)]
+        return replace(node, value=items)
+
+    def _final(self, old: Node | None, shape: Shape) -> Node:
+        value = self.value
+        changes = isinstance(value.value, dict) and shape.is_list and value.value.keys() <= set(OPERATORS)
+        new = self.merge.merged(old if changes else None, value, shape)
+        return replace(new, key=old.key if old is not None else self.span)
+
+
+def _value(text: str, name: str, span: Span) -> Node:
+    if not text:
+        return Node("", span, span)
+    try:
+        return _placed(reader.parse(text.encode(errors="surrogateescape"), name).tree, span)
+    except reader.EmptyError:
+        hint = "`unset` in a blueprint does without an inherited key"
+        raise InputError(f"{name}={text}: there is no value", hint=hint) from None
+
+
+def _placed(node: Node, span: Span) -> Node:
+    value: Any = node.value
+    if isinstance(value, dict):
+        value = {key: _placed(item, span) for key, item in value.items()}
+    elif isinstance(value, list):
+        value = [_placed(item, span) for item in value]
+    return replace(node, value=value, place=span, key=span)

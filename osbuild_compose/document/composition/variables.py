@@ -1,0 +1,158 @@
+"""`${name}` in values, replaced by what `vars` and `--var` say.
+
+Once and plainly: what is put in is not looked at again, keys and files from beside the blueprint are left alone, and
+`$${` stands for the text `${`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from osbuild_compose.document import doc_links
+from osbuild_compose.document.node import Node, Source, Span, Trail, path_text
+from osbuild_compose.document.suggest import nearest
+from osbuild_compose.errors import InputError
+
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_USE = re.compile(rf"\$\$\{{|\$\{{({_NAME})\}}|\$\{{")
+_REFERENCE = f"{doc_links.COMPOSITION}#variables"
+
+
+class Variables:
+    """The variables of one document."""
+
+    def __init__(self, declared: Node | None, given: Sequence[str]) -> None:
+        """declared is the value of `vars`; given are "name=value" texts. Raises InputError for what is no such text."""
+        self.errors: list[InputError] = []
+        self.unsettled: set[str] = set()  # where values stand that could not be filled in
+        self._used: set[str] = set()
+        own: Mapping[str, Node] = declared.value if declared and isinstance(declared.value, dict) else {}
+        self._values = {name: self._plain(name, node) for name, node in own.items()}
+        self._given: set[str] = set()
+        for text in given:
+            name, equals, value = text.partition("=")
+            if not equals or not re.fullmatch(_NAME, name):
+                raise InputError(f"--var {text}: want name=value", hint="for example: --var domain=example.org")
+            self._values[name] = _of_option(name, value, own.get(name))
+            self._given.add(name)
+        self._declared = set(own)
+
+    def filled(self, node: Node, trail: Trail = ()) -> Node:
+        """The tree with its variables filled in."""
+        value: Any = node.value
+        if isinstance(value, dict):
+            value = {key: self.filled(item, (*trail, key)) for key, item in value.items()}
+        elif isinstance(value, list):
+            value = [self.filled(item, (*trail, index)) for index, item in enumerate(value)]
+        elif isinstance(value, str) and "${" in value:
+            return self._text(node, trail)
+        else:
+            return node
+        return replace(node, value=value)
+
+    def unused(self) -> None:
+        """Note as errors the variables that were given but that nothing declares or uses."""
+        for name in sorted(self._given - self._used - self._declared):
+            near = nearest(name, self._declared | self._used - {name})
+            self.errors.append(
+                InputError(
+                    f"--var {name}: the blueprint has no variable {name}",
+                    hint=f"did you mean `{near}`?" if near else "variables are declared under `vars`",
+                    suggestion=near or "",
+                    reference=_REFERENCE,
+                )
+            )
+
+    def _text(self, node: Node, trail: Trail) -> Node:
+        names: list[str] = []
+
+        def put(match: re.Match[str]) -> str:
+            if match[0] == "$${":
+                return "${"
+            name = match[1]
+            if name in self._values:
+                names.append(name)
+                return self._values[name].written
+            if (name, match[0]) not in told:
+                told.add((name, match[0]))
+                self._wrong(node, match[0], name, trail)
+            return match[0]
+
+        told: set[tuple[str, str]] = set()
+        text = _USE.sub(put, node.value)
+        via = (*node.via, *(self._from(name) for name in dict.fromkeys(names)))
+        self._used |= set(names)
+        whole = _USE.fullmatch(node.value)
+        if whole and names:  # the variable alone: a number stays one
+            return replace(node, value=self._values[names[0]].value, written=text, via=via)
+        return replace(node, value=text, written=text, via=via)
+
+    def _from(self, name: str) -> str:
+        place = self._values[name].place.location
+        return f"variable {name} ({place.file}:{place.line})" if place.line else f"variable {name} ({place.file})"
+
+    def _plain(self, name: str, node: Node) -> Node:
+        """The value of a variable. It may not use others: what one means would depend on where it is looked at."""
+        if not isinstance(node.value, str):
+            return node
+        for match in _USE.finditer(node.value):
+            if match[0] != "$${":
+                self.errors.append(
+                    InputError(
+                        f"the variable `{name}` uses another one; a variable's value is plain",
+                        hint="write $${ for the text ${" if match[1] is None else "",
+                        location=_within(node.place, match[0]).location,
+                        path=f"vars.{name}",
+                        reference=_REFERENCE,
+                    )
+                )
+                break
+        text = node.value.replace("$${", "${")
+        return replace(node, value=text, written=text)
+
+    def _wrong(self, node: Node, text: str, name: str | None, trail: Trail) -> None:
+        self.unsettled.add(str(node.place.location))
+        near = nearest(name, self._values) if name else None
+        if name is None:
+            brief = "`${` does not begin a variable: a name and `}` follow"
+        else:
+            brief = f"the variable `{name}` is not defined"
+            self._used.add(name)
+        escape = f"write $${text[1:]} for the text {text}"
+        self.errors.append(
+            InputError(
+                brief,
+                hint=f"did you mean `{near}`?" if near else f"define it under `vars`, or {escape}" if name else escape,
+                suggestion=near or "",
+                expected="one of: " + ", ".join(sorted(self._values)) if self._values else "",
+                location=_within(node.place, text).location,
+                path=path_text(trail),
+                reference=_REFERENCE,
+            )
+        )
+
+
+def _of_option(name: str, value: str, declared: Node | None) -> Node:
+    """The value of `--var`: text, unless `vars` has a number or a truth value for it, which it must then be too."""
+    place = Span(Source(f"--var {name}={value}"))
+    default = declared.value if declared else ""
+    if isinstance(default, bool):
+        if value not in {"true", "false"}:
+            raise InputError(f"--var {name}={value}: `{name}` is true or false", reference=_REFERENCE)
+        return Node(value == "true", place, written=value)
+    if isinstance(default, int):
+        if not re.fullmatch(r"-?\d{1,18}", value, re.ASCII):
+            raise InputError(f"--var {name}={value}: `{name}` is a whole number", reference=_REFERENCE)
+        return Node(int(value), place, written=value)
+    return Node(value, place, written=value)
+
+
+def _within(place: Span, text: str) -> Span:
+    """Where the text stands in a value that begins at the place, on this line or a later one."""
+    lines = place.source.lines
+    for line in range(place.line, min(len(lines), place.line + 10_000)):
+        column = lines[line].find(text, place.column if line == place.line else 0)
+        if column >= 0:
+            return Span(place.source, line, column, len(text))
+    return place

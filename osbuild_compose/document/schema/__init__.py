@@ -1,0 +1,1 @@
+"""Reading JSON schemas and explaining their errors."""

@@ -1,0 +1,218 @@
+"""What most commands begin with: blueprints from files, pipelines from blueprints."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from osbuild_compose.blueprint import load
+from osbuild_compose.blueprint.formats import Format, Output
+from osbuild_compose.blueprint.model import Blueprint
+from osbuild_compose.compile import build_root, image_context, pipeline, provenance
+from osbuild_compose.compile.module_catalog import Programs
+from osbuild_compose.compile.request import BuildRequest
+from osbuild_compose.compile.template.tracing.origins import Origins
+from osbuild_compose.compile.verify import verify
+from osbuild_compose.disk import luks
+from osbuild_compose.distro import catalog, fetch_key, mirrors, repo_option
+from osbuild_compose.distro.catalog import Catalog
+from osbuild_compose.distro.mirrors import Mirrors
+from osbuild_compose.distro.repository import RpmRepository
+from osbuild_compose.document.composition.layering import Choices
+from osbuild_compose.errors import ComposeError, DocumentError, InputError, as_one
+from osbuild_compose.report import errors as report
+
+
+@dataclass(frozen=True)
+class Image:
+    """The images of one blueprint, made in one run: their formats, and the pipeline, as JSON.
+
+    passphrases are those that the pipeline only names.
+    """
+
+    blueprint: Blueprint
+    formats: tuple[Format, ...]
+    pipeline: bytes
+    passphrases: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def filenames(self) -> list[str]:
+        """What their files are called, in the order of the formats."""
+        return [image_context.filename(self.blueprint, item) for item in self.formats]
+
+
+@dataclass
+class Project:
+    """What the command line chose for all blueprints: distributions, where packages come from, values to replace."""
+
+    templates: Sequence[Path] = ()
+    mirror: str | None = None
+    security_mirror: str | None = None
+    settings: Sequence[str] = ()  # "key=value" texts for all blueprints
+    repos: Sequence[str] = ()  # "NAME=URL" texts and names of .repo files
+    repo_keys: Sequence[Path] = ()
+    libdirs: Sequence[Path] = ()
+    profiles: Sequence[str] = ()
+    variables: Sequence[str] = ()  # "name=value" texts
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The distributions."""
+        return catalog.find(self.templates)
+
+    @cached_property
+    def programs(self) -> Programs:
+        """The stages and assemblers that templates can use."""
+        return Programs(self.libdirs)
+
+    @cached_property
+    def _mirrors(self) -> Mirrors:
+        return mirrors.asked_for(self.mirror, self.security_mirror, os.environ)
+
+    @cached_property
+    def _instead(self) -> tuple[RpmRepository, ...]:
+        return repo_option.parse(self.repos, self.repo_keys)
+
+    @property
+    def _choices(self) -> Choices:
+        return Choices(self.settings, self.profiles, self.variables)
+
+    def blueprints(self, paths: Sequence[Path]) -> list[Blueprint]:
+        """The blueprints in these files. Raises DocumentError with all that is wrong in all of them."""
+        loaded, problems = self._load(paths)
+        if problems:
+            raise as_one(problems, DocumentError)
+        return loaded
+
+    def _load(self, paths: Sequence[Path]) -> tuple[list[Blueprint], list[InputError]]:
+        """Those blueprints that are right, and what is wrong with the others. Tells what is doubtful."""
+        loaded: list[Blueprint] = []
+        problems: list[InputError] = []
+        for path in paths:
+            try:
+                loaded.append(load.load(path, self.catalog.releases, self._choices))
+            except load.WrongBlueprintError as error:
+                problems += [*error.each(), *self._refused_besides(error)]
+            except InputError as error:
+                problems += error.each()
+        for blueprint in loaded:
+            for doubt in blueprint.doubts:
+                report.warn(doubt, sys.stderr)
+        return loaded, problems
+
+    def _refused_besides(self, error: load.WrongBlueprintError) -> list[InputError]:
+        """What the distribution cannot do of a wrong blueprint, as far as it has nothing to do with what is wrong."""
+        rest = error.rest()
+        if rest is None:
+            return []
+        try:
+            found = pipeline.refusals(self._request(rest, (), fetch_keys=False))
+        except ComposeError:
+            return []  # told when the blueprint is right
+        return [refusal for refusal, keys in found if keys.isdisjoint(error.wrong)]
+
+    def image(self, blueprint: Blueprint, formats: Sequence[Format] = (), *, to_run: bool = True) -> Image:
+        """The blueprint's images, in `formats` or else in those it names; with its options for the format, if any.
+
+        to_run: with what images are told about themselves, which is compiled from the official addresses once more.
+        Raises ComposeError, also for a template that makes no good pipeline.
+        """
+        request = self._request(blueprint, formats)
+        made = self._compiled(request)
+        root = self._root_request(request, made)
+        if root:
+            made_in = self._compiled(root)
+            build_root.check(made_in, blueprint, root.blueprint.distro)
+            made["build"] = build_root.around(made_in)
+        if to_run:
+            made = provenance.completed(made, request.blueprint, lambda: self._official(request, root, made))
+        found = tuple(output.format for output in request.outputs)
+        return Image(blueprint, found, pipeline.to_json(made).encode(), luks.passphrases(blueprint))
+
+    def _compiled(self, request: BuildRequest) -> pipeline.Pipeline:
+        made = pipeline.compile_request(request)
+        verify(made, self.programs, lambda: pipeline.origins(request))
+        return made
+
+    @staticmethod
+    def _official(request: BuildRequest, root: BuildRequest | None, made: pipeline.Pipeline) -> pipeline.Pipeline:
+        """What `made`, of `request` and `root`, would be if packages came from their official addresses.
+
+        Images are told the same about themselves wherever packages were read from. It is not run, so not verified.
+        """
+        official, official_root = request.official(), root.official() if root else None
+        if (official, official_root) == (request, root):
+            return made
+        compiled = pipeline.compile_request(official)
+        if official_root:
+            compiled["build"] = build_root.around(pipeline.compile_request(official_root))
+        return compiled
+
+    def _request(self, blueprint: Blueprint, formats: Sequence[Format], *, fetch_keys: bool = True) -> BuildRequest:
+        own = {output.format: output for output in blueprint.formats}
+        outputs = tuple(own.get(item, Output(item)) for item in dict.fromkeys(formats)) or blueprint.formats
+        release = self.catalog.release(blueprint.distro)
+        if release.is_rpm and self.security_mirror:
+            raise InputError(f"--security-mirror: {release.name} has no mirrors of its own for security updates")
+        if self._instead and not release.is_rpm:
+            raise InputError(
+                f"--repo: {release.name} takes no repositories of the RPM kind",
+                hint="use --mirror, or the blueprint's `repositories`",
+            )
+        if fetch_keys:
+            blueprint = fetch_key.fetched(blueprint, os.environ)
+        return BuildRequest(blueprint, outputs, self.catalog, mirrors.resolve(release, self._mirrors), self._instead)
+
+    def _root_request(self, request: BuildRequest, made: pipeline.Pipeline) -> BuildRequest | None:
+        """What the root is compiled from in which `made` is run; None where that is the host's."""
+        environment = request.blueprint.build_environment
+        if not environment:
+            return None
+        release = self.catalog.release(environment.distro)
+        own = environment.distro == request.blueprint.distro
+        # Debian's releases share mirrors; --repo and the mirrors of RPMs are for the image's release alone.
+        shared = own or not (release.is_rpm or request.release.is_rpm)
+        return BuildRequest(
+            build_root.blueprint_of(request.blueprint, environment),
+            (Output(Format.TAR),),
+            self.catalog,
+            mirrors.resolve(release, self._mirrors if shared else Mirrors()),
+            self._instead if own else (),
+            build_root.packages(environment, release, made, self.programs),
+        )
+
+    def origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> Origins:
+        """Where the parts of the images' pipeline come from."""
+        return pipeline.origins(self._request(blueprint, formats))
+
+    def root_origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> Origins | None:
+        """Where the parts of the pipeline of their build root come from; None where that is the host's."""
+        request = self._request(blueprint, formats)
+        root = self._root_request(request, pipeline.compile_request(request))
+        return pipeline.origins(root) if root else None
+
+    def images(self, paths: Sequence[Path], formats: Sequence[Format], *, to_run: bool = True) -> list[Image]:
+        """All images of the blueprints in these files, in `formats` or else in those each blueprint names.
+
+        Raises DocumentError with all that is wrong in all of them, InputError when two images would have the same file
+        name.
+        """
+        loaded, problems = self._load(paths)
+        made: list[Image] = []
+        for blueprint in loaded:
+            try:
+                made.append(self.image(blueprint, formats, to_run=to_run))
+            except InputError as error:
+                problems += error.each()
+        if problems:
+            raise as_one(problems, DocumentError)
+        seen: set[str] = set()
+        for image in made:
+            for name in image.filenames:
+                if name in seen:
+                    where = image.blueprint.document.at_value(["name"]) if image.blueprint.document else None
+                    raise InputError(f"two blueprints make {name}; give them different names", location=where)
+                seen.add(name)
+        return made

@@ -1,0 +1,1 @@
+"""Programs for developing this project; not part of the wheel."""

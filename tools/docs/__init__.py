@@ -1,0 +1,1 @@
+"""Generators of docs/reference/ and of the schema for editors."""
