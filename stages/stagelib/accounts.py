@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from stagelib import intree, lookup, near
-from stagelib.stage import StageError
+from stagelib import suggest, tree_paths
+from stagelib.errors import StageError
 
 PASSWD_FIELDS = 7
 GROUP_FIELDS = 4
@@ -43,7 +43,7 @@ def uid_of(tree: str, owner: int | str) -> int:
         return owner
     known = users(tree)
     if owner not in known:
-        raise StageError(f"the tree has no user {owner!r}", near.hint(owner, known))
+        raise StageError(f"the tree has no user {owner!r}", suggest.did_you_mean(owner, known))
     return known[owner].uid
 
 
@@ -53,16 +53,16 @@ def gid_of(tree: str, group: int | str) -> int:
         return group
     known = groups(tree)
     if group not in known:
-        raise StageError(f"the tree has no group {group!r}", near.hint(group, known))
+        raise StageError(f"the tree has no group {group!r}", suggest.did_you_mean(group, known))
     return known[group]
 
 
 def remove_leftovers(tree: str) -> None:
     """Remove the backups and the lock that the account tools leave behind, which are no part of the system."""
-    intree.remove(tree, "etc/.pwd.lock")
+    tree_paths.remove(tree, "etc/.pwd.lock")
     for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid"):
-        intree.remove(tree, f"etc/{name}-")
+        tree_paths.remove(tree, f"etc/{name}-")
 
 
 def _lines(tree: str, path: str) -> list[list[str]]:
-    return [line.split(":") for line in (lookup.text(tree, path) or "").splitlines()]
+    return [line.split(":") for line in (tree_paths.text(tree, path) or "").splitlines()]

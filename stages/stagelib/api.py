@@ -1,9 +1,16 @@
-"""The stage's end of the runner's interface: arguments in, progress out."""
+"""The runner's interface as stages and assemblers see it: arguments in; progress, a log and an exit status out."""
 
+import errno
 import json
 import os
+import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from stagelib.errors import StageError
 
 PROGRESS = "COMPOSE_PROGRESS_FD"
 
@@ -11,18 +18,57 @@ PROGRESS = "COMPOSE_PROGRESS_FD"
 def arguments() -> dict[str, Any]:
     """Read the arguments that the runner wrote to standard input.
 
-    Returns the object of DESIGN section 7: "tree" (path), "options" (object, {} when the pipeline has none), and
-    "output_dir" (path) for an assembler. The same JSON lies at /run/osbuild/api/arguments.
+    Returns the object of DESIGN section 7: "tree" (path), "options" (object, {} when the pipeline has none), and for
+    an assembler "output_dir" (path) and, if it was given any, "secrets". The same JSON is at
+    /run/osbuild/api/arguments.
     """
     args: dict[str, Any] = json.load(sys.stdin)
     return args
 
 
-def progress(done: int, total: int, unit: str = "bytes") -> None:
-    """Report how far the stage is; does nothing where nobody listens.
+def run_stage(main: Callable[[str, dict[str, Any]], int]) -> int:
+    """Call main(tree, options) with the arguments from standard input; returns the exit status.
 
-    done and total count in `unit`. The runner hands over a pipe's descriptor in COMPOSE_PROGRESS_FD and reads one
-    JSON object a line from it.
+    Errors that a user can cause become one clear line, never a traceback; a hostile tree can cause any OSError.
+    """
+    args = arguments()
+    return guarded(lambda: main(args["tree"], args["options"]), tree=args["tree"])
+
+
+def run_assembler(main: Callable[[str, dict[str, Any], str, dict[str, str]], int | None]) -> int:
+    """Call main(tree, options, output_dir, secrets) with the arguments from standard input; returns the exit status."""
+    args = arguments()
+    return guarded(lambda: main(args["tree"], args["options"], args["output_dir"], args.get("secrets", {})))
+
+
+def guarded(work: Callable[[], int | None], *, tree: str | None = None) -> int:
+    """Do the work of a stage or an assembler; returns its exit status: that of `work`, or 1 after printing an error.
+
+    tree: the tree of a stage, whose paths are printed as the tree's own. Without it an OSError is a bug and stays a
+    traceback, except that of a full disk.
+    """
+    try:
+        return work() or 0
+    except StageError as error:
+        return fail(error.message, error.hint)
+    except subprocess.CalledProcessError as error:
+        return fail(f"`{error.cmd[0]}` ended with status {error.returncode}; its messages are above")
+    except UnicodeDecodeError as error:
+        return fail(f"a file of the tree is not valid UTF-8: {error.reason} at byte {error.start}")
+    except OSError as error:
+        if tree is not None:
+            where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+            return fail(f"{where.removeprefix(tree)}: {error.strerror}" if where else str(error))
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return fail(f"no space left for the image: {error}", "free space where the store lies, or move it: --store")
+        raise
+
+
+def progress(done: int, total: int, unit: str = "bytes") -> None:
+    """Report how much of the work is done, `done` of `total`, both counted in `unit`.
+
+    The runner passes a pipe's descriptor in COMPOSE_PROGRESS_FD and reads one JSON object a line from it; without the
+    variable nothing is reported.
     """
     if not has_listener():
         return
@@ -31,8 +77,16 @@ def progress(done: int, total: int, unit: str = "bytes") -> None:
 
 
 def has_listener() -> bool:
-    """Whether anybody listens to progress()."""
+    """Whether progress() has a reader."""
     return PROGRESS in os.environ
+
+
+@contextmanager
+def phase(name: str) -> Iterator[None]:
+    """Print `name: 1.23 s` to the log when the block is done; nothing when it fails."""
+    start = time.monotonic()
+    yield
+    print(f"{name}: {time.monotonic() - start:.2f} s", flush=True)
 
 
 def fail(message: str, hint: str = "") -> int:

@@ -2,7 +2,7 @@
 
 import re
 
-from stagelib import intree, lookup
+from stagelib import tree_paths
 
 ENTRIES = "/boot/loader/entries"
 # kernel-install asks grub2-mkrelpath where /boot is in its file system, and that answers by the mounts of the build
@@ -19,20 +19,20 @@ def set_prefix(tree: str, prefix: str) -> None:
     """Have all entries name their files below `prefix`: "/boot", or "" where /boot is a file system of its own."""
     for name in _names(tree):
         path = f"{ENTRIES}/{name}"
-        before = intree.read_text(tree, path)
+        before = tree_paths.read_text(tree, path)
         after = PATH.sub(lambda match: match[1] + prefix, before)
         if after != before:
-            intree.write_file(tree, path, after)
+            tree_paths.write_file(tree, path, after)
 
 
 def set_arguments(tree: str, arguments: str) -> None:
     """Give the kernel's `arguments` to the entries that were made without knowing the root file system."""
     for name in _names(tree):
         path = f"{ENTRIES}/{name}"
-        before = intree.read_text(tree, path)
+        before = tree_paths.read_text(tree, path)
         after = OPTIONS.sub(lambda match: match[1] + arguments, before)
         if after != before:
-            intree.write_file(tree, path, after)
+            tree_paths.write_file(tree, path, after)
 
 
 def directory(boot: str) -> str:
@@ -42,10 +42,10 @@ def directory(boot: str) -> str:
 
 def relocate(tree: str, entry: str, mount: str) -> None:
     """Have the entry name its files as the file system mounted at `mount` does, for a boot loader that reads that."""
-    text = intree.read_text(tree, entry)
+    text = tree_paths.read_text(tree, entry)
     pattern = re.compile(rf"^((?:linux|initrd|devicetree)[ \t]+){re.escape(mount)}(?=/)", re.MULTILINE)
-    intree.write_file(tree, entry, pattern.sub(r"\1", text))
+    tree_paths.write_file(tree, entry, pattern.sub(r"\1", text))
 
 
 def _names(tree: str) -> list[str]:
-    return [name for name in lookup.names(tree, ENTRIES) if name.endswith(".conf")]
+    return [name for name in tree_paths.names(tree, ENTRIES) if name.endswith(".conf")]

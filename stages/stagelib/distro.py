@@ -2,13 +2,13 @@
 
 import shlex
 
-from stagelib import lookup
+from stagelib import tree_paths
 
 
 def os_release(tree: str) -> dict[str, str]:
     """The fields of the tree's os-release(5); {} when it has none. Lines that are not KEY=value are left out."""
     for path in ("etc/os-release", "usr/lib/os-release"):
-        if (text := lookup.text(tree, path)) is not None:
+        if (text := tree_paths.text(tree, path)) is not None:
             return _parse(text)
     return {}
 

@@ -4,14 +4,14 @@ import re
 import subprocess
 from collections.abc import Iterable
 
-from stagelib import lookup
+from stagelib import tree_paths
 
 KERNEL = re.compile(r"vmlinuz-([0-9A-Za-z.+~_-]+)")
 
 
 def versions(tree: str) -> list[str]:
     """The versions of the kernels in the tree's /boot, newest first."""
-    return newest_first(match[1] for name in lookup.names(tree, "boot") if (match := KERNEL.fullmatch(name)))
+    return newest_first(match[1] for name in tree_paths.names(tree, "boot") if (match := KERNEL.fullmatch(name)))
 
 
 def newest_first(found: Iterable[str]) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from stagelib import intree
+from stagelib import tree_paths
 
 RECORD = ".osbuild-compose-labels.json"  # in the root of the tree
 MOST = 1 << 20  # bytes of a record
@@ -49,7 +49,7 @@ def read(tree: str) -> tuple[Rule, ...]:
     if not stat.S_ISREG(info.st_mode) or info.st_size > MOST:
         raise RecordError(f"/{RECORD} is not the stage's")
     try:
-        return tuple(_rule(found) for found in json.loads(intree.read_text(tree, RECORD)))
+        return tuple(_rule(found) for found in json.loads(tree_paths.read_text(tree, RECORD)))
     except (ValueError, TypeError, KeyError):
         raise RecordError(f"/{RECORD} is damaged") from None
 
@@ -67,5 +67,5 @@ def add(tree: str, rule: Rule) -> None:
     rules = [*read(tree), rule]
     times = os.stat(tree)
     text = json.dumps([asdict(one) for one in rules], sort_keys=True, indent=1) + "\n"
-    intree.write_file(tree, RECORD, text, mode=0o600)
+    tree_paths.write_file(tree, RECORD, text, mode=0o600)
     os.utime(tree, ns=(times.st_atime_ns, times.st_mtime_ns))

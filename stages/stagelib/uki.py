@@ -7,7 +7,7 @@ https://uapi-group.org/specifications/specs/unified_kernel_image, https://learn.
 import struct
 from dataclasses import dataclass
 
-from stagelib.disk.errors import ImageError
+from stagelib.errors import StageError
 
 PE_OFFSET, PE = 0x3C, b"PE\0\0"
 COFF_BYTES = 24  # with the signature in front of it
@@ -60,13 +60,13 @@ def command_line(data: bytes) -> bytes:
 def with_command_line(data: bytes, text: bytes) -> bytes:
     """The image with another command line in the same place.
 
-    Raises ImageError when it has no room for it (there is some up to the next multiple of 512 bytes), or is signed.
+    Raises StageError when it has no room for it (there is some up to the next multiple of 512 bytes), or is signed.
     """
     section = sections(data)[COMMAND_LINE]
     if struct.unpack_from("<I", data, _optional(data) + CERTIFICATES + 4)[0]:
-        raise ImageError("a signed unified kernel image cannot have another command line", "sign it afterwards")
+        raise StageError("a signed unified kernel image cannot have another command line", "sign it afterwards")
     if len(text) > section.room:
-        raise ImageError(
+        raise StageError(
             f"the unified kernel image has room for {section.room} bytes of options for the kernel, not {len(text)}",
             "make kernel.append shorter",
         )

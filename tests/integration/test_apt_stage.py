@@ -191,7 +191,7 @@ def test_dpkg_is_the_trees_own_wherever_apt_says_its_database_is(root: Workplace
     # apt 3 says where; apt 2 does not, so this is its way of calling with either of them
     work = root.directory("work")
     settings = json.dumps({"tree": str(base), "work": str(work), "home": str(work), "cache": str(work)})
-    argv = [sys.executable, "-m", "stagelib.apt.treedpkg", settings, "--admindir", f"{base}/var/lib/dpkg/"]
+    argv = [sys.executable, "-m", "stagelib.apt.dpkg_wrapper", settings, "--admindir", f"{base}/var/lib/dpkg/"]
     environment = {**os.environ, "PYTHONPATH": str(root.stages)}
     found = subprocess.check_output([*argv, "--get-selections"], text=True, env=environment)
     assert "libpam-cap:amd64\t" in found

@@ -7,12 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from stagelib import kernelinstall, uki
-from stagelib.disk import fat
-from stagelib.disk.contents import Content
-from stagelib.disk.fs_job import Job
+from stagelib import kernel_install, uki
+from stagelib.disk.filesystems import fat
+from stagelib.disk.filesystems.fs_spec import FsSpec
 from stagelib.disk.layout import FileSystem
 from stagelib.disk.planner import Place
+from stagelib.disk.tree_parts import TreePart
 
 from tests.integration.assembling import EPOCH, MIB, assemble
 from tests.integration.test_disk_layouts import IMAGE, options, partition, refusal, run, split, tmp_path_of, uuid
@@ -34,7 +34,7 @@ def tree(tmp_path: Path) -> Path:
     (staging / "kernel").write_bytes(os.urandom(6_000_000))
     (staging / "cmdline").write_text("root=UUID=x ro usrhash=@roothash:/srv@ quiet\n")
     plugin = staging / "plugin"
-    plugin.write_text(kernelinstall.OBJCOPY_PLUGIN.replace("/etc/kernel/cmdline", f"{staging}/cmdline"))
+    plugin.write_text(kernel_install.OBJCOPY_PLUGIN.replace("/etc/kernel/cmdline", f"{staging}/cmdline"))
     (staging / "area").mkdir()
     environment = {"LAYOUT": "uki", "ENTRY_TOKEN": "d", "BOOT_ROOT": f"{staging}", "STAGING_AREA": f"{staging}/area"}
     subprocess.run(
@@ -93,7 +93,7 @@ def test_files_of_fat_are_copied_in_parts(tmp_path: Path, monkeypatch: pytest.Mo
     work.mkdir()
     image.touch()
     spec = FileSystem("vfat", "1234-ABCD", mountpoint="/")
-    job = Job(spec, str(content), {"/": Content(str(content), "/")}, str(work), EPOCH)
+    job = FsSpec(spec, str(content), {"/": TreePart(str(content), "/")}, str(work), EPOCH)
     fat.make(job, str(image), Place(0, 4 * MIB))
     run("mcopy", "-s", "-i", image, "::/*", tmp_path_of(tmp_path, "read"))
     assert {name: (tmp_path / "read" / name).read_text() for name in names} == {name: name for name in names}

@@ -4,8 +4,8 @@ import base64
 from pathlib import Path
 
 import pytest
-from stagelib.apt import config, downloads, dpkg, keys, lists, options, resolve, standins, treedpkg
-from stagelib.stage import StageError
+from stagelib.apt import config, downloads, dpkg, dpkg_wrapper, lists, options, resolve, stubs
+from stagelib.errors import StageError
 
 REPOSITORY = {"url": "http://mirror/debian", "suites": ["bookworm"], "components": ["main"], "keys": ["k"]}
 RAW = {"architecture": "amd64", "repositories": [REPOSITORY], "packages": ["nginx"]}
@@ -17,13 +17,13 @@ def armoured(data: bytes) -> str:
 
 
 def test_armour_is_taken_off_every_block() -> None:
-    assert keys.keyring([armoured(b"one") + "text\n" + armoured(b"two"), armoured(b"three")]) == b"onetwothree"
+    assert config.keyring([armoured(b"one") + "text\n" + armoured(b"two"), armoured(b"three")]) == b"onetwothree"
 
 
 @pytest.mark.parametrize("text", ["", "ssh-ed25519 AAAA", armoured(b"one").replace("b25l", "b2*l")])
 def test_a_key_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(StageError, match="key 1 of the repository"):
-        keys.keyring([text])
+        config.keyring([text])
 
 
 def test_defaults() -> None:
@@ -64,13 +64,13 @@ def test_a_release_files_digests_are_read() -> None:
     ],
 )
 def test_the_initramfs_is_made_once_for_all_calls(calls: list[str], commands: list[str]) -> None:
-    assert [" ".join(command[1:]) for command in standins.initramfs(calls)] == commands
+    assert [" ".join(command[1:]) for command in stubs.initramfs(calls)] == commands
 
 
 def test_certificates_are_made_afresh_if_anybody_wants_it() -> None:
-    assert standins.certificates([]) == []
-    assert standins.certificates(["", "--hooksdir "]) == [[standins.CERTIFICATES]]
-    assert standins.certificates(["", "--fresh"]) == [[standins.CERTIFICATES, "--fresh"]]
+    assert stubs.certificates([]) == []
+    assert stubs.certificates(["", "--hooksdir "]) == [[stubs.CERTIFICATES]]
+    assert stubs.certificates(["", "--fresh"]) == [[stubs.CERTIFICATES, "--fresh"]]
 
 
 def test_a_failed_script_is_found_in_dpkgs_output() -> None:
@@ -107,7 +107,7 @@ def test_an_archive_that_dpkg_refuses_is_named_as_its_package() -> None:
 @pytest.mark.parametrize("database", [["--admindir", "/tree/var/lib/dpkg/"], ["--admindir=/tree/var/lib/dpkg/"], []])
 def test_the_trees_dpkg_uses_its_own_database(database: list[str]) -> None:
     arguments = ["--force-unsafe-io", *database, "--status-fd", "11", "--unpack", "--recursive", "/tmp/x"]
-    assert treedpkg.own_database(arguments) == [arguments[0], *arguments[1 + len(database) :]]
+    assert dpkg_wrapper.own_database(arguments) == [arguments[0], *arguments[1 + len(database) :]]
 
 
 def test_packages_that_do_not_fit_are_not_begun(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from stagelib.apt import automatic, control, database, deb, order, preinst
+from stagelib.apt import auto_installed, database, deb, order
 from stagelib.apt.deb import ControlFile
 from stagelib.apt.extract import Unpacked
-from stagelib.apt.package import Package
+from stagelib.apt.package import Package, is_idle_preinst, parse_control, related_names
 from stagelib.apt.resolve import Archive
 
 IDLE = """#!/bin/sh
@@ -36,7 +36,7 @@ def make(name: str, **fields: str) -> Package:
 
 @pytest.mark.parametrize("script", [IDLE, "#!/bin/sh\n", "#!/bin/sh -e\nset -eu\n\nexit 0\n"])
 def test_what_debhelper_writes_does_nothing_on_a_first_installation(script: str) -> None:
-    assert preinst.idle(script)
+    assert is_idle_preinst(script)
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ def test_what_debhelper_writes_does_nothing_on_a_first_installation(script: str)
     ],
 )
 def test_everything_else_is_run_by_dpkg(script: str) -> None:
-    assert not preinst.idle(script)
+    assert not is_idle_preinst(script)
 
 
 def test_a_stanza_keeps_continued_fields() -> None:
-    stanza = control.parse("Package: a\nDescription: one\n two\n .\n three\nDepends: b (>= 1) | c [amd64],\n d:any\n")
+    stanza = parse_control("Package: a\nDescription: one\n two\n .\n three\nDepends: b (>= 1) | c [amd64],\n d:any\n")
     assert stanza["Description"] == "one\n two\n .\n three"
-    assert control.related(stanza, "Depends") == [["b", "c"], ["d"]]
+    assert related_names(stanza, "Depends") == [["b", "c"], ["d"]]
 
 
 def test_the_foundation_is_what_essential_packages_need() -> None:
@@ -178,5 +178,5 @@ def test_damaged_packages_are_told(tmp_path: Path) -> None:
 
 def test_only_dependencies_are_marked_as_automatic() -> None:
     packages = [make("nginx", Provides="httpd"), make("nginx-common"), make("sudo")]
-    text = automatic.extended_states(packages, ["httpd", "sudo=1.9"], "amd64")
+    text = auto_installed.extended_states(packages, ["httpd", "sudo=1.9"], "amd64")
     assert text == "Package: nginx-common\nArchitecture: amd64\nAuto-Installed: 1\n\n"

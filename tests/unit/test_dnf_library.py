@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stagelib.dnf import database, groups, messages, options, trouble
+from stagelib.dnf import databases, failures, groups_and_modules, options
 from stagelib.dnf.command import Ended
 from stagelib.dnf.origins import Origins
+from stagelib.errors import StageError
 from stagelib.rpm import options as rpm_options
-from stagelib.stage import StageError
 
 ARMOUR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 TWO = {"repos": [{"baseurl": "http://a.example"}, {"metalink": "http://b.example/m"}]}
@@ -40,26 +40,26 @@ def test_variables_in_urls(url: str, expected: str) -> None:
     ("release", "directory"),
     [
         ("30", "/var/lib/rpm"),
-        ("36", database.NEW),
-        ("rawhide", database.NEW),
+        ("36", databases.NEW),
+        ("rawhide", databases.NEW),
         ("9.4", "/var/lib/rpm"),
-        ("10", database.NEW),
+        ("10", databases.NEW),
     ],
 )
 def test_where_a_release_keeps_its_database(tmp_path: Path, release: str, directory: str) -> None:
-    assert database.path(str(tmp_path), None, release) == directory
-    assert database.path(str(tmp_path), "/own", release) == "/own"
+    assert databases.location(str(tmp_path), None, release) == directory
+    assert databases.location(str(tmp_path), "/own", release) == "/own"
 
 
 def test_the_trees_own_macros_say_where_the_database_is(tmp_path: Path) -> None:
     macros = tmp_path / "usr/lib/rpm/macros"
     macros.parent.mkdir(parents=True)
     macros.write_text("%_dbpath\t%{_usr}/lib/sysimage/rpm\n")
-    assert database.path(str(tmp_path), None, "30") == "/usr/lib/sysimage/rpm"
-    assert 'set "dbpath": "/usr/lib/sysimage/rpm"' in told(database.check, str(tmp_path), "/var/lib/rpm")
+    assert databases.location(str(tmp_path), None, "30") == "/usr/lib/sysimage/rpm"
+    assert 'set "dbpath": "/usr/lib/sysimage/rpm"' in told(databases.check_location, str(tmp_path), "/var/lib/rpm")
     (tmp_path / "var/lib/rpm").mkdir(parents=True)
     (tmp_path / "var/lib/rpm/rpmdb.sqlite").touch()
-    assert database.path(str(tmp_path), None, "43") == "/var/lib/rpm"
+    assert databases.location(str(tmp_path), None, "43") == "/var/lib/rpm"
 
 
 def test_where_a_package_comes_from_by_the_tables_of_both() -> None:
@@ -87,27 +87,29 @@ def test_a_full_disk_is_told_as_such() -> None:
         "Error: [Errno 28] No space left on device: '/x'",
         "At least 23MB more space needed on the / filesystem.",
     ):
-        assert "no space left for the packages" in str(trouble.of(Ended(1, [line]), wanted(), "cannot"))
+        assert "no space left for the packages" in str(failures.explain(Ended(1, [line]), wanted(), "cannot"))
 
 
 def test_what_nobody_foresaw_is_told_in_dnfs_words() -> None:
-    error = trouble.of(Ended(1, ["x", "Error: repo1 is odd", "and more"]), wanted(), "cannot install the packages")
+    error = failures.explain(
+        Ended(1, ["x", "Error: repo1 is odd", "and more"]), wanted(), "cannot install the packages"
+    )
     assert str(error).startswith("cannot install the packages of one of the repositories")
     assert str(error).endswith(": http://b.example/m is odd; and more")
-    assert str(trouble.of(Ended(3, []), wanted(), "cannot")).endswith(": dnf ended with status 3")
+    assert str(failures.explain(Ended(3, []), wanted(), "cannot")).endswith(": dnf ended with status 3")
 
 
 def test_scripts_that_failed_though_dnf_ended_with_0() -> None:
     lines = ["warning: %posttrans(kernel-core-6.1-1.x86_64) scriptlet failed, exit status 1"]
-    assert "%posttrans of kernel-core-6.1-1.x86_64" in told(messages.check_installation, Ended(0, lines), wanted())
+    assert "%posttrans of kernel-core-6.1-1.x86_64" in told(failures.check_installation, Ended(0, lines), wanted())
 
 
 def test_rows_of_dnf5s_list_of_groups() -> None:
-    assert groups.ROW.match("core                 Core                      no")
-    found = groups.ROW.match("web-server           Basic Web Server         yes")
+    assert groups_and_modules.ROW.match("core                 Core                      no")
+    found = groups_and_modules.ROW.match("web-server           Basic Web Server         yes")
     assert found
     assert found.groups() == ("web-server", "Basic Web Server")
-    assert not groups.ROW.match("ID                   Name               Installed")
+    assert not groups_and_modules.ROW.match("ID                   Name               Installed")
 
 
 def test_whose_signature_is_checked() -> None:

@@ -1,12 +1,15 @@
 """A private apt: nothing of the host's configuration, sources, keys or state is read or changed."""
 
+import base64
+import binascii
 import os
+import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from stagelib.apt import keys
 from stagelib.apt.options import Options, Repository
+from stagelib.errors import StageError
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ def make(home: str, lists: str, status: str, options: Options, *, extra: Sequenc
     stanzas = []
     for number, repository in enumerate(options.repositories):
         ring = f"{home}/etc/keyring-{number}.gpg"
-        _write(ring, keys.keyring(repository.keys))
+        _write(ring, keyring(repository.keys))
         stanzas.append(source(repository, options.architecture, ring))
     _write(f"{home}/etc/repositories.sources", "\n".join(stanzas).encode())
     _write(f"{home}/etc/preferences", preferences(options.exclude).encode())
@@ -47,7 +50,7 @@ def make(home: str, lists: str, status: str, options: Options, *, extra: Sequenc
 
 def with_lists(apt: Apt, lists: str) -> Apt:
     """The same apt reading the indexes in the directory `lists` from now on."""
-    with open(f"{apt.home}/apt.conf", "a", encoding="utf-8") as file:  # noqa: PTH123
+    with open(f"{apt.home}/apt.conf", "a", encoding="utf-8") as file:
         file.write(f'Dir::State::lists "{lists}";\n')
     return Apt(apt.home, lists)
 
@@ -107,5 +110,37 @@ def _settings(home: str, lists: str, status: str, options: Options) -> list[str]
 
 
 def _write(path: str, data: bytes) -> None:
-    with open(path, "wb") as file:  # noqa: PTH123
+    with open(path, "wb") as file:
         file.write(data)
+
+
+BLOCK = re.compile(r"-----BEGIN PGP PUBLIC KEY BLOCK-----\n(.*?)-----END PGP PUBLIC KEY BLOCK-----", re.DOTALL)
+
+
+def keyring(armoured: Iterable[str]) -> bytes:
+    """One binary keyring of all keys in the armoured texts; a text may hold several blocks.
+
+    Raises StageError when a text holds no key or a damaged one: apt would say no more than NO_PUBKEY.
+    """
+    ring = b""
+    for number, text in enumerate(armoured, start=1):
+        blocks = BLOCK.findall(text.replace("\r\n", "\n"))
+        if not blocks:
+            raise StageError(
+                f"key {number} of the repository is not an ASCII-armoured OpenPGP public key",
+                "give the text that starts with -----BEGIN PGP PUBLIC KEY BLOCK-----",
+            )
+        for block in blocks:
+            ring += _dearmour(block, number)
+    return ring
+
+
+def _dearmour(block: str, number: int) -> bytes:
+    """The packets of one armour block (RFC 9580 section 6): headers, empty line, base64, optional =checksum."""
+    lines = [line.strip() for line in block.split("\n")]
+    body = lines[lines.index("") + 1 :] if "" in lines[:-1] else lines
+    data = "".join(line for line in body if not line.startswith("="))
+    try:
+        return base64.b64decode(data, validate=True)
+    except binascii.Error as error:
+        raise StageError(f"key {number} of the repository is damaged: {error}", "copy the key's text again") from None

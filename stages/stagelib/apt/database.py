@@ -59,7 +59,7 @@ def _write_info(prefix: str, package: Package, files: Unpacked) -> None:
     for name, file in package.files.items():
         if name == "control":
             continue
-        with open(f"{prefix}.{name}", "wb") as out:  # noqa: PTH123
+        with open(f"{prefix}.{name}", "wb") as out:
             out.write(file.data)
             os.fchmod(out.fileno(), file.mode)
         os.utime(f"{prefix}.{name}", (file.mtime, file.mtime))
@@ -91,7 +91,7 @@ def _directives(package: Package) -> list[tuple[str, str]]:
 
 
 def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
 
 

@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from stagelib import api
-from stagelib.apt import scratch
 from stagelib.apt.config import Apt
 from stagelib.apt.resolve import Archive
-from stagelib.stage import StageError
+from stagelib.errors import StageError
+from stagelib.packages import download_cache
 
 BATCH = 500  # archives per apt-helper: an argument list may have 2 MiB
 NO_SPACE = "free some space there, or give another store with --store"
@@ -65,7 +65,7 @@ def _download(apt: Apt, archives: Sequence[Archive], cache: str) -> None:
     if (free := shutil.disk_usage(cache).free) < total:
         what = f"{total / 1e6:.0f} MB of packages are to be downloaded, and {free / 1e6:.0f} MB are free"
         raise StageError(f"{what} where downloads are kept", NO_SPACE)
-    with scratch.directory(os.path.dirname(cache)) as new:
+    with download_cache.scratch_directory(os.path.dirname(cache)) as new:
         argv = ["/usr/lib/apt/apt-helper", "-q", "download-file"]
         for one in archives:
             argv += [one.uri, f"{new}/{one.sha256}", f"SHA256:{one.sha256}"]
@@ -107,5 +107,5 @@ def failure(output: str, count: int) -> StageError:
 
 def sha256(path: str) -> str:
     """The digest of a file, in hexadecimal. Raises FileNotFoundError."""
-    with open(path, "rb") as file:  # noqa: PTH123
+    with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,8 +5,8 @@ import subprocess
 from collections.abc import Sequence
 
 from stagelib import api, chroot
-from stagelib.apt import standins
-from stagelib.stage import StageError
+from stagelib.apt import stubs
+from stagelib.errors import StageError
 
 ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
@@ -24,13 +24,13 @@ def binds(tree: str, work: str, *, configuring: bool) -> list[chroot.Bind]:
 
     Not while it unpacks: it could not replace a program under a mount.
     """
-    shared = chroot.Bind(work, standins.SHARED, writable=True)
-    return [shared, *(standins.binds(tree, work) if configuring else ())]
+    shared = chroot.Bind(work, stubs.SHARED, writable=True)
+    return [shared, *(stubs.binds(tree, work) if configuring else ())]
 
 
 def unpack(tree: str, work: str, files: Sequence[str], *options: str) -> None:
     """Unpack the archives, named as they are in the working directory. Raises StageError."""
-    paths = [f"{standins.SHARED}/{name}" for name in files]
+    paths = [f"{stubs.SHARED}/{name}" for name in files]
     run(
         chroot.command(
             tree,

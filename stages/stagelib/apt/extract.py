@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 
 from stagelib.apt import deb
-from stagelib.stage import StageError
+from stagelib.errors import StageError
 
 FIRST_DYNAMIC_ID = 100  # below it every Debian system has the same users and groups; dpkg goes by name
 

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from stagelib.apt import config, scratch
+from stagelib.apt import config
 from stagelib.apt.config import Apt
 from stagelib.apt.options import Options
-from stagelib.stage import StageError
+from stagelib.errors import StageError
+from stagelib.packages import download_cache
 
 # What apt says in an error, and what a person can do about it. The first match counts.
 HINTS = (
@@ -42,8 +43,8 @@ def current(apt: Apt) -> Iterator[Apt]:
     replaces files by renaming. Raises StageError as update() does.
     """
     os.makedirs(apt.lists, exist_ok=True)
-    with scratch.directory(os.path.dirname(apt.lists)) as snapshot:
-        with open(f"{apt.lists}.lock", "a", encoding="utf-8") as lock:  # noqa: PTH123
+    with download_cache.scratch_directory(os.path.dirname(apt.lists)) as snapshot:
+        with open(f"{apt.lists}.lock", "a", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             update(apt)
             for entry in os.scandir(apt.lists):
@@ -88,7 +89,7 @@ def _damaged(lists: str) -> list[str]:
     known: dict[str, str] = {}
     for name in releases:
         prefix = name[: name.rindex("_") + 1]
-        with open(f"{lists}/{name}", encoding="utf-8") as file:  # noqa: PTH123
+        with open(f"{lists}/{name}", encoding="utf-8") as file:
             known |= {prefix + path.replace("/", "_"): digest for path, digest in release_hashes(file.read()).items()}
     for name in sorted(os.listdir(lists)):
         if re.search(r"_Packages(\.\w+)?$", name) and _sha256(f"{lists}/{name}") != known.get(name):
@@ -104,5 +105,5 @@ def release_hashes(text: str) -> dict[str, str]:
 
 
 def _sha256(path: str) -> str:
-    with open(path, "rb") as file:  # noqa: PTH123
+    with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,8 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from stagelib.apt import control
-from stagelib.apt.package import Package
+from stagelib.apt.package import Package, provided_names, related_names
 
 
 @dataclass(frozen=True)
@@ -22,12 +21,12 @@ class Relations:
         self.packages = packages
         self._by_name: dict[str, list[Package]] = {}
         for package in packages:
-            for name in control.provided(package.stanza):
+            for name in provided_names(package.stanza):
                 self._by_name.setdefault(name, []).append(package)
 
     def needed(self, package: Package, *fields: str) -> list[Package]:
         """The packages of the set that could satisfy any clause of the fields."""
-        clauses = (clause for field in fields for clause in control.related(package.stanza, field))
+        clauses = (clause for field in fields for clause in related_names(package.stanza, field))
         return [found for clause in clauses for name in clause for found in self._by_name.get(name, ())]
 
     def closure(self, start: Iterable[Package]) -> list[Package]:

@@ -1,12 +1,67 @@
-"""A package to be installed, as its control archive describes it."""
+"""A package to be installed, as its control archive describes it (deb-control(5))."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NewType
 
-from stagelib.apt import control, preinst
 from stagelib.apt.deb import ControlFile
 from stagelib.apt.resolve import Archive
+
+Stanza = NewType("Stanza", dict[str, str])
+
+
+def parse_control(text: str) -> Stanza:
+    """The fields of the first stanza in `text`, continuation lines kept with their newlines; names as written."""
+    fields: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines():
+        if not line.strip():
+            if fields:
+                break
+        elif line[0] in " \t":
+            fields[name] += "\n" + line
+        elif not line.startswith("#"):
+            name, _, value = line.partition(":")
+            fields[name] = value.strip()
+    return Stanza(fields)
+
+
+def related_names(stanza: Mapping[str, str], field: str) -> list[list[str]]:
+    """The package names of a relation field: every clause's alternatives, without versions and architectures."""
+    clauses = [clause.split("|") for clause in stanza.get(field, "").replace("\n", " ").split(",") if clause.strip()]
+    return [[re.split(r"[\s(:\[]", name.strip(), maxsplit=1)[0] for name in clause] for clause in clauses]
+
+
+def provided_names(stanza: Mapping[str, str]) -> list[str]:
+    """The names under which other packages may depend on this one, its own first."""
+    return [stanza["Package"], *(name for clause in related_names(stanza, "Provides") for name in clause)]
+
+
+# Lines that may stand anywhere.
+IDLE_LINE = re.compile(
+    r"""
+      \s* (?: \#.* )?                                                   # empty, comment, #!/bin/sh
+    | set \s+ -\w+
+    | exit \s+ 0
+    | dpkg-maintscript-helper \s+ (?: rm_conffile | mv_conffile | symlink_to_dir | dir_to_symlink )
+      \s+ [^;&|`$<>]* -- \s+ "\$@"
+    """,
+    re.VERBOSE,
+)
+
+IDLE_BLOCK = re.compile(
+    r"""^if \[ "\$1" = "install" \] && \[ -n "\$2" \] && \[ -e "[^"`$]*" \] ?; then\n[^\n;]*\nfi$""",
+    re.MULTILINE,
+)
+
+
+def is_idle_preinst(script: str) -> bool:
+    """Whether running the preinst with the single argument `install` would change nothing."""
+    if not re.match(r"#! ?/bin/(sh|bash|dash)\b", script):
+        return False
+    return all(IDLE_LINE.fullmatch(line) for line in IDLE_BLOCK.sub("", script).splitlines())
 
 
 @dataclass(frozen=True)
@@ -17,9 +72,9 @@ class Package:
     files: Mapping[str, ControlFile]
 
     @cached_property
-    def stanza(self) -> control.Stanza:
+    def stanza(self) -> Stanza:
         """The fields of its control file."""
-        return control.parse(self.text("control"))
+        return parse_control(self.text("control"))
 
     @property
     def name(self) -> str:
@@ -47,7 +102,7 @@ class Package:
     def reason_for_dpkg(self) -> str:
         """Why dpkg must unpack it, "" when its files may be put in the tree by others."""
         script = self.files.get("preinst")
-        if script and not preinst.idle(script.data.decode("utf-8", "replace")):
+        if script and not is_idle_preinst(script.data.decode("utf-8", "replace")):
             return "its preinst acts"
         if "md5sums" not in self.files:
             return "it has no md5sums"  # dpkg then makes them while unpacking

@@ -1,12 +1,20 @@
-"""A tree as a tar archive, the same bytes every time."""
+"""A tree as a tar archive with its SELinux labels, the same bytes every time.
 
+GNU tar reads labels only from files and writes extended attributes in the order of the tree's file system, so its
+output is rewritten: labels are added, and attributes sorted by name. Layout: POSIX.1-2017, pax, "pax Interchange
+Format"; the names of the records are those of star and GNU tar.
+"""
+
+import os
+import shutil
 import struct
 import zlib
 from collections.abc import Mapping
+from typing import BinaryIO
 
 from stagelib import selinux
-from stagelib.disk import compress, labels, tar_labels, tools
-from stagelib.disk.errors import ImageError
+from stagelib.disk import compress, labels, tools
+from stagelib.errors import StageError
 
 LZOP_MAGIC = b"\x89LZO\0\r\n\x1a\n"
 
@@ -47,21 +55,150 @@ def make_all(
     ]
     found = labels.of_tree(tree) if wanted is None else wanted
     with compress.writing(archives, *others) as file:
-        tools.pipe(argv, lambda source: tar_labels.copy(source, file, found))
+        tools.pipe(argv, lambda source: copy_labelled(source, file, found))
     if "lzop" in archives:
         clear_lzop_time(archives["lzop"])
 
 
 def clear_lzop_time(archive: str) -> None:
     """Set the time in an lzop file's header to 0, which --no-name leaves in; layout: lzop's lzop.c, write_header()."""
-    with open(archive, "r+b") as file:  # noqa: PTH123
+    with open(archive, "r+b") as file:
         header = bytearray(file.read(64))
         size = 34 + header[33]  # magic 9, versions 6, method 1, level 1, flags 4, mode 4, time 8, name 1 + n; at 33: n
         flags = struct.unpack_from(">I", header, 17)[0]
         crc_instead_of_adler = 0x1000
         if header[:9] != LZOP_MAGIC or flags & crc_instead_of_adler:
-            raise ImageError("lzop made a file of a layout that is not known here")
+            raise StageError("lzop made a file of a layout that is not known here")
         header[25:33] = bytes(8)
         struct.pack_into(">I", header, size, zlib.adler32(bytes(header[9:size])))
         file.seek(0)
         file.write(header[: size + 4])
+
+
+BLOCK = 512
+RECORD = 20 * BLOCK  # an archive's size is a multiple of it
+PAX, LINK = b"x", b"1"
+XATTR = b"SCHILY.xattr."
+ATTRIBUTE = XATTR + labels.XATTR.encode()  # what tar --xattrs and most other programs read
+SELINUX = b"RHT.security.selinux"  # what tar --selinux reads
+NAME, MODE, SIZE, CHECKSUM, TYPE, LINK_NAME, OWNER_NAMES = (
+    slice(0, 100),
+    slice(100, 108),
+    slice(124, 136),
+    slice(148, 156),
+    slice(156, 157),
+    slice(157, 257),
+    slice(265, 329),
+)
+
+Records = dict[bytes, bytes]
+
+
+def copy_labelled(source: BinaryIO, target: BinaryIO, wanted: Mapping[str, str]) -> None:
+    """Copy an archive whose names begin with "./" from `source` to the file `target`, with the labels of paths.
+
+    wanted is what labels.of_tree() gives. Raises StageError when the archive ends too early.
+    """
+    while (header := _read(source, BLOCK)) != bytes(BLOCK):
+        extended, records = header, Records()
+        if header[TYPE] == PAX:
+            records = parse_records(_read_padded(source, parse_number(header[SIZE])))
+            header = _read(source, BLOCK)
+        else:
+            extended = _extended(header)
+        label = wanted.get(_path(header, records))
+        if label is not None and header[TYPE] != LINK:
+            records[ATTRIBUTE] = labels.value(label)
+            records[SELINUX] = labels.value(label)[:-1]
+        if records:
+            data = format_records(records)
+            target.write(_with_size(extended, len(data)) + data + bytes(-len(data) % BLOCK))
+        target.write(header)
+        size = int(records.get(b"size", b"0")) or parse_number(header[SIZE])
+        _copy_bytes(source, target, size + -size % BLOCK)
+    shutil.copyfileobj(source, _Nowhere())
+    target.write(bytes(2 * BLOCK))
+    target.write(bytes(-target.tell() % RECORD))
+
+
+def parse_records(data: bytes) -> Records:
+    """The records of a pax header."""
+    records = Records()
+    at = 0
+    while at < len(data):
+        length = int(data[at : data.index(b" ", at)])
+        key, _, value = data[at : at + length - 1].split(b" ", 1)[1].partition(b"=")
+        records[key] = value
+        at += length
+    return records
+
+
+def format_records(records: Records) -> bytes:
+    """A pax header with the records, in the order of their names; each says its own length in front."""
+    texts = []
+    for key, value in sorted(records.items()):
+        rest = len(key) + len(value) + 3  # a space, an equals sign and a line break
+        length = rest + len(str(rest))
+        length = rest + len(str(length))
+        texts.append(b"%d %b=%b\n" % (length, key, value))
+    return b"".join(texts)
+
+
+def parse_number(field: bytes) -> int:
+    """A numeric field of a header: octal digits, or from 8 GiB on GNU's base 256."""
+    if field[0] & 0x80:
+        return int.from_bytes(field, "big") & ((1 << 95) - 1)
+    return int(field.rstrip(b"\0 "), 8)
+
+
+def _path(header: bytes, records: Records) -> str:
+    """The entry's path as a label's: "/" for the root."""
+    name = records.get(b"path") or header[NAME].rstrip(b"\0")
+    if b"path" not in records and (above := header[345:500].rstrip(b"\0")):
+        name = above + b"/" + name
+    return os.fsdecode(name.removeprefix(b".").rstrip(b"/")) or "/"
+
+
+def _extended(header: bytes) -> bytes:
+    """The header of a pax header for an entry that has none."""
+    made = bytearray(header)
+    above, _, name = header[NAME].rstrip(b"\0/").rpartition(b"/")
+    made[NAME] = (above + b"/PaxHeaders/" + name)[:100].ljust(100, b"\0")
+    made[MODE] = b"0000644\0"
+    made[TYPE] = PAX
+    made[LINK_NAME] = bytes(100)
+    made[OWNER_NAMES] = bytes(64)
+    return bytes(made)
+
+
+def _with_size(header: bytes, size: int) -> bytes:
+    made = bytearray(header)
+    made[SIZE] = b"%011o\0" % size
+    made[CHECKSUM] = b" " * 8
+    made[CHECKSUM] = b"%06o\0 " % sum(made)
+    return bytes(made)
+
+
+def _read(source: BinaryIO, size: int) -> bytes:
+    data = source.read(size)
+    if len(data) < size:
+        raise StageError("tar made an archive that ends too early")
+    return data
+
+
+def _read_padded(source: BinaryIO, size: int) -> bytes:
+    return _read(source, size + -size % BLOCK)[:size]
+
+
+def _copy_bytes(source: BinaryIO, target: BinaryIO, size: int) -> None:
+    while size:
+        data = _read(source, min(size, 1 << 20))
+        target.write(data)
+        size -= len(data)
+
+
+class _Nowhere:
+    """Takes what is after the archive's end."""
+
+    def write(self, data: bytes) -> int:
+        return len(data)

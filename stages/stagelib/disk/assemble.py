@@ -7,11 +7,11 @@ from typing import Any
 
 from stagelib import api
 from stagelib.disk import layout, output, raw_disk, sizes
-from stagelib.disk.errors import ImageError
 from stagelib.disk.formats.registry import FORMATS, Source
 from stagelib.disk.formats.run import RawDisk, Run
 from stagelib.disk.progress import Meter
 from stagelib.disk.raw_disk import Loader
+from stagelib.errors import StageError
 
 Output = Mapping[str, Any]  # an item of the assembler's outputs
 
@@ -29,7 +29,7 @@ def images(
     """Make all `outputs` ({"format", "filename", options of the format}) of `tree` in the directory output_dir.
 
     Either all of them appear or none. identity: a UUID from which formats make the identifiers they need. secrets
-    has the passphrases that the disk names. Raises ImageError for what a person can mend.
+    has the passphrases that the disk names. Raises StageError for what its user can correct.
     """
     names = [str(item["filename"]) for item in outputs]
     disks = _of(outputs, Source.DISK)
@@ -37,7 +37,7 @@ def images(
         names += [hashes.filename for _, hashes in disk.hashes]
     for name in names:
         if names.count(name) > 1:
-            raise ImageError(f"two outputs are called {name}", "give each a filename of its own")
+            raise StageError(f"two outputs are called {name}", "give each a filename of its own")
     with output.all_staged(output_dir, names) as partial:
         epoch = output.epoch()
         trees = _of(outputs, Source.TREE)
@@ -46,7 +46,7 @@ def images(
         meter = Meter(size * sum(steps))
         if disks:
             if disk is None:
-                raise ImageError("there is no disk to make these formats from", "describe it under `disk`")
+                raise StageError("there is no disk to make these formats from", "describe it under `disk`")
             # Where it can be handed over without a copy. It goes before anything is made from the tree.
             with output.scratch_beside(partial) as work:
                 path = os.path.join(work, "disk.raw")
@@ -54,7 +54,7 @@ def images(
                     done = raw_disk.make(path, tree, disk, loader, secrets)
                 made = RawDisk(path, disk, done.plan)
                 for name, root_hash in done.root_hashes.items():
-                    with open(os.path.join(partial, name), "x", encoding="ascii") as file:  # noqa: PTH123
+                    with open(os.path.join(partial, name), "x", encoding="ascii") as file:
                         file.write(f"{root_hash}\n")
                 groups = _groups(disks)
                 for group in groups:

@@ -40,7 +40,7 @@ def writing(targets: Mapping[str | None, str], *others: Take) -> Iterator[Binary
     """A file to write to, all of which is in the new files `targets` (path by compression) afterwards.
 
     A compression is gzip, a key of PROGRAMS, or None for not at all. `others` are given the same, not compressed.
-    Raises ImageError when a program is missing, fails or has no room.
+    Raises StageError when a program is missing, fails or has no room.
     """
     with ExitStack() as stack:
         takers = [stack.enter_context(_taker(compression, path)) for compression, path in targets.items()]
@@ -55,7 +55,7 @@ def _taker(compression: str | None, path: str) -> Iterator[Take]:
         with tools.feed(argv(compression), path) as take:
             yield take
         return
-    with open(path, "wb") as file:  # noqa: PTH123
+    with open(path, "wb") as file:
         if compression is None:
             yield lambda data: _write_sparsely(file, data)
             file.truncate()

@@ -1,17 +1,19 @@
-"""A policy's file contexts, cut to the patterns that can match in one part of a tree.
+"""SELinux file contexts of a policy: libselinux' matching of paths, limited to the patterns that can match.
 
 libselinux before 3.8 tries nearly every pattern for every path: 80 µs each, over a second for a server. Most patterns
 begin with a fixed path, so that for what is below one directory only a few are left, in the same order and with the
-same outcome. Format: selabel_file(5).
+same outcome. Format: selabel_file(5); API: selabel_open(3), selabel_lookup(3), which need no kernel with SELinux.
 """
 
+import ctypes
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from stagelib import intree
-from stagelib.disk.errors import ImageError
-from stagelib.disk.libselinux import Contexts
+from stagelib import tree_paths
+from stagelib.errors import StageError
 
 PARTS = ("", ".homedirs", ".local")  # later ones are stronger
 SUBSTITUTIONS = (".subs", ".subs_dist")
@@ -71,12 +73,12 @@ class Matcher:
 
 
 def read(tree: str, path: str, work: str) -> Matcher:
-    """The matcher for the whole tree by the file contexts at the tree's `path`. Raises ImageError."""
+    """The matcher for the whole tree by the file contexts at the tree's `path`. Raises StageError."""
     specs: list[Spec] = []
     for part in PARTS:
         text = _text(tree, path + part)
         if text is None and part == "":
-            raise ImageError(
+            raise StageError(
                 f"the tree has no {path}, by which it is to be labelled", "install the SELinux policy, and keep it"
             )
         lines = [line for line in (text or "").split("\n") if _says(line)]
@@ -91,7 +93,7 @@ def read(tree: str, path: str, work: str) -> Matcher:
 
 
 def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
 
 
@@ -100,10 +102,10 @@ def _says(line: str) -> bool:
 
 
 def _text(tree: str, path: str) -> str | None:
-    host = intree.resolve(tree, path)
+    host = tree_paths.resolve(tree, path)
     if not os.path.isfile(host):
         return None
-    with open(host, encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+    with open(host, encoding="utf-8", errors="surrogateescape") as file:
         return file.read()
 
 
@@ -153,3 +155,67 @@ def aliases(place: str, substitutions: Sequence[tuple[str, str]]) -> set[str]:
         if len(found) > MOST_ALIASES:
             return {""}
     return found
+
+
+LIBRARY = "libselinux.so.1"
+CTX_FILE = 0  # SELABEL_CTX_FILE of selinux/label.h
+OPT_PATH = 3  # SELABEL_OPT_PATH
+
+
+class _Option(ctypes.Structure):
+    _fields_ = (("type", ctypes.c_int), ("value", ctypes.c_char_p))
+
+
+class Contexts:
+    """File contexts, open for questions."""
+
+    def __init__(self, path: str) -> None:
+        """Read the file contexts at `path` and what lies beside it (.homedirs, .local, .subs, .subs_dist).
+
+        Raises StageError when libselinux is not there or cannot read the file.
+        """
+        self._library = _load()
+        options = (_Option * 1)(_Option(OPT_PATH, os.fsencode(path)))
+        self._handle = self._library.selabel_open(CTX_FILE, options, 1)
+        if not self._handle:
+            raise StageError(f"libselinux cannot read the file contexts: {os.strerror(ctypes.get_errno())}")
+
+    def label(self, path: str, mode: int) -> str | None:
+        """The label of a file of this type and mode at the absolute `path`; None when it is to have none.
+
+        Raises StageError when a pattern cannot be used.
+        """
+        found = ctypes.c_void_p()
+        ctypes.set_errno(0)  # libselinux leaves it alone when a pattern is not a regular expression
+        if self._library.selabel_lookup_raw(self._handle, ctypes.byref(found), os.fsencode(path), mode) == 0:
+            label = ctypes.string_at(found).decode("utf-8", "surrogateescape")
+            self._library.freecon(found)
+            return label
+        if ctypes.get_errno() == errno.ENOENT:
+            return None
+        raise StageError(f"libselinux cannot match {path}: a pattern of the file contexts is wrong")
+
+    def close(self) -> None:
+        """Forget the file contexts."""
+        self._library.selabel_close(self._handle)
+
+
+def _load() -> Any:
+    try:
+        library = ctypes.CDLL(LIBRARY, use_errno=True)
+    except OSError:
+        raise StageError(
+            f"{LIBRARY}, which knows the SELinux labels, is not installed where this image is made",
+            "install the package libselinux1 (Debian, Ubuntu) or libselinux (Fedora, CentOS) in the build root",
+        ) from None
+    library.selabel_open.restype = ctypes.c_void_p
+    library.selabel_open.argtypes = (ctypes.c_uint, ctypes.POINTER(_Option), ctypes.c_uint)
+    library.selabel_lookup_raw.argtypes = (
+        ctypes.c_void_p,
+        ctypes.POINTER(ctypes.c_void_p),
+        ctypes.c_char_p,
+        ctypes.c_int,
+    )
+    library.selabel_close.argtypes = (ctypes.c_void_p,)
+    library.freecon.argtypes = (ctypes.c_void_p,)
+    return library

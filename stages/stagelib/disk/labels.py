@@ -6,7 +6,7 @@ A tree has no labels on its files but a record of what they are to be (stagelib.
 * leaves selinux.RECORD out of the image, and
 * leaves out what the files' own attribute security.selinux says: that is of the machine where the tree was made.
 
-For makers that take labels from files only there is stagelib.disk.view.
+For makers that take labels from files only there is stagelib.disk.labelled_view.
 """
 
 import os
@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from stagelib import intree, selinux
+from stagelib import selinux, tree_paths
 from stagelib.disk import file_contexts, output
-from stagelib.disk.errors import ImageError
 from stagelib.disk.file_contexts import Matcher
+from stagelib.errors import StageError
 
 XATTR = "security.selinux"
 MADE = ("/lost+found",)  # what makers of file systems add to the tree
@@ -34,7 +34,7 @@ def of_tree(tree: str, at: str = "/") -> dict[str, str]:
 
     Keys are paths in `at` as a file system of its own ("/" is `at` itself), names not UTF-8 as os.fsdecode gives
     them. A path that is to have no label is not there; "/lost+found" is even where the tree has none. Links to one
-    file all have the same label. Raises ImageError.
+    file all have the same label. Raises StageError.
     """
     tree = os.path.realpath(tree)
     top = _plain(tree, at)
@@ -55,7 +55,7 @@ def _rules(tree: str) -> tuple[selinux.Rule, ...]:
     try:
         return selinux.read(tree)
     except selinux.RecordError as error:
-        raise ImageError(str(error), "a stage changed it; leave what org.osbuild.selinux writes alone") from None
+        raise StageError(str(error), "a stage changed it; leave what org.osbuild.selinux writes alone") from None
 
 
 def _by_rule(tree: str, rule: selinux.Rule, top: str) -> dict[str, str]:
@@ -101,7 +101,7 @@ def _entries(tree: str, directory: str) -> list[os.DirEntry[str]]:
 
 def _plain(tree: str, path: str) -> str:
     """The tree's `path` without symlinks on the way to it and without a slash at its end; "/" for the root."""
-    return intree.resolve(tree, path, follow_last=False).removeprefix(tree.rstrip("/")) or "/"
+    return tree_paths.resolve(tree, path, follow_last=False).removeprefix(tree.rstrip("/")) or "/"
 
 
 def _within(path: str, directory: str) -> bool:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stagelib.disk.errors import ImageError
 from stagelib.disk.sizes import MIB
+from stagelib.errors import StageError
 
 # Type GUIDs: UEFI specification 5.3.3, https://uapi-group.org/specifications/specs/discoverable_partitions_specification
 TYPES = {
@@ -178,7 +178,7 @@ def within(path: str, point: str) -> bool:
 def from_options(options: Mapping[str, Any]) -> Disk:
     """The disk that the options `disk` of org.osbuild-compose.image describe.
 
-    Raises ImageError when two file systems have the same mount point, or a DOS table cannot have what is asked.
+    Raises StageError when two file systems have the same mount point, or a DOS table cannot have what is asked.
     """
     disk = Disk(
         table=options.get("table", "gpt"),
@@ -229,13 +229,13 @@ def file_system(options: Mapping[str, Any]) -> FileSystem:
 
 
 def check(disk: Disk) -> None:
-    """Raise ImageError for what no disk can have, whatever the sizes."""
+    """Raise StageError for what no disk can have, whatever the sizes."""
     points = [point for item in disk.partitions for point in item.mountpoints]
     for point in points:
         if points.count(point) > 1:
-            raise ImageError(f"two file systems are mounted at {point}", "give each a mount point of its own")
+            raise StageError(f"two file systems are mounted at {point}", "give each a mount point of its own")
     if disk.table == "dos" and len(disk.partitions) > DOS_PARTITIONS:
-        raise ImageError(f"a DOS partition table has {DOS_PARTITIONS} partitions at most", "use a GPT: table gpt")
+        raise StageError(f"a DOS partition table has {DOS_PARTITIONS} partitions at most", "use a GPT: table gpt")
     sealed = {hashes.of for _, hashes in disk.hashes}
     for number, item in enumerate(disk.partitions):
         if disk.table == "dos":
@@ -243,13 +243,13 @@ def check(disk: Disk) -> None:
         else:
             gpt_type(item.type)
             if item.uuid is None and not item.hashes and number not in sealed:
-                raise ImageError(f"{item.title}: a partition of a GPT needs a uuid", "for example one from uuidgen")
+                raise StageError(f"{item.title}: a partition of a GPT needs a uuid", "for example one from uuidgen")
         for fs in item.file_systems:
             if fs.subvolumes and fs.type != "btrfs":
-                raise ImageError(f"{item.title}: {fs.type} has no subvolumes", "only btrfs has them")
+                raise StageError(f"{item.title}: {fs.type} has no subvolumes", "only btrfs has them")
         _check_names(item)
         if item.luks and not item.file_systems:
-            raise ImageError(f"{item.title}: an encrypted partition without a file system", "give it one, or no luks")
+            raise StageError(f"{item.title}: an encrypted partition without a file system", "give it one, or no luks")
         if item.hashes:
             _check_hashes(disk, item, item.hashes)
 
@@ -258,38 +258,38 @@ def _check_names(item: Partition) -> None:
     names = [volume.name for volume in item.volume_group.volumes] if item.volume_group else []
     for name in names:
         if names.count(name) > 1:
-            raise ImageError(f"{item.title}: two logical volumes are called {name}", "give each a name of its own")
+            raise StageError(f"{item.title}: two logical volumes are called {name}", "give each a name of its own")
 
 
 def _check_hashes(disk: Disk, item: Partition, hashes: Hashes) -> None:
     data = disk.partitions[hashes.of] if 0 <= hashes.of < len(disk.partitions) else None
     if disk.table != "gpt":
-        raise ImageError(f"{item.title}: only a GPT has partitions of hashes", "use a GPT: table gpt")
+        raise StageError(f"{item.title}: only a GPT has partitions of hashes", "use a GPT: table gpt")
     if data is None or data.file_system is None or data.file_system.type not in READ_ONLY:
-        raise ImageError(
+        raise StageError(
             f"{item.title}: the partition that it has the hashes of has no file system that stays the same",
             f"one of {', '.join(READ_ONLY)}",
         )
     if data.luks:
-        raise ImageError(f"{data.title}: what is encrypted differs each time, and hashes with it")
+        raise StageError(f"{data.title}: what is encrypted differs each time, and hashes with it")
     if data.grow or [one.of for _, one in disk.hashes].count(hashes.of) > 1:
-        raise ImageError(f"{data.title}: what hashes are made of cannot grow, and has one partition of them")
+        raise StageError(f"{data.title}: what hashes are made of cannot grow, and has one partition of them")
 
 
 def gpt_type(kind: str) -> str:
-    """The type GUID for a key of TYPES or a GUID. Raises ImageError."""
+    """The type GUID for a key of TYPES or a GUID. Raises StageError."""
     if kind in TYPES:
         return TYPES[kind]
     if re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", kind):
         return kind.lower()
-    raise ImageError(f"'{kind}' is not the type of a GPT partition", f"it is a GUID, or one of {', '.join(TYPES)}")
+    raise StageError(f"'{kind}' is not the type of a GPT partition", f"it is a GUID, or one of {', '.join(TYPES)}")
 
 
 def dos_type(kind: str) -> int:
-    """The type byte for a key of TYPES or hexadecimal digits. Raises ImageError."""
+    """The type byte for a key of TYPES or hexadecimal digits. Raises StageError."""
     if kind == "bios-boot":
-        raise ImageError("a DOS partition table has no BIOS boot partition", "GRUB goes in front of the first one")
+        raise StageError("a DOS partition table has no BIOS boot partition", "GRUB goes in front of the first one")
     digits = DOS_TYPES.get(kind, DOS_LINUX) if kind in TYPES else kind.removeprefix("0x")
     if re.fullmatch(r"[0-9a-fA-F]{1,2}", digits):
         return int(digits, 16)
-    raise ImageError(f"'{kind}' is not the type of a DOS partition", "it is two hexadecimal digits, such as 83")
+    raise StageError(f"'{kind}' is not the type of a DOS partition", "it is two hexadecimal digits, such as 83")

@@ -7,11 +7,11 @@ at random, as it must: no two images are the same, whatever the passphrase.
 import os
 from dataclasses import dataclass, field
 
-from stagelib.disk import layout, sparse, tools
-from stagelib.disk.errors import ImageError
-from stagelib.disk.fillings import Filling
+from stagelib.disk import layout, sparse_copy, tools
+from stagelib.disk.partition_content import PartitionContent
 from stagelib.disk.planner import Place
 from stagelib.disk.sizes import MIB
+from stagelib.errors import StageError
 
 HEADER = 16 * MIB
 # cryptsetup moves the data by the header's size and needs as much room again while it does.
@@ -22,10 +22,10 @@ HARDNESS = ("--pbkdf=argon2id", "--pbkdf-memory=65536", "--pbkdf-parallel=4", "-
 
 
 @dataclass(frozen=True)
-class Encrypted(Filling):
+class Encrypted(PartitionContent):
     """What is in an encrypted partition; work is a directory for scratch files, sector is of the disk."""
 
-    inner: Filling
+    inner: PartitionContent
     luks: layout.Luks
     passphrase: str = field(repr=False)
     work: str
@@ -42,14 +42,14 @@ class Encrypted(Filling):
 
     def write(self, image: str, place: Place) -> None:
         if place.size <= OVERHEAD:
-            raise ImageError(f"an encrypted partition needs {OVERHEAD // MIB} MiB and what is in it")
+            raise StageError(f"an encrypted partition needs {OVERHEAD // MIB} MiB and what is in it")
         path = os.path.join(self.work, "encrypted")
-        with open(path, "wb") as file:  # noqa: PTH123
+        with open(path, "wb") as file:
             file.truncate(place.size)
         self.inner.write(path, Place(0, place.size - OVERHEAD))
         argv = ["cryptsetup", "reencrypt", "--encrypt", "--type=luks2", "--batch-mode", f"--uuid={self.luks.uuid}"]
         argv += [f"--reduce-device-size={OVERHEAD}", "--cipher=aes-xts-plain64", "--key-size=512", *HARDNESS]
         argv += [f"--sector-size={self.sector}", "--key-file=-", path]
         tools.run(argv, stdin=self.passphrase, cwd=self.work)  # it makes a file where it stands
-        sparse.put(path, image, place)
+        sparse_copy.put(path, image, place)
         os.unlink(path)

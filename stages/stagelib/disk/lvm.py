@@ -41,7 +41,7 @@ class Extents:
 def write(image: str, place: Place, group: layout.VolumeGroup, volumes: Sequence[Extents], epoch: int) -> None:
     """Make `place` of the file `image` a physical volume with the group and its volumes, created at `epoch`."""
     text = metadata(group, volumes, place.size, epoch).encode() + b"\0"
-    with open(image, "r+b") as file:  # noqa: PTH123
+    with open(image, "r+b") as file:
         file.seek(place.start + SECTOR)
         file.write(label(group.pv_uuid, place.size))
         file.seek(place.start + HEADER)

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from stagelib.disk.errors import ImageError
+from stagelib.errors import StageError
 
 SCRATCH = "/var/tmp"  # noqa: S108 - private to the sandbox, and roomy where /tmp is memory
 
@@ -16,7 +16,7 @@ def staged(output_dir: str, filename: str) -> Iterator[str]:
     """A directory beside the result; the file `filename` left in it becomes output_dir/filename at the end.
 
     On an exception everything goes and nothing appears. The file keeps its name while it is written, because some
-    formats record it (vmdk). Raises ImageError when filename is not a plain file name.
+    formats record it (vmdk). Raises StageError when filename is not a plain file name.
     """
     with all_staged(output_dir, [filename]) as partial:
         yield partial
@@ -27,7 +27,7 @@ def all_staged(output_dir: str, filenames: Sequence[str]) -> Iterator[str]:
     """The same for several files, of which all appear or none."""
     for filename in filenames:
         if "/" in filename or "\0" in filename or filename in ("", ".", ".."):
-            raise ImageError(f"'{filename}' is not a file name", "filename names a file in the output directory")
+            raise StageError(f"'{filename}' is not a file name", "filename names a file in the output directory")
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=output_dir) as partial:
         yield partial
         for filename in filenames:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stagelib.disk import layout
-from stagelib.disk.errors import ImageError
 from stagelib.disk.sizes import MIB, human
+from stagelib.errors import StageError
 
 ALIGNMENT = MIB
 GPT_ENTRIES = 16384  # bytes of the table's entries: 128 of 128, UEFI specification 5.3.2
@@ -38,7 +38,7 @@ def plan(disk: layout.Disk, needs: Mapping[int, int], takes: Mapping[int, Sequen
     """Place the partitions of `disk`.
 
     needs: bytes that the file system of a partition (by its number from 0) has to have. takes: what to say about where
-    its content's bytes go, the largest first. Raises ImageError that says by how much something does not fit.
+    its content's bytes go, the largest first. Raises StageError that says by how much something does not fit.
     """
     takes = takes or {}
     sizes = [least(disk, number, needs.get(number, 0), takes.get(number, ())) for number in range(len(disk.partitions))]
@@ -61,7 +61,7 @@ def plan(disk: layout.Disk, needs: Mapping[int, int], takes: Mapping[int, Sequen
         raise _too_small(disk, sizes, end - last, takes)
     size = disk.size or -(-(end + tail(disk)) // disk.multiple) * disk.multiple
     if disk.table == "dos" and size // disk.sector > DOS_SECTORS:
-        raise ImageError(f"a DOS partition table cannot describe a disk of {human(size)}", "use a GPT")
+        raise StageError(f"a DOS partition table cannot describe a disk of {human(size)}", "use a GPT")
     return Plan(size, tuple(places[number] for number in sorted(places)))
 
 
@@ -73,23 +73,23 @@ def tail(disk: layout.Disk) -> int:
 def usable_end(disk: layout.Disk, size: int) -> int:
     """The first byte that no partition can have, on a disk of `size` bytes."""
     if size % disk.sector:
-        raise ImageError(f"the disk's size of {size} bytes is not a multiple of its sectors of {disk.sector}")
+        raise StageError(f"the disk's size of {size} bytes is not a multiple of its sectors of {disk.sector}")
     return size - tail(disk)
 
 
 def least(disk: layout.Disk, number: int, need: int, takes: Sequence[str] = ()) -> int:
     """The size of a partition that need not share what is left of the disk: its own, or what its content needs.
 
-    Raises ImageError when its own is less than that.
+    Raises StageError when its own is less than that.
     """
     partition = disk.partitions[number]
     if partition.size is None:
         return max(_aligned(max(partition.minimum, need)), ALIGNMENT)
     if partition.size % disk.sector:
-        raise ImageError(f"{partition.title}: {partition.size} bytes is not a multiple of {disk.sector}")
+        raise StageError(f"{partition.title}: {partition.size} bytes is not a multiple of {disk.sector}")
     if partition.size < need:
         most = f"; most of it is {', '.join(takes[:SHOWN])}" if takes else ""
-        raise ImageError(
+        raise StageError(
             f"{partition.title}: {human(partition.size)} is too small, its content needs {human(need)}: "
             f"{human(need - partition.size)} too little{most}",
             f"make it {_aligned(need) // MIB} MiB or larger, or leave its size out",
@@ -110,12 +110,12 @@ def _runs(disk: layout.Disk) -> list[list[int]]:
 def _check_start(disk: layout.Disk, number: int, start: int, cursor: int, places: Mapping[int, Place]) -> None:
     partition = disk.partitions[number]
     if start % disk.sector:
-        raise ImageError(f"{partition.title}: its start of {start} bytes is not a multiple of {disk.sector}")
+        raise StageError(f"{partition.title}: its start of {start} bytes is not a multiple of {disk.sector}")
     before = places.get(number - 1)
     end = before.end if before else 2 * disk.sector + GPT_ENTRIES if disk.table == "gpt" else disk.sector
     if start < end:
         what = disk.partitions[number - 1].title if before else "the partition table"
-        raise ImageError(
+        raise StageError(
             f"{partition.title} starts at {start} bytes and overlaps {what}, which ends at {end}",
             f"let it start at {cursor} or later, or leave its start out",
         )
@@ -140,13 +140,13 @@ def _grow(disk: layout.Disk, run: list[int], sizes: list[int], start: int, end: 
         sizes[run[-1]] += spare // 4096 * 4096
 
 
-def _too_small(disk: layout.Disk, sizes: Sequence[int], lack: int, takes: Mapping[int, Sequence[str]]) -> ImageError:
+def _too_small(disk: layout.Disk, sizes: Sequence[int], lack: int, takes: Mapping[int, Sequence[str]]) -> StageError:
     assert disk.size is not None
     order = sorted(range(len(sizes)), key=lambda number: -sizes[number])
     parts = ", ".join(f"{disk.partitions[number].title} {human(sizes[number])}" for number in order[:SHOWN])
     largest = takes.get(order[0], ())[:SHOWN]
     most = f"; most of {disk.partitions[order[0]].title} is {', '.join(largest)}" if largest else ""
-    return ImageError(
+    return StageError(
         f"a disk of {human(disk.size)} is too small by {human(lack)}: {parts}{most}",
         f"raise the disk's size to {_aligned(disk.size + lack) // MIB} MiB or more, or leave it out",
     )

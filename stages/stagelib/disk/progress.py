@@ -76,7 +76,7 @@ def begun(process: int) -> None:
 def _bytes_read(process: int) -> int:
     """What a process has read so far; 0 when it has ended, or the kernel does not count."""
     try:
-        with open(f"/proc/{process}/io", encoding="ascii") as file:  # noqa: PTH123
+        with open(f"/proc/{process}/io", encoding="ascii") as file:
             return int(file.readline().removeprefix("rchar:"))
     except (OSError, ValueError):
         return 0

@@ -6,8 +6,8 @@ import stat
 from dataclasses import dataclass
 from functools import cache
 
-from stagelib.disk import zeroes
-from stagelib.disk.errors import ImageError
+from stagelib.disk import sparse_scan
+from stagelib.errors import StageError
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -22,13 +22,13 @@ _SIZE = re.compile(rf"(\d+)\s*(?:([{_UNITS}])(B|iB)?)?")
 def parse(size: int | str) -> int:
     """Bytes meant by a number or by text such as "3G", as truncate(1) reads it.
 
-    K, M, G, T and KiB, MiB, ... are powers of 1024; KB, MB, ... powers of 1000. Raises ImageError on anything else.
+    K, M, G, T and KiB, MiB, ... are powers of 1024; KB, MB, ... powers of 1000. Raises StageError on anything else.
     """
     if isinstance(size, int):
         return size
     match = _SIZE.fullmatch(size)
     if match is None:
-        raise ImageError(f"'{size}' is not a size", 'write bytes (3221225472) or a unit of 1024: "3G", "512M"')
+        raise StageError(f"'{size}' is not a size", 'write bytes (3221225472) or a unit of 1024: "3G", "512M"')
     number, unit, suffix = match.groups()
     if unit is None:
         return int(number)
@@ -93,7 +93,7 @@ def _filled(path: str, _modified: int) -> int:
     """Bytes in blocks that are not zeroes."""
     file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
-        return sum(blocks(len(part)) for _, part in zeroes.filled(file, BLOCK))
+        return sum(blocks(len(part)) for _, part in sparse_scan.data_parts(file, BLOCK))
     finally:
         os.close(file)
 

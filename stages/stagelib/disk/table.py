@@ -20,7 +20,7 @@ LEGACY_BOOT = 1 << 2  # attribute of a GPT entry
 
 def write(image: str, disk: layout.Disk, plan: Plan) -> None:
     """Write the table to the file `image`, which has the plan's size already; the boot code stays as it is."""
-    with open(image, "r+b") as file:  # noqa: PTH123
+    with open(image, "r+b") as file:
         for offset, data in (gpt if disk.table == "gpt" else dos)(disk, plan):
             file.seek(offset)
             file.write(data)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO, cast
 
 from stagelib.disk import progress
-from stagelib.disk.errors import ImageError
+from stagelib.errors import StageError
 
 Environment = Mapping[str, str | None]  # changes of it: None takes a variable away
 
@@ -47,7 +47,7 @@ PACKAGES = {
 NO_SPACE = "No space left on device"
 
 
-class ToolError(ImageError):
+class ToolError(StageError):
     """A program ended with a status other than 0; `output` is everything it printed."""
 
     def __init__(self, program: str, status: int, output: str) -> None:
@@ -56,10 +56,10 @@ class ToolError(ImageError):
         self.output = output
 
 
-def missing(program: str) -> ImageError:
+def missing(program: str) -> StageError:
     """The error for a program that is not installed: names the packages that have it."""
     debian, fedora = PACKAGES[program]
-    return ImageError(
+    return StageError(
         f"{program} is not installed where this image is made",
         f"install the package {debian} (Debian, Ubuntu) or {fedora} (Fedora, CentOS) in the build root or on the host",
     )
@@ -70,7 +70,7 @@ def run(
 ) -> str:
     """Run a program and return what it printed (standard output and error together).
 
-    env is added to the environment, or taken from it where it says None. Raises ImageError when the program is
+    env is added to the environment, or taken from it where it says None. Raises StageError when the program is
     missing or the disk full, ToolError on a status other than 0.
     """
     given = subprocess.DEVNULL if stdin is None else subprocess.PIPE
@@ -89,7 +89,7 @@ def compress(argv: Sequence[str], source: str, target: str) -> None:
 
     Raises as run() does.
     """
-    with tempfile.TemporaryFile() as said, open(source, "rb") as feed, open(target, "wb") as file:  # noqa: PTH123
+    with tempfile.TemporaryFile() as said, open(source, "rb") as feed, open(target, "wb") as file:
         with _started(argv, feed, file, said) as process:
             progress.begun(process.pid)
         text = _said(said)
@@ -103,14 +103,14 @@ def pipe(argv: Sequence[str], consume: Callable[[BinaryIO], None], *, source: st
     source: the file that is its input. Raises as run() does, and what consume raises unless the program's own failure
     explains it.
     """
-    with tempfile.TemporaryFile() as said, open(source, "rb") as feed:  # noqa: PTH123
+    with tempfile.TemporaryFile() as said, open(source, "rb") as feed:
         with _started(argv, feed, subprocess.PIPE, said) as process:
             progress.begun(process.pid)
             assert process.stdout
-            problem: ImageError | None = None
+            problem: StageError | None = None
             try:
                 consume(cast("BinaryIO", process.stdout))
-            except ImageError as error:
+            except StageError as error:
                 problem = error
         text = _said(said)
     # A program whose reader gave up dies of that.
@@ -126,7 +126,7 @@ def feed(argv: Sequence[str], target: str) -> Iterator[Callable[[memoryview], ob
 
     The block is given what it writes with, and the program has ended when the block is left. Raises as run() does.
     """
-    with tempfile.TemporaryFile() as said, open(target, "wb") as file:  # noqa: PTH123
+    with tempfile.TemporaryFile() as said, open(target, "wb") as file:
         process = _started(argv, subprocess.PIPE, file, said)
         stdin = process.stdin
         assert stdin
@@ -160,7 +160,7 @@ def _started(
     env: Environment | None = None,
     cwd: str | None = None,
 ) -> subprocess.Popen[bytes]:
-    """A program that runs, with run()'s changes of the environment. Raises ImageError when it is missing."""
+    """A program that runs, with run()'s changes of the environment. Raises StageError when it is missing."""
     changed: Environment = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
     known = {name: value for name, value in changed.items() if value is not None}
     try:
@@ -177,10 +177,10 @@ def _said(said: BinaryIO) -> str:
     return text
 
 
-def failed(program: str, status: int, output: str) -> ImageError:
+def failed(program: str, status: int, output: str) -> StageError:
     """The error for a program that ended with `status` (not 0) after printing `output`."""
     if NO_SPACE in output:
-        return ImageError(
+        return StageError(
             f"no space left for the image: {program} could not write it",
             "free space where the store lies, or move it: --store",
         )

@@ -1,17 +1,74 @@
-"""Partitions that dm-verity protects, and those with their hashes, made in plain files by veritysetup(8).
+"""Partitions protected by dm-verity and the partitions with their hashes, made in plain files by veritysetup(8).
 
-A root hash is known only when the file system is whole, and the rest of the disk may depend on it: these partitions
-are made before all others, in files of their own.
+A root hash is known only when its file system is complete, and the rest of the disk may depend on it, so these
+partitions are made before all others, in files of their own.
+
+A file of the tree can contain root hashes: `@roothash:MOUNT@` in it stands for the root hash of the file system mounted
+at MOUNT; in a unified kernel image it is replaced in the kernel's command line only. The tree itself is not changed:
+images are made with copies of these files, which hold zeroes until the hash is known, so that their size never changes.
 """
 
+import fnmatch
 import os
-from collections.abc import Mapping
+import re
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from stagelib import tree_paths, uki
 from stagelib.disk import layout, planner, tools
-from stagelib.disk.fillings import Filling
+from stagelib.disk.partition_content import PartitionContent
 from stagelib.disk.planner import Place
-from stagelib.disk.root_hashes import Copies
+from stagelib.errors import StageError
+
+DIGITS = 64  # of a sha256
+TOKEN = re.compile(rb"@roothash:([^@\n]+)@")
+
+
+class RootHashFiles:
+    """Copies of files of a tree, to be shown in place of them; `files` has the copy's path for each."""
+
+    def __init__(self, tree: str, paths: Sequence[str], work: str) -> None:
+        """Copy the files `paths` (absolute, in `tree`) to the directory `work`.
+
+        A star in the last part of a path stands for any text. Raises StageError for one that is no regular file.
+        """
+        self.files: dict[str, str] = {}
+        self._tree = tree
+        for number, path in enumerate(one for given in paths for one in _named(tree, given)):
+            host = tree.rstrip("/") + path
+            if not os.path.isfile(host) or os.path.realpath(host) != os.path.realpath(tree).rstrip("/") + path:
+                raise StageError(f"the tree has no file {path}, free of symlinks, to write root hashes into")
+            self.files[path] = os.path.join(work, f"root-hashes-{number}")
+        self.fill({})
+
+    def fill(self, known: Mapping[str, str]) -> None:
+        """Write the root hashes, by mount points, into the copies."""
+
+        def found(match: re.Match[bytes]) -> bytes:
+            return known.get(os.fsdecode(match[1]), "0" * DIGITS).encode()
+
+        for path, copy in self.files.items():
+            source = self._tree.rstrip("/") + path
+            with open(source, "rb") as reader, open(copy, "wb") as writer:
+                data = reader.read()
+                if uki.is_unified(data):
+                    writer.write(uki.with_command_line(data, TOKEN.sub(found, uki.command_line(data))))
+                else:
+                    writer.write(TOKEN.sub(found, data))
+            info = os.stat(source)
+            os.chown(copy, info.st_uid, info.st_gid)
+            shutil.copystat(source, copy)  # attributes that cannot be set are left out
+
+
+def _named(tree: str, path: str) -> list[str]:
+    """The files of the tree that the path means; itself when none is there."""
+    above, _, name = path.rpartition("/")
+    if "*" not in name:
+        return [path]
+    pattern = name.replace("[", "[[]").replace("?", "[?]")
+    return [f"{above}/{one}" for one in fnmatch.filter(tree_paths.names(tree, above), pattern)] or [path]
+
 
 BLOCK = 4096
 
@@ -27,7 +84,7 @@ class Sealed:
     roots: Mapping[int, str]
 
 
-def seal(disk: layout.Disk, fillings: Mapping[int, Filling], copies: Copies, work: str) -> Sealed:
+def seal(disk: layout.Disk, fillings: Mapping[int, PartitionContent], copies: RootHashFiles, work: str) -> Sealed:
     """Make the protected file systems among `fillings` and their hashes, in files in the directory `work`.
 
     What is mounted deepest is made first, and its root hash written into `copies`, from which the others are made.
@@ -50,11 +107,11 @@ def _mountpoint(disk: layout.Disk, hashes: layout.Hashes) -> str:
     return next(iter(disk.partitions[hashes.of].mountpoints), "")
 
 
-def _make(disk: layout.Disk, number: int, filling: Filling, path: str) -> None:
+def _make(disk: layout.Disk, number: int, filling: PartitionContent, path: str) -> None:
     """Make the file system in the new file `path`, which is as large as its partition will be."""
     need = filling.least() if disk.partitions[number].size is not None else filling.need(0)
     size = planner.least(disk, number, need)
-    with open(path, "wb") as file:  # noqa: PTH123
+    with open(path, "wb") as file:
         file.truncate(size)
     filling.write(path, Place(0, size))
 
@@ -64,7 +121,7 @@ def _hash(hashes: layout.Hashes, data: str, path: str) -> str:
     root = f"{path}.root"
     argv = ["veritysetup", "format", "--hash=sha256", f"--data-block-size={BLOCK}", f"--hash-block-size={BLOCK}"]
     tools.run([*argv, f"--salt={hashes.salt}", f"--uuid={hashes.uuid}", f"--root-hash-file={root}", data, path])
-    with open(root, encoding="ascii") as file:  # noqa: PTH123
+    with open(root, encoding="ascii") as file:
         return file.read().strip()
 
 

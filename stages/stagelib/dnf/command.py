@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stagelib import api
-from stagelib.dnf.home import Home
+from stagelib.dnf.config import PrivateHome
 from stagelib.dnf.options import Options
-from stagelib.stage import StageError
+from stagelib.errors import StageError
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 # How the two count packages in what they print: "(3/215): bash.rpm", "Installing : bash 3/215", "[  3/215] bash".
@@ -29,7 +29,7 @@ class Dnf:
         """What the names and contents of its cache files depend on."""
         return f"dnf{self.version}"
 
-    def arguments(self, tree: str, home: Home, cache: str, options: Options) -> list[str]:
+    def arguments(self, tree: str, home: PrivateHome, cache: str, options: Options) -> list[str]:
         """The command line up to the operation. cache: dnf's cache directory."""
         argv = [self.program, "-y", f"--config={home.config}", f"--installroot={tree}"]
         if self.version == 5:
@@ -73,7 +73,7 @@ def find() -> Dnf:
     raise StageError("there is no dnf where the packages are installed from", "install the package dnf")
 
 
-def environment(home: Home, more: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment(home: PrivateHome, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """All that dnf, and with it the packages' scripts, find in their environment.
 
     SOURCE_DATE_EPOCH is rpm's time of installation, too.
@@ -90,7 +90,7 @@ class Ended:
     lines: Sequence[str]
 
 
-def run(argv: Sequence[str], home: Home, *, quiet: bool = False, env: Mapping[str, str] | None = None) -> Ended:
+def run(argv: Sequence[str], home: PrivateHome, *, quiet: bool = False, env: Mapping[str, str] | None = None) -> Ended:
     """Run a command to its end; its output goes to the log as it comes, its counts to the progress.
 
     quiet: only the output of a command that fails goes to the log. env: variables on top of environment().

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stagelib.chroot import CAPABILITIES
-from stagelib.dnf.home import Home
+from stagelib.dnf.config import PrivateHome
 
 LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
@@ -25,7 +25,7 @@ class Visible:
     read_only: tuple[str, ...] = ()
 
 
-def command(tree: str, home: Home, visible: Visible, argv: Sequence[str]) -> list[str]:
+def command(tree: str, home: PrivateHome, visible: Visible, argv: Sequence[str]) -> list[str]:
     """The argument list that runs `argv` there, all at the same paths."""
     base = ["unshare", "--net", "--", "bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"]
     base += ["--new-session", "--ro-bind", "/usr", "/usr", "--ro-bind", "/etc", "/etc"]

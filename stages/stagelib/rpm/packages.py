@@ -5,11 +5,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from stagelib.dnf import home as homes
+from stagelib.dnf import config as homes
 from stagelib.dnf.command import environment
-from stagelib.dnf.home import Home
+from stagelib.dnf.config import PrivateHome
+from stagelib.errors import StageError
 from stagelib.rpm.options import Options
-from stagelib.stage import StageError
 
 SOURCES = "/run/osbuild/sources"
 RELEASE = re.compile(r"^system-release(?:\(releasever\))? = (?:\d+:)?([^-\s]+)")
@@ -27,7 +27,7 @@ def files(checksums: Sequence[str]) -> dict[str, str]:
     return {checksum: there[checksum] for checksum in checksums}
 
 
-def names(paths: Sequence[str], home: Home) -> dict[str, str]:
+def names(paths: Sequence[str], home: PrivateHome) -> dict[str, str]:
     """name-version-release.arch of each file. Raises StageError for one that is no RPM package."""
     found = {}
     asked = ["rpm", "-qp", "--nosignature", "--nodigest", "--qf", "%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\\n"]
@@ -43,13 +43,13 @@ def names(paths: Sequence[str], home: Home) -> dict[str, str]:
     return found
 
 
-def releasever(paths: Sequence[str], home: Home) -> str:
+def releasever(paths: Sequence[str], home: PrivateHome) -> str:
     """The release that the packages make, by the one that provides `system-release`; "" when none does."""
     done = _run(["rpm", "-qp", "--nosignature", "--nodigest", "--provides", *paths], home)
     return next((match[1] for line in done.stdout.splitlines() if (match := RELEASE.match(line))), "")
 
 
-def check(files_by_checksum: Mapping[str, str], named: Mapping[str, str], home: Home, options: Options) -> None:
+def check(files_by_checksum: Mapping[str, str], named: Mapping[str, str], home: PrivateHome, options: Options) -> None:
     """Raise StageError unless each package that must be signed is signed by one of the keys, and is as it was then."""
     signed = [path for checksum, path in files_by_checksum.items() if checksum in options.signed]
     if not signed:
@@ -72,22 +72,22 @@ def check(files_by_checksum: Mapping[str, str], named: Mapping[str, str], home: 
 HINT = "give the key that signed it in gpgkeys, or set check_gpg to false for this package"
 
 
-def _why(path: str, keyring: str, home: Home, options: Options) -> str:
+def _why(path: str, keyring: str, home: PrivateHome, options: Options) -> str:
     told = _run([options.rpmkeys, "--dbpath", keyring, "--define", "_pkgverify_level all", "-Kv", path], home).stdout
     if "NOKEY" in told:
         return "is not signed by one of the gpgkeys"
     return "is damaged or was tampered with" if "BAD" in told else "is not signed"
 
 
-def key_path(home: Home, number: int) -> str:
+def key_path(home: PrivateHome, number: int) -> str:
     """The file of a key."""
     return f"{home.path}/key{number}.asc"
 
 
-def write_key(home: Home, number: int, text: str) -> None:
+def write_key(home: PrivateHome, number: int, text: str) -> None:
     """Make the file of a key."""
     homes.write(key_path(home, number), text)
 
 
-def _run(argv: Sequence[str], home: Home) -> subprocess.CompletedProcess[str]:
+def _run(argv: Sequence[str], home: PrivateHome) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, env=environment(home), capture_output=True, text=True, check=False)

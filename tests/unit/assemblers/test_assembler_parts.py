@@ -8,12 +8,14 @@ import zlib
 from pathlib import Path
 
 import pytest
-from stagelib.disk import archive, crc32c, errors, ext4, grub, identity, legacy, output, sizes, tar_labels, tools
-from stagelib.disk.errors import ImageError
-from stagelib.disk.xfs import make as xfs
+from stagelib import api
+from stagelib.disk import archive, bios_grub, crc32c, identity, output, qemu_options, sizes, tools
+from stagelib.disk.filesystems.ext4 import make as ext4
+from stagelib.disk.filesystems.xfs import make as xfs
+from stagelib.errors import StageError
 
 UUID = "76a22bf4-f153-4541-b6c7-0332c0dfaeac"
-DISK = legacy.disk({"ptuuid": "0x14fc63d2", "root_fs_uuid": UUID, "size": 1 << 30})
+DISK = qemu_options.disk({"ptuuid": "0x14fc63d2", "root_fs_uuid": UUID, "size": 1 << 30})
 NEEDED = ("biosdisk", "part_msdos", "ext2")
 
 
@@ -35,7 +37,7 @@ def test_sizes_are_read_as_truncate_reads_them(text: int | str, expected: int) -
 
 @pytest.mark.parametrize("text", ["", "G", "3 G B", "-1", "1.5G", "3g", "3G\n"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(ImageError, match="is not a size"):
+    with pytest.raises(StageError, match="is not a size"):
         sizes.parse(text)
 
 
@@ -66,13 +68,13 @@ def test_disk_identifier(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "0x14", "0x14fc63d2ff", "hello"])
 def test_what_is_no_disk_identifier_is_refused(text: str) -> None:
-    with pytest.raises(ImageError, match="not a disk identifier"):
+    with pytest.raises(StageError, match="not a disk identifier"):
         identity.disk_id(text)
 
 
 def test_too_small_a_disk_is_refused() -> None:
-    with pytest.raises(ImageError, match="too small"):
-        legacy.disk({"ptuuid": "0x14fc63d2", "root_fs_uuid": UUID, "size": 1 << 20})
+    with pytest.raises(StageError, match="too small"):
+        qemu_options.disk({"ptuuid": "0x14fc63d2", "root_fs_uuid": UUID, "size": 1 << 20})
 
 
 def test_hash_seed_is_fixed_by_the_uuid() -> None:
@@ -96,7 +98,7 @@ def make_grub(root: Path, version: str) -> Path:
 def test_the_trees_own_grub_is_taken(tmp_path: Path) -> None:
     own = make_grub(tmp_path / "tree", "2.12")
     make_grub(tmp_path / "host", "2.06")
-    assert grub.choose(str(tmp_path / "tree"), DISK, str(tmp_path / "host")) == grub.Grub(
+    assert bios_grub.choose(str(tmp_path / "tree"), DISK, str(tmp_path / "host")) == bios_grub.Grub(
         str(own), "(,msdos1)/boot/grub", NEEDED
     )
 
@@ -107,13 +109,13 @@ def test_grub_must_match_modules_that_it_will_load(tmp_path: Path) -> None:
     installed = tmp_path / "tree/boot/grub2/i386-pc"
     installed.mkdir(parents=True)
     (installed / "normal.mod").write_text("2.06")
-    chosen = grub.choose(str(tmp_path / "tree"), DISK, str(tmp_path / "host"))
-    assert chosen == grub.Grub(str(host), "(,msdos1)/boot/grub2", NEEDED)
+    chosen = bios_grub.choose(str(tmp_path / "tree"), DISK, str(tmp_path / "host"))
+    assert chosen == bios_grub.Grub(str(host), "(,msdos1)/boot/grub2", NEEDED)
 
 
 def test_without_any_grub_the_packages_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="no GRUB for BIOS") as caught:
-        grub.choose(str(tmp_path), DISK, str(tmp_path))
+    with pytest.raises(StageError, match="no GRUB for BIOS") as caught:
+        bios_grub.choose(str(tmp_path), DISK, str(tmp_path))
     assert "grub-pc-bin" in caught.value.hint
     assert "grub2-pc-modules" in caught.value.hint
 
@@ -123,7 +125,7 @@ def test_grub_keeps_the_partition_table_and_points_to_its_core(tmp_path: Path) -
     (modules / "boot.img").write_bytes(b"\x11" * 512)
     image = tmp_path / "image"
     image.write_bytes(b"\x22" * 4096)
-    grub.install(str(image), grub.Grub(str(modules), "", ()), b"\x33" * 1000, grub.Spot(512, 1536))
+    bios_grub.install(str(image), bios_grub.Grub(str(modules), "", ()), b"\x33" * 1000, bios_grub.Spot(512, 1536))
     data = image.read_bytes()
     assert data[440:512] == b"\x22" * 72
     assert struct.unpack_from("<Q", data, 0x5C)[0] == 1
@@ -134,17 +136,17 @@ def test_grub_keeps_the_partition_table_and_points_to_its_core(tmp_path: Path) -
 
 
 def test_core_image_that_is_too_large_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="1537 bytes, only 1536"):
-        grub.install(str(tmp_path), grub.Grub("", "", ()), bytes(1537), grub.Spot(512, 1536))
+    with pytest.raises(StageError, match="1537 bytes, only 1536"):
+        bios_grub.install(str(tmp_path), bios_grub.Grub("", "", ()), bytes(1537), bios_grub.Spot(512, 1536))
 
 
 def test_result_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     def fail_half_way() -> None:
         with output.staged(str(tmp_path), "disk") as partial:
             (Path(partial) / "disk").write_text("half")
-            raise ImageError("stop")
+            raise StageError("stop")
 
-    with pytest.raises(ImageError):
+    with pytest.raises(StageError):
         fail_half_way()
     assert list(tmp_path.iterdir()) == []
     with output.staged(str(tmp_path), "disk") as partial:
@@ -154,7 +156,7 @@ def test_result_appears_only_when_it_is_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc/passwd", "a\0"])
 def test_file_names_stay_in_the_output_directory(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ImageError, match="not a file name"), output.staged(str(tmp_path), name):
+    with pytest.raises(StageError, match="not a file name"), output.staged(str(tmp_path), name):
         pass
 
 
@@ -170,23 +172,23 @@ def test_full_disk_is_told_and_bugs_stay_bugs(capsys: pytest.CaptureFixture[str]
     def bug() -> None:
         raise OSError(errno.EBADF, "bug")
 
-    assert errors.guarded(full) == 1
+    assert api.guarded(full) == 1
     assert "no space left for the image" in capsys.readouterr().err
     with pytest.raises(OSError, match="bug"):
-        errors.guarded(bug)
-    assert errors.guarded(lambda: None) == 0
+        api.guarded(bug)
+    assert api.guarded(lambda: None) == 0
 
 
 def test_failing_tool_is_told_with_its_last_words() -> None:
     with pytest.raises(tools.ToolError, match="sh failed with status 3: last"):
         tools.run(["sh", "-c", "echo first; echo last >&2; exit 3"])
-    with pytest.raises(ImageError, match="no space left"):
+    with pytest.raises(StageError, match="no space left"):
         tools.run(["sh", "-c", "echo 'write: No space left on device'; exit 1"])
 
 
 def test_xfs_version() -> None:
     assert xfs.version("mkfs.xfs version 6.1.0") == (6, 1, 0)
-    with pytest.raises(ImageError):
+    with pytest.raises(StageError):
         xfs.version("what?")
 
 
@@ -207,7 +209,7 @@ def test_tar_is_passed_on_with_labels_and_attributes_sorted() -> None:
         tar.addfile(link)
     packed.seek(0)
     out = io.BytesIO()
-    tar_labels.copy(packed, out, {"/": "u:r:root", "/first": "u:r:é", "/link": "u:r:é", f"/{long}": "u:r:long"})
+    archive.copy_labelled(packed, out, {"/": "u:r:root", "/first": "u:r:é", "/link": "u:r:é", f"/{long}": "u:r:long"})
     assert len(out.getvalue()) % 10240 == 0
     out.seek(0)
     found = {}
@@ -224,20 +226,20 @@ def test_tar_is_passed_on_with_labels_and_attributes_sorted() -> None:
     labelled = {key: value.replace("é", "long") for key, value in label.items()}
     assert found[f"./{long}"] == {"comment": "1", **attributes, **labelled}
     assert list(found[f"./{long}"]) == sorted(found[f"./{long}"])
-    with pytest.raises(ImageError, match="ends too early"):
-        tar_labels.copy(io.BytesIO(packed.getvalue()[:2000]), io.BytesIO(), {})
+    with pytest.raises(StageError, match="ends too early"):
+        archive.copy_labelled(io.BytesIO(packed.getvalue()[:2000]), io.BytesIO(), {})
 
 
 @pytest.mark.parametrize("length", [1, 90, 91, 980, 990, 9990])
 def test_a_pax_record_says_its_own_length(length: int) -> None:
-    record = tar_labels.format_records({b"key": b"v" * length})
+    record = archive.format_records({b"key": b"v" * length})
     assert int(record.split(b" ")[0]) == len(record)
-    assert tar_labels.parse(record) == {b"key": b"v" * length}
+    assert archive.parse_records(record) == {b"key": b"v" * length}
 
 
 def test_tar_numbers() -> None:
-    assert tar_labels.number(b"00000001750\0") == 1000
-    assert tar_labels.number(b"\x80" + (1 << 33).to_bytes(11, "big")) == 1 << 33
+    assert archive.parse_number(b"00000001750\0") == 1000
+    assert archive.parse_number(b"\x80" + (1 << 33).to_bytes(11, "big")) == 1 << 33
 
 
 def test_what_a_program_writes_is_consumed_and_its_failure_told() -> None:
@@ -245,9 +247,9 @@ def test_what_a_program_writes_is_consumed_and_its_failure_told() -> None:
     tools.pipe(["sh", "-c", "echo out; echo said >&2"], lambda source: got.append(source.read()))
     assert got == [b"out\n"]
     with pytest.raises(tools.ToolError, match="sh failed with status 2: why"):
-        tools.pipe(["sh", "-c", "echo why >&2; exit 2"], lambda source: tar_labels.copy(source, io.BytesIO(), {}))
-    with pytest.raises(ImageError, match="ends too early"):
-        tools.pipe(["true"], lambda source: tar_labels.copy(source, io.BytesIO(), {}))
+        tools.pipe(["sh", "-c", "echo why >&2; exit 2"], lambda source: archive.copy_labelled(source, io.BytesIO(), {}))
+    with pytest.raises(StageError, match="ends too early"):
+        tools.pipe(["true"], lambda source: archive.copy_labelled(source, io.BytesIO(), {}))
 
 
 def test_lzop_time_is_cleared(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from stagelib.disk import compress, parallel_gzip
-from stagelib.disk.errors import ImageError
 from stagelib.disk.formats.run import Run
 from stagelib.disk.parallel_gzip import PIECE
+from stagelib.errors import StageError
 
 
 def text(size: int) -> bytes:
@@ -76,7 +76,7 @@ def test_one_writing_makes_all_files(tmp_path: Path) -> None:
 
 def test_a_compressor_without_room_says_so(tmp_path: Path) -> None:
     targets: dict[str | None, str] = {"zstd": "/dev/full", "gzip": str(tmp_path / "a"), "xz": str(tmp_path / "b")}
-    with pytest.raises(ImageError, match="no space left"):
+    with pytest.raises(StageError, match="no space left"):
         write_without_end(targets)
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stagelib.disk import layout, planner, table
-from stagelib.disk.errors import ImageError
 from stagelib.disk.layout import Disk, FileSystem, Partition
+from stagelib.errors import StageError
 
 MIB = 1 << 20
 UUID = "76a22bf4-f153-4541-b6c7-0332c0dfaeac"
@@ -55,23 +55,23 @@ def test_partitions_never_overlap_and_stay_on_the_disk(sizes: list[int], sector:
 
 
 def test_too_small_a_disk_is_told_by_how_much_and_what_takes_the_space() -> None:
-    with pytest.raises(ImageError, match=r"a disk of 128.0 MiB is too small by 3\d.\d MiB: root \(/\) 100.0 MiB, home"):
+    with pytest.raises(StageError, match=r"a disk of 128.0 MiB is too small by 3\d.\d MiB: root \(/\) 100.0 MiB, home"):
         planner.plan(disk(HOME, ROOT, size=128 * MIB), {1: 100 * MIB})
     takes = {1: ["/usr/lib 70.0 MiB", "/usr/bin 20.0 MiB"], 0: ["/home/a 1.0 MiB"]}
-    with pytest.raises(ImageError, match=r"home.*; most of root \(/\) is /usr/lib 70.0 MiB, /usr/bin 20.0 MiB$"):
+    with pytest.raises(StageError, match=r"home.*; most of root \(/\) is /usr/lib 70.0 MiB, /usr/bin 20.0 MiB$"):
         planner.plan(disk(HOME, ROOT, size=128 * MIB), {1: 100 * MIB}, takes)
 
 
 def test_too_small_a_partition_is_told_with_what_is_in_it() -> None:
-    with pytest.raises(ImageError, match=r"home \(/home\): 64.0 MiB is too small.*16.0 MiB too little; most.* /home/a"):
+    with pytest.raises(StageError, match=r"home \(/home\): 64.0 MiB is too small.*16.0 MiB too little; most.* /home/a"):
         planner.plan(disk(HOME, ROOT), {0: 80 * MIB}, {0: ["/home/a 70.0 MiB"]})
 
 
 def test_overlaps_are_refused() -> None:
     inside = Partition("linux", "data", UUID, start=30 * MIB, size=MIB)
-    with pytest.raises(ImageError, match=r"data starts at 31457280 bytes and overlaps home \(/home\)"):
+    with pytest.raises(StageError, match=r"data starts at 31457280 bytes and overlaps home \(/home\)"):
         planner.plan(disk(HOME, inside), {})
-    with pytest.raises(ImageError, match="overlaps the partition table"):
+    with pytest.raises(StageError, match="overlaps the partition table"):
         planner.plan(disk(Partition("linux", "data", UUID, start=512, size=MIB)), {})
 
 
@@ -87,7 +87,7 @@ def test_overlaps_are_refused() -> None:
     ],
 )
 def test_what_no_disk_can_have(wanted: Disk, message: str) -> None:
-    with pytest.raises(ImageError, match=message):
+    with pytest.raises(StageError, match=message):
         layout.check(wanted)
 
 

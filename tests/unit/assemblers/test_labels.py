@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from stagelib import selinux
 from stagelib.disk import file_contexts, labels
-from stagelib.disk.errors import ImageError
-from stagelib.disk.libselinux import Contexts
+from stagelib.disk.file_contexts import Contexts
+from stagelib.errors import StageError
 
 pytestmark = pytest.mark.skipif(ctypes.util.find_library("selinux") is None, reason="libselinux.so.1 is not installed")
 
@@ -116,19 +116,19 @@ def test_links_in_the_tree_lead_nowhere_else(tree: Path, tmp_path: Path) -> None
     (tree / "etc/selinux/other").symlink_to(tmp_path / "outside")
     (tree / "usr/etc").symlink_to("/etc")
     assert of(tree, rule=selinux.Rule(f"/usr{CONTEXTS}"))["/etc/shadow"] == "shadow_t"
-    with pytest.raises(ImageError, match="the tree has no /etc/selinux/other/secret"):
+    with pytest.raises(StageError, match="the tree has no /etc/selinux/other/secret"):
         of(tree, rule=selinux.Rule("/etc/selinux/other/secret"))
 
 
 def test_a_pattern_that_cannot_be_used_is_an_error(tree: Path) -> None:
     write(tree, CONTEXTS, "/etc/(.*\tsystem_u:object_r:etc_t:s0\n")
-    with pytest.raises(ImageError, match="libselinux"):
+    with pytest.raises(StageError, match="libselinux"):
         of(tree)
 
 
 def test_a_build_root_without_libselinux_is_told(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stagelib.disk.libselinux.LIBRARY", "libmissing.so.1")
-    with pytest.raises(ImageError, match=r"libmissing\.so\.1, which knows the SELinux labels") as raised:
+    monkeypatch.setattr("stagelib.disk.file_contexts.LIBRARY", "libmissing.so.1")
+    with pytest.raises(StageError, match=r"libmissing\.so\.1, which knows the SELinux labels") as raised:
         of(tree)
     assert "libselinux1 (Debian" in raised.value.hint
 

@@ -4,10 +4,10 @@ import random
 
 import pytest
 from stagelib.disk import crc32c
-from stagelib.disk.xfs import attributes, inodes, names
-from stagelib.disk.xfs.attributes import CannotKeepError
-from stagelib.disk.xfs.inodes import Extent
-from stagelib.disk.xfs.names import REGULAR, Name
+from stagelib.disk.filesystems.xfs.writer import attributes, inodes, names
+from stagelib.disk.filesystems.xfs.writer.attributes import CannotKeepError
+from stagelib.disk.filesystems.xfs.writer.inodes import Extent
+from stagelib.disk.filesystems.xfs.writer.names import REGULAR, Name
 
 
 def test_checksums_of_many_are_those_of_each() -> None:

@@ -7,8 +7,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from stagelib import oci
-from stagelib.stage import StageError
+from stagelib import container_layers
+from stagelib.errors import StageError
 
 from tests.integration.container_images import oci_archive
 
@@ -38,7 +38,7 @@ def link(name: str, target: str) -> tuple[tarfile.TarInfo, bytes | None]:
 
 def merged(tmp_path: Path, *files: str) -> dict[str, tuple[str, bytes]]:
     """What is in the one layer: kind and content, or the target of a link, by name."""
-    oci._merge(files, str(tmp_path / "merged"))
+    container_layers._merge(files, str(tmp_path / "merged"))
     found = {}
     with tarfile.open(tmp_path / "merged") as tar:
         for info in tar:
@@ -123,15 +123,15 @@ def test_an_image_keeps_its_settings_and_is_the_same_every_time(tmp_path: Path) 
             (image / Path(info.name).name).write_bytes(data.read())
     index = json.loads((image / "index.json").read_bytes())
     (image / index["manifests"][0]["digest"][7:]).rename(image / "manifest.json")
-    assert oci.removes_anything(oci.layers(str(image)))
+    assert container_layers.removes_anything(container_layers.layers(str(image)))
     for name in ("one", "two"):
-        oci.flattened(str(image), str(tmp_path / name))
+        container_layers.flattened(str(image), str(tmp_path / name))
     one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two"))
     assert one == two
     manifest = json.loads(one["manifest.json"])
     config = json.loads(one[manifest["config"]["digest"][7:]])
     assert config["config"] == {"Cmd": ["/hello"]}
     assert config["rootfs"]["diff_ids"] == [manifest["layers"][0]["digest"]]
-    assert not oci.removes_anything(oci.layers(str(tmp_path / "one")))
+    assert not container_layers.removes_anything(container_layers.layers(str(tmp_path / "one")))
     for name in one.keys() - {"manifest.json", "version"}:
         assert hashlib.sha256(one[name]).hexdigest() == name

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stagelib import bls, kernelinstall, uki
-from stagelib.disk.errors import ImageError
+from stagelib import bls, kernel_install, uki
+from stagelib.errors import StageError
 
 from tests.unit.stages.stage_unit import RunStage, accepts, write
 
@@ -101,7 +101,7 @@ class Plugins:
 
     def unified(self, version: str = "6.1") -> Path:
         """The unified kernel image that objcopy makes."""
-        self.run(kernelinstall.OBJCOPY_PLUGIN, "add", version, self.room / "kernel", self.room / "initrd")
+        self.run(kernel_install.OBJCOPY_PLUGIN, "add", version, self.room / "kernel", self.room / "initrd")
         return self.boot / f"EFI/Linux/d-{version}.efi"
 
 
@@ -138,12 +138,12 @@ def test_objcopy_makes_a_unified_kernel_image(plugins: Plugins) -> None:
 
 def test_a_kernel_that_is_removed_takes_its_image_with_it(plugins: Plugins) -> None:
     made = plugins.unified()
-    plugins.run(kernelinstall.OBJCOPY_PLUGIN, "remove", "6.1")
+    plugins.run(kernel_install.OBJCOPY_PLUGIN, "remove", "6.1")
     assert not made.exists()
 
 
 def test_firmware_gets_the_newest_kernel(plugins: Plugins) -> None:
-    removable = kernelinstall.REMOVABLE_PLUGIN.replace("@NAME@", "BOOTX64.EFI")
+    removable = kernel_install.REMOVABLE_PLUGIN.replace("@NAME@", "BOOTX64.EFI")
     (plugins.room / "modules/6.10").mkdir()
     newest = plugins.unified("6.10").read_bytes()
     plugins.run(removable, "add", "6.10")
@@ -160,12 +160,12 @@ def test_another_command_line_for_a_unified_kernel_image(plugins: Plugins) -> No
     assert len(changed) == len(data)
     before = uki.command_line(data)
     assert uki.with_command_line(changed, before) == uki.with_command_line(data, before)
-    with pytest.raises(ImageError, match="room for 512 bytes of options for the kernel, not 513"):
+    with pytest.raises(StageError, match="room for 512 bytes of options for the kernel, not 513"):
         uki.with_command_line(data, b"x" * 513)
     (pe,) = struct.unpack_from("<I", data, 0x3C)
     signed = bytearray(data)
     struct.pack_into("<II", signed, pe + 24 + uki.CERTIFICATES, len(data), 8)
-    with pytest.raises(ImageError, match="a signed unified kernel image"):
+    with pytest.raises(StageError, match="a signed unified kernel image"):
         uki.with_command_line(bytes(signed), b"x")
 
 

@@ -31,7 +31,7 @@ def tar(path: str, contents: Mapping[str, Content], epoch: int) -> None:
             info.mtime, info.mode, info.uname, info.gname = epoch, 0o644, "root", "root"
             if isinstance(content, File):
                 info.size = os.path.getsize(content.path)
-                with open(content.path, "rb") as file:  # noqa: PTH123
+                with open(content.path, "rb") as file:
                     archive.addfile(info, file)
             else:
                 info.size = len(content)
@@ -41,7 +41,7 @@ def tar(path: str, contents: Mapping[str, Content], epoch: int) -> None:
 def digest(path: str) -> str:
     """The SHA-256 of a file, in hexadecimal digits."""
     found = hashlib.sha256()
-    with open(path, "rb") as file:  # noqa: PTH123
+    with open(path, "rb") as file:
         while data := file.read(CHUNK):
             found.update(data)
     return found.hexdigest()

@@ -12,9 +12,9 @@ from typing import Any
 
 from stagelib import selinux
 from stagelib.disk import compress, tools
-from stagelib.disk.errors import ImageError
 from stagelib.disk.formats.run import Run
 from stagelib.disk.sizes import human
+from stagelib.errors import StageError
 
 LIMIT = (1 << 32) - 1  # bytes in a file: eight hexadecimal digits
 
@@ -35,7 +35,7 @@ def packed(run: Run) -> Mapping[str | None, str]:
         wanted = sorted({COMPRESSIONS[item["format"]] for item in run.outputs}, key=str)
         files = {kind: os.path.join(directory, kind or "cpio") for kind in wanted}
         names = os.path.join(directory, "names")
-        with open(names, "wb") as file:  # noqa: PTH123
+        with open(names, "wb") as file:
             file.writelines(os.fsencode(name) + b"\0" for name in _names(run.tree))
         argv = ["cpio", "--create", "--format=newc", "--null", "--reproducible", "--quiet", f"--directory={run.tree}"]
         with compress.writing(files) as target:
@@ -46,7 +46,7 @@ def packed(run: Run) -> Mapping[str | None, str]:
 
 
 def _names(tree: str) -> Iterator[str]:
-    """Everything in the tree, sorted, a directory before what is in it. Raises ImageError for a file too large."""
+    """Everything in the tree, sorted, a directory before what is in it. Raises StageError for a file too large."""
     yield "."
     todo = [""]
     while todo:
@@ -60,7 +60,7 @@ def _names(tree: str) -> Iterator[str]:
                 continue
             info = entry.stat(follow_symlinks=False)
             if stat.S_ISREG(info.st_mode) and info.st_size > LIMIT:
-                raise ImageError(
+                raise StageError(
                     f"/{name} has {human(info.st_size)}, and a cpio archive has room for files below 4 GiB only",
                     "make a tar archive, or leave the file out",
                 )

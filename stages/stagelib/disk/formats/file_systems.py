@@ -4,13 +4,14 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stagelib.disk import file_systems, output, squashfs, view
-from stagelib.disk.contents import Content
+from stagelib.disk import labelled_view, output
+from stagelib.disk.filesystems import registry, squashfs
+from stagelib.disk.filesystems.fs_spec import FsSpec
 from stagelib.disk.formats.run import Run
-from stagelib.disk.fs_job import Job
 from stagelib.disk.layout import FileSystem
 from stagelib.disk.planner import Place
 from stagelib.disk.sizes import MIB
+from stagelib.disk.tree_parts import TreePart
 
 FREE = 64 * MIB  # room left, unless `free` says otherwise
 
@@ -32,10 +33,10 @@ def image(kind: str) -> Maker:
             compression=options.get("compression"),
         )
         with output.scratch_beside(os.path.dirname(path)) as work:
-            job = Job(spec, run.tree, {"/": Content(run.tree, "/")}, work, run.epoch)
-            maker = file_systems.KINDS[kind]
+            job = FsSpec(spec, run.tree, {"/": TreePart(run.tree, "/")}, work, run.epoch)
+            maker = registry.TYPES[kind]
             size = options.get("size") or -(-maker.need(job, options.get("free", FREE)) // MIB) * MIB
-            with open(path, "wb") as file:  # noqa: PTH123
+            with open(path, "wb") as file:
                 file.truncate(size)
             maker.make(job, path, Place(0, size))
 
@@ -52,7 +53,7 @@ def squashed(run: Run, compression: str = squashfs.COMPRESSION) -> str:
 
     def make(directory: str) -> str:
         path = os.path.join(directory, "squashfs")
-        with view.labelled(run.tree, "/", run.tree, directory) as shown:
+        with labelled_view.labelled(run.tree, "/", run.tree, directory) as shown:
             squashfs.pack(shown, path, run.epoch, compression)
         return path
 

@@ -9,16 +9,17 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from stagelib import distro, grubmenu, intree
-from stagelib.disk import fat, grub, output, tools
-from stagelib.disk.contents import Content
-from stagelib.disk.errors import ImageError
+from stagelib import distro, grub_config, tree_paths
+from stagelib.disk import bios_grub, output, tools
+from stagelib.disk.filesystems import fat
+from stagelib.disk.filesystems.fs_spec import FsSpec
 from stagelib.disk.formats import file_systems, live
 from stagelib.disk.formats.run import Run
-from stagelib.disk.fs_job import Job
 from stagelib.disk.layout import FileSystem
 from stagelib.disk.planner import Place
 from stagelib.disk.sizes import MIB
+from stagelib.disk.tree_parts import TreePart
+from stagelib.errors import StageError
 
 ESP = "boot/efi/EFI"  # where the boot loader's stage puts what UEFI starts
 FIRST = "BOOT/BOOTX64.EFI"
@@ -42,7 +43,7 @@ def make(run: Run, options: Mapping[str, Any], path: str) -> None:
         shutil.copyfile(chosen.initramfs, os.path.join(top, "live/initrd.img"))
         os.link(file_systems.squashed(run), os.path.join(top, starter.root))
         title = distro.os_release(run.tree).get("PRETTY_NAME", "Linux")
-        with open(os.path.join(top, "boot/grub/grub.cfg"), "w", encoding="utf-8") as file:  # noqa: PTH123
+        with open(os.path.join(top, "boot/grub/grub.cfg"), "w", encoding="utf-8") as file:
             own = starter.disc.format(options["label"])
             file.write(menu(title, " ".join(filter(None, (own, options.get("kernel_opts"))))))
         _bios(modules, os.path.join(top, "boot/grub/eltorito.img"))
@@ -60,20 +61,20 @@ def make(run: Run, options: Mapping[str, Any], path: str) -> None:
 def menu(title: str, kernel_opts: str) -> str:
     """The text of grub.cfg; kernel_opts are all of the kernel's options."""
     lines = ["insmod all_video"]
-    if serial := grubmenu.kernels_console(kernel_opts):
+    if serial := grub_config.kernels_console(kernel_opts):
         lines += serial.lines
-    lines += ["set timeout=1", "set default=0", f"menuentry {grubmenu.quoted(title)} {{"]
+    lines += ["set timeout=1", "set default=0", f"menuentry {grub_config.quoted(title)} {{"]
     lines += [f"  linux /live/vmlinuz {kernel_opts}"]
     return "\n".join([*lines, "  initrd /live/initrd.img", "}", ""])
 
 
 def _modules(tree: str) -> str:
     for root in (tree, "/"):
-        modules = intree.resolve(root, grub.MODULES)
+        modules = tree_paths.resolve(root, bios_grub.MODULES)
         hybrid = os.path.join(modules, HYBRID)
         if os.path.isfile(hybrid) and not os.path.islink(hybrid):  # a link would lead out of the tree
             return modules
-    raise ImageError(
+    raise StageError(
         "there is no GRUB for BIOS: neither the tree nor the build root has /usr/lib/grub/i386-pc",
         "install the package grub-pc-bin (Debian, Ubuntu) or grub2-pc-modules (Fedora, CentOS) in either",
     )
@@ -81,9 +82,9 @@ def _modules(tree: str) -> str:
 
 def _bios(modules: str, path: str) -> None:
     have = set(os.listdir(modules))
-    argv = [grub.mkimage(), "--directory", modules, "--prefix", "/boot/grub", "--format", "i386-pc-eltorito"]
+    argv = [bios_grub.mkimage(), "--directory", modules, "--prefix", "/boot/grub", "--format", "i386-pc-eltorito"]
     argv += ["--compression", "auto", "--output", path]
-    tools.run([*argv, *(name for name in (*MODULES, *grub.USEFUL) if f"{name}.mod" in have)])
+    tools.run([*argv, *(name for name in (*MODULES, *bios_grub.USEFUL) if f"{name}.mod" in have)])
 
 
 def _esp(run: Run, work: str, top: str) -> str | None:
@@ -92,7 +93,7 @@ def _esp(run: Run, work: str, top: str) -> str | None:
     GRUB that was started from the El Torito image may take the whole disc for what it came from: `top`, the disc's
     content, gets its configuration, too.
     """
-    source = intree.resolve(run.tree, ESP)
+    source = tree_paths.resolve(run.tree, ESP)
     if not os.path.isfile(os.path.join(source, FIRST)):
         return None
     content = os.path.join(work, "esp")
@@ -101,7 +102,7 @@ def _esp(run: Run, work: str, top: str) -> str | None:
     _without_fallback(os.path.join(content, "EFI"))
     of_grub = [path for path, _, names in os.walk(content) if any(name.startswith("grub") for name in names)]
     if not of_grub:
-        raise ImageError(
+        raise StageError(
             f"a disc is started by GRUB, and /{ESP} has another boot loader, which would find no kernel there",
             "use GRUB (bootloader: grub), or make the disc in a build of its own",
         )
@@ -109,12 +110,14 @@ def _esp(run: Run, work: str, top: str) -> str | None:
         for place in (content, top):
             beside = os.path.join(place, os.path.relpath(directory, content))
             os.makedirs(beside, exist_ok=True)
-            with open(os.path.join(beside, "grub.cfg"), "w", encoding="utf-8") as file:  # noqa: PTH123
+            with open(os.path.join(beside, "grub.cfg"), "w", encoding="utf-8") as file:
                 file.write(FIND)
-    job = Job(FileSystem("vfat", run.identity, mountpoint="/"), content, {"/": Content(content, "/")}, work, run.epoch)
+    job = FsSpec(
+        FileSystem("vfat", run.identity, mountpoint="/"), content, {"/": TreePart(content, "/")}, work, run.epoch
+    )
     path = os.path.join(work, "esp.img")
     size = -(-fat.need(job, 0) // MIB) * MIB
-    with open(path, "wb") as file:  # noqa: PTH123
+    with open(path, "wb") as file:
         file.truncate(size)
     _settle(content, run.epoch)
     fat.make(job, path, Place(0, size))

@@ -7,8 +7,8 @@ dracut.cmdline(7). Both put a file system in memory above it. What is written is
 import re
 from dataclasses import dataclass
 
-from stagelib import intree, kernels, lookup
-from stagelib.disk.errors import ImageError
+from stagelib import kernels, tree_paths
+from stagelib.errors import StageError
 
 SCRIPTS = "usr/lib/live/boot"  # live-boot's
 MODULES = "usr/lib/dracut/modules.d"
@@ -46,13 +46,13 @@ class Kernel:
 
 
 def starter(tree: str, *, network: bool = False) -> Starter:
-    """What the tree has to start as a live system, over a network or from a disc. Raises ImageError without any."""
-    if intree.exists(tree, SCRIPTS):
+    """What the tree has to start as a live system, over a network or from a disc. Raises StageError without any."""
+    if tree_paths.exists(tree, SCRIPTS):
         return LIVE_BOOT
     wanted = NETWORK_MODULE if network else DISC_MODULE
-    if any(wanted.fullmatch(name) for name in lookup.names(tree, MODULES)):
+    if any(wanted.fullmatch(name) for name in tree_paths.names(tree, MODULES)):
         return DRACUT
-    raise ImageError(
+    raise StageError(
         "the tree has nothing that starts such a system: neither live-boot nor dracut's module "
         + ("livenet" if network else "dmsquash-live"),
         "install the package live-boot (Debian, Ubuntu) or dracut-live (Fedora, CentOS)",
@@ -60,13 +60,13 @@ def starter(tree: str, *, network: bool = False) -> Starter:
 
 
 def kernel(tree: str) -> Kernel:
-    """The tree's newest kernel that has an initramfs. Raises ImageError when there is none."""
+    """The tree's newest kernel that has an initramfs. Raises StageError when there is none."""
     for version in kernels.versions(tree):
         for name in INITRAMFS:
-            if intree.exists(tree, name.format(version)):
-                image = intree.resolve(tree, f"boot/vmlinuz-{version}")
-                return Kernel(image, intree.resolve(tree, name.format(version)))
-    raise ImageError(
+            if tree_paths.exists(tree, name.format(version)):
+                image = tree_paths.resolve(tree, f"boot/vmlinuz-{version}")
+                return Kernel(image, tree_paths.resolve(tree, name.format(version)))
+    raise StageError(
         "the tree has no kernel with an initramfs in /boot",
         "install a package like linux-image-amd64 (Debian) or kernel-core (Fedora)",
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from stagelib.disk.formats import clouds, cpio, disks, file_systems, iso, oci, ova, pxe, trees
+from stagelib.disk.formats import cpio, disks, file_systems, iso, oci, ova, pxe, trees
 from stagelib.disk.formats.run import Run
 
 
@@ -37,7 +37,7 @@ FORMATS = {
     **{kind: Format(Source.DISK, disks.converted(kind)) for kind in ("qcow2", "vdi", "vpc", "vhdx")},
     "vmdk": Format(Source.DISK, disks.vmdk, "vmdk"),
     "ova": Format(Source.DISK, ova.make, "vmdk"),
-    "gce": Format(Source.DISK, clouds.gce),
+    "gce": Format(Source.DISK, disks.gce),
     **dict.fromkeys(trees.COMPRESSIONS, Format(Source.TREE, trees.tar, "archive")),
     trees.CONTAINER: Format(Source.TREE, oci.make, "archive"),
     **dict.fromkeys(cpio.COMPRESSIONS, Format(Source.TREE, cpio.make, "cpio")),

@@ -1,0 +1,121 @@
+"""Installing into an empty tree, fast: files are unpacked directly and in parallel, dpkg configures once.
+
+The result is what apt and dpkg would have made. In order:
+
+1. The archives' control files are read. The Essential packages and what they need are the *foundation*.
+2. All packages whose unpacking runs no script are unpacked by our workers into the tree, and dpkg's database is
+   written for them. Foundation packages with a preinst are unpacked too, to have a system that can run one.
+3. The tree's dpkg unpacks the foundation packages that have a preinst (once more) and configures the foundation.
+4. The tree's dpkg unpacks the other packages that need it, their Pre-Depends being configured before.
+5. dpkg configures everything else, with the triggers that unpacking activated.
+"""
+
+import os
+from collections.abc import Sequence
+
+from stagelib.api import phase
+from stagelib.apt import auto_installed, database, dpkg, scaffolding
+from stagelib.apt.downloads import Downloaded
+from stagelib.apt.extract import Unpacked, Workers
+from stagelib.apt.options import Options
+from stagelib.apt.order import Relations
+from stagelib.apt.package import Package
+from stagelib.errors import StageError
+from stagelib.packages import cleanup
+
+MERGED = ("bin", "sbin", "lib")
+LIB64 = ("amd64", "ppc64el", "loong64")  # where the dynamic loader's path begins with /lib64
+FIRST = ("base-passwd", "base-files")  # users, then directories: every other script may count on both
+
+
+def install(tree: str, work: str, downloaded: Downloaded, wanted: Options, epoch: int) -> None:
+    """Install the downloaded archives into the empty tree.
+
+    work: a directory for this stage alone; epoch: mtime of all directories, seconds. Raises StageError.
+    """
+    _merge_usr(tree, wanted.architecture)
+    workers = Workers(tree, downloaded.cache, work)
+    try:
+        with phase("read control files"):
+            controls = [workers.control(archive.sha256) for archive in downloaded.archives]
+            packages = [Package(one, files.result()) for one, files in zip(downloaded.archives, controls, strict=True)]
+        relations = Relations(packages)
+        foundation = relations.foundation()
+        if not foundation:
+            raise StageError("the repositories have no Essential packages", "add the distribution's own repository")
+        with phase("unpack"):
+            unpacked, by_dpkg = _unpack(workers, packages, foundation)
+    finally:
+        workers.close()
+    with phase("write dpkg's database"):
+        database.create(tree, unpacked)
+        for path, mode, uid, gid in database.first_directories(unpacked.values()):
+            os.chown(tree + path, uid, gid)
+            os.chmod(tree + path, mode)
+    cleanup.date_directories(tree, epoch)
+    with scaffolding.quiet(tree):
+        with phase("configure the essential packages"):
+            _configure_foundation(tree, work, foundation, by_dpkg)
+        rest = {package: files for package, files in unpacked.items() if package not in foundation}
+        with open(f"{tree}/{database.ADMIN}/triggers/Unincorp", "a", encoding="utf-8") as file:
+            file.write(database.activations(rest, foundation))
+        with phase("unpack by dpkg"):
+            waiting = [package for package in packages if package in by_dpkg and package not in foundation]
+            for step in relations.unpacking(waiting, foundation):
+                if step.action == "unpack":
+                    dpkg.unpack(tree, work, [file_name(one) for one in step.packages])
+                else:
+                    dpkg.configure(tree, work, [one.name for one in step.packages], "--no-triggers")
+        with phase("configure"):
+            dpkg.configure(tree, work, ["-a"])
+        scaffolding.run_noted(tree, work)
+    dependencies = [package for package in packages if package not in foundation]
+    auto_installed.mark(tree, dependencies, wanted.packages, wanted.architecture)
+
+
+def file_name(package: Package) -> str:
+    """The name of the package's uncompressed archive in the working directory."""
+    return f"{package.name}.deb"
+
+
+def _merge_usr(tree: str, architecture: str) -> None:
+    for name in (*MERGED, *(["lib64"] if architecture in LIB64 else [])):
+        os.makedirs(f"{tree}/usr/{name}", 0o755)
+        os.symlink(f"usr/{name}", f"{tree}/{name}")
+
+
+def _unpack(
+    workers: Workers, packages: Sequence[Package], foundation: Sequence[Package]
+) -> tuple[dict[Package, Unpacked], set[Package]]:
+    """Unpack what can be; returns what dpkg's database has to be told, and the packages left to dpkg."""
+    direct, stored = [], []
+    big_first = sorted(packages, key=lambda one: one.archive.size, reverse=True)  # the last one to end is a small one
+    for package in big_first:
+        if reason := package.reason_for_dpkg:
+            print(f"{package.name} is unpacked by dpkg: {reason}", flush=True)
+            stored.append((package, workers.write_stored(package.archive.sha256, file_name(package))))
+        if not reason or package in foundation:
+            direct.append((package, workers.unpack(package.archive.sha256, package.conffiles)))
+    by_dpkg = {package for package, _ in stored}
+    results = {package: job.result() for package, job in direct}
+    for _, job in stored:
+        job.result()
+    late = {one: f"its contents: {files.reason}" for one, files in results.items() if files.reason}
+    late |= dict.fromkeys(database.overlapping(results), "another package ships one of its files too")
+    for package, reason in late.items():
+        if package not in by_dpkg:
+            print(f"{package.name} is unpacked by dpkg: {reason}", flush=True)
+            workers.write_stored(package.archive.sha256, file_name(package)).result()
+    by_dpkg |= late.keys()
+    # dict in apt's order: results must not depend on which worker was quicker
+    return {one: results[one] for one in packages if one in results and one not in by_dpkg}, by_dpkg
+
+
+def _configure_foundation(tree: str, work: str, foundation: Sequence[Package], by_dpkg: set[Package]) -> None:
+    first = sorted((one for one in foundation if one.name in FIRST), key=lambda one: FIRST.index(one.name))
+    ordered = [*first, *(one for one in foundation if one not in first)]
+    if files := [file_name(one) for one in ordered if one in by_dpkg]:
+        dpkg.unpack(tree, work, files, "--force-depends")
+    for package in first:
+        dpkg.configure(tree, work, [package.name], "--force-depends", "--no-triggers")
+    dpkg.configure(tree, work, [one.name for one in ordered if one not in first], "--no-triggers")

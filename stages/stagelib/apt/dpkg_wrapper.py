@@ -1,0 +1,42 @@
+"""The tree's dpkg as a program for apt: `python3 -m stagelib.apt.dpkg_wrapper SETTINGS DPKG-ARGUMENT...`."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from stagelib import chroot
+from stagelib.apt import dpkg
+
+DATABASE = "--admindir"
+
+
+def main(settings: str, arguments: list[str]) -> None:
+    """Become the tree's dpkg. settings: JSON with tree, work, home (apt's files) and cache (the archives)."""
+    paths = json.loads(settings)
+    # apt names archives by where they are here, so they are shown at the same place inside.
+    same = [chroot.Bind(paths[name], paths[name]) for name in ("home", "cache")]
+    binds = [*same, *dpkg.binds(paths["tree"], paths["work"], configuring="--configure" in arguments)]
+    argv = ["dpkg", *own_database(arguments)]
+    command = chroot.command(paths["tree"], argv, env=dpkg.ENVIRONMENT, binds=binds)
+    os.execvp(command[0], command)  # noqa: S606
+
+
+def own_database(arguments: Sequence[str]) -> list[str]:
+    """dpkg's arguments without the one that names a database, so that it uses its own.
+
+    apt 3 names the directory of the status file that it reads itself (apt 2 did not). That is the tree's as seen from
+    outside; inside there is no such path, and dpkg would begin an empty database there.
+    """
+    kept = []
+    words = iter(arguments)
+    for word in words:
+        if word == DATABASE:
+            next(words, None)
+        elif not word.startswith(f"{DATABASE}="):
+            kept.append(word)
+    return kept
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,40 @@
+"""What the tree has only while packages are configured: files that keep scripts from starting and making things."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stagelib import tree_paths
+from stagelib.api import phase
+from stagelib.apt import dpkg, stubs
+
+POLICY = "/usr/sbin/policy-rc.d"
+NOTHING_STARTS = "#!/bin/sh\nexit 101\n"  # 101: "action forbidden by policy", invoke-rc.d(8)
+SSH_KEYS = tuple(f"/etc/ssh/ssh_host_{kind}_key" for kind in ("rsa", "ecdsa", "ed25519"))
+
+
+@contextmanager
+def quiet(tree: str) -> Iterator[None]:
+    """No service starts and openssh-server makes no host keys (it makes those that are missing) inside the block."""
+    put = []
+    if not tree_paths.exists(tree, POLICY):
+        tree_paths.write_file(tree, POLICY, NOTHING_STARTS, mode=0o755)
+        put.append(POLICY)
+    for path in SSH_KEYS:
+        if os.path.isdir(tree_paths.resolve(tree, "/etc")) and not tree_paths.exists(tree, path):
+            tree_paths.write_file(tree, path, "", mode=0o600)
+            put.append(path)
+    yield
+    for path in put:
+        tree_paths.remove(tree, path)
+    etc_ssh = tree_paths.resolve(tree, "/etc/ssh")
+    if os.path.isdir(etc_ssh) and not os.listdir(etc_ssh):
+        os.rmdir(etc_ssh)  # made for the keys, and nobody wanted it
+
+
+def run_noted(tree: str, work: str) -> None:
+    """Run the programs that stand-ins took notes for. Raises StageError."""
+    for program, effect in ((stubs.CERTIFICATES, stubs.certificates), (stubs.INITRAMFS, stubs.initramfs)):
+        for command in effect(stubs.calls(work, program)):
+            with phase(" ".join(command)):
+                dpkg.program(tree, command)

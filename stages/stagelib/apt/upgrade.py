@@ -1,0 +1,53 @@
+"""Adding packages to a tree that has some: the host's apt orders the work, the tree's dpkg does it."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+
+from stagelib import tree_paths
+from stagelib.api import phase
+from stagelib.apt import auto_installed, dpkg, dpkg_wrapper, scaffolding
+from stagelib.apt.config import Apt
+from stagelib.apt.downloads import Downloaded
+
+STATUS = "/var/lib/dpkg/status"
+
+
+def status(tree: str) -> str:
+    """The host path of the tree's dpkg status file."""
+    return tree_paths.resolve(tree, STATUS)
+
+
+def install(tree: str, work: str, apt: Apt, downloaded: Downloaded, packages: Sequence[str]) -> None:
+    """Let apt install `packages`, whose archives were downloaded, into the tree. Raises StageError."""
+    for archive in downloaded.archives:
+        os.symlink(f"{downloaded.cache}/{archive.sha256}", f"{apt.home}/cache/archives/{archive.file}")
+    wrapper = _wrapper(tree, work, downloaded.cache, apt)
+    settings = {
+        "Dir::Bin::dpkg": wrapper,
+        "Dir::State::extended_states": tree_paths.resolve(tree, auto_installed.EXTENDED_STATES),
+        "DPkg::Use-Pty": "false",
+        "Debug::NoLocking": "true",  # apt's lock would shut out the dpkg it runs; the tree is ours alone
+        "APT::Keep-Downloaded-Packages": "true",
+    }
+    argv = ["apt-get", "install", "-q", "--no-download"]
+    for name, value in settings.items():
+        argv += ["-o", f"{name}={value}"]
+    argv += [word for option in dpkg.OPTIONS for word in ("-o", f"DPkg::Options::={option}")]
+    with scaffolding.quiet(tree):
+        with phase("install"):
+            dpkg.run([*argv, "--", *packages], env=apt.environment(), packages=len(downloaded.archives))
+        scaffolding.run_noted(tree, work)
+
+
+def _wrapper(tree: str, work: str, cache: str, apt: Apt) -> str:
+    """A program to be called like dpkg, which is the tree's dpkg in the nested sandbox."""
+    path = f"{apt.home}/dpkg"
+    settings = json.dumps({"tree": tree, "work": work, "home": apt.home, "cache": cache})
+    module = [sys.executable, "-m", dpkg_wrapper.__name__, settings]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f'#!/bin/sh\nexec {shlex.join(module)} "$@"\n')
+        os.fchmod(file.fileno(), 0o755)
+    return path

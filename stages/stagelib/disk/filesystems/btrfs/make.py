@@ -1,0 +1,127 @@
+"""Making a btrfs."""
+
+import os
+import re
+import stat
+from contextlib import ExitStack
+
+from stagelib.disk import labelled_view, labels, sizes, sparse_copy, tools, tree_parts
+from stagelib.disk.filesystems.btrfs.make_reproducible import make_reproducible
+from stagelib.disk.filesystems.fs_spec import FsSpec
+from stagelib.disk.planner import Place
+from stagelib.disk.sizes import MIB
+from stagelib.errors import StageError
+
+SUBVOLUMES = (6, 12)  # the first btrfs-progs whose --rootdir makes subvolumes
+HOLES = (6, 17)  # the first that leaves holes out
+LEAST = 256 * MIB  # below, mkfs.btrfs refuses, or leaves no room for metadata
+
+
+def need(job: FsSpec, free: int) -> int:
+    """Bytes of a btrfs with the content and `free` bytes on top; metadata twice, as mkfs.btrfs makes it."""
+    content = job.size()
+    data = content.data
+    if _version() < HOLES:
+        data = max(data, sum(sizes.with_holes(job.contents[point].path) for point in job.spec.mountpoints))
+    metadata = content.inodes * 1024 + data // 512
+    return max(LEAST, data + 2 * metadata + free + 128 * MIB, _made(job))
+
+
+def _made(job: FsSpec) -> int:
+    """Bytes that mkfs.btrfs --rootdir makes of the content at least, whatever the size of the file that it is given.
+
+    mkfs/rootdir.c, btrfs_mkfs_size_dir(): 16 KiB of metadata for each name and an eighth of the data, all of it twice.
+    """
+    names, data = 1, 0
+    for point in job.spec.mountpoints:
+        for above, directories, files in os.walk(os.fsencode(job.contents[point].path)):
+            names += len(directories) + len(files)
+            for info in (os.lstat(os.path.join(above, name)) for name in files):
+                data += sizes.blocks(info.st_size) if stat.S_ISREG(info.st_mode) else 0
+    metadata = names * 16384 + data // 8
+    return 37 * MIB + _whole(max(data, 1), 8 * MIB) + 2 * _whole(metadata, 32 * MIB)
+
+
+def _whole(size: int, unit: int) -> int:
+    return -(-size // unit) * unit
+
+
+def make(job: FsSpec, image: str, place: Place) -> None:
+    """Make a btrfs in `place` of the file `image`. Raises StageError when the tools are too old for subvolumes."""
+    area = os.path.join(job.work, "btrfs")
+    with open(area, "wb") as file:
+        file.truncate(place.size)
+    argv = ["mkfs.btrfs", "-q", "-f", "-U", job.spec.uuid, "--sectorsize", "4096", "--nodesize", "16384"]
+    argv += ["-L", job.spec.label] if job.spec.label else []
+    argv += [word for volume in job.spec.subvolumes for word in ("--subvol", volume.name.lstrip("/"))]
+    with ExitStack() as stack:
+        top = _rootdir(job, stack)
+        # SOURCE_DATE_EPOCH would change files' times, too.
+        tools.run([*argv, "--rootdir", top, area], env={"SOURCE_DATE_EPOCH": None})
+        _check_size(os.path.getsize(area), place)
+        os.truncate(area, place.size)
+        make_reproducible(area, top, fs_uuid=job.spec.uuid, epoch=job.epoch)
+    sparse_copy.dig(area)
+    sparse_copy.put(area, image, place)
+    os.unlink(area)
+
+
+def _check_size(made: int, place: Place) -> None:
+    """The kernel mounts no btrfs that says to be larger than its device."""
+    if made > place.size:
+        raise StageError(
+            f"mkfs.btrfs makes this content {sizes.human(made)} large: {sizes.human(made - place.size)} more than "
+            "there is for it",
+            f"make it {-(-made // MIB)} MiB or larger, or leave its size out",
+        )
+
+
+def _rootdir(job: FsSpec, stack: ExitStack) -> str:
+    """The directory for mkfs.btrfs, which writes files in the order in which directories list them."""
+    if not job.spec.subvolumes:
+        return _content(job, job.spec.mountpoint, stack)
+    found = _version()
+    if found < SUBVOLUMES:
+        raise StageError(
+            f"mkfs.btrfs of btrfs-progs {'.'.join(map(str, found))} cannot make subvolumes in a file",
+            "btrfs-progs 6.12 or newer can (Debian 13, Fedora 42): use a build root that has it, or leave them out",
+        )
+    top = os.path.join(job.work, "top")
+    os.mkdir(top)
+    stack.enter_context(tree_parts.mounted(["-t", "tmpfs", "-o", "mode=0755,nosuid,nodev", "top"], top))
+    for volume in sorted(job.spec.subvolumes, key=lambda volume: volume.name):
+        target = os.path.join(top, volume.name.lstrip("/"))
+        os.makedirs(target, exist_ok=True)
+        stack.enter_context(tree_parts.bound(_content(job, volume.mountpoint, stack), target))
+    os.utime(top, (job.epoch, job.epoch))
+    return top
+
+
+def _content(job: FsSpec, point: str | None, stack: ExitStack) -> str:
+    if point is None:
+        return job.content
+    wanted = labels.of_tree(job.tree, point)
+    work = os.path.join(job.work, f"content-{len(os.listdir(job.work))}")
+    os.mkdir(work)
+    path = job.contents[point].path
+    # Before 6.12 mkfs.btrfs takes inodes' numbers from the machine.
+    numbered = labelled_view.copied if _version() < SUBVOLUMES else labelled_view.shown
+    try:
+        return stack.enter_context(numbered(path, wanted, work))
+    except StageError as error:
+        if wanted:
+            raise
+        print(f"note: where files are in the btrfs depends on how this machine lists directories: {error.message}")
+        return path
+
+
+def _version() -> tuple[int, ...]:
+    return version(tools.run(["mkfs.btrfs", "--version"]))
+
+
+def version(said: str) -> tuple[int, ...]:
+    """The version in what mkfs.btrfs --version printed: "mkfs.btrfs, part of btrfs-progs v6.2" is (6, 2)."""
+    match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said)
+    if match is None:
+        raise StageError(f"mkfs.btrfs --version printed no version: {said.strip()}")
+    return tuple(int(part) for part in match.groups() if part is not None)

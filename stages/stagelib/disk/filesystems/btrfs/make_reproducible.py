@@ -1,0 +1,176 @@
+"""Taking chance and the clock out of a btrfs, and putting in what mkfs.btrfs forgets."""
+
+import os
+import stat
+import struct
+import uuid
+from dataclasses import dataclass
+
+from stagelib.disk import crc32c
+from stagelib.disk.filesystems.btrfs import nodes
+from stagelib.disk.filesystems.btrfs.nodes import CHUNK, HEADER, ITEM, STRIPE, Item, Node, Trees
+
+INODE_ITEM, INODE_REF, ATTRIBUTE, ROOT_BACKREF = 1, 12, 24, 144
+DIRECTORY_ITEM, DIRECTORY_INDEX = 84, 96
+DEVICE_EXTENT, DEVICE, SUBVOLUME_UUID = 204, 216, 251
+FILES, FIRST_SUBVOLUME = 5, 256  # the top's tree, and the first that was made below it
+IS_ATTRIBUTE = 8  # the type of a directory item that is an attribute
+LAST_SUBVOLUME = (1 << 64) - 256
+TOP = 256  # the number of a tree's root directory
+TIMES = {"atime": 112, "ctime": 124, "mtime": 136, "otime": 148}  # in an inode
+ROOT_UUID, ROOT_TIMES = 247, (327, 339)  # in a root's item: ctime and otime
+TIME = "<qI"
+
+
+@dataclass(frozen=True)
+class Ids:
+    """The identifiers that follow from that of the file system."""
+
+    fs: uuid.UUID
+
+    def of(self, role: str) -> bytes:
+        """The identifier of something in it."""
+        return uuid.uuid5(self.fs, f"btrfs {role}").bytes
+
+    def subvolume(self, number: int) -> bytes:
+        """The identifier of the subvolume with that number."""
+        return self.of(f"subvolume {number}")
+
+
+def make_reproducible(image: str, directory: str, *, fs_uuid: str, epoch: int) -> None:
+    """Finish the btrfs that fills the file `image`, made by mkfs.btrfs of `directory`.
+
+    Times of modification and numbers of devices are the files', all other times become `epoch` (seconds since 1970).
+    """
+    ids = Ids(uuid.UUID(fs_uuid))
+    with open(image, "r+b") as file:
+        trees = nodes.read(file)
+        _top_attributes(trees, directory)
+        paths = _Paths(trees, directory)
+        for node, item in trees.items():
+            _mend(node, item, ids, epoch)
+            if item.type == INODE_ITEM and paths.known(item):
+                _inode(node, item, os.lstat(paths.path(item.owner, item.object)))
+        for node in trees.nodes.values():
+            node.body[64:80] = ids.of("chunk tree")
+            _sort_uuids(node, ids)
+            node.clear()
+        _superblock(trees.superblock, ids)
+        nodes.write(trees, os.path.getsize(image))
+
+
+def _mend(node: Node, item: Item, ids: Ids, epoch: int) -> None:
+    """Replace what is from chance and the clock in an item."""
+    if item.type == INODE_ITEM:
+        for at in TIMES.values():
+            struct.pack_into(TIME, node.body, item.at + at, epoch, 0)
+    elif item.type == nodes.ROOT_ITEM:
+        for at in (*TIMES.values(), *ROOT_TIMES):
+            if any(node.body[item.at + at : item.at + at + 12]):
+                struct.pack_into(TIME, node.body, item.at + at, epoch, 0)
+        if any(node.body[item.at + ROOT_UUID : item.at + ROOT_UUID + 16]):
+            node.body[item.at + ROOT_UUID : item.at + ROOT_UUID + 16] = ids.subvolume(item.object)
+    elif item.type == nodes.CHUNK_ITEM:
+        _stripes(node.body, item.at, ids)
+    elif item.type == DEVICE:
+        node.body[item.at + 66 : item.at + 82] = ids.of("device")
+    elif item.type in (ATTRIBUTE, DIRECTORY_ITEM, DIRECTORY_INDEX):
+        _transactions(node, item)
+    elif item.type == DEVICE_EXTENT:
+        node.body[item.at + 32 : item.at + 48] = ids.of("chunk tree")
+
+
+def _transactions(node: Node, item: Item) -> None:
+    """Set the transaction in the entries of an item; mkfs.btrfs leaves what was in memory."""
+    at = item.at
+    while at < item.at + item.size:
+        value, name = struct.unpack_from("<HH", node.body, at + 25)
+        node.body[at + 17 : at + 25] = node.body[80:88]
+        at += 30 + value + name
+
+
+def _stripes(body: bytearray, at: int, ids: Ids) -> int:
+    """Replace the device's identifier in a chunk; returns the chunk's size."""
+    count = struct.unpack_from("<H", body, at + 44)[0]
+    for number in range(count):
+        place = at + CHUNK + STRIPE * number + 16
+        body[place : place + 16] = ids.of("device")
+    return int(CHUNK + STRIPE * count)
+
+
+def _inode(node: Node, item: Item, info: os.stat_result) -> None:
+    struct.pack_into(TIME, node.body, item.at + TIMES["mtime"], *divmod(info.st_mtime_ns, 10**9))
+    device = stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode)
+    if device:
+        struct.pack_into("<Q", node.body, item.at + 56, os.major(info.st_rdev) << 20 | os.minor(info.st_rdev))
+    if item.object == TOP:  # btrfs-progs 6.2 leaves the top's as it is
+        struct.pack_into("<III", node.body, item.at + 44, info.st_uid, info.st_gid, info.st_mode)
+
+
+def _top_attributes(trees: Trees, directory: str) -> None:
+    """Give the top directory its extended attributes, which btrfs-progs before 6.12 leave out."""
+    found = {(item.owner, item.object, item.type): node for node, item in trees.items()}
+    if (FILES, TOP, ATTRIBUTE) in found:
+        return
+    leaf = found[FILES, TOP, INODE_ITEM]
+    for name in sorted(os.listxattr(directory)):
+        value, text = os.getxattr(directory, name), os.fsencode(name)
+        data = bytes(25) + struct.pack("<HHB", len(value), len(text), IS_ATTRIBUTE) + text + value
+        # btrfs_name_hash()
+        leaf.insert((TOP, ATTRIBUTE, crc32c.crc32c(text, 0xFFFFFFFE) ^ 0xFFFFFFFF), data)
+
+
+def _sort_uuids(node: Node, ids: Ids) -> None:
+    """Replace the keys of a leaf that finds subvolumes by their identifiers, and sort them."""
+    found = [item for item in node.items() if item.type == SUBVOLUME_UUID]
+    numbers = [struct.unpack_from("<Q", node.body, item.at)[0] for item in found]
+    order = sorted(numbers, key=lambda number: struct.unpack("<QQ", ids.subvolume(number)))
+    for place, (item, number) in enumerate(zip(found, order, strict=True)):
+        first, second = struct.unpack("<QQ", ids.subvolume(number))
+        struct.pack_into("<QBQ", node.body, HEADER + ITEM * place, first, SUBVOLUME_UUID, second)
+        struct.pack_into("<Q", node.body, item.at, number)
+
+
+def _superblock(body: bytearray, ids: Ids) -> None:
+    body[267:283] = ids.of("device")
+    at = nodes.SYSTEM_CHUNKS
+    end = at + struct.unpack_from("<I", body, 160)[0]
+    while at < end:
+        at += nodes.KEY
+        at += _stripes(body, at, ids)
+    left = nodes.SYSTEM_CHUNKS + nodes.SYSTEM_CHUNKS_SIZE - end
+    body[end : end + left] = bytes(left)
+
+
+class _Paths:
+    """Where on this machine the files are that became inodes."""
+
+    def __init__(self, trees: Trees, directory: str) -> None:
+        self._directory = os.fsencode(directory)
+        self._above: dict[tuple[int, int], tuple[int, bytes]] = {}
+        self._subvolumes: dict[int, tuple[int, int, bytes]] = {}
+        for node, item in trees.items():
+            if item.type == INODE_REF and _holds_files(item.owner):
+                length = struct.unpack_from("<H", node.body, item.at + 8)[0]
+                name = bytes(node.body[item.at + 10 : item.at + 10 + length])
+                self._above.setdefault((item.owner, item.object), (item.offset, name))
+            elif item.type == ROOT_BACKREF:
+                above, _, length = struct.unpack_from("<QQH", node.body, item.at)
+                name = bytes(node.body[item.at + 18 : item.at + 18 + length])
+                self._subvolumes[item.object] = (item.offset, above, name)
+
+    def known(self, item: Item) -> bool:
+        return _holds_files(item.owner) and (item.object == TOP or (item.owner, item.object) in self._above)
+
+    def path(self, tree: int, inode: int) -> bytes:
+        if inode != TOP:
+            above, name = self._above[tree, inode]
+            return os.path.join(self.path(tree, above), name)
+        if tree in self._subvolumes:
+            owner, above, name = self._subvolumes[tree]
+            return os.path.join(self.path(owner, above), name)
+        return self._directory
+
+
+def _holds_files(tree: int) -> bool:
+    return tree == FILES or FIRST_SUBVOLUME <= tree <= LAST_SUBVOLUME

@@ -1,0 +1,1 @@
+"""ext4, filled from a directory without mounting it."""

@@ -1,0 +1,115 @@
+"""ext4 filled from a tree without mounting it, the same bytes every time."""
+
+import os
+import uuid
+from collections.abc import Callable, Mapping
+
+from stagelib import selinux
+from stagelib.disk import output, sizes, tools
+from stagelib.disk.filesystems.ext4 import make_reproducible
+from stagelib.disk.sizes import BLOCK, MIB, human
+from stagelib.errors import StageError
+
+INODE_SIZE = 256
+BYTES_PER_INODE = 16384
+RESERVED_INODES = 11
+
+# The host's mke2fs.conf must not matter: newer defaults (orphan_file, metadata_csum_seed) stop GRUB 2.06 and older
+# kernels from reading the file system, and other defaults would mean other bytes.
+CONFIG = """\
+[defaults]
+    base_features = sparse_super,large_file,filetype,resize_inode,dir_index,ext_attr
+    default_mntopts = acl,user_xattr
+    enable_periodic_fsck = 0
+[fs_types]
+    ext4 = {
+        features = has_journal,extent,huge_file,flex_bg,metadata_csum,64bit,dir_nlink,extra_isize
+    }
+"""
+
+
+def make(
+    image: str,
+    tree: str,
+    *,
+    offset: int,
+    size: int,
+    fs_uuid: str,
+    epoch: int,
+    labels: Callable[[], Mapping[str, str]],
+    label: str = "",
+) -> None:
+    """Make an ext4 of `size` bytes at `offset` in the file `image` (zeroes there) that holds `tree`.
+
+    Owners, modes, extended attributes, ACLs, hard links, holes and times of modification are the tree's; all other
+    times become `epoch` (seconds since 1970). labels gives the SELinux labels by path, "/" is the root directory:
+    what labels.beside() of the tree gives. label is the file system's own. Raises StageError when the tree does not
+    fit or is not readable.
+    """
+    need = sizes.of_tree(tree)
+    with output.scratch() as work:
+        argv, env = _mke2fs(work, offset=offset, size=size, fs_uuid=fs_uuid, epoch=epoch, inodes=need.inodes)
+        argv += ["-L", label] if label else []
+        try:
+            tools.run([*argv, "-d", tree, image, _kib(size)], env=env)
+        except tools.ToolError as error:
+            if "Could not allocate" not in error.output:
+                raise
+            raise _too_small(need, _room(work, argv, env, offset, size), size) from None
+    make_reproducible.make_reproducible(
+        image, tree, offset=offset, epoch=epoch, wanted=labels(), leave_out=selinux.RECORD
+    )
+
+
+def _mke2fs(
+    work: str, *, offset: int, size: int, fs_uuid: str, epoch: int, inodes: int
+) -> tuple[list[str], tools.Environment]:
+    """The command line, without tree, file and size, and its environment."""
+    config = os.path.join(work, "mke2fs.conf")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(CONFIG)
+    # Enough inodes for the tree and for a system's life, even where the image is small and the files are many.
+    count = max(size // BYTES_PER_INODE, inodes + inodes // 4 + RESERVED_INODES)
+    extended = [
+        f"offset={offset}",
+        f"hash_seed={hash_seed(fs_uuid)}",
+        "root_owner=0:0",
+        # The file is new: nothing to discard, and its holes are zeroes, so inode tables need no writing, nor a kernel
+        # that writes them at the first boot. (lazy_itable_init=0 costs nothing then.)
+        "nodiscard",
+        "lazy_itable_init=0",
+        "lazy_journal_init=1",
+    ]
+    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", str(BLOCK), "-I", str(INODE_SIZE), "-N", str(count)]
+    argv += ["-U", fs_uuid, "-E", ",".join(extended)]
+    # With SOURCE_DATE_EPOCH, mke2fs 1.47.1 and later would change times of modification; older ones do not know it.
+    return argv, {"MKE2FS_CONFIG": config, "E2FSPROGS_FAKE_TIME": str(epoch), "SOURCE_DATE_EPOCH": None}
+
+
+def hash_seed(fs_uuid: str) -> str:
+    """The seed of directory hashes for a file system: fixed by its UUID, yet not the UUID itself."""
+    return str(uuid.uuid5(uuid.UUID(fs_uuid), "ext4 hash seed"))
+
+
+def _room(work: str, argv: list[str], env: tools.Environment, offset: int, size: int) -> int:
+    """Bytes that files can have in the same file system when it is empty."""
+    empty = os.path.join(work, "empty")
+    with open(empty, "wb") as file:
+        file.truncate(offset + size)
+    tools.run([*argv, empty, _kib(size)], env=env)
+    return make_reproducible.free_bytes(empty, offset)
+
+
+def _kib(size: int) -> str:
+    return f"{size // 1024}k"
+
+
+def _too_small(need: sizes.TreeSize, room: int, size: int) -> StageError:
+    # Block bitmaps, long attributes and large directories come on top of what was counted.
+    lack = max(need.data - room, MIB)
+    enough = -(-(size + lack + lack // 8 + 16 * MIB) // MIB) * MIB
+    return StageError(
+        f"the tree does not fit: it has {human(need.data)} in {need.inodes} files and directories, the root file "
+        f"system has room for {human(room)}: {human(lack)} too little",
+        f"raise size to {enough} bytes ({human(enough)}) or more",
+    )

@@ -1,0 +1,91 @@
+"""FAT, filled by mtools: what firmware reads. It has no owners, modes, links or attributes; all times are the epoch."""
+
+import os
+import stat
+import uuid
+
+from stagelib.disk import sparse_copy, tools
+from stagelib.disk.filesystems.fs_spec import FsSpec
+from stagelib.disk.planner import Place
+from stagelib.disk.sizes import MIB, human
+from stagelib.errors import StageError
+
+FORBIDDEN = set('"*/:<>?\\|')
+LABEL = 11
+AT_ONCE = 400  # files that mcopy gets at a time: Linux takes 2 MiB of arguments, a path has 4 KiB at the most
+
+
+def need(job: FsSpec, free: int) -> int:
+    """Bytes of a FAT with the content; clusters of 4 KiB and both tables of 4 bytes for each included."""
+    data = job.size().data
+    return data + data // 256 + min(free, 16 * MIB) + 2 * MIB
+
+
+def make(job: FsSpec, image: str, place: Place) -> None:
+    """Make a FAT in `place` of the file `image`. Raises StageError, naming it, for a file that FAT cannot hold."""
+    directories, files = entries(job.content)
+    env = {"SOURCE_DATE_EPOCH": str(job.epoch), "TZ": "UTC", "MTOOLS_SKIP_CHECK": "1"}
+    argv = ["mkfs.fat", "--invariant", "-i", volume_id(job.spec.uuid), "-S", str(job.sector)]
+    argv += ["-n", job.spec.label.upper()] if job.spec.label else []
+    area = os.path.join(job.work, "fat")
+    with open(area, "wb") as file:
+        file.truncate(place.size)
+    tools.run([*argv, area], env=env)
+    for first in range(0, len(directories), AT_ONCE):
+        names = directories[first : first + AT_ONCE]
+        tools.run(["mmd", "-i", area, *(f"::/{name}" for name in names)], env=env)
+    for directory in ["", *directories]:
+        here = [os.path.join(job.content, name) for name in files if os.path.dirname(name) == directory]
+        for first in range(0, len(here), AT_ONCE):
+            paths = here[first : first + AT_ONCE]
+            try:
+                tools.run(["mcopy", "-Q", "-i", area, *paths, f"::/{directory}"], env=env)
+            except tools.ToolError as error:
+                if "full" not in error.output.lower():
+                    raise
+                raise _too_small(job, place) from None
+    sparse_copy.put(area, image, place)
+    os.unlink(area)
+
+
+def _too_small(job: FsSpec, place: Place) -> StageError:
+    wanted = need(job, 0)
+    return StageError(
+        f"{job.spec.mountpoint} does not fit: {human(place.size)} are about {human(max(wanted - place.size, MIB))} too "
+        f"little for its FAT",
+        f"make the partition {-(-wanted // MIB) + 1} MiB or larger",
+    )
+
+
+def volume_id(text: str) -> str:
+    """The eight hexadecimal digits of a volume's number, from "1234-ABCD" or a UUID's first eight."""
+    digits = text.replace("-", "")[:8]
+    if len(digits) != 8:
+        digits = uuid.uuid5(uuid.NAMESPACE_OID, text).hex[:8]
+    return digits.upper()
+
+
+def entries(tree: str) -> tuple[list[str], list[str]]:
+    """Directories and files below `tree`, relative to it and sorted. Raises StageError for what FAT cannot hold."""
+    directories: list[str] = []
+    files: list[str] = []
+    for path, names, others in os.walk(tree):
+        inside = os.path.relpath(path, tree)
+        seen: dict[str, str] = {}
+        for name in sorted(names + others):
+            full = os.path.normpath(os.path.join(inside, name))
+            kind = stat.S_IFMT(os.lstat(os.path.join(path, name)).st_mode)
+            _check(full, name, kind, seen)
+            (directories if kind == stat.S_IFDIR else files).append(full)
+    return sorted(directories), sorted(files)
+
+
+def _check(full: str, name: str, kind: int, seen: dict[str, str]) -> None:
+    shown = full.encode("utf-8", "backslashreplace").decode()
+    if kind not in (stat.S_IFDIR, stat.S_IFREG):
+        raise StageError(f"FAT holds files and directories only, and {shown} is neither", "choose another file system")
+    if set(name) & FORBIDDEN or any(ord(c) < 32 or 0xDC80 <= ord(c) <= 0xDCFF for c in name) or name[-1] in " .":
+        raise StageError(f"FAT cannot have a file called {shown!r}", "rename it, or choose another file system")
+    if name.lower() in seen:
+        raise StageError(f"FAT takes {seen[name.lower()]} and {name} for the same name: {shown}", "rename one of them")
+    seen[name.lower()] = name

@@ -1,0 +1,104 @@
+"""The file systems that a partition can have.
+
+To add one: a module with `need` and `make`, an entry in KINDS, its name in the schemas of the two assemblers of disks
+and of the blueprint, its programs in tools.PACKAGES. `need` tells how many bytes the file system must have for its
+content and `free` further bytes; `make` writes it into its place of the image. A kind whose size is only known once it
+is made (squashfs) makes it in `need`, into the job's directory for scratch files, and copies it in `make`.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+from stagelib.disk import labels
+from stagelib.disk.filesystems import erofs, fat, squashfs, swap
+from stagelib.disk.filesystems.btrfs import make as btrfs
+from stagelib.disk.filesystems.ext4 import make as ext4
+from stagelib.disk.filesystems.fs_spec import FsSpec
+from stagelib.disk.filesystems.xfs import make as xfs
+from stagelib.disk.planner import Place
+from stagelib.disk.sizes import BLOCK, MIB
+
+
+@dataclass(frozen=True)
+class FileSystemType:
+    """How a type of file system is made.
+
+    least: what its content takes without the file system's own tables, for partitions whose size is given: there it is
+    the file system's maker that says whether all fits.
+    """
+
+    need: Callable[[FsSpec, int], int]
+    make: Callable[[FsSpec, str, Place], None]
+    least: Callable[[FsSpec], int]
+
+
+# Up to which size mke2fs makes a journal of how many bytes: ext2fs_default_journal_size().
+JOURNALS = ((128, 4), (1024, 16), (2048, 32), (16384, 64), (32768, 128), (65536, 256), (131072, 512))
+
+
+def _ext4_need(job: FsSpec, free: int) -> int:
+    content = job.size()
+    # Inodes of 256 bytes and a quarter more of them than there are files; then tables by size, and the reserve of 5 %.
+    fixed = content.data + content.inodes * 352 + free + 8 * MIB
+    size = fixed
+    for _ in range(3):
+        journal = next((kept for limit, kept in JOURNALS if size < limit * MIB), 1024) * MIB
+        size = fixed + journal + size // 20 + size // 40
+    return size
+
+
+def _ext4_make(job: FsSpec, image: str, place: Place) -> None:
+    with _labels(job) as found:
+        ext4.make(
+            image,
+            job.content,
+            offset=place.start,
+            size=place.size // BLOCK * BLOCK,
+            fs_uuid=job.spec.uuid,
+            epoch=job.epoch,
+            labels=found,
+            label=job.spec.label,
+        )
+
+
+def _labels(job: FsSpec) -> AbstractContextManager[Callable[[], Mapping[str, str]]]:
+    """The labels of its files, looked up beside what happens in the block."""
+    if job.spec.mountpoint:
+        return labels.beside(job.tree, job.spec.mountpoint)
+    return nullcontext(dict)
+
+
+def _xfs_need(job: FsSpec, free: int) -> int:
+    content = job.size()
+    return max(xfs.LEAST, content.data + content.inodes * 640 + free + content.data // 32 + 96 * MIB)
+
+
+def _xfs_make(job: FsSpec, image: str, place: Place) -> None:
+    with _labels(job) as found:
+        xfs.make(
+            image,
+            job.content,
+            place,
+            fs_uuid=job.spec.uuid,
+            epoch=job.epoch,
+            labels=found,
+            work=job.work,
+            label=job.spec.label,
+            sector=job.sector,
+        )
+
+
+def _data(job: FsSpec) -> int:
+    return job.size().data
+
+
+TYPES = {
+    "ext4": FileSystemType(_ext4_need, _ext4_make, _data),
+    "xfs": FileSystemType(_xfs_need, _xfs_make, _data),
+    "btrfs": FileSystemType(btrfs.need, btrfs.make, _data),
+    "vfat": FileSystemType(fat.need, fat.make, _data),
+    "swap": FileSystemType(swap.need, swap.make, lambda job: swap.need(job, 0)),
+    "squashfs": FileSystemType(squashfs.need, squashfs.make, lambda job: squashfs.need(job, 0)),
+    "erofs": FileSystemType(erofs.need, erofs.make, lambda job: erofs.need(job, 0)),
+}

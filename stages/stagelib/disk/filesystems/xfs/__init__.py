@@ -1,0 +1,1 @@
+"""XFS, filled from a directory without mounting it."""

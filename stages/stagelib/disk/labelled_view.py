@@ -1,0 +1,207 @@
+"""A tree as makers of file systems are to see it that read directories: labels on files, names in a fixed order.
+
+An overlay with what changes in memory. As root, the kernel copies only a file's inode when its attributes are set
+(metacopy, Documentation/filesystems/overlayfs.rst); in a user namespace it copies the data, too, so that the tree has
+to fit into memory. The namespace's own tmpfs is where an ordinary user may set security.selinux.
+"""
+
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+from stagelib import selinux
+from stagelib.disk import archive, labels, sizes, tools
+from stagelib.disk.tree_parts import mounted
+from stagelib.errors import StageError
+
+NEW = ".arranged"
+SPARE = 256 * sizes.MIB  # memory to leave for the maker
+ROOT = "metacopy=on,redirect_dir=on,index=off,xino=off"
+USER = "userxattr"
+
+_ESCAPED = re.compile(r"\\([0-7]{3})")  # mountinfo, proc(5)
+
+
+@contextmanager
+def labelled(tree: str, at: str, directory: str, work: str) -> Iterator[str]:
+    """Show `directory`, which is the tree's `at`, with SELinux labels, and attributes in an order of their own.
+
+    It is `directory` itself when no file has a label or is to have one, or has several attributes.
+    """
+    wanted = labels.of_tree(tree, at)
+    if not wanted and not _matters(directory):
+        yield directory
+        return
+    with shown(directory, wanted, work) as path:
+        yield path
+
+
+@contextmanager
+def shown(directory: str, wanted: Mapping[str, str], work: str) -> Iterator[str]:
+    """Show `directory` (a path without commas and colons), its files having the labels that are `wanted`.
+
+    wanted: what labels.of_tree() gives. Names are listed in an order that only depends on the names. The record of
+    labels is left out. work: a directory to mount in. Raises StageError when this machine cannot do it.
+    """
+    top = os.path.join(work, "view")
+    os.mkdir(top)
+    with mounted(["-t", "tmpfs", "-o", "mode=0700,size=100%,nosuid,nodev", "view"], top):
+        for name in ("upper", "work", "merged"):
+            os.mkdir(os.path.join(top, name))
+        merged = os.path.join(top, "merged")
+        with mounted(_overlay(directory, top), merged):  # a kernel that cannot says so
+            for path in _mounted_below(directory):
+                _replace(os.path.join(directory, path), os.path.join(merged, path))
+            try:
+                _arrange(merged, directory, wanted)
+            except OSError as error:
+                raise _impossible(f"{error.strerror}: {_name(error.filename, merged)}") from None
+            yield os.path.join(merged, NEW)
+
+
+@contextmanager
+def copied(directory: str, wanted: Mapping[str, str], work: str) -> Iterator[str]:
+    """The same as a copy in memory, whose inodes have numbers that only depend on the names, too."""
+    top = os.path.join(work, "copy")
+    os.mkdir(top)
+    need, free = sizes.with_holes(directory) + SPARE, _memory()
+    if need > free:
+        raise StageError(f"a copy needs {sizes.human(need)} of memory, there are {sizes.human(free)}")
+    with mounted(["-t", "tmpfs", "-o", "mode=0755,size=100%,nosuid,nodev", "copy"], top):
+        packed = os.path.join(work, "copy.tar")
+        archive.make_all({None: packed}, directory, wanted=wanted)
+        unpack = ["tar", "--extract", f"--file={packed}", f"--directory={top}", "--preserve-permissions"]
+        tools.run([*unpack, "--numeric-owner", "--same-owner", "--xattrs", "--xattrs-include=*", "--acls"])
+        os.unlink(packed)
+        yield top
+
+
+def _matters(directory: str) -> bool:
+    """Whether a file has a label, which is of the machine where it was made, or attributes, which that orders."""
+    for above, directories, files in os.walk(os.fsencode(directory)):
+        for name in (b"", *directories, *files):
+            found = os.listxattr(os.path.join(above, name), follow_symlinks=False)
+            if len(found) > 1 or labels.XATTR in found:
+                return True
+    return False
+
+
+def _overlay(directory: str, top: str) -> list[str]:
+    """Arguments of mount(8): copying inodes only, or where that is not allowed whole files."""
+    layers = f"lowerdir={directory},upperdir={top}/upper,workdir={top}/work"
+    if _is_root_of_the_machine():
+        return ["-t", "overlay", "-o", f"nosuid,nodev,{layers},{ROOT}", "overlay"]
+    need, free = sizes.of_tree(directory).data + SPARE, _memory()
+    if need > free:
+        raise _impossible(
+            f"an ordinary user needs {sizes.human(need)} of memory for that, there are {sizes.human(free)}"
+        )
+    return ["-t", "overlay", "-o", f"nosuid,nodev,{layers},{USER}", "overlay"]
+
+
+def _is_root_of_the_machine() -> bool:
+    """Whether this is not a user namespace of somebody's, user_namespaces(7)."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        return file.read().split() == ["0", "0", str((1 << 32) - 1)]
+
+
+def _mounted_below(directory: str) -> list[str]:
+    """What something else is mounted on, by paths in `directory`: overlays do not show that."""
+    inside = os.path.realpath(directory) + "/"
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        points = [_ESCAPED.sub(lambda found: chr(int(found[1], 8)), line.split(" ")[4]) for line in file]
+    return sorted({point.removeprefix(inside) for point in points if point.startswith(inside)})
+
+
+def _replace(source: str, target: str) -> None:
+    """Have at `target` what is at `source`: an empty directory or a file."""
+    if os.path.isdir(source):
+        shutil.rmtree(target)
+        os.mkdir(target)
+    else:
+        os.unlink(target)
+        shutil.copyfile(source, target)
+    _same(source, target)
+
+
+def _same(source: str, target: str) -> None:
+    """Give `target` the owner, mode, times and attributes of `source`."""
+    info = os.stat(source)
+    os.chown(target, info.st_uid, info.st_gid)
+    shutil.copystat(source, target)
+
+
+def _impossible(why: str) -> StageError:
+    return StageError(
+        f"the files cannot be given the SELinux labels that they are to have: {why}",
+        "use ext4, xfs or tar, which need nothing of the kernel, or build as root",
+    )
+
+
+def _memory() -> int:
+    with open("/proc/meminfo", encoding="ascii") as file:
+        found = dict(line.split(":") for line in file)
+    return int(found["MemAvailable"].split()[0]) * sizes.KIB
+
+
+def _arrange(merged: str, directory: str, wanted: Mapping[str, str]) -> None:
+    """Move everything into new directories, which list what is newest first; the old ones list as the lower layer does.
+
+    merged: the overlay of `directory`; the new top is merged/NEW.
+    """
+    known: dict[tuple[int, int], str] = {}
+    directories = [""]
+    todo = [""]
+    os.mkdir(os.path.join(merged, NEW))
+    while todo:
+        above = todo.pop()
+        names = sorted(os.fsdecode(name) for name in os.listdir(os.fsencode(merged + above)))
+        for name in reversed(names):
+            path = f"{above}/{name}"
+            if path in (f"/{NEW}", f"/{selinux.RECORD}"):
+                continue
+            target = f"{merged}/{NEW}{path}"
+            info = os.lstat(merged + path)
+            if stat.S_ISDIR(info.st_mode):
+                os.mkdir(target)
+                directories.append(path)
+                todo.append(path)
+                continue
+            first = known.setdefault((info.st_dev, info.st_ino), target) if info.st_nlink > 1 else target
+            if first != target:
+                os.link(first, target, follow_symlinks=False)  # moving one of its names leaves the others behind
+                continue
+            _label(merged + path, path, wanted)
+            os.rename(merged + path, target)
+    for path in reversed(directories):
+        target = f"{merged}/{NEW}{path}"
+        _same(directory + path, target)
+        _label(target, path or "/", wanted)
+
+
+def _label(path: str, name: str, wanted: Mapping[str, str]) -> None:
+    """Give a file its label, and its attributes in the order of their names; one without them is only copied."""
+    info = os.lstat(path)
+    os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns), follow_symlinks=False)
+    found = sorted(os.listxattr(path, follow_symlinks=False))
+    if name in wanted and not found:
+        os.setxattr(path, labels.XATTR, labels.value(wanted[name]), follow_symlinks=False)
+    if not found:
+        return
+    values = {one: os.getxattr(path, one, follow_symlinks=False) for one in found if not one.startswith("system.")}
+    values.pop(labels.XATTR, None)
+    if name in wanted:
+        values[labels.XATTR] = labels.value(wanted[name])
+    for one in values.keys() | ({labels.XATTR} & set(found)):
+        with suppress(PermissionError):  # where SELinux is active, nobody may take a label away
+            if one in found:
+                os.removexattr(path, one, follow_symlinks=False)
+    for one, value in sorted(values.items()):
+        os.setxattr(path, one, value, follow_symlinks=False)
+
+
+def _name(path: str | None, merged: str) -> str:
+    return (path or "").removeprefix(merged) or "/"

@@ -1,0 +1,117 @@
+"""Where the tree's rpm keeps its database, and the databases of rpm and dnf made reproducible.
+
+The host's rpm would put the database where the host's is (on Debian even below $HOME), and the system would start with
+an empty `rpm -qa`. The rule, first match:
+
+1. the option `dbpath`;
+2. a database that the tree has already;
+3. the tree's own rpm macros (%_dbpath), when an earlier stage has installed rpm;
+4. the release: Fedora 36, Enterprise Linux 10 and everything newer keep it in /usr/lib/sysimage/rpm, what is older in
+   /var/lib/rpm (https://fedoraproject.org/wiki/Changes/RelocateRPMToUsr).
+
+When all is installed the tree's own macros are asked again, and have to agree.
+
+The databases are SQLite in WAL mode: what is in the log goes into the database, which is left in the mode that needs no
+files beside it, so that it can be read on a read-only file system. rpm and dnf5 take their times from SOURCE_DATE_EPOCH
+by themselves; the history of dnf 4 does not.
+"""
+
+import os
+import re
+import sqlite3
+from contextlib import closing
+
+from stagelib import tree_paths
+from stagelib.dnf.options import major
+from stagelib.errors import StageError
+
+NEW = "/usr/lib/sysimage/rpm"
+OLD = "/var/lib/rpm"
+FILES = ("rpmdb.sqlite", "Packages.db", "Packages")  # sqlite; ndb; bdb
+FIRST_FEDORA = 36
+FIRST_ENTERPRISE = 10
+MACRO = re.compile(r"^\s*%_dbpath\s+(\S+)\s*$", re.MULTILINE)
+# In the order in which rpm reads them: the last one that sets a macro wins.
+MACRO_FILES = ("usr/lib/rpm/macros", "usr/lib/rpm/macros.d", "usr/lib/rpm/redhat/macros", "etc/rpm")
+
+
+def location(tree: str, wanted: str | None, releasever: str) -> str:
+    """The directory of the database, as a path of the tree. wanted: the option `dbpath`."""
+    if wanted:
+        return wanted
+    for directory in (NEW, OLD):
+        if any(tree_paths.exists(tree, f"{directory}/{name}") for name in FILES):
+            return directory
+    return location_from_macros(tree) or location_of_release(releasever)
+
+
+def location_of_release(releasever: str) -> str:
+    """Where a release keeps its database. A name instead of a number ("rawhide") is a new one."""
+    number = major(releasever)
+    enterprise = number is not None and number < 20
+    old = number is not None and number < (FIRST_ENTERPRISE if enterprise else FIRST_FEDORA)
+    return OLD if old else NEW
+
+
+def location_from_macros(tree: str) -> str | None:
+    """The %_dbpath of the tree's rpm; None when it has no rpm, or one that computes it."""
+    found = None
+    for name in MACRO_FILES:
+        names = [f"{name}/{one}" for one in tree_paths.names(tree, name) if one.startswith("macros")]
+        for file in names or [name]:
+            for match in MACRO.finditer(tree_paths.text(tree, file) or ""):
+                found = _expanded(match[1])
+    return found
+
+
+def _expanded(value: str) -> str | None:
+    """The value with the two macros that distributions use in it; None when there are others."""
+    value = value.replace("%{_usr}", "/usr").replace("%{_var}", "/var").replace("%{_localstatedir}", "/var")
+    return None if "%" in value else value
+
+
+def check_location(tree: str, used: str) -> None:
+    """Raise StageError when the tree's own rpm looks for its database in another place than `used`."""
+    wanted = location_from_macros(tree)
+    if wanted is None or tree_paths.resolve(tree, wanted) == tree_paths.resolve(tree, used):
+        return
+    raise StageError(
+        f"the packages were recorded in {used}, but the installed rpm keeps its database in {wanted}",
+        f'set "dbpath": "{wanted}"',
+    )
+
+
+# https://github.com/rpm-software-management/libdnf/blob/dnf-4-master/libdnf/transaction/sql/create.sql
+HISTORY = "/var/lib/dnf/history.sqlite"
+# https://github.com/rpm-software-management/dnf5/blob/main/libdnf5/transaction/db/create.sql
+HISTORY_5 = "/usr/lib/sysimage/libdnf5/transaction_history.sqlite"
+RPM = "rpmdb.sqlite"
+LOCKS = (".rpm.lock", ".keyring.lock")  # rpm's, the latter from 6.0 on
+US = "osbuild-compose"
+OUR_COMMAND = "%--installroot=%"
+
+
+def make_reproducible(tree: str, dbpath: str, epoch: int) -> None:
+    """Leave one file of each database, with no time in it that is later than `epoch` (seconds since 1970)."""
+    for path in (f"{dbpath}/{RPM}", HISTORY, HISTORY_5):
+        host = tree_paths.resolve(tree, path)
+        if os.path.isfile(host):
+            with closing(sqlite3.connect(host, isolation_level=None)) as database:
+                if path in (HISTORY, HISTORY_5):
+                    _forget(database, epoch)
+                database.execute("PRAGMA journal_mode = DELETE")
+                database.execute("VACUUM")
+            for suffix in ("-wal", "-shm", "-journal"):
+                tree_paths.remove(tree, path + suffix)
+    for name in LOCKS:
+        tree_paths.remove(tree, f"{dbpath}/{name}")
+
+
+def _forget(history: sqlite3.Connection, epoch: int) -> None:
+    """Take the clock, our command line and the output of scripts out of the transactions, but keep their reasons."""
+    history.execute("UPDATE trans SET dt_begin = min(dt_begin, ?), dt_end = min(dt_end, ?)", (epoch, epoch))
+    if "cmdline" in {name for _, name, *_ in history.execute("PRAGMA table_info(trans)")}:  # dnf 4
+        history.execute("UPDATE trans SET cmdline = ? WHERE cmdline LIKE ?", (US, OUR_COMMAND))
+        history.execute("DELETE FROM console_output")
+    else:
+        history.execute("UPDATE trans SET description = ? WHERE description LIKE ?", (US, OUR_COMMAND))

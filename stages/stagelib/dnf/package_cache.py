@@ -1,0 +1,161 @@
+"""What dnf downloaded, kept for other builds: files by content in <downloads>/sha256/<hex>, and for each repository an
+index of names that says which of them dnf's cache would have.
+
+A build has a cache directory of its own, filled with hard links, so that builds need no locks between them and dnf's
+(by process id, which means nothing between sandboxes) stay private. Metadata are verified here whenever they are
+taken, packages by dnf before it uses them.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from stagelib.dnf.options import Repository
+from stagelib.dnf.sandbox import Visible
+
+PACKAGES = "packages"
+REPOMD = "repodata/repomd.xml"
+# Besides the directory, dnf 4 has files named after the repository in the cache: REPO.solv, REPO-filenames.solvx.
+BESIDE = "beside"
+
+
+@dataclass(frozen=True)
+class PackageCache:
+    """`downloads` is shared between builds; `cache` is this build's dnf cache, on the same file system."""
+
+    downloads: str
+    cache: str
+
+    def fill(self, repositories: Iterable[Repository], variant: str) -> frozenset[str]:
+        """Put into the cache what is kept of these repositories; to be done before dnf runs.
+
+        variant: what else the metadata depend on (which dnf made them). Returns the ids of the repositories whose
+        metadata are whole and have the checksum that the options ask for. Damaged metadata are left out.
+        """
+        return frozenset(one.id for one in repositories if self._fill(one, variant))
+
+    def keep(self, repositories: Iterable[Repository], variant: str) -> None:
+        """Keep what dnf has put into the cache; to be done before anything else can write there."""
+        for one in repositories:
+            if found := self._files(one):
+                tag, files = found
+                old = {name: digest for name, digest in self._read(one, variant)[1].items() if self._is_package(name)}
+                kept = {**old, **{name: self._store(path) for name, path in files.items()}}
+                for name, digest in old.items():
+                    if digest != kept[name]:
+                        self._drop_overwritten(digest, files[name])
+                self._write(one, variant, tag, kept)
+
+    def repomd(self, one: Repository) -> str | None:
+        """The sha256 of the repository's repomd.xml in the cache; None when dnf has not fetched it."""
+        found = self._files(one)
+        return sha256(found[1][REPOMD]) if found and REPOMD in found[1] else None
+
+    def directories(self) -> list[str]:
+        """The repositories' directories in the cache."""
+        return sorted(entry.path for entry in os.scandir(self.cache) if entry.is_dir(follow_symlinks=False))
+
+    def visible(self) -> Visible:
+        """What a dnf that works on the tree sees of the cache: it can write there, but not into what was downloaded."""
+        downloaded = [path for one in self.directories() for path in (f"{one}/{PACKAGES}", f"{one}/repodata")]
+        return Visible((self.cache,), tuple(path for path in downloaded if os.path.isdir(path)))
+
+    def _fill(self, one: Repository, variant: str) -> bool:
+        tag, kept = self._read(one, variant)
+        metadata = {name: digest for name, digest in kept.items() if not self._is_package(name)}
+        if any(not self._is_whole(digest) for digest in metadata.values()):
+            print(f"the metadata of {one.url} that were kept are damaged, downloading them again", flush=True)
+            metadata = {}
+        if one.checksum and metadata.get(REPOMD) != one.checksum:
+            metadata = {}
+        for name, digest in {**{n: d for n, d in kept.items() if self._is_package(n)}, **metadata}.items():
+            if os.path.exists(self._blob(digest)):
+                target = self._place(one, tag, name)
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                os.link(self._blob(digest), target)
+        return bool(one.checksum and metadata)
+
+    def _files(self, one: Repository) -> tuple[str, dict[str, str]] | None:
+        """The tag in the name of the repository's directory in the cache, and its files: name in the index to path."""
+        for directory in self.directories():
+            name, _, tag = os.path.basename(directory).rpartition("-")
+            if name != one.id:
+                continue
+            found = {}
+            for where, _, files in os.walk(directory):
+                for file in files:
+                    path = os.path.join(where, file)
+                    if not os.path.islink(path):
+                        found[os.path.relpath(path, directory)] = path
+            for entry in os.scandir(self.cache):
+                if entry.is_file() and entry.name.startswith((f"{one.id}.", f"{one.id}-")):
+                    found[f"{BESIDE}/{entry.name.removeprefix(one.id)}"] = entry.path
+            return tag, found
+        return None
+
+    def _place(self, one: Repository, tag: str, name: str) -> str:
+        if name.startswith(f"{BESIDE}/"):
+            return f"{self.cache}/{one.id}{name.removeprefix(f'{BESIDE}/')}"
+        return f"{self.cache}/{one.id}-{tag}/{name}"
+
+    @staticmethod
+    def _is_package(name: str) -> bool:
+        return name.startswith(f"{PACKAGES}/")
+
+    def _blob(self, digest: str) -> str:
+        return f"{self.downloads}/sha256/{digest}"
+
+    def _is_whole(self, digest: str) -> bool:
+        try:
+            return sha256(self._blob(digest)) == digest
+        except FileNotFoundError:
+            return False
+
+    def _store(self, path: str) -> str:
+        """Keep a file; one that was taken from the shelf is there already. Returns its sha256."""
+        digest = sha256(path)
+        blob = self._blob(digest)
+        if not os.path.exists(blob):
+            os.makedirs(os.path.dirname(blob), exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self.cache) as new:
+                os.link(path, f"{new}/blob")
+                os.chmod(f"{new}/blob", 0o644)
+                os.rename(f"{new}/blob", blob)
+        return digest
+
+    def _drop_overwritten(self, digest: str, path: str) -> None:
+        """Drop what dnf has overwritten, through the link in its cache, with a package of the same name."""
+        blob = self._blob(digest)
+        if os.path.exists(blob) and os.path.samefile(blob, path):
+            os.unlink(blob)
+
+    def _index(self, one: Repository, variant: str) -> str:
+        what = json.dumps([variant, one.kind, one.url, sorted(one.ssl.items())])
+        return f"{self.downloads}/dnf/{hashlib.sha256(what.encode()).hexdigest()}.json"
+
+    def _read(self, one: Repository, variant: str) -> tuple[str, Mapping[str, str]]:
+        """The tag of the directory's name, and the files: name to digest. An index that makes no sense is empty."""
+        try:
+            with open(self._index(one, variant), encoding="utf-8") as file:
+                index = json.load(file)
+            return index["tag"], dict(index["files"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return "", {}
+
+    def _write(self, one: Repository, variant: str, tag: str, files: Mapping[str, str]) -> None:
+        path = self._index(one, variant)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        there = {name: digest for name, digest in sorted(files.items()) if os.path.exists(self._blob(digest))}
+        with tempfile.TemporaryDirectory(dir=self.cache) as new:
+            with open(f"{new}/index", "w", encoding="utf-8") as file:
+                json.dump({"url": one.url, "tag": tag, "files": there}, file, indent=1)
+            os.rename(f"{new}/index", path)
+
+
+def sha256(path: str) -> str:
+    """The digest of a file, in hexadecimal. Raises FileNotFoundError."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,60 @@
+"""What the tree has only while packages are installed, and what is left to do afterwards."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stagelib import bls, tree_paths
+from stagelib.dnf import databases
+from stagelib.packages import cleanup
+from stagelib.packages.cleanup import date_directories
+
+MACHINE_ID = "/etc/machine-id"
+# Boot entries are named after it. osbuild's value, which fix-ups and documentation know.
+FAKE_MACHINE_ID = "f" * 32 + "\n"
+# An initramfs fitted to the build machine would start no other; without hostonly it depends on the packages alone.
+DRACUT = "/etc/dracut.conf.d/zz-osbuild-compose.conf"
+DRACUT_SETTINGS = 'hostonly="no"\nhostonly_cmdline="no"\nreproducible="yes"\n'
+# kernel-install(8) runs what is here instead of the same names below /usr/lib.
+INITRAMFS = ("/etc/kernel/install.d/50-dracut.install", "/etc/kernel/install.d/51-dracut-rescue.install")
+# %_netsharedpath keeps rpm from making them.
+MOUNT_POINTS = {"/dev": 0o755, "/proc": 0o555, "/sys": 0o555}
+
+
+@contextmanager
+def present(tree: str, *, dracut: bool = True) -> Iterator[None]:
+    """Mount points, a machine id and settings for dracut are in the tree inside the block; the last two go at its end.
+
+    The machine id is left empty, as machine-id(5) asks for images, unless the tree had one of its own.
+    dracut: whether kernels get an initramfs meanwhile.
+    """
+    for path, mode in MOUNT_POINTS.items():
+        tree_paths.make_dirs(tree, path, mode=mode)
+    own_id = (tree_paths.text(tree, MACHINE_ID) or "").strip()
+    if not own_id:
+        tree_paths.write_file(tree, MACHINE_ID, FAKE_MACHINE_ID, mode=0o444)
+    tree_paths.write_file(tree, DRACUT, DRACUT_SETTINGS)
+    masked = [] if dracut else [path for path in INITRAMFS if not tree_paths.exists(tree, path)]
+    for path in masked:
+        tree_paths.write_symlink(tree, path, "/dev/null")
+    yield
+    for path in masked:
+        tree_paths.remove(tree, path)
+    tree_paths.remove(tree, DRACUT)
+    directory = tree_paths.resolve(tree, os.path.dirname(DRACUT))
+    if not tree_paths.exists(tree, "/usr/lib/dracut") and not os.listdir(directory):
+        os.rmdir(directory)
+    if not own_id:
+        tree_paths.write_file(tree, MACHINE_ID, "", mode=0o444)
+
+
+def finish(tree: str, dbpath: str, epoch: int) -> None:
+    """Leave a clean tree. dbpath: its rpm database; epoch: seconds since 1970.
+
+    Raises StageError when the tree's own rpm would look for the database in another place.
+    """
+    databases.check_location(tree, dbpath)
+    databases.make_reproducible(tree, dbpath, epoch)
+    bls.set_prefix(tree, "/boot")
+    cleanup.clean_after_dnf(tree)
+    date_directories(tree, epoch)

@@ -1,0 +1,1 @@
+"""What stages that install packages share, whatever the package manager."""

@@ -1,0 +1,81 @@
+"""Removing what installing packages leaves behind and no image should have."""
+
+import fnmatch
+import os
+import shutil
+from collections.abc import Iterable
+from typing import Any
+
+from stagelib import tree_paths
+
+# Files that would be made again, record the build machine, or must differ on every machine.
+COMMON_FILES = (
+    "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/.pwd.lock",
+    "/etc/ssh/ssh_host_*_key", "/etc/ssh/ssh_host_*_key.pub", "/var/cache/ldconfig/aux-cache",
+    "/var/lib/systemd/random-seed", "/var/lib/dbus/machine-id",
+)  # fmt: skip
+APT_FILES = (
+    "/var/lib/dpkg/*-old", "/var/lib/dpkg/lock", "/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/triggers/Lock",
+    "/var/lib/apt/lists/*", "/var/lib/apt/lists/partial/*", "/var/cache/apt/*.bin", "/var/cache/apt/archives/*",
+    "/var/cache/apt/archives/partial/*", "/var/cache/debconf/*-old",
+    "/var/log/dpkg.log", "/var/log/alternatives.log", "/var/log/bootstrap.log", "/var/log/apt/*",
+    "/var/lib/urandom/random-seed",
+)  # fmt: skip
+DNF_FILES = ("/var/log/dnf*.log", "/var/log/hawkey.log", "/var/log/dnf5.log*")  # logs have times in them
+# Emptied: caches of dnf, and what is a file system in memory on the running system.
+DNF_DIRECTORIES = (
+    "/var/cache/dnf", "/var/cache/libdnf5", "/var/cache/yum", "/run", "/tmp", "/var/tmp",  # noqa: S108
+)  # fmt: skip
+
+# Every machine makes its own at its first boot: systemd wants the file to exist and be empty (machine-id(5)).
+MACHINE_ID = "/etc/machine-id"
+
+
+def clean_after_apt(tree: str) -> None:
+    """Remove what apt, dpkg and packages' scripts left in the tree."""
+    remove_files(tree, APT_FILES)
+    if tree_paths.exists(tree, MACHINE_ID):
+        os.truncate(tree_paths.resolve(tree, MACHINE_ID), 0)
+
+
+def clean_after_dnf(tree: str) -> None:
+    """Remove what dnf, rpm and packages' scripts left in the tree."""
+    remove_files(tree, DNF_FILES)
+    for directory in DNF_DIRECTORIES:
+        host = tree_paths.resolve(tree, directory)
+        if os.path.isdir(host):
+            for entry in list(os.scandir(host)):
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                else:
+                    os.unlink(entry.path)
+
+
+def remove_files(tree: str, patterns: Iterable[str]) -> None:
+    """Remove COMMON_FILES and all files that match the patterns: paths whose last component may have wildcards.
+
+    Only files and symlinks are removed; directories stay as their packages ship them.
+    """
+    for pattern in (*COMMON_FILES, *patterns):
+        directory, wanted = os.path.split(pattern)
+        host = tree_paths.resolve(tree, directory)
+        if not os.path.isdir(host):
+            continue
+        for name in os.listdir(host):
+            path = f"{host}/{name}"
+            if fnmatch.fnmatchcase(name, wanted) and (os.path.islink(path) or not os.path.isdir(path)):
+                os.unlink(path)
+
+
+def date_directories(tree: str, when: int) -> None:
+    """Set the mtime of every directory to `when` (seconds since the epoch).
+
+    A directory's own mtime says when an entry was last made in it, which depends on the order of unpacking, and some
+    packages (fontconfig) write it into their caches.
+    """
+
+    def stop(error: OSError) -> Any:
+        raise error
+
+    for directory, _, _ in os.walk(tree, onerror=stop):
+        os.utime(directory, (when, when), follow_symlinks=False)

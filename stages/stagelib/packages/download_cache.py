@@ -1,0 +1,31 @@
+"""The directory of downloads that builds share: temporary directories in it, and digests of files."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PREFIX = ".scratch-"
+FORGOTTEN = 24 * 3600  # seconds after which a directory of a stage that was killed is removed
+
+
+@contextmanager
+def scratch_directory(parent: str) -> Iterator[str]:
+    """A new directory in `parent`, so that files can be linked and renamed between them; removed at the end.
+
+    What killed processes left there long ago is removed, too.
+    """
+    for entry in os.scandir(parent):
+        if entry.name.startswith(PREFIX) and entry.stat(follow_symlinks=False).st_mtime < time.time() - FORGOTTEN:
+            shutil.rmtree(entry.path, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=parent) as path:
+        yield path
+
+
+def sha256(path: str) -> str:
+    """The digest of a file, in hexadecimal. Raises FileNotFoundError."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
