@@ -68,7 +68,7 @@ def test_variants_and_single_values() -> None:
     assert "gdb" in blueprint.packages
     assert blueprint.kernel.append == "console=ttyS0"
     assert [output.format for output in blueprint.formats] == [Format.RAW]
-    command = "".join(blocks("Change a single value for once")).replace("\\\n", "")
+    command = "".join(blocks("Override a single value")).replace("\\\n", "")
     settings = [quoted or plain for quoted, plain in re.findall(r"--set (?:'([^']*)'|(\S+))", command)]
     assert len(settings) == 4
     changed = load.load(Path("web.yaml"), ["debian-12"], Choices(settings))
