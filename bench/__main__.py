@@ -1,7 +1,7 @@
-"""`make bench`: our times beside those of others, interleaved, as ratios of medians.
+"""Benchmark: our build times and those of other tools, interleaved, as ratios of medians (`make bench`).
 
-Everything is made in one directory on tmpfs if there is room, so that the disk's age is not measured. Times are wall
-seconds; the processor seconds of all children are beside them. Nothing here is a test: machines differ, ratios less.
+Everything runs in one directory, by default on tmpfs so that the age of a disk is not measured. Each time is given in
+wall seconds and in processor seconds of all child processes. Nothing here is a test: machines differ, ratios less so.
 """
 
 import argparse
@@ -33,7 +33,7 @@ PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 @dataclass
 class Series:
-    """The times of one thing measured several times."""
+    """Repeated measurements of one command, in seconds."""
 
     name: str
     wall: list[float] = field(default_factory=list)
@@ -41,16 +41,16 @@ class Series:
 
 
 class Bench:
-    """Measures commands in a directory of its own."""
+    """Measures commands in a working directory."""
 
     def __init__(self, work: Path) -> None:
         """work is an empty directory."""
         self.work = work
         self.series: dict[str, Series] = {}
-        self.slack_told = ""
+        self.slack_note = ""
 
     def measure(self, name: str, argv: Sequence[object], stdin: str | None = None) -> str:
-        """Run a command and note its time; returns its standard error. Ends the program when the command fails."""
+        """Run a command and record its time; return its standard error. Exits if the command fails."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         started = time.monotonic()
         done = subprocess.run(
@@ -68,18 +68,18 @@ class Bench:
         return done.stderr
 
     def note(self, name: str, wall: float) -> None:
-        """Note a time that was told, not measured here."""
+        """Record a time that the command itself reported."""
         self.series.setdefault(name, Series(name)).wall.append(wall)
 
     def slack(self, tree: str) -> None:
-        """Note how large the image is beside the blocks of the tree's files."""
+        """Record how much larger the image is than the blocks of the tree's files."""
         image = self.work / "out" / f"{BLUEPRINT.stem}.qcow2"
         files = {}
         for above, _, names in os.walk(self.work / "tree" / tree):
             for info in (os.lstat(os.path.join(above, name)) for name in names):
                 files[info.st_dev, info.st_ino] = -(-min(info.st_size, info.st_blocks * 512) // 4096) * 4096
         size, data = image.stat().st_blocks * 512, sum(files.values())
-        self.slack_told = (
+        self.slack_note = (
             f"The image has {size} bytes, the blocks of its files {data}: {100 * size / data - 100:.1f} % more."
         )
 
@@ -92,7 +92,7 @@ class Bench:
 
 
 def _adopt() -> None:
-    """Become the parent of what commands leave: bubblewrap ends before its sandbox does, whose time would be lost."""
+    """Become the parent of orphans: bubblewrap exits before its sandbox does, whose time would be lost."""
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         sys.exit(f"prctl: {os.strerror(ctypes.get_errno())}")
 
@@ -105,7 +105,7 @@ def _reap() -> None:
 
 
 def source_of(blueprint: Path) -> peers.Source:
-    """What the blueprint's pipeline installs, so that others install the same."""
+    """What the blueprint's pipeline installs, so that the other tools install the same."""
     rendered = subprocess.run([COMPOSE, "render", blueprint], check=True, capture_output=True, text=True).stdout
     stages = [stage["options"] for stage in json.loads(rendered)["stages"] if stage["name"].endswith(".apt")]
     repositories = stages[0]["repositories"]
@@ -127,15 +127,15 @@ def edited(work: Path, name: str, change: Callable[[str], str]) -> Path:
 
 
 def one_round(bench: Bench, source: peers.Source, number: int, *, others: bool) -> None:
-    """One run of everything, ours and theirs in turn. A new store has no scratch either, so the first build is cold."""
+    """Run everything once, ours and theirs in turn. A new store has no scratch either, so the first build is cold."""
     store = bench.fresh("store")
     out = ["-o", str(bench.work / "out"), "--store", str(store)]
     original = edited(bench.work, "web", lambda text: text)
     bench.measure("compose build, cold", [COMPOSE, "build", original, *out])
     bench.measure("compose build, nothing changed", [COMPOSE, "build", original, *out])
     page = edited(bench.work, "web", lambda text: text.replace("Made by", f"Made {number} by"))
-    told = bench.measure("compose build, a page changed", [COMPOSE, "build", page, *out])
-    bench.note("of that the assembler", assembler_seconds(told))
+    output = bench.measure("compose build, a page changed", [COMPOSE, "build", page, *out])
+    bench.note("of that the assembler", assembler_seconds(output))
     more = edited(bench.work, "web", lambda text: text.replace("sudo]", f"sudo, {SMALL_PACKAGE}]", 1))
     bench.measure("compose build, a package added", [COMPOSE, "build", more, *out])
     pipeline = subprocess.run([COMPOSE, "render", more], check=True, capture_output=True, text=True).stdout
@@ -166,16 +166,16 @@ def one_round(bench: Bench, source: peers.Source, number: int, *, others: bool) 
         bench.fresh("peer")
 
 
-def assembler_seconds(told: str) -> float:
-    """What `compose build` said of its last step: "[12/12] org.osbuild.qemu: 2.1 s"."""
-    found = re.findall(r"^\[\d+/\d+\] \S+: ([\d.]+) s", told, re.MULTILINE)
+def assembler_seconds(output: str) -> float:
+    """The time of the last step in the output of `compose build`: "[12/12] org.osbuild.qemu: 2.1 s"."""
+    found = re.findall(r"^\[\d+/\d+\] \S+: ([\d.]+) s", output, re.MULTILINE)
     if not found:
-        sys.exit(f"no time of an assembler in:\n{told}")
+        sys.exit(f"no assembler time in:\n{output}")
     return float(found[-1])
 
 
 def report(series: Sequence[Series]) -> str:
-    """The table, as Markdown; ratios to mmdebstrap + mke2fs + qcow2 where that was measured."""
+    """The table as Markdown, with ratios to mmdebstrap + mke2fs + qcow2 if that was measured."""
     medians = {one.name: statistics.median(one.wall) for one in series}
     floor = medians.get("mmdebstrap + mke2fs + qcow2")
     rows = ["| what | wall s: min, median, max | CPU s | ratio |", "|---|---|---|---|"]
@@ -192,8 +192,8 @@ def report(series: Sequence[Series]) -> str:
 
 def main() -> None:
     """The command line."""
-    parse = argparse.ArgumentParser(prog="python3 -m bench", description="Measure builds beside those of other tools")
-    parse.add_argument("-n", "--rounds", type=int, default=3, help="how often each is run (default: 3)")
+    parse = argparse.ArgumentParser(prog="python3 -m bench", description="Measure our builds and those of other tools")
+    parse.add_argument("-n", "--rounds", type=int, default=3, help="number of rounds (default: 3)")
     parse.add_argument("--only-ours", action="store_true", help="leave the other tools out")
     parse.add_argument("--directory", default="/dev/shm", help="where to work (default: /dev/shm)")
     args = parse.parse_args()
@@ -207,9 +207,9 @@ def main() -> None:
                 print(f"round {number + 1} of {args.rounds}", file=sys.stderr)
                 one_round(bench, source, number, others=not args.only_ours)
         except KeyboardInterrupt:
-            print("interrupted; what was measured:", file=sys.stderr)
+            print("interrupted; results so far:", file=sys.stderr)
     print(report(list(bench.series.values())))
-    print(f"\n{bench.slack_told}")
+    print(f"\n{bench.slack_note}")
     now = os.getloadavg()[0]
     print(f"\nLoad (1 minute) before and after: {load:.1f} and {now:.1f}, on {os.cpu_count()} processors.")
 

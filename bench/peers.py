@@ -1,6 +1,7 @@
-"""The same image made by others: what our times are compared with, in the same minutes on the same machine."""
+"""Commands of other tools that make the same image, for comparison with ours."""
 
 import os
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Source:
-    """What to install from where: apt source lines, package names (the pipeline's own), the tree's architecture."""
+    """What to install: apt source lines, package names (the pipeline's own) and the tree's architecture."""
 
     lines: tuple[str, ...]
     packages: tuple[str, ...]
@@ -34,10 +35,10 @@ def mmdebstrap(source: Source, target: Path) -> list[str]:
 
 
 def with_image(source: Source, work: Path) -> list[str]:
-    """mmdebstrap, then a file system and a qcow2 without boot loader: the least that anybody's image costs."""
+    """mmdebstrap, then a file system and a qcow2 without boot loader: the minimum cost of an image."""
     tree, raw, image = work / "tree", work / "fs.raw", work / "image.qcow2"
     steps = [
-        " ".join(map(quote, mmdebstrap(source, tree))),
+        shlex.join(mmdebstrap(source, tree)),
         f"mke2fs -q -t ext4 -d {tree} {raw} 4G",
         f"qemu-img convert -W -m 16 -O qcow2 {raw} {image}",
     ]
@@ -45,13 +46,13 @@ def with_image(source: Source, work: Path) -> list[str]:
 
 
 def plain_image(tree: Path, work: Path) -> list[str]:
-    """A file system of a tree's files, and a qcow2 of that: what our assembler's time is held against."""
+    """A file system of a tree's files, and a qcow2 of it: the baseline for our assembler."""
     raw, image = work / "fs.raw", work / "image.qcow2"
     return ["sh", "-ec", f"mke2fs -q -t ext4 -d {tree} {raw} 4G && qemu-img convert -O qcow2 {raw} {image}"]
 
 
 def debos(source: Source, work: Path) -> list[str] | None:
-    """debos without its virtual machine, as root, to a tarball; None where that cannot be.
+    """debos without its virtual machine, as root, to a tarball; None if debos cannot run here.
 
     It installs from the first of the sources only: the same packages, some of them in older versions.
     """
@@ -77,8 +78,3 @@ def debos(source: Source, work: Path) -> list[str] | None:
         )
     )
     return ["debos", "--disable-fakemachine", f"--artifactdir={work}", str(recipe)]
-
-
-def quote(text: str) -> str:
-    """As the shell needs it."""
-    return "'" + text.replace("'", "'\\''") + "'"
