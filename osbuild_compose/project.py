@@ -21,7 +21,7 @@ from osbuild_compose.distro.catalog import Catalog
 from osbuild_compose.distro.mirrors import Mirrors
 from osbuild_compose.distro.repository import RpmRepository
 from osbuild_compose.document.composition.layering import Choices
-from osbuild_compose.errors import ComposeError, DocumentError, InputError, as_one
+from osbuild_compose.errors import DocumentError, InputError, as_one
 from osbuild_compose.report import errors as report
 
 
@@ -93,25 +93,12 @@ class Project:
         for path in paths:
             try:
                 loaded.append(load.load(path, self.catalog.releases, self._choices))
-            except load.WrongBlueprintError as error:
-                problems += [*error.each(), *self._refused_besides(error)]
             except InputError as error:
                 problems += error.each()
         for blueprint in loaded:
             for doubt in blueprint.doubts:
                 report.warn(doubt, sys.stderr)
         return loaded, problems
-
-    def _refused_besides(self, error: load.WrongBlueprintError) -> list[InputError]:
-        """What the distribution cannot do of a wrong blueprint, as far as it has nothing to do with what is wrong."""
-        rest = error.rest()
-        if rest is None:
-            return []
-        try:
-            found = pipeline.refusals(self._request(rest, (), fetch_keys=False))
-        except ComposeError:
-            return []  # told when the blueprint is right
-        return [refusal for refusal, keys in found if keys.isdisjoint(error.wrong)]
 
     def image(self, blueprint: Blueprint, formats: Sequence[Format] = (), *, to_run: bool = True) -> Image:
         """The blueprint's images, in `formats` or else in those it names; with its options for the format, if any.
@@ -150,7 +137,7 @@ class Project:
             compiled["build"] = build_root.around(pipeline.compile_request(official_root))
         return compiled
 
-    def _request(self, blueprint: Blueprint, formats: Sequence[Format], *, fetch_keys: bool = True) -> BuildRequest:
+    def _request(self, blueprint: Blueprint, formats: Sequence[Format]) -> BuildRequest:
         own = {output.format: output for output in blueprint.formats}
         outputs = tuple(own.get(item, Output(item)) for item in dict.fromkeys(formats)) or blueprint.formats
         release = self.catalog.release(blueprint.distro)
@@ -161,8 +148,7 @@ class Project:
                 f"--repo: {release.name} takes no repositories of the RPM kind",
                 hint="use --mirror, or the blueprint's `repositories`",
             )
-        if fetch_keys:
-            blueprint = fetch_key.fetched(blueprint, os.environ)
+        blueprint = fetch_key.fetched(blueprint, os.environ)
         return BuildRequest(blueprint, outputs, self.catalog, mirrors.resolve(release, self._mirrors), self._instead)
 
     def _root_request(self, request: BuildRequest, made: pipeline.Pipeline) -> BuildRequest | None:

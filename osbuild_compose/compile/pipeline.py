@@ -16,7 +16,6 @@ from osbuild_compose.distro.catalog import built_in
 from osbuild_compose.errors import DocumentError, InputError, TemplateError, as_one
 
 Pipeline = dict[str, Any]
-Refused = tuple[InputError, frozenset[str]]  # what cannot be done, and the blueprint's keys that this depends on
 
 
 def compile_request(request: BuildRequest) -> Pipeline:
@@ -40,11 +39,6 @@ def origins(request: BuildRequest) -> Origins:
     return Origins.of(_text(request, tracer), tracer)
 
 
-def refusals(request: BuildRequest) -> list[Refused]:
-    """What the release cannot do of a blueprint. Raises TemplateError as compile_request does."""
-    return _render(request, Tracer())[1]
-
-
 def located(error: TemplateError, origin: Origin | None) -> TemplateError:
     """The error with the place in a template that `origin` says, if that is known."""
     if origin is None:
@@ -57,22 +51,11 @@ def located(error: TemplateError, origin: Origin | None) -> TemplateError:
 
 def _text(request: BuildRequest, tracer: Tracer | None = None) -> str:
     """The text that the release's template makes. Raises InputError(s) for all that the release cannot do."""
-    text, refused = _render(request, tracer)
-    if refused:
-        raise as_one([error for error, _ in refused], DocumentError)
-    return text
-
-
-def _render(request: BuildRequest, tracer: Tracer | None) -> tuple[str, list[Refused]]:
-    """The text that the release's template makes, and what the release cannot do: one of both is empty.
-
-    Without a tracer, the keys that a template's refusals depend on are not all known.
-    """
     release, seen = request.release, context.of(request)
     if tracer:
         seen = recorded_context(seen, tracer.read)
-    unfit = release_checks.problems(request.blueprint, release, bool(seen["base_repositories"]))
-    refused = [(error, frozenset({error.path.partition(".")[0]})) for error in unfit]
+    refused = release_checks.problems(request.blueprint, release, bool(seen["base_repositories"]))
+    text = ""
     try:
         text = engine.render(release.template, request.catalog.directories, built_in(), seen, tracer)
     except engine.RefusedError as error:
@@ -80,13 +63,14 @@ def _render(request: BuildRequest, tracer: Tracer | None) -> tuple[str, list[Ref
     except TemplateError:
         if not refused:  # otherwise it may follow from that
             raise
-    return ("", refused) if refused else (text, [])
+    if refused:
+        raise as_one(refused, DocumentError)
+    return text
 
 
-def _refused(refusal: engine.Refusal, request: BuildRequest) -> Refused:
+def _refused(refusal: engine.Refusal, request: BuildRequest) -> InputError:
     what = f"{request.release.name} cannot do `{refusal.key}`: {refusal.reason}"
-    error = located_errors.at_key(request.blueprint, refusal.trail, what, refusal.hint)
-    return error, frozenset(str(trail[0]) for trail in (refusal.trail, *refusal.reads) if trail)
+    return located_errors.at_key(request.blueprint, refusal.trail, what, refusal.hint)
 
 
 def to_json(pipeline: Pipeline) -> str:

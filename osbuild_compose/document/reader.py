@@ -12,12 +12,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.reader import ReaderError
 
-from osbuild_compose.document import recovery, yaml_errors
+from osbuild_compose.document import yaml_errors
 from osbuild_compose.document.builder import BoundedComposer, Builder
 from osbuild_compose.document.node import Node, Source, Step, Trail, plain
-from osbuild_compose.errors import DocumentError, InputError, Location
+from osbuild_compose.errors import DocumentError, InputError, Location, as_one
 
-__all__ = ["Document", "EmptyError", "NotYamlError", "Step", "Trail", "parse", "read"]
+__all__ = ["Document", "EmptyError", "Step", "Trail", "parse", "read"]
 
 MAX_BYTES = 4 * 1024 * 1024
 
@@ -61,18 +61,6 @@ class EmptyError(InputError):
     """A file that says nothing."""
 
 
-class NotYamlError(DocumentError):
-    """A file that is not YAML as it is wanted here, with all that is wrong with it as such.
-
-    `rest` is the document as far as it can be read: without those keys of its top that cannot, if any is left.
-    """
-
-    def __init__(self, errors: Sequence[InputError], rest: Document | None) -> None:
-        """errors is not empty."""
-        super().__init__(errors)
-        self.rest = rest
-
-
 def read(path: Path, *, regular: bool = False) -> Document:
     """Read the YAML file at `path`; "-" is not special. regular: no pipes or devices, which could make us wait.
 
@@ -97,7 +85,7 @@ def read(path: Path, *, regular: bool = False) -> Document:
 def parse(raw: bytes, file: str) -> Document:
     """Turn the bytes of a YAML file into a Document; `file` is its name for messages.
 
-    Raises InputError, or NotYamlError with all wrong syntax, doubled keys and wrong tags at once.
+    Raises InputError: for wrong syntax the first error, for duplicate keys and unknown tags a DocumentError with all.
     """
     if len(raw) > MAX_BYTES:
         raise InputError(
@@ -110,7 +98,7 @@ def parse(raw: bytes, file: str) -> Document:
     try:
         root = _compose(text)
     except MarkedYAMLError as error:
-        raise _not_yaml(error, source) from None
+        raise yaml_errors.problem(error, source) from None
     except ReaderError as error:
         raise yaml_errors.character(error, text, source) from None
     except (YAMLError, ValueError, RecursionError) as error:
@@ -130,27 +118,12 @@ def _document(root: Any, source: Source) -> Document:
     builder = Builder(source)
     tree = None if root is None else builder.build(root, ())
     if builder.errors:
-        raise NotYamlError(builder.errors, Document.of(source.file, tree) if tree else None)
+        raise as_one(builder.errors, DocumentError)
     if tree is None or tree.value is None:
         raise EmptyError(
             "the file is empty", hint="`compose init` writes a first blueprint", location=Location(source.file)
         )
     return Document.of(source.file, tree)
-
-
-def _not_yaml(error: MarkedYAMLError, source: Source) -> NotYamlError:
-    recovered = recovery.recover(source.lines, error, _compose)
-    errors = [yaml_errors.problem(one, source) for one in recovered.errors]
-    rest = None
-    if recovered.text is not None:
-        try:
-            rest = _document(_compose(recovered.text), source)
-        except NotYamlError as others:
-            errors += others.errors
-            rest = others.rest
-        except InputError:
-            pass  # nothing is left
-    return NotYamlError(errors, rest)
 
 
 def _decode(raw: bytes, file: str) -> str:

@@ -1,23 +1,26 @@
 """What is wrong with a file that is not YAML, in words that say what to do."""
 
+import contextlib
 from typing import NoReturn
 
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.tokens import ScalarToken
 
 from osbuild_compose.document import doc_links
 from osbuild_compose.document.node import Source, Span
 from osbuild_compose.errors import InputError, Location
 
 BOUNDS = TOO_DEEP, TOO_MANY = ("nested too deeply", "too large")  # what we let the parser say
-_SECOND_DOCUMENT = "but found another document"
-OF_THE_WHOLE = (*BOUNDS, _SECOND_DOCUMENT)  # what is wrong with no part of the file alone
+
+_OPEN_QUOTE = ("a quote is not closed", "look for its end in the lines from here on")
 
 # What the parser says, or how it begins: what to say instead ("" for the same), and what to do.
 _SAYINGS = (
     ("mapping values are not allowed", "", 'a value with ": " in it wants quotes; a key starts on its own line'),
     (
-        _SECOND_DOCUMENT,
+        "but found another document",
         "the file holds a second document",
         "a blueprint is one document: remove the line ---",
     ),
@@ -33,7 +36,7 @@ _SAYINGS = (
     ),
     ("expected ',' or ']'", "", "a bracket [ is not closed, or a comma is missing"),
     ("expected ',' or '}'", "", "a brace { is not closed, or a comma is missing"),
-    ("found unexpected end of stream", "a quote is not closed", "look for it from the place shown on"),
+    ("found unexpected end of stream", *_OPEN_QUOTE),
     ("found character '", "", "put the value in quotes"),
     ("found undefined alias", "", "an anchor &name stands before its aliases, in the same file"),
     ("found unknown escape character", "", "in double quotes a backslash is written twice; single quotes leave it"),
@@ -52,23 +55,48 @@ def problem(error: MarkedYAMLError, source: Source) -> InputError:
     if mark is None:
         return _wrong(text, "", Location(source.file))
     place = Span(source, mark.line, mark.column).location
-    before = place.text[: place.column]
-    if "\t" in before and ("token" in text or not before.strip()):
-        return _wrong("a tab stands where YAML wants spaces", "indent with spaces", place)
     if text in BOUNDS:
         hint = "keep large content in files of its own"
         return InputError(
             f"the document is {text}", hint=hint, location=place, reference=f"{doc_links.ERRORS}#too-large"
         )
+    before = place.text[: place.column]
+    if "\t" in before and ("token" in text or not before.strip()):
+        return _wrong("a tab stands where YAML wants spaces", "indent with spaces", place)
+    if quote := _runaway_quote(source, mark.line, mark.column):
+        return _wrong(*_OPEN_QUOTE, quote.location)
     if text.startswith(_BEGUN_EARLIER) and error.context_mark:
         begun = error.context_mark
         place = Span(source, begun.line, begun.column).location
+    return _wrong(*_in_words(text), place)
+
+
+def _in_words(text: str) -> tuple[str, str]:
+    """What the parser says, in words for people, and a hint."""
     if text.startswith("expected <block end>") and not text.endswith(_LINE_STARTS):
-        return _wrong(text, "", place)
+        return text, ""
     for begin, saying, hint in _SAYINGS:
         if text.startswith(begin) or begin in text:
-            return _wrong(saying or text, hint, place)
-    return _wrong(text, "", place)
+            return saying or text, hint
+    return text, ""
+
+
+def _runaway_quote(source: Source, line: int, column: int) -> Span | None:
+    """The beginning of a quoted text that ends just before this position, but in a later line than it began in.
+
+    Its closing quote is missing then, and what ended it is the opening quote of another text.
+    """
+    lines = [*source.lines[:line], source.lines[line][:column]] if line < len(source.lines) else []
+    if not lines or not lines[-1].rstrip().endswith(("'", '"')):
+        return None
+    last = None
+    with contextlib.suppress(YAMLError, ValueError):
+        for token in YAML(typ="safe", pure=True).scan("\n".join(lines)):
+            if isinstance(token, ScalarToken):
+                last = token
+    if last is None or last.plain or last.end_mark.line < line or last.start_mark.line == line:
+        return None
+    return Span(source, last.start_mark.line, last.start_mark.column)
 
 
 def character(error: ReaderError, text: str, source: Source) -> InputError:

@@ -18,7 +18,6 @@ from osbuild_compose.compile.template import bytecode_cache, filters, undefined
 from osbuild_compose.compile.template.json_values import emit, plain
 from osbuild_compose.compile.template.tracing import marking
 from osbuild_compose.compile.template.tracing.tracer import Tracer
-from osbuild_compose.document.node import Trail
 from osbuild_compose.document.suggest import did_you_mean
 from osbuild_compose.errors import Location, TemplateError
 
@@ -27,15 +26,11 @@ MAX_SOURCE_LINE = 200
 
 @dataclass(frozen=True)
 class Refusal:
-    """A template says that its distribution cannot do what a key of the blueprint asks.
-
-    With a tracer, reads are the values of the blueprint that this depends on.
-    """
+    """A template says that its distribution cannot do what a key of the blueprint asks."""
 
     key: str
     reason: str
     hint: str = ""
-    reads: frozenset[Trail] = frozenset()
 
     @property
     def trail(self) -> tuple[str | int, ...]:
@@ -51,9 +46,8 @@ class RefusedError(Exception):
         self.refusals = tuple(refusals)
 
 
-# What was refused in the rendering that is going on, and what follows it: `refuse` is a global of an engine that is
-# there for many templates.
-_rendering: ContextVar[tuple[list[Refusal], Tracer | None]] = ContextVar("rendering")
+# What was refused in the rendering that is going on: `refuse` is a global of an engine that many renderings share.
+_refused: ContextVar[list[Refusal]] = ContextVar("refused")
 
 
 def render(
@@ -66,7 +60,7 @@ def render(
     Raises TemplateError with the template's line, RefusedError with all keys that the template refuses.
     """
     refused: list[Refusal] = []
-    token = _rendering.set((refused, tracer))
+    token = _refused.set(refused)
     try:
         rendered = _render(name, directories, built_in, context, tracer)
     except TemplateError:
@@ -74,7 +68,7 @@ def render(
             raise
         rendered = ""
     finally:
-        _rendering.reset(token)
+        _refused.reset(token)
     if refused:
         raise RefusedError(list(dict.fromkeys(refused)))
     return rendered
@@ -152,8 +146,7 @@ def refuse(key: str, reason: str, hint: str = "") -> str:
 
     Rendering goes on, so that all that is refused is told at once, and ends with RefusedError.
     """
-    refused, tracer = _rendering.get()
-    refused.append(Refusal(key, reason, hint, tracer.led_here() if tracer else frozenset()))
+    _refused.get().append(Refusal(key, reason, hint))
     return ""
 
 

@@ -37,7 +37,6 @@ class _Files:
 
     documents: list[Document] = field(default_factory=list)
     errors: list[InputError] = field(default_factory=list)
-    broken: list[Document] = field(default_factory=list)  # what can be read of those that are not YAML
     _done: set[str] = field(default_factory=set)
 
     def add(self, document: Document, above: tuple[str, ...] = ()) -> None:
@@ -76,8 +75,6 @@ class _Files:
                     self._wrong(node, error.brief, "the path is relative to the blueprint that names it")
                 else:
                     self.errors += error.each()
-                    if isinstance(error, reader.NotYamlError) and error.rest:
-                        self.broken.append(error.rest)
             else:
                 self.add(base, above)
 
@@ -107,7 +104,7 @@ def compose(document: Document, name: str, choices: Choices) -> Composed:
     files = _Files()
     files.add(document)
     if files.errors:
-        raise DocumentError([*files.errors, *_part_problems([*files.documents, *files.broken], name)])
+        raise DocumentError([*files.errors, *_part_problems(files.documents, name)])
     shape = Shape.of(schema_files.load(name))
     merge = Merge()
     tree = _merged(files.documents, shape, merge)
@@ -122,13 +119,6 @@ def compose(document: Document, name: str, choices: Choices) -> Composed:
     if composed:  # otherwise the whole is the part
         problems = [*_part_problems(files.documents, name), *problems]
     return Composed(Document.of(document.file, tree), problems, variables.unsettled | merge.unsettled)
-
-
-def problems_of_rest(rest: Document, name: str) -> list[InputError]:
-    """What is wrong with a document of which not all can be read, and with what it extends, by the schema `name`."""
-    files = _Files()
-    files.add(rest)
-    return [*files.errors, *_part_problems([*files.documents, *files.broken], name)]
 
 
 def _part_problems(documents: Sequence[Document], name: str) -> list[InputError]:

@@ -75,16 +75,6 @@ class Tracer:
         if self.marks:
             self.marks[-1].reads.append(trail)
 
-    def led_here(self) -> frozenset[Trail]:
-        """What was read for getting to the place where rendering is: by conditions and loops, and in the statement."""
-        opened: list[Mark] = []
-        for mark in self.marks:
-            if mark.site.part is Part.BEGIN:
-                opened.append(mark)
-            elif mark.site.part is Part.END and opened:
-                opened.pop()
-        return frozenset(trail for mark in opened for trail in mark.reads)
-
     def passed(self, site: int) -> Markup:
         """Note that the site of this number is passed; returns the mark for the output."""
         self.marks.append(Mark(self.sites[site]))
