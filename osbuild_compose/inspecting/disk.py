@@ -13,8 +13,8 @@ from osbuild_compose.inspecting.partitions import Partition, PartitionTable
 from osbuild_compose.inspecting.tools import Tools
 from osbuild_compose.inspecting.tree import MAX_ENTRIES, Below, Joined, Kind, TooMuchError, Tree
 from osbuild_compose.inspecting.trees import extracted
+from osbuild_compose.inspecting.trees.archive import IsoTree
 from osbuild_compose.inspecting.trees.ext import ExtTree
-from osbuild_compose.inspecting.trees.iso import IsoTree
 from osbuild_compose.inspecting.trees.squashfs import SquashfsTree
 from osbuild_compose.inspecting.trees.xfs import XfsTree
 

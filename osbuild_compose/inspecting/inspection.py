@@ -20,10 +20,9 @@ from osbuild_compose.inspecting.report import Boot, Image, MountedFileSystem, Re
 from osbuild_compose.inspecting.text import shown
 from osbuild_compose.inspecting.tools import ToolError, Tools
 from osbuild_compose.inspecting.tree import Kind, TooMuchError, Tree
+from osbuild_compose.inspecting.trees.archive import ArchiveTree, IsoTree
 from osbuild_compose.inspecting.trees.directory import DirectoryTree
-from osbuild_compose.inspecting.trees.iso import IsoTree
 from osbuild_compose.inspecting.trees.squashfs import SquashfsTree
-from osbuild_compose.inspecting.trees.tar import TarTree
 
 _LIVE = (".squashfs", "squashfs.img", ".sfs")  # how files are called that a live system has its root in
 _TOPS = ("/boot/efi", "/efi", "/boot")  # where systems have the EFI system partition
@@ -148,7 +147,7 @@ def _boot(opened: Opened, tree: Tree | None, others: list[Volume], notes: Notes)
     for place, tops, where in places:
         with notes.instead_of_errors(f"the boot loader ({where or 'of the system'})"):
             if isinstance(place, IsoTree):
-                loaders += [Loader("el-torito", firmware) for firmware in place.starts()]
+                loaders += [Loader("el-torito", firmware) for firmware in place.boots()]
             for top in tops:
                 found = bootloader.efi(place, top, where)
                 loaders += found[0]
@@ -165,7 +164,7 @@ def _live(others: list[Volume], archive: Tree | None, tools: Tools, notes: Notes
         files = [(entry.size, path) for path, entry in tree.entries.items() if _is_live_root(path, entry.kind)]
         for _, path in sorted(files, reverse=True)[:1]:
             with notes.instead_of_errors(path):
-                return SquashfsTree(_area(tree, path, tools), tools)
+                return SquashfsTree(_area(tree, path), tools)
     return None
 
 
@@ -173,12 +172,10 @@ def _is_live_root(path: str, kind: Kind) -> bool:
     return kind is Kind.FILE and path.endswith(_LIVE)
 
 
-def _area(tree: Tree, path: str, tools: Tools) -> Area:
+def _area(tree: Tree, path: str) -> Area:
     """Where the file of an archive, a disc or a directory lies."""
-    if isinstance(tree, TarTree):
-        return tree.area(path, tools)
-    if isinstance(tree, IsoTree | DirectoryTree):
-        return tree.area(path)
+    if isinstance(tree, ArchiveTree | DirectoryTree):
+        return tree.extract(path)
     raise ToolError("it is a file system inside another one")
 
 

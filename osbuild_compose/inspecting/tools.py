@@ -24,6 +24,7 @@ _CHUNK = 1024**2
 # The packages of Debian and of Fedora that have a program.
 PACKAGES = {
     "blkid": ("util-linux", "util-linux"),
+    "bsdtar": ("libarchive-tools", "bsdtar"),
     "btrfs": ("btrfs-progs", "btrfs-progs"),
     "bwrap": ("bubblewrap", "bubblewrap"),
     "debugfs": ("e2fsprogs", "e2fsprogs"),

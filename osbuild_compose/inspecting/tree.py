@@ -176,6 +176,26 @@ class Joined(Tree):
         raise AssertionError("every path is below /")
 
 
+class Stacked(Tree):
+    """Trees on top of each other."""
+
+    def __init__(self, layers: Iterable[tuple[Tree, Iterable[str]]]) -> None:
+        """layers are trees, lower ones first, and the paths in each that count."""
+        self._owner: dict[str, Tree] = {}
+        super().__init__(self._found(layers))
+
+    def _found(self, layers: Iterable[tuple[Tree, Iterable[str]]]) -> Iterator[tuple[str, Entry]]:
+        for layer, paths in layers:
+            for path in paths:
+                entry = layer.entries[path]
+                self._owner[path] = layer
+                yield path, Entry(entry.kind, entry.size, entry.target, (id(layer), entry.handle))
+
+    def content(self, path: str, limit: int) -> bytes:
+        """The first `limit` bytes of the file at `path`."""
+        return self._owner[path].content(path, limit)
+
+
 class Below(Tree):
     """What is below a directory of another tree, as a tree of its own: a subvolume."""
 

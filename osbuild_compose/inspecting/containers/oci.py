@@ -1,15 +1,15 @@
 """Container images in an archive: OCI's image layout, and what `docker save` writes."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from osbuild_compose.inspecting import detect
 from osbuild_compose.inspecting.containers.unpack import decompress
 from osbuild_compose.inspecting.tools import ToolError, Tools
-from osbuild_compose.inspecting.tree import MAX_ENTRIES, Entry, TooMuchError, Tree
-from osbuild_compose.inspecting.trees.tar import TarTree
+from osbuild_compose.inspecting.tree import MAX_ENTRIES, Stacked, TooMuchError, Tree
+from osbuild_compose.inspecting.trees.archive import ArchiveTree
 
 _MAX_JSON = 4 * 1024**2
 _MAX_LAYERS = 500
@@ -32,29 +32,14 @@ class ContainerConfig:
     labels: dict[str, str]
 
 
-class LayeredTree(Tree):
-    """Layers on top of each other."""
-
-    def __init__(self, layers: list[TarTree]) -> None:
-        self._owner: dict[str, TarTree] = {}
-        super().__init__(self._found(layers))
-
-    def _found(self, layers: list[TarTree]) -> Iterator[tuple[str, Entry]]:
-        """What no layer above removes, lower ones first."""
-        seen: list[list[str]] = []
-        removed: set[str] = set()
-        for layer in reversed(layers):  # each name is looked at once, however many layers remove some
-            seen.append([path for path in layer.entries if not _is_mark(path) and not _is_removed(path, removed)])
-            removed |= {_removed(path) for path in layer.entries if _is_mark(path)}
-        for layer, paths in zip(layers, reversed(seen), strict=True):
-            for path in paths:
-                entry = layer.entries[path]
-                self._owner[path] = layer
-                yield path, Entry(entry.kind, entry.size, entry.target, (id(layer), entry.handle))
-
-    def content(self, path: str, limit: int) -> bytes:
-        """The first `limit` bytes of the file at `path`."""
-        return self._owner[path].content(path, limit)
+def layered(layers: Sequence[Tree]) -> Tree:
+    """The layers, lower ones first, on top of each other without what marks in higher ones remove."""
+    kept: list[list[str]] = []
+    removed: set[str] = set()
+    for layer in reversed(layers):  # each name is looked at once, however many layers remove some
+        kept.append([path for path in layer.entries if not _is_mark(path) and not _is_removed(path, removed)])
+        removed |= {_removed(path) for path in layer.entries if _is_mark(path)}
+    return Stacked(list(zip(layers, reversed(kept), strict=True)))
 
 
 def _is_mark(path: str) -> bool:
@@ -82,7 +67,7 @@ def is_container(archive: Tree) -> bool:
     return (archive.is_file("/index.json") and archive.is_file("/oci-layout")) or archive.is_file("/manifest.json")
 
 
-def read(archive: TarTree, tools: Tools) -> tuple[Tree, ContainerConfig]:
+def read(archive: ArchiveTree, tools: Tools) -> tuple[Tree, ContainerConfig]:
     """The files of the first image, and its configuration. Raises ToolError if it is damaged."""
     try:
         config_path, layer_paths = _oci(archive) if archive.is_file("/index.json") else _docker(archive)
@@ -91,15 +76,15 @@ def read(archive: TarTree, tools: Tools) -> tuple[Tree, ContainerConfig]:
         raise ToolError(f"the container image is damaged: {type(error).__name__}: {error}") from None
     if len(layer_paths) > _MAX_LAYERS:
         raise ToolError(f"the container image has {len(layer_paths)} layers")
-    layers: list[TarTree] = []
+    layers: list[ArchiveTree] = []
     for path in layer_paths:
         layers.append(_layer(archive, path, tools))
         if sum(len(layer.entries) for layer in layers) > MAX_ENTRIES:
             raise TooMuchError(f"its layers have more than {MAX_ENTRIES} files")
-    return LayeredTree(layers), config
+    return layered(layers), config
 
 
-def _oci(archive: TarTree) -> tuple[str, list[str]]:
+def _oci(archive: ArchiveTree) -> tuple[str, list[str]]:
     entry = _json(archive, "/index.json")["manifests"][0]
     manifest = _json(archive, _blob(entry))
     if "manifests" in manifest:  # one image for each architecture
@@ -107,7 +92,7 @@ def _oci(archive: TarTree) -> tuple[str, list[str]]:
     return _blob(manifest["config"]), [_blob(layer) for layer in manifest["layers"]]
 
 
-def _docker(archive: TarTree) -> tuple[str, list[str]]:
+def _docker(archive: ArchiveTree) -> tuple[str, list[str]]:
     image = _json(archive, "/manifest.json")[0]
     return f"/{image['Config']}", [f"/{layer}" for layer in image["Layers"]]
 
@@ -124,12 +109,12 @@ def _json(archive: Tree, path: str) -> Any:
     return json.loads(content)
 
 
-def _layer(archive: TarTree, path: str, tools: Tools) -> TarTree:
+def _layer(archive: ArchiveTree, path: str, tools: Tools) -> ArchiveTree:
     if not archive.is_file(path):
         raise ToolError(f"the container image is damaged: {path} is missing")
-    area = archive.area(path, tools)
+    area = archive.extract(path)
     program = detect.compression(area)
-    return TarTree((decompress(area, program, tools) if program else area).as_file(tools))
+    return ArchiveTree(decompress(area, program, tools) if program else area, tools)
 
 
 def _config(document: dict[str, Any]) -> ContainerConfig:

@@ -10,9 +10,8 @@ from osbuild_compose.inspecting.containers.oci import ContainerConfig
 from osbuild_compose.inspecting.containers.unpack import decompress
 from osbuild_compose.inspecting.tools import MissingToolError, ToolError, Tools
 from osbuild_compose.inspecting.tree import Tree
-from osbuild_compose.inspecting.trees.cpio import CpioTree
+from osbuild_compose.inspecting.trees.archive import ArchiveTree, cpio
 from osbuild_compose.inspecting.trees.directory import DirectoryTree
-from osbuild_compose.inspecting.trees.tar import TarTree
 
 _GCE = "disk.raw"  # what Compute Engine wants the disk in the archive to be called
 _PXE = ("/boot.ipxe", "/filesystem.squashfs")
@@ -57,12 +56,13 @@ def _plain(area: Area, tools: Tools) -> Opened:
     opened = _disk(area, tools)
     if opened.format != "raw":
         return opened
-    match detect.archive(area):
-        case "tar":
-            return _tar(TarTree(area.path), tools)
-        case "cpio":
-            return Opened("cpio", tree=CpioTree(area))
-    return opened
+    kind = detect.archive(area)
+    if kind is None:
+        return opened
+    try:
+        return Opened(kind, tree=cpio(area, tools)) if kind == "cpio" else _tar(ArchiveTree(area, tools), tools)
+    except MissingToolError as missing:
+        return Opened(kind, missing=missing)
 
 
 def _disk(area: Area, tools: Tools) -> Opened:
@@ -79,15 +79,15 @@ def _disk(area: Area, tools: Tools) -> Opened:
         return Opened(kind, missing=missing)
 
 
-def _tar(archive: TarTree, tools: Tools) -> Opened:
+def _tar(archive: ArchiveTree, tools: Tools) -> Opened:
     """What is in an archive: files, or one of the things that are carried in archives."""
     names = archive.names("/")
     if names == [_GCE]:
-        disk = archive.area(f"/{_GCE}", tools)
+        disk = archive.extract(f"/{_GCE}")
         return Opened("gce", disk.size, disk)
     if any(name.endswith(".ovf") for name in names):
         disks = [f"/{name}" for name in names if name.endswith(".vmdk")]
-        inner = _disk(archive.area(disks[0], tools), tools) if disks else Opened("ova")
+        inner = _disk(archive.extract(disks[0]), tools) if disks else Opened("ova")
         return replace(inner, format="ova")
     if oci.is_container(archive):
         try:

@@ -23,7 +23,7 @@ class DirectoryTree(Tree):
         with os.fdopen(handle, "rb") as file:
             return file.read(limit)
 
-    def area(self, path: str) -> Area:
+    def extract(self, path: str) -> Area:
         """The file that the walk found at `path`."""
         return Area.whole(Path(os.fspath(self._top) + path))
 
