@@ -1,105 +1,113 @@
-"""The formats of images, and what can be said of each."""
+"""The formats of images: one line each, with their traits and options."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import Any
 
 
-class Format(StrEnum):
-    """What a finished image is: a disk, an archive of the files, a file system, or something with one of them in it."""
+class Kind(Enum):
+    """What a format contains."""
 
-    QCOW2 = "qcow2"
-    RAW = "raw"
-    RAW_XZ = "raw.xz"
-    RAW_ZST = "raw.zst"
-    VDI = "vdi"
-    VMDK = "vmdk"
-    VPC = "vpc"
-    VHDX = "vhdx"
-    OVA = "ova"
-    GCE = "gce"
-    TAR = "tar"
-    TAR_GZ = "tar.gz"
-    TAR_XZ = "tar.xz"
-    TAR_ZST = "tar.zst"
-    WSL = "wsl"
-    OCI_ARCHIVE = "oci-archive"
-    CPIO = "cpio"
-    CPIO_GZ = "cpio.gz"
-    CPIO_XZ = "cpio.xz"
-    CPIO_ZST = "cpio.zst"
-    EXT4 = "ext4"
-    XFS = "xfs"
-    BTRFS = "btrfs"
-    SQUASHFS = "squashfs"
-    EROFS = "erofs"
-    ISO = "iso"
-    PXE = "pxe"
+    DISK = auto()  # a disk that boots
+    TAR = auto()  # a plain archive of the files
+    CONTAINER = auto()  # the files as a container or for another system's kernel
+    FILE_SYSTEM = auto()  # one file system with the files
+    LIVE = auto()  # a system that runs without being installed
+
+
+# A format's options: by name, the possible values, or () if every value that the schema accepts is possible.
+Options = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What holds for a format.
+
+    extension: the end of the file name, with its dot, if it is not the format's name. compression: the program that
+    compresses a plain archive. size_multiple, max_size: what a disk's size has to be a multiple of, and its limit, in
+    bytes. only_512_byte_sectors: the virtual machines that it is for read no disks with other sectors.
+    """
+
+    kind: Kind
+    extension: str = ""
+    compression: str | None = None
+    options: Options = field(default_factory=dict)
+    size_multiple: int = 0
+    max_size: int = 0
+    only_512_byte_sectors: bool = False
+
+
+_MIB, _GIB = 1024**2, 1024**3
+_WRITABLE: Options = dict.fromkeys(("uuid", "label", "size", "free"), ())
+_OCI: Options = {
+    "compression": ("none", "gzip", "zstd"),
+    **dict.fromkeys(("tag", "cmd", "entrypoint", "env", "user", "working_dir", "exposed_ports", "volumes"), ()),
+    **dict.fromkeys(("stop_signal", "labels", "annotations"), ()),
+}
+# https://learn.microsoft.com/azure/virtual-machines/linux/create-upload-generic
+_AZURE_MOST = 2040 * _GIB
+
+
+class Format(StrEnum):
+    """A format of images, by its name in blueprints."""
+
+    traits: Traits
+
+    def __new__(cls, value: str, traits: Traits) -> "Format":
+        """The member that is called `value`."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.traits = traits
+        return member
+
+    QCOW2 = "qcow2", Traits(Kind.DISK, options={"compression": ("none", "zlib", "zstd")})
+    RAW = "raw", Traits(Kind.DISK)
+    RAW_XZ = "raw.xz", Traits(Kind.DISK)
+    RAW_ZST = "raw.zst", Traits(Kind.DISK)
+    VDI = "vdi", Traits(Kind.DISK, only_512_byte_sectors=True)
+    VMDK = "vmdk", Traits(Kind.DISK, only_512_byte_sectors=True)
+    VPC = "vpc", Traits(Kind.DISK, ".vhd", size_multiple=_MIB, max_size=_AZURE_MOST, only_512_byte_sectors=True)
+    VHDX = "vhdx", Traits(Kind.DISK, only_512_byte_sectors=True)
+    OVA = "ova", Traits(Kind.DISK, options={"cpus": (), "memory": ()}, only_512_byte_sectors=True)
+    GCE = "gce", Traits(Kind.DISK, ".gce.tar.gz", size_multiple=_GIB, only_512_byte_sectors=True)
+    TAR = "tar", Traits(Kind.TAR)
+    TAR_GZ = "tar.gz", Traits(Kind.TAR, compression="gzip")
+    TAR_XZ = "tar.xz", Traits(Kind.TAR, compression="xz")
+    TAR_ZST = "tar.zst", Traits(Kind.TAR, compression="zstd")
+    WSL = "wsl", Traits(Kind.CONTAINER)
+    OCI_ARCHIVE = "oci-archive", Traits(Kind.CONTAINER, ".oci.tar", options=_OCI)
+    CPIO = "cpio", Traits(Kind.CONTAINER)
+    CPIO_GZ = "cpio.gz", Traits(Kind.CONTAINER)
+    CPIO_XZ = "cpio.xz", Traits(Kind.CONTAINER)
+    CPIO_ZST = "cpio.zst", Traits(Kind.CONTAINER)
+    EXT4 = "ext4", Traits(Kind.FILE_SYSTEM, options=_WRITABLE)
+    XFS = "xfs", Traits(Kind.FILE_SYSTEM, options=_WRITABLE)
+    BTRFS = "btrfs", Traits(Kind.FILE_SYSTEM, options=_WRITABLE)
+    SQUASHFS = "squashfs", Traits(Kind.FILE_SYSTEM, options={"compression": ("gzip", "lzo", "lz4", "xz", "zstd")})
+    EROFS = "erofs", Traits(Kind.FILE_SYSTEM, options={"uuid": (), "compression": ("lz4", "lz4hc")})
+    ISO = "iso", Traits(Kind.LIVE)
+    PXE = "pxe", Traits(Kind.LIVE, ".pxe.tar")
 
     @property
     def extension(self) -> str:
         """The end of the image's file name, with its dot."""
-        return _EXTENSIONS.get(self, f".{self.value}")
+        return self.traits.extension or f".{self.value}"
 
     @property
     def is_disk(self) -> bool:
         """Whether the image is a disk that boots."""
-        return self in _DISKS
+        return self.traits.kind is Kind.DISK
 
     @property
     def is_live(self) -> bool:
         """Whether it is a system that runs without being installed."""
-        return self in (Format.ISO, Format.PXE)
+        return self.traits.kind is Kind.LIVE
 
     @property
     def is_tar(self) -> bool:
         """Whether it is a plain archive of the files."""
-        return self in _TARS
-
-    @property
-    def compression(self) -> str | None:
-        """The program that compresses a plain archive; None for what is not compressed, and for what is none."""
-        return _TARS.get(self)
-
-
-_DISKS = {
-    Format.QCOW2,
-    Format.RAW,
-    Format.RAW_XZ,
-    Format.RAW_ZST,
-    Format.VDI,
-    Format.VMDK,
-    Format.VPC,
-    Format.VHDX,
-    Format.OVA,
-    Format.GCE,
-}
-_TARS = {Format.TAR: None, Format.TAR_GZ: "gzip", Format.TAR_XZ: "xz", Format.TAR_ZST: "zstd"}
-_EXTENSIONS = {Format.VPC: ".vhd", Format.GCE: ".gce.tar.gz", Format.OCI_ARCHIVE: ".oci.tar", Format.PXE: ".pxe.tar"}
-
-_WRITABLE: dict[str, tuple[str, ...]] = {"uuid": (), "label": (), "size": (), "free": ()}
-_CONTAINER = ("tag", "cmd", "entrypoint", "env", "user", "working_dir", "exposed_ports", "volumes", "stop_signal")
-# The options that a format has, with the values that are possible where not all are that the schema lets through.
-OPTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    Format.QCOW2: {"compression": ("none", "zlib", "zstd")},
-    Format.OVA: {"cpus": (), "memory": ()},
-    Format.OCI_ARCHIVE: {
-        "compression": ("none", "gzip", "zstd"),
-        **dict.fromkeys((*_CONTAINER, "labels", "annotations"), ()),
-    },
-    Format.EXT4: _WRITABLE,
-    Format.XFS: _WRITABLE,
-    Format.BTRFS: _WRITABLE,
-    Format.SQUASHFS: {"compression": ("gzip", "lzo", "lz4", "xz", "zstd")},
-    Format.EROFS: {"uuid": (), "compression": ("lz4", "lz4hc")},
-}
-# Of what a disk's size must be a multiple, in bytes, if a format is wanted.
-MULTIPLES: Mapping[str, int] = {Format.GCE: 1024**3, Format.VPC: 1024**2}
-# How large a disk is at most, in bytes: https://learn.microsoft.com/azure/virtual-machines/linux/create-upload-generic
-MOST: Mapping[str, int] = {Format.VPC: 2040 * 1024**3}
-# Whose virtual machines see a disk of 512-byte sectors, whatever the image is.
-SECTORS_OF_512 = (Format.VDI, Format.VMDK, Format.VPC, Format.VHDX, Format.OVA, Format.GCE)
+        return self.traits.kind is Kind.TAR
 
 
 @dataclass(frozen=True)
@@ -108,3 +116,9 @@ class Output:
 
     format: Format
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+OPTIONS: Mapping[str, Options] = {item: item.traits.options for item in Format if item.traits.options}
+MULTIPLES: Mapping[str, int] = {item: item.traits.size_multiple for item in Format if item.traits.size_multiple}
+MOST: Mapping[str, int] = {item: item.traits.max_size for item in Format if item.traits.max_size}
+SECTORS_OF_512 = tuple(item for item in Format if item.traits.only_512_byte_sectors)

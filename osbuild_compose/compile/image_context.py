@@ -54,7 +54,9 @@ def of(blueprint: Blueprint, outputs: Sequence[Output], release: Release, archit
         "is_disk": any(item.format.is_disk for item in outputs),
         "disk": {**made.options, "size_multiple": multiple} if multiple and not blueprint.disk.size else made.options,
         "qemu": {**qemu, **items[0]} if qemu else None,
-        "tar": {"filename": items[0]["filename"], "compression": only.compression} if only and only.is_tar else None,
+        "tar": {"filename": items[0]["filename"], "compression": only.traits.compression}
+        if only and only.is_tar
+        else None,
         "identity": uuids.uuid_for(blueprint.name, "image"),
         "file_systems": made.file_systems,
         "firmware": made.firmware,
