@@ -49,12 +49,15 @@ _OCI: Options = {
 _AZURE_MOST = 2040 * _GIB
 
 
+_PLAIN_DISK = Traits(Kind.DISK)
+
+
 class Format(StrEnum):
     """A format of images, by its name in blueprints."""
 
     traits: Traits
 
-    def __new__(cls, value: str, traits: Traits) -> "Format":
+    def __new__(cls, value: str, traits: Traits = _PLAIN_DISK) -> "Format":
         """The member that is called `value`."""
         member = str.__new__(cls, value)
         member._value_ = value
