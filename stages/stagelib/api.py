@@ -13,6 +13,7 @@ from typing import Any
 from stagelib.errors import StageError
 
 PROGRESS = "COMPOSE_PROGRESS_FD"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def arguments() -> dict[str, Any]:
@@ -56,12 +57,18 @@ def guarded(work: Callable[[], int | None], *, tree: str | None = None) -> int:
     except UnicodeDecodeError as error:
         return fail(f"a file of the tree is not valid UTF-8: {error.reason} at byte {error.start}")
     except OSError as error:
-        if tree is not None:
-            where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
-            return fail(f"{where.removeprefix(tree)}: {error.strerror}" if where else str(error))
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return fail(f"no space left for the image: {error}", "free space where the store lies, or move it: --store")
-        raise
+        if tree is None and error.errno not in FULL:
+            raise
+        return _fail_with(error, tree)
+
+
+def _fail_with(error: OSError, tree: str | None) -> int:
+    if tree is None:
+        return fail(f"no space left for the image: {error}", "free space where the store is, or move it: --store")
+    where = os.fsdecode(error.filename).removeprefix(tree) if isinstance(error.filename, str | bytes) else ""
+    if error.errno in FULL:
+        return fail(f"no space left for {where or 'the tree'}", "free some space where the trees and the downloads are")
+    return fail(f"{where}: {error.strerror}" if where else str(error))
 
 
 def progress(done: int, total: int, unit: str = "bytes") -> None:

@@ -1,6 +1,5 @@
 """Package archives by content: <downloads>/sha256/<hex>, shared between builds, verified on every use."""
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -52,7 +51,7 @@ def fetch(apt: Apt, archives: Sequence[Archive], downloads: str) -> Downloaded:
 def _verified(cache: str, archive: Archive) -> bool:
     path = f"{cache}/{archive.sha256}"
     try:
-        good = sha256(path) == archive.sha256
+        good = download_cache.sha256(path) == archive.sha256
     except FileNotFoundError:
         return False
     if not good:
@@ -80,7 +79,7 @@ def _download(apt: Apt, archives: Sequence[Archive], cache: str) -> None:
             print(output, end="", flush=True)
             raise failure(output, len(archives))
         for one in archives:
-            if sha256(f"{new}/{one.sha256}") != one.sha256:
+            if download_cache.sha256(f"{new}/{one.sha256}") != one.sha256:
                 raise StageError(f"{one} is not what the signed index says", "try again later, or another mirror")
             os.replace(f"{new}/{one.sha256}", f"{cache}/{one.sha256}")
 
@@ -103,9 +102,3 @@ def failure(output: str, count: int) -> StageError:
     if "No space left" in output:
         return StageError("no space left where downloads are kept", NO_SPACE)
     return StageError(f"cannot download {count} packages: {'; '.join(errors)}", hint)
-
-
-def sha256(path: str) -> str:
-    """The digest of a file, in hexadecimal. Raises FileNotFoundError."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -92,7 +92,7 @@ def _damaged(lists: str) -> list[str]:
         with open(f"{lists}/{name}", encoding="utf-8") as file:
             known |= {prefix + path.replace("/", "_"): digest for path, digest in release_hashes(file.read()).items()}
     for name in sorted(os.listdir(lists)):
-        if re.search(r"_Packages(\.\w+)?$", name) and _sha256(f"{lists}/{name}") != known.get(name):
+        if re.search(r"_Packages(\.\w+)?$", name) and download_cache.sha256(f"{lists}/{name}") != known.get(name):
             bad.append(name)
     return bad
 
@@ -102,8 +102,3 @@ def release_hashes(text: str) -> dict[str, str]:
     section = re.search(r"^SHA256:\n((?: .*\n?)+)", text, re.MULTILINE)
     rows = (line.split() for line in section.group(1).splitlines()) if section else ()
     return {row[2]: row[0] for row in rows if len(row) == 3}
-
-
-def _sha256(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

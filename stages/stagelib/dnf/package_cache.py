@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from stagelib.dnf.options import Repository
 from stagelib.dnf.sandbox import Visible
+from stagelib.packages import download_cache
 
 PACKAGES = "packages"
 REPOMD = "repodata/repomd.xml"
@@ -52,7 +53,7 @@ class PackageCache:
     def repomd(self, one: Repository) -> str | None:
         """The sha256 of the repository's repomd.xml in the cache; None when dnf has not fetched it."""
         found = self._files(one)
-        return sha256(found[1][REPOMD]) if found and REPOMD in found[1] else None
+        return download_cache.sha256(found[1][REPOMD]) if found and REPOMD in found[1] else None
 
     def directories(self) -> list[str]:
         """The repositories' directories in the cache."""
@@ -110,13 +111,13 @@ class PackageCache:
 
     def _is_whole(self, digest: str) -> bool:
         try:
-            return sha256(self._blob(digest)) == digest
+            return download_cache.sha256(self._blob(digest)) == digest
         except FileNotFoundError:
             return False
 
     def _store(self, path: str) -> str:
         """Keep a file; one that was taken from the shelf is there already. Returns its sha256."""
-        digest = sha256(path)
+        digest = download_cache.sha256(path)
         blob = self._blob(digest)
         if not os.path.exists(blob):
             os.makedirs(os.path.dirname(blob), exist_ok=True)
@@ -153,9 +154,3 @@ class PackageCache:
             with open(f"{new}/index", "w", encoding="utf-8") as file:
                 json.dump({"url": one.url, "tag": tag, "files": there}, file, indent=1)
             os.rename(f"{new}/index", path)
-
-
-def sha256(path: str) -> str:
-    """The digest of a file, in hexadecimal. Raises FileNotFoundError."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,8 +8,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+DOWNLOADS = "/run/osbuild/downloads"  # shared by all builds; absent when the runner keeps none
 PREFIX = ".scratch-"
 FORGOTTEN = 24 * 3600  # seconds after which a directory of a stage that was killed is removed
+
+
+def shared_directory(work: str) -> str:
+    """The directory where downloads are kept: the one that builds share, or a new one in `work`."""
+    if os.path.isdir(DOWNLOADS):
+        return DOWNLOADS
+    own = f"{work}/downloads"
+    os.makedirs(own, exist_ok=True)
+    return own
 
 
 @contextmanager
