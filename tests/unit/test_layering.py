@@ -47,6 +47,7 @@ LIBRARIES: dict[str, set[str]] = {
     "jinja2": {"osbuild_compose.compile.template"},
     "markupsafe": {"osbuild_compose.compile.template"},
     "passlib": {"osbuild_compose.blueprint.values"},
+    "pefile": {"osbuild_compose.inspecting.analysis"},
     "ruamel": {"osbuild_compose.document", "osbuild_compose.compile", "osbuild_compose.importing"},
     "jsonschema": {"osbuild_compose.document.schema", "osbuild_compose.compile.verify", "runner.options"},
 }
@@ -58,6 +59,7 @@ LAZY: dict[tuple[str, str], str] = {
     ("osbuild_compose.blueprint.values.password", "passlib.hash"): "slow to import, for plain-text passwords only",
     ("osbuild_compose.compile.verify", "jsonschema"): "slow to import, and not needed for options known to be valid",
     ("osbuild_compose.compile.verify", "jsonschema.validators"): "as jsonschema",
+    ("osbuild_compose.inspecting.analysis.bootloader", "pefile"): "not needed for an image without UEFI programs",
     ("osbuild_compose.report.progress", "osbuild_compose.report.live"): "rich is slow to import: only for a terminal",
     ("runner.options", "jsonschema"): "the runner's only library: not needed when everything is cached",
 }

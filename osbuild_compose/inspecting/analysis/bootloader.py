@@ -1,11 +1,11 @@
 """Boot loaders, and the kernels that they offer."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
-from osbuild_compose.inspecting.analysis import pe
 from osbuild_compose.inspecting.analysis.words import shell_words
 from osbuild_compose.inspecting.tree import Tree
 
@@ -14,6 +14,9 @@ _MAX_MENU = 4 * 1024**2
 _MAX_ENTRIES = 1000
 _MAX_PROGRAMS = 100
 _MAX_ENTRY = 64 * 1024  # bytes of a file for one entry
+_MAX_SECTION = 64 * 1024  # bytes of a section of a program that is text
+_TEXT_SECTIONS = (".sbat", ".sdmagic", ".cmdline", ".osrel", ".uname")
+_SIGNATURE = 4  # the index of IMAGE_DIRECTORY_ENTRY_SECURITY among the data directories
 _MAX_VARIABLES = 20  # of a line: each may be as long as the block that GRUB keeps them in
 # The last two are of a partition for /boot by itself.
 _GRUB_MENUS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub/grub.cfg", "/grub2/grub.cfg")
@@ -47,6 +50,19 @@ class KernelEntry:
     source: str
 
 
+@dataclass(frozen=True)
+class EfiProgram:
+    """A UEFI program. type is "shim", "grub", "systemd-boot", "uki" or "other"; version is what it says itself.
+
+    texts are its sections that are text, by their names.
+    """
+
+    type: str
+    version: str | None
+    signed: bool
+    texts: Mapping[str, str]
+
+
 def in_first_sector(sector: bytes) -> Loader | None:
     """The boot loader that a BIOS starts from a disk's first sector."""
     kind = next((name for mark, name in _SECTORS if mark in sector[:440]), None)
@@ -57,15 +73,61 @@ def efi(tree: Tree, top: str, where: str = "") -> tuple[list[Loader], list[Kerne
     """UEFI programs below `top`/EFI, and the kernels in unified ones. where is put before their paths."""
     loaders, entries = [], []
     for path in islice(_efi_files(tree, top), _MAX_PROGRAMS):
-        found = pe.program(tree.read(path, _MAX_PROGRAM) or b"")
+        found = efi_program(tree.read(path, _MAX_PROGRAM) or b"")
         if found is None:
             continue
-        loaders.append(Loader(found.kind, "uefi", where + path, found.version, found.signed))
-        if found.kind == "uki":
+        loaders.append(Loader(found.type, "uefi", where + path, found.version, found.signed))
+        if found.type == "uki":
             title = re.search(r'^PRETTY_NAME="?([^"\n]*)', found.texts.get(".osrel", ""), re.MULTILINE)
             named = title[1] if title else path.rpartition("/")[2]
             entries.append(KernelEntry(named, where + path, (), found.texts.get(".cmdline", ""), where + path))
     return loaders, entries
+
+
+def efi_program(content: bytes) -> EfiProgram | None:
+    """What a program in the PE format is; None if it is not in that format, or cut off."""
+    import pefile  # noqa: PLC0415 - loaded only for an image with UEFI programs
+
+    try:
+        # fast_load: only the headers; a unified kernel image may have hundreds of megabytes.
+        with pefile.PE(data=content, fast_load=True) as program:
+            if len(program.sections) < program.FILE_HEADER.NumberOfSections:
+                return None
+            directories = program.OPTIONAL_HEADER.DATA_DIRECTORY
+            is_signed = len(directories) > _SIGNATURE and directories[_SIGNATURE].Size > 0
+            sections = {_section_name(section): section for section in program.sections}
+    except (pefile.PEFormatError, AttributeError):  # AttributeError: a header is missing
+        return None
+    texts = {name: _section_text(sections[name], content) for name in _TEXT_SECTIONS if name in sections}
+    kind, version = ("uki", texts.get(".uname")) if ".linux" in sections else _loader(content, texts)
+    return EfiProgram(kind, version, is_signed, texts)
+
+
+def _section_name(section: Any) -> str:
+    name: bytes = section.Name
+    return name.rstrip(b"\0").decode(errors="replace")
+
+
+def _section_text(section: Any, content: bytes) -> str:
+    stored: int = section.SizeOfRawData
+    start: int = section.PointerToRawData
+    data = content[start : start + min(section.Misc_VirtualSize or stored, stored, _MAX_SECTION)]
+    return data.split(b"\0")[0].decode(errors="replace").strip("\ufeff").strip()
+
+
+def _loader(content: bytes, texts: Mapping[str, str]) -> tuple[str, str | None]:
+    """The type of a boot loader, and its version."""
+    boot = re.search(r"LoaderInfo: systemd-boot (\S+)", texts.get(".sdmagic", ""))
+    if boot:
+        return "systemd-boot", boot[1]
+    # SBAT: component, generation, vendor, package, version, address; the first row is of SBAT itself.
+    rows = [row.split(",") for row in texts.get(".sbat", "").splitlines()[1:]]
+    versions = {row[0]: row[4] for row in rows if len(row) >= 5}
+    for kind in ("shim", "grub"):
+        if kind in versions:
+            packaged = [version for name, version in versions.items() if name.startswith(f"{kind}.")]
+            return kind, (packaged or [versions[kind]])[0]
+    return ("grub", None) if b"GRUB" in content and b"grub_" in content else ("other", None)
 
 
 def _efi_files(tree: Tree, top: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from osbuild_compose.inspecting.analysis import accounts, bootloader, packages, pe, services, system
+from osbuild_compose.inspecting.analysis import accounts, bootloader, packages, services, system
 from osbuild_compose.inspecting.analysis.bootloader import KernelEntry, Loader
 from osbuild_compose.inspecting.tree import Below, Entry, Joined, Kind
 from tests.unit.inspecting.written import Written
@@ -158,7 +158,7 @@ def executable(sections: Mapping[str, bytes], signed: bool = False) -> bytes:
         place = start + len(contents)
         headers += struct.pack("<8sIIII16x", name.encode(), len(content), 0, len(content), place)
         contents += content
-    optional = struct.pack("<H110x", 0x20B) + bytes(36) + struct.pack("<I", 100 if signed else 0) + bytes(88)
+    optional = struct.pack("<H106xI", 0x20B, 16) + bytes(36) + struct.pack("<I", 100 if signed else 0) + bytes(88)
     coff = struct.pack("<HH12xHH", 0x8664, len(sections), 240, 0)
     return b"MZ" + bytes(58) + struct.pack("<I", 64) + b"PE\0\0" + coff + optional + headers + contents
 
@@ -177,10 +177,10 @@ SBAT = b"sbat,1,SBAT Version,sbat,1,https://x\n"
     ],
 )
 def test_programs_for_uefi(sections: Mapping[str, bytes], kind: str, version: str | None) -> None:
-    found = pe.program(executable(sections, signed=True))
+    found = bootloader.efi_program(executable(sections, signed=True))
     assert found is not None
-    assert (found.kind, found.version, found.signed) == (kind, version, True)
-    unsigned = pe.program(executable(sections))
+    assert (found.type, found.version, found.signed) == (kind, version, True)
+    unsigned = bootloader.efi_program(executable(sections))
     assert unsigned is not None
     assert not unsigned.signed
 
@@ -188,7 +188,7 @@ def test_programs_for_uefi(sections: Mapping[str, bytes], kind: str, version: st
 def test_what_is_no_program_or_cut_off_is_none() -> None:
     whole = executable({".sbat": SBAT + b"shim,4,x,shim,15.8,u\n"})
     for content in (b"", b"MZ", b"MZ" + b"\xff" * 100, b"\x7fELF" + bytes(100), whole[:200]):
-        assert pe.program(content) is None
+        assert bootloader.efi_program(content) is None
 
 
 def test_unified_kernel_images_are_entries() -> None:
