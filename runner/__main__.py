@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 
 from runner.build import Settings
 from runner.errors import Kind, RunnerError, input_error, interrupted
-from runner.events import Begun, Broadcast, Listener, Monitor, Printer
-from runner.manifest import v1
+from runner.events import ActiveSteps, Broadcast, Listener, Monitor, Printer
+from runner.manifest import formats
+from runner.manifest.document import decode
 from runner.session import Session
 from runner.sources.fetch import read_secrets
 from runner.store.size import parse_size
@@ -22,7 +23,9 @@ from runner.store.size import parse_size
 
 def parser() -> argparse.ArgumentParser:
     """The command line's definition."""
-    parse = argparse.ArgumentParser(prog="python3 -m runner", description="Build operating system images")
+    parse = argparse.ArgumentParser(
+        prog="python3 -m runner", description="Build operating system images", allow_abbrev=False
+    )
     add = parse.add_argument
     add("pipeline", metavar="PIPELINE", nargs="+", help="JSON file with a pipeline to build, or - for stdin")
     add("--build-env", metavar="ENV", help="JSON file that describes the build environment")
@@ -66,10 +69,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     os.umask(0o022)
-    tell = _listener(args)
+    listener = _listener(args)
     started = time.monotonic()
-    begun = Begun()
-    session = Session(Broadcast([tell, begun]))
+    active = ActiveSteps()
+    session = Session(Broadcast([listener, active]))
     error = None
     try:
         _main(args, session)
@@ -80,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except OSError as raised:
         where = f"{raised.filename}: " if raised.filename else ""
         error = RunnerError(Kind.BUILD, f"{where}{raised.strerror or raised}")
-    if error and error.kind is Kind.INTERRUPTED and (names := begun.names()):
+    if error and error.kind is Kind.INTERRUPTED and (names := active.names()):
         error.message = f"interrupted in {', '.join(names)}"
     _report(args, session, error, time.monotonic() - started)
     sys.stdout.flush()
@@ -90,14 +93,14 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 def _main(args: argparse.Namespace, session: Session) -> None:
     build_env = _document(args.build_env)
     sources = _document(args.sources)
-    manifests = [v1.load(v1.decode(_read(path), path), build_env, sources) for path in args.pipeline]
+    manifests = [formats.load(decode(_read(path), path), build_env, sources) for path in args.pipeline]
     if args.inspect:
         for manifest in manifests:
-            print(json.dumps(v1.describe_manifest(manifest), indent=2, sort_keys=True))
+            print(json.dumps(formats.describe(manifest), indent=2, sort_keys=True))
         return
     settings = Settings(
         store=Path(args.store).absolute(),
-        libdirs=tuple(Path(path) for path in args.libdir),
+        libdirs=tuple(Path(path).absolute() for path in args.libdir),
         output_directory=Path(args.output_directory).absolute() if args.output_directory else None,
         scratch=Path(args.scratch).absolute() if args.scratch else None,
         overlay=not args.no_overlay,
@@ -115,7 +118,7 @@ def _main(args: argparse.Namespace, session: Session) -> None:
 
 
 def _document(path: str | None) -> Any:
-    return None if path is None else v1.decode(_read(path), path)
+    return None if path is None else decode(_read(path), path)
 
 
 def _read(path: str) -> bytes:
@@ -139,10 +142,10 @@ def _listener(args: argparse.Namespace) -> Listener:
 def _report(args: argparse.Namespace, session: Session, error: RunnerError | None, seconds: float) -> None:
     """Tell how it ended: as events, and as JSON or text on stdout and stderr."""
     if error:
-        session.tell("error", **error.fields())
+        session.emit("error", **error.fields())
     result = session.result(seconds, success=error is None)
     if not (args.inspect or args.plan):
-        session.tell("result", **result)
+        session.emit("result", **result)
     if args.json:
         steps = {"stages": session.steps(), "error": error.fields() if error else None}
         print(json.dumps({**result, **steps}, sort_keys=True))

@@ -1,4 +1,4 @@
-"""Archiving finished layers beside the stages that follow."""
+"""Archives finished layers in a thread, while later stages run."""
 
 import queue
 import threading
@@ -6,19 +6,21 @@ from collections.abc import Callable
 
 
 class Archiver:
-    """Archives finished layers one after the other, beside the stages that follow."""
+    """Does jobs one after the other in a thread of its own. Jobs may be submitted from several threads."""
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
         self._error: BaseException | None = None
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Have a job done after those before it. Raises what an earlier job raised."""
+        """Do a job after those before it. Raises what an earlier job raised."""
         self.check()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="archiver")
-            self._thread.start()
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="archiver")
+                self._thread.start()
         self._jobs.put(job)
 
     def finish(self) -> None:

@@ -1,28 +1,30 @@
-"""What a person asked for, and each manifest on its way from plan to result."""
+"""The settings of a run, and each manifest on its way from plan to result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from runner import options
 from runner.errors import RunnerError, build_error, input_error
-from runner.layout import lay_out, source_date_epoch
-from runner.libdir import Library
 from runner.manifest.model import Manifest
-from runner.plan import Action, Line, StoreState, base_layers, plan
-from runner.result import Result
-from runner.secrets import passphrases
-from runner.sources.model import Source
+from runner.manifest.sources import Source
+from runner.passphrases import passphrases
+from runner.plan import plan
+from runner.programs import Library
+from runner.resolve import base_layers, resolve, source_date_epoch
+from runner.sandbox import bwrap
+from runner.steps import Action, ActionKind, PlannedPipeline, Step, StoreState
 from runner.store.store import Store
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a person chooses about a run; all paths are absolute but those of libdirs.
+    """What the user chooses for a run; all paths are absolute.
 
     scratch None means: wherever there is room. overlay False means: make trees by copying. output_directory None
-    means: leave the output in the store. exports are ids of trees or outputs to put there as well; jobs is how many
-    pipelines are built at a time; cache_size bounds the store, in bytes.
+    means: leave the output in the store. exports are ids of stages whose trees are put there as well; jobs is how many
+    pipelines are built at a time; cache_size bounds the store, in bytes (0: no bound).
     """
 
     store: Path
@@ -38,12 +40,39 @@ class Settings:
     cache_size: int = 0
 
 
+@dataclass(frozen=True)
+class Result:
+    """What became of one step; output and returncode only of those that ran."""
+
+    step: Step
+    kind: ActionKind
+    success: bool
+    seconds: float = 0.0
+    output: str = ""
+    returncode: int = 0
+
+    def fields(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        call = self.step.call
+        return {
+            "what": call.kind.value,
+            "id": call.id,
+            "name": call.name,
+            "options": dict(call.options),
+            "success": self.success,
+            "cached": self.kind is ActionKind.CACHED,
+            "output": self.output,
+            "returncode": self.returncode,
+            "duration": round(self.seconds, 3),
+        }
+
+
 @dataclass
 class Build:
-    """One manifest on its way: what there is to do, and what became of it."""
+    """One manifest on its way: its pipelines in an order in which they can run, the plan, and what became of it."""
 
     manifest: Manifest
-    lines: list[Line]
+    pipelines: list[PlannedPipeline]
     actions: list[Action]
     results: list[Result] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
@@ -51,15 +80,35 @@ class Build:
     done: bool = False
 
     @property
-    def runs(self) -> list[Action]:
-        """The actions that are not done yet."""
-        return [action for action in self.actions if action.open]
+    def pending(self) -> list[Action]:
+        """The actions whose results are still to be made."""
+        return [action for action in self.actions if action.pending]
+
+    @property
+    def targets(self) -> list[PlannedPipeline]:
+        """The pipelines that are asked for."""
+        return [pipeline for pipeline in self.pipelines if pipeline.target]
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of all layers and outputs; those that others are made of come after them."""
+        keys = [key for pipeline in self.pipelines for key in (*pipeline.stack, *(step.key for step in pipeline.steps))]
+        return list(dict.fromkeys(reversed(keys)))
+
+    def actions_of(self, pipeline: PlannedPipeline) -> list[Action]:
+        """The actions about the steps of one pipeline, in order."""
+        return [action for action in self.actions if action.step.pipeline == pipeline.name]
+
+    def replan(self, state: StoreState, exports: Sequence[str]) -> None:
+        """Plan again after the store has lost something. Raises RunnerError (input) when that was a base tree."""
+        base_layers(self.manifest, state.trees)
+        self.actions = plan(self.pipelines, state, exports=exports)
 
     def fields(self) -> dict[str, Any]:
         """How it ended, as JSON values."""
-        pipeline = self.manifest.pipeline
+        pipeline = self.manifest.target
         return {
-            "name": pipeline.name,
+            "name": pipeline.label,
             "success": self.done,
             "tree_id": pipeline.tree_id,
             "output_id": pipeline.output_id,
@@ -75,42 +124,41 @@ def plan_builds(manifests: Sequence[Manifest], settings: Settings, store: Store)
     making: set[str] = set()
     for manifest in manifests:
         bases = base_layers(manifest, state.trees)
-        lines = lay_out(manifest, library, bases, source_date_epoch(), passphrases(settings.secrets))
-        actions = plan(lines, _trusted(state, lines, settings, store), making)
-        builds.append(Build(manifest, lines, actions))
-        making |= {action.step.key for action in builds[-1].runs}
-    ids = {step.stage.id for build in builds for line in build.lines for step in line.steps}
+        pipelines = resolve(manifest, library, bases, source_date_epoch(), passphrases(settings.secrets))
+        actions = plan(pipelines, _without_changed(state, pipelines, store), making, settings.exports)
+        builds.append(Build(manifest, pipelines, actions))
+        making |= {action.step.key for action in builds[-1].pending}
+    _check_ids(builds, settings)
+    return builds
+
+
+def _without_changed(state: StoreState, pipelines: Sequence[PlannedPipeline], store: Store) -> StoreState:
+    """The state without outputs of these pipelines that were changed since they were made."""
+    kept = {one.assembler.key for one in pipelines if one.assembler and one.assembler.key in state.outputs}
+    changed = frozenset(key for key in kept if not store.output_is_whole(key))
+    return replace(state, outputs=state.outputs - changed, changed=changed)
+
+
+def _check_ids(builds: Sequence[Build], settings: Settings) -> None:
+    """Raise RunnerError for a checkpoint or an export that no pipeline has, or an export that has nowhere to go."""
+    ids = {step.call.id for build in builds for pipeline in build.pipelines for step in pipeline.steps}
     for wanted in settings.checkpoints:
         if wanted not in ids:
             raise build_error(f"Checkpoint {wanted} not found!", hint="--inspect shows the ids")
     for wanted in settings.exports:
         if wanted not in ids:
             raise input_error(f"--export: there is no {wanted} in the pipeline", hint="--inspect shows the ids")
-        output_directory(settings)
-    return builds
+        if settings.output_directory is None:
+            raise input_error("--export needs --output-directory")
 
 
-def output_directory(settings: Settings) -> Path:
-    """Where exports go. Raises RunnerError (input) when that is not said."""
-    if settings.output_directory is None:
-        raise input_error("--export needs --output-directory")
-    return settings.output_directory
-
-
-def _trusted(state: StoreState, lines: list[Line], settings: Settings, store: Store) -> StoreState:
-    """The state without outputs that were changed behind the store's back, or whose tree is wanted and gone."""
-    gone = any(
-        step.stage.id in settings.exports and step.key not in state.layers for line in lines for step in line.stages
-    )
-    kept = {line.assembler.key for line in lines if line.assembler and line.assembler.key in state.outputs}
-    changed = frozenset(key for key in kept if not store.output_is_whole(key))
-    return replace(state, outputs=state.outputs - (kept if gone else changed), changed=changed)
-
-
-def keys_of(build: Build) -> list[str]:
-    """The keys of all layers and outputs of a build: what others are made of comes after them."""
-    keys = [key for line in build.lines for key in (*line.stack, *(step.key for step in line.steps))]
-    return list(dict.fromkeys(reversed(keys)))
+def check(builds: Sequence[Build]) -> None:
+    """Check the options of the steps that are going to run, and that their tools are there. Raises RunnerError."""
+    for build in builds:
+        options.check(build.pending)
+    pending = [action for build in builds for action in build.pending]
+    if pending:
+        bwrap.check_tools(action.step.program for action in pending if action.step.in_host)
 
 
 def sources_of(builds: Sequence[Build]) -> set[Source]:
@@ -118,6 +166,6 @@ def sources_of(builds: Sequence[Build]) -> set[Source]:
     return {
         build.manifest.sources[checksum]
         for build in builds
-        for action in build.runs
+        for action in build.pending
         for checksum in action.step.ingredients.sources
     }

@@ -1,4 +1,4 @@
-"""What the runner tells while it works: one JSON object a line, or plain text for a person.
+"""The events of a run, as one JSON object a line or as plain text for people.
 
 Events (key "event"): plan, note, start, log, progress, end, error, result. docs/reference/events.md describes them.
 """
@@ -77,11 +77,11 @@ class Printer:
         return f"\033[1m{text}\033[0m" if self._color else text
 
 
-class Begun:
-    """Remembers what has begun and not ended."""
+class ActiveSteps:
+    """Keeps track of the steps that have started and not ended."""
 
     def __init__(self) -> None:
-        """Nothing has begun."""
+        """Nothing has started."""
         self._names: dict[str, str] = {}
 
     def __call__(self, event: str, **fields: Any) -> None:
@@ -92,7 +92,7 @@ class Begun:
             self._names.pop(fields["id"], None)
 
     def names(self) -> list[str]:
-        """The names of the stages and assemblers that are at work, in the order in which they began."""
+        """The names of the running stages and assemblers, in the order in which they started."""
         return list(self._names.values())
 
 

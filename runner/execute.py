@@ -1,6 +1,7 @@
-"""Doing what the plan says: the only part that touches the system."""
+"""Runs the steps of a plan: the only part that changes the system."""
 
 import contextlib
+import itertools
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from runner.archiver import Archiver
+from runner.build import Result
+from runner.cancellation import Cancellation
 from runner.errors import RunnerError, environment_error
 from runner.events import Listener
-from runner.manifest.model import What
-from runner.plan import Act, Action, Line, Step
-from runner.result import Result, how_it_ended, stage_failure
+from runner.failure import describe_exit, stage_failure
+from runner.manifest.model import ModuleKind
+from runner.manifest.sources import Source
 from runner.sandbox import bwrap, process
 from runner.sandbox.buildroot import BuildRoot, prepare
 from runner.sources.fetch import Fetcher
-from runner.sources.model import Source
-from runner.stop import Stop
+from runner.steps import Action, ActionKind, PlannedPipeline, Step
 from runner.store import devices, files
 from runner.store.layer import walk
 from runner.store.scratch import Scratch
@@ -27,23 +29,25 @@ from runner.tree import Trees
 
 POLL = 0.05  # seconds between looks at a lock that another process holds; waiting for it could not be interrupted
 MAX_DEVICES = 5  # that are named in an error
-TAIL = 20  # lines of a failed stage's log that are shown again at the end
+TAIL = 20  # lines of a failed step's log that are shown again at the end
 
 
 @dataclass(frozen=True)
-class Rooms:
-    """Where and with what all pipelines of a run are built.
+class RunContext:
+    """What all pipelines of a run share.
 
-    scratch is where the programs' own /var and other passing things go. debug_shell asks for a shell on the terminal
-    in the sandbox of a step that failed. making has the keys of the steps that are at work, and failed those that
+    scratch is where modules have their own /var and other temporary files. debug_shell asks for a shell on the terminal
+    in the sandbox of a step that failed. making has the keys of the steps that are running, and failed those that
     failed and why: what fails for one pipeline is not tried again for another. passphrases are those that steps may
-    name.
+    name. cancellation ends what runs, from another thread.
     """
 
     store: Store
     scratch: Scratch
     trees: Trees
     fetcher: Fetcher
+    emit: Listener
+    cancellation: Cancellation
     debug_shell: bool = False
     making: set[str] = field(default_factory=set)
     failed: dict[str, RunnerError] = field(default_factory=dict)
@@ -51,111 +55,103 @@ class Rooms:
 
 
 class Executor:
-    """Carries out the actions of a plan against one store."""
+    """Carries out the actions about one manifest's pipelines, which may run in several threads."""
 
-    def __init__(self, rooms: Rooms, sources: Mapping[str, Source], tell: Listener, stop: Stop) -> None:
-        """sources are the manifest's, by checksum; stop ends what runs, from another thread."""
-        self._store = rooms.store
-        self._scratch = rooms.scratch
-        self._trees = rooms.trees
-        self._fetcher = rooms.fetcher
-        self._rooms = rooms
+    def __init__(
+        self, context: RunContext, sources: Mapping[str, Source], pipelines: Sequence[PlannedPipeline]
+    ) -> None:
+        """sources are the manifest's, by checksum, and pipelines all that its targets need."""
+        self._context = context
+        self._store = context.store
+        self._trees = context.trees
+        self._emit = context.emit
         self._sources = sources
-        self._tell = tell
-        self._stop = stop
-        self._archiver = Archiver()
+        self._pipelines = {pipeline.name: pipeline for pipeline in pipelines}
+        self.archiver = Archiver()
         self.results: list[Result] = []
 
-    def run(self, lines: Sequence[Line], actions: Sequence[Action]) -> None:
-        """Carry out the actions. What succeeded before an error is in the store.
+    def run(self, pipeline: PlannedPipeline, actions: Sequence[Action]) -> None:
+        """Carry out the actions about one pipeline; those that it refers to were run before.
 
-        Raises RunnerError for what fails, CorruptLayerError for a layer that has to be made again. May be called
-        again then, with actions that do so.
+        What succeeded before an error is in the store, or on its way there with the archiver. Raises RunnerError for
+        what fails, CorruptLayerError for a layer that has to be made again; then this may be called again.
         """
-        by_id = {action.step.stage.id: action for action in actions}
-        try:
-            with contextlib.ExitStack() as stack:
-                root = self._prepare_root(stack, Path("/"))
-                for line in lines:
-                    if all(by_id[step.stage.id].act is Act.SKIP for step in line.steps):
-                        continue
-                    self._run_line(line, by_id, root)
-                    if line is not lines[-1]:
-                        tree = stack.enter_context(self._trees.reading(line.stack))
-                        root = self._prepare_root(stack, tree)
-        finally:
-            self._archiver.finish()
-        self._archiver.check()
+        with contextlib.ExitStack() as held:
+            root = self._build_root(held, pipeline) if any(action.pending for action in actions) else None
+            stack = list(pipeline.base)
+            for action in actions:
+                step = action.step
+                if action.pending and root:
+                    inputs = (self._pipelines[source].stack for source in step.call.inputs.values())
+                    for key in (*stack, *itertools.chain(*inputs)):
+                        self._trees.ensure(key)
+                    self._run_step(step, tuple(stack), root)
+                elif action.kind is ActionKind.CACHED:
+                    self._cached(step)
+                if step.call.kind is ModuleKind.STAGE:
+                    stack.append(step.key)
 
-    def _prepare_root(self, stack: contextlib.ExitStack, root: Path) -> BuildRoot:
-        return prepare(root, stack.enter_context(self._scratch.workplace()))
-
-    def _run_line(self, line: Line, by_id: Mapping[str, Action], root: BuildRoot) -> None:
-        stack = list(line.base)
-        for step in line.steps:
-            action = by_id[step.stage.id]
-            if action.open:
-                for key in stack:
-                    self._trees.provide(key)
-                self._run_step(step, tuple(stack), root)
-            elif action.act is Act.CACHED:
-                self._cached(step)
-            if step.stage.what is What.STAGE:
-                stack.append(step.key)
+    def _build_root(self, held: contextlib.ExitStack, pipeline: PlannedPipeline) -> BuildRoot:
+        """The build root of a pipeline, prepared for as long as `held` lasts."""
+        root = Path("/")
+        if pipeline.pipeline.build is not None:
+            root = held.enter_context(self._trees.reading(self._pipelines[pipeline.pipeline.build].stack))
+        return prepare(root, held.enter_context(self._context.scratch.temporary()))
 
     def _cached(self, step: Step) -> None:
         if any(result.step == step for result in self.results):
-            return  # told already, before a damaged layer was found
-        self._tell("end", id=step.stage.id, name=step.stage.name, state="cached", seconds=0.0)
-        self.results.append(Result(step, Act.CACHED, True))
+            return  # reported already, before a damaged layer was found
+        self._emit("end", id=step.call.id, name=step.call.name, state="cached", seconds=0.0)
+        self.results.append(Result(step, ActionKind.CACHED, True))
 
     def _run_step(self, step: Step, stack: tuple[str, ...], root: BuildRoot) -> None:
         with contextlib.ExitStack() as held:
-            self._wait_for(held, step)
+            self._lock(held, step)
             if self._made_meanwhile(step):
                 self._cached(step)
                 return
-            if error := self._rooms.failed.get(step.key):
+            if error := self._context.failed.get(step.key):
                 raise error
-            self._tell("start", id=step.stage.id, name=step.stage.name)
+            self._emit("start", id=step.call.id, name=step.call.name)
             try:
-                if step.stage.what is What.STAGE:
+                if step.call.kind is ModuleKind.STAGE:
                     self._run_stage(held, step, stack, root)
                 else:
                     self._run_assembler(step, stack, root)
             except RunnerError as error:
-                self._rooms.failed[step.key] = error
+                self._context.failed[step.key] = error
                 raise
 
-    def _wait_for(self, held: contextlib.ExitStack, step: Step) -> None:
-        """Become the only process that makes this step's key."""
+    def _lock(self, held: contextlib.ExitStack, step: Step) -> None:
+        """Wait to be the only one who makes this step's key, in any process."""
+        making = self._context.making
         lock = self._store.try_building(step.key)
         if lock is None:
-            if step.key not in self._rooms.making:
-                self._tell("note", message=f"waiting for another build of {step.stage.name}")
+            if step.key not in making:
+                self._emit("note", message=f"waiting for another build of {step.call.name}")
             while lock is None:
-                self._stop.wait(POLL)
+                self._context.cancellation.wait(POLL)
                 lock = self._store.try_building(step.key)
         held.callback(os.close, lock)
-        held.callback(self._rooms.making.discard, step.key)
-        self._rooms.making.add(step.key)
+        held.callback(making.discard, step.key)
+        making.add(step.key)
 
     def _made_meanwhile(self, step: Step) -> bool:
-        """Whether another process made it between the plan and now."""
-        if step.stage.what is What.ASSEMBLER:
+        """Whether another pipeline or process made the step's result between the plan and now."""
+        if step.call.kind is ModuleKind.ASSEMBLER:
             return self._store.output_is_whole(step.key)
         return self._store.layer(step.key) is not None
 
     def _run_stage(self, held: contextlib.ExitStack, step: Step, stack: tuple[str, ...], root: BuildRoot) -> None:
         started = time.monotonic()
         epoch = step.ingredients.source_date_epoch
-        with self._trees.writing(stack, step.key, epoch) as writing, self._view(step, writing.tree) as view:
+        with self._trees.writing(stack, step.key, epoch) as work, self._view(step, work.tree) as view:
             self._execute(step, root, view, {"tree": bwrap.TREE})
         seconds = time.monotonic() - started
-        change = writing.change
+        change = work.change
         assert change
         size = change.contents.size
-        self._tell("end", id=step.stage.id, name=step.stage.name, state="done", seconds=seconds, size=size)
+        self._emit("end", id=step.call.id, name=step.call.name, state="done", seconds=seconds, size=size)
         lock = held.pop_all()
 
         def archive() -> None:
@@ -163,12 +159,12 @@ class Executor:
                 self._store.add_layer(step, change.directory, change.contents, seconds)
 
         if self._trees.background:
-            self._archiver.submit(archive)
+            self.archiver.submit(archive)
         else:
             archive()
 
     def _run_assembler(self, step: Step, stack: tuple[str, ...], root: BuildRoot) -> None:
-        made = self._store.scratch()
+        made = self._store.temporary()
         try:
             output = made / "output"
             output.mkdir()
@@ -178,7 +174,7 @@ class Executor:
                 self._execute(step, root, view, {"tree": bwrap.TREE, "output_dir": bwrap.OUTPUT})
             self._store.add_output(step, output)
             seconds = time.monotonic() - started
-            self._tell("end", id=step.stage.id, name=step.stage.name, state="done", seconds=seconds)
+            self._emit("end", id=step.call.id, name=step.call.name, state="done", seconds=seconds)
         finally:
             files.remove_tree(made)
 
@@ -198,11 +194,25 @@ class Executor:
     @contextlib.contextmanager
     def _view(self, step: Step, tree: Path, output: Path | None = None) -> Iterator[bwrap.View]:
         """What the step's program sees, with a /var of its own."""
-        with self._scratch.workplace() as var, self._source_files(step) as sources:
+        with (
+            self._context.scratch.temporary() as var,
+            self._source_files(step) as sources,
+            self._input_trees(step) as inputs,
+        ):
             for name, mode in (("", 0o755), ("tmp", 0o1777), ("lib", 0o755), ("cache", 0o755)):
                 (var / name).mkdir(exist_ok=True)
                 (var / name).chmod(mode)
-            yield bwrap.View(tree, var, output, self._store.downloads if step.program.network else None, sources)
+            downloads = self._store.downloads if step.program.network else None
+            yield bwrap.View(tree, var, output, downloads, sources, inputs)
+
+    @contextlib.contextmanager
+    def _input_trees(self, step: Step) -> Iterator[Mapping[str, Path]]:
+        """The trees of other pipelines that the step reads, by the names of its inputs."""
+        with contextlib.ExitStack() as trees:
+            yield {
+                name: trees.enter_context(self._trees.reading(self._pipelines[source].stack))
+                for name, source in step.call.inputs.items()
+            }
 
     @contextlib.contextmanager
     def _source_files(self, step: Step) -> Iterator[Path | None]:
@@ -210,61 +220,57 @@ class Executor:
         if not step.ingredients.sources:
             yield None
             return
-        self._fetcher.wait()
-        directory = self._store.scratch()
+        self._context.fetcher.wait()
+        directory = self._store.temporary()
         try:
             for checksum in step.ingredients.sources:
                 source = self._sources[checksum]
                 (directory / source.name).mkdir(exist_ok=True)
-                self._fetcher.put(source, directory / source.name / checksum)
+                self._context.fetcher.put(source, directory / source.name / checksum)
             yield directory
         finally:
             files.remove_tree(directory)
 
     def _execute(self, step: Step, root: BuildRoot, view: bwrap.View, arguments: Mapping[str, Any]) -> None:
         """Run the step's program in its sandbox. Raises RunnerError when it fails, with the end of its log."""
-        stage = step.stage
+        call = step.call
 
         def argv(fds: bwrap.Descriptors) -> list[str]:
-            return bwrap.command(
-                step.program,
-                root,
-                view,
-                env=step.ingredients.environment,
-                fds=fds,
-            )
+            return bwrap.command(step.program, root, view, env=step.ingredients.environment, fds=fds)
 
-        full = {**arguments, "options": dict(stage.options)}
+        full = {**arguments, "options": dict(call.options)}
         if view.sources is not None:
             full["sources"] = bwrap.SOURCES
+        if view.inputs:
+            full["inputs"] = {name: {"path": f"{bwrap.INPUTS}/{name}"} for name in view.inputs}
         if step.ingredients.secrets:
-            full["secrets"] = {name: self._rooms.passphrases[name] for name in step.ingredients.secrets}
+            full["secrets"] = {name: self._context.passphrases[name] for name in step.ingredients.secrets}
         started = time.monotonic()
         ended = process.run(
             argv,
             full,
-            lambda line: self._tell("log", id=stage.id, name=stage.name, line=line),
-            lambda report: self._tell("progress", id=stage.id, name=stage.name, **report),
-            self._stop,
+            lambda line: self._emit("log", id=call.id, name=call.name, line=line),
+            lambda report: self._emit("progress", id=call.id, name=call.name, **report),
+            self._context.cancellation,
         )
         seconds = time.monotonic() - started
         success = ended.returncode == 0
-        self.results.append(Result(step, Act.RUN, success, seconds, ended.output, ended.returncode))
+        self.results.append(Result(step, ActionKind.RUN, success, seconds, ended.output, ended.returncode))
         if success:
             return
         tail = ended.output.splitlines()[-TAIL:]
-        why = how_it_ended(ended.returncode)
-        self._tell(
+        why = describe_exit(ended.returncode)
+        self._emit(
             "end",
-            id=stage.id,
-            name=stage.name,
+            id=call.id,
+            name=call.name,
             state="failed",
             seconds=seconds,
             output=tail,
             returncode=ended.returncode,
             why=why,
         )
-        if self._rooms.debug_shell:
-            self._tell("note", message=f"a shell in the sandbox of {stage.name}; the tree is at {bwrap.TREE}")
+        if self._context.debug_shell:
+            self._emit("note", message=f"a shell in the sandbox of {call.name}; the tree is at {bwrap.TREE}")
             process.shell(lambda fds: [*bwrap.without_program(argv(fds)), "/bin/sh", "-i"], full)
         raise stage_failure(step, why, tail)

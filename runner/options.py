@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from runner.errors import RunnerError, environment_error, input_error
-from runner.plan import Action
+from runner.steps import Action
 
 MAX_TOLD = 20
 WORDS = ("enum", "const")  # keywords of a schema that tell the forms of a value apart
@@ -15,9 +15,9 @@ def check(actions: Iterable[Action]) -> None:
     """Check the options of the steps that are going to run. Raises RunnerError (input) with all mistakes at once."""
     problems: list[tuple[str, str]] = []
     for action in actions:
-        stage = action.step.stage
-        found = _problems(action.step.program.schema, dict(stage.options))
-        problems += [(stage.name, f"{action.step.path}: {stage.name}: {text}") for text in found]
+        call = action.step.call
+        found = _problems(action.step.program.schema, dict(call.options))
+        problems += [(call.name, f"{call.path}: {call.name}: {text}") for text in found]
     if problems:
         raise input_error(
             problems[0][1] if len(problems) == 1 else f"{len(problems)} mistakes in the options of stages",

@@ -12,6 +12,10 @@ from typing import Any
 
 # Raised when the executor changes what a stage sees or what a layer holds, so that older layers are not reused.
 EXECUTOR_ABI = 1
+OPTIONAL = (
+    "secrets",
+    "inputs",
+)  # ingredients that are left out where there are none: steps without them keep their keys
 
 
 def osbuild_id(name: str, build: str | None, base: str | None, options: Mapping[str, Any]) -> str:
@@ -32,7 +36,8 @@ class Ingredients:
     program is the digest of the program, its meta.json and the library that it imports; build and parent are the
     cache keys of the build root's tree and of the tree before this step (build: a description of the host where the
     host's /usr is the build root); sources maps each source the step may read to its digest; source_date_epoch is in
-    seconds since 1970; secrets maps each passphrase the step may read to what stands for it.
+    seconds since 1970; secrets maps each passphrase the step may read to what stands for it; inputs maps the names of
+    a step's inputs to the cache keys of their trees.
     """
 
     kind: str
@@ -47,10 +52,11 @@ class Ingredients:
     network: bool
     environment: Mapping[str, str]
     secrets: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     def canonical(self) -> str:
         """The one canonical JSON text that the key is the digest of."""
-        fields = {key: value for key, value in asdict(self).items() if key != "secrets" or value}
+        fields = {key: value for key, value in asdict(self).items() if key not in OPTIONAL or value}
         return json.dumps({"abi": EXECUTOR_ABI, **fields}, sort_keys=True, separators=(",", ":"))
 
     def key(self) -> str:

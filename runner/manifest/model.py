@@ -1,75 +1,127 @@
-"""A pipeline as values, independent of the JSON form that it came in."""
+"""A manifest as values: named pipelines that refer to each other, whatever document format they came in."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from runner.sources.model import Source
+from runner.errors import input_error
+from runner.manifest.sources import Source
 
 
-class What(StrEnum):
-    """The two kinds of program that a pipeline runs; also the directory of a libdir that holds them."""
+class ModuleKind(StrEnum):
+    """The two kinds of module that a pipeline calls."""
 
     STAGE = "stage"
     ASSEMBLER = "assembler"
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One program with its options.
+class ModuleCall:
+    """A stage or an assembler of a pipeline, with its options.
 
-    id is osbuild's (DESIGN section 4): it names the tree after this stage, or an assembler's output.
+    id is osbuild's (DESIGN section 4): it names the tree after a stage, or the output of an assembler. inputs maps the
+    names of inputs to the pipelines whose finished trees the module reads. path is where the document has the call.
     """
 
-    what: What
+    kind: ModuleKind
     name: str
     options: Mapping[str, Any]
     id: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    path: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class BaseTree:
+    """The tree that a pipeline starts from: its osbuild id, and the pipeline that makes it (None: the store has it)."""
+
+    id: str
+    pipeline: str | None = None
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Stages in their order and the assembler that takes their tree.
+    """Stages in order, and perhaps an assembler that makes an output of their tree.
 
-    base is the id of a tree in the store that the first stage starts from. build is the pipeline whose tree the
-    stages run in (None: the host's /usr), and runner the name that osbuild gives to such a tree's kind.
+    name is unique in the manifest, and references use it; label is the name that the document gives, or empty. build is
+    the name of the pipeline whose tree the modules run in (None: the host's /usr), and runner osbuild's name for the
+    kind of that tree.
     """
 
     name: str
-    stages: tuple[Stage, ...]
-    assembler: Stage | None = None
-    base: str | None = None
-    build: "Pipeline | None" = None
+    stages: tuple[ModuleCall, ...]
+    assembler: ModuleCall | None = None
+    base: BaseTree | None = None
+    build: str | None = None
     runner: str | None = None
+    label: str = ""
 
     @property
     def tree_id(self) -> str | None:
         """The id of the finished tree: the last stage's, or the base's when there are no stages."""
-        return self.stages[-1].id if self.stages else self.base
+        if self.stages:
+            return self.stages[-1].id
+        return self.base.id if self.base else None
 
     @property
     def output_id(self) -> str | None:
         """The id of what the assembler makes."""
         return self.assembler.id if self.assembler else None
 
-    def steps(self) -> Iterator[Stage]:
-        """The stages, then the assembler."""
-        yield from self.stages
-        if self.assembler:
-            yield self.assembler
+    def references(self, *, assembler: bool) -> Iterator[str]:
+        """The names of the pipelines that this one refers to; `assembler`: those of its assembler's inputs as well."""
+        if self.base and self.base.pipeline is not None:
+            yield self.base.pipeline
+        if self.build is not None:
+            yield self.build
+        calls = (*self.stages, self.assembler) if assembler and self.assembler else self.stages
+        for call in calls:
+            yield from call.inputs.values()
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A whole document: the pipeline, and the files that its stages may name, by checksum."""
+    """A whole document: its pipelines by name, the files that modules may name by checksum, and what is asked for.
 
-    pipeline: Pipeline
-    sources: Mapping[str, Source]
+    targets are the names of the pipelines to build; the others are built as far as these need them. version is that of
+    the document's format.
+    """
 
-    def pipelines(self) -> Iterator[Pipeline]:
-        """Every pipeline, the innermost build pipeline first, so each comes before those that need it."""
-        chain = [self.pipeline]
-        while chain[-1].build:
-            chain.append(chain[-1].build)
-        yield from reversed(chain)
+    pipelines: Mapping[str, Pipeline]
+    targets: tuple[str, ...]
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    version: str = "1"
+
+    @property
+    def target(self) -> Pipeline:
+        """The last of the pipelines that are asked for."""
+        return self.pipelines[self.targets[-1]]
+
+    def needed(self) -> list[Pipeline]:
+        """The targets and all that they refer to, directly or not, each after those that it refers to.
+
+        The order depends on nothing but the manifest. Raises RunnerError (input) for a reference to a pipeline that
+        does not exist, and for a circle of references.
+        """
+        found: dict[str, list[str]] = {}
+        todo = list(self.targets)
+        while todo:
+            name = todo.pop()
+            if name not in found:
+                found[name] = self._references(name)
+                todo += found[name]
+        graph = TopologicalSorter({name: found[name] for name in self.pipelines if name in found})
+        try:
+            return [self.pipelines[name] for name in graph.static_order()]
+        except CycleError as error:
+            circle = " -> ".join(reversed(error.args[1]))
+            raise input_error(f"pipelines need each other in a circle: {circle}") from None
+
+    def _references(self, name: str) -> list[str]:
+        references = list(dict.fromkeys(self.pipelines[name].references(assembler=name in self.targets)))
+        for reference in references:
+            if reference not in self.pipelines:
+                raise input_error(f"pipeline {name}: there is no pipeline {reference!r}, which it refers to")
+        return references

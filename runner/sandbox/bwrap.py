@@ -2,11 +2,11 @@
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.errors import environment_error
-from runner.libdir import DIRECTORIES, LIBRARY, Program
+from runner.programs import DIRECTORIES, LIBRARY, Program
 from runner.sandbox.buildroot import BuildRoot
 
 API = "/run/osbuild"
@@ -15,6 +15,7 @@ OUTPUT = f"{API}/output"
 ARGUMENTS = f"{API}/api/arguments"
 DOWNLOADS = f"{API}/downloads"
 SOURCES = f"{API}/sources"
+INPUTS = f"{API}/inputs"
 
 # What writing a system's files takes. Not here: mounting, devices, network administration, tracing, modules.
 CAPABILITIES = (
@@ -49,7 +50,8 @@ TOOLS = {"bwrap": "bubblewrap", "tar": "tar", "zstd": "zstd"}
 class View:
     """What one step sees: its tree (writable for a stage), its own /var, and where an assembler writes.
 
-    downloads is the writable cache of steps with network, sources the read-only files that its options name.
+    downloads is the writable cache of steps with network, sources the read-only files that its options name, and inputs
+    the read-only trees of other pipelines by the names of the inputs.
     """
 
     tree: Path
@@ -57,6 +59,7 @@ class View:
     output: Path | None = None
     downloads: Path | None = None
     sources: Path | None = None
+    inputs: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def command(
     argv += build_root.arguments(network=program.network)
     argv += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 - the sandbox's own
     argv += ["--dir", "/root", "--bind", str(view.var), "/var"]
-    argv += ["--ro-bind", str(program.path.parent), f"{API}/lib/{DIRECTORIES[program.what]}"]
+    argv += ["--ro-bind", str(program.path.parent), f"{API}/lib/{DIRECTORIES[program.kind]}"]
     argv += ["--ro-bind", str(program.stagelib), f"{API}/python/{LIBRARY}"]
     argv += ["--bind" if view.output is None else "--ro-bind", str(view.tree), TREE]
     if view.output is not None:
@@ -98,6 +101,8 @@ def command(
         argv += ["--bind", str(view.downloads), DOWNLOADS]
     if view.sources is not None:
         argv += ["--ro-bind", str(view.sources), SOURCES]
+    for name, path in view.inputs.items():
+        argv += ["--ro-bind", str(path), f"{INPUTS}/{name}"]
     argv += ["--ro-bind-data", str(fds.arguments), ARGUMENTS]
     argv += ["--cap-drop", "ALL"]
     for capability in (*CAPABILITIES, *program.capabilities):
@@ -107,7 +112,7 @@ def command(
     argv += ["--clearenv"]
     for name, value in {**env, "COMPOSE_PROGRESS_FD": str(fds.progress)}.items():
         argv += ["--setenv", name, value]
-    return [*argv, "--", f"{API}/lib/{DIRECTORIES[program.what]}/{program.name}"]
+    return [*argv, "--", f"{API}/lib/{DIRECTORIES[program.kind]}/{program.name}"]
 
 
 def without_program(argv: Sequence[str]) -> list[str]:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runner.cancellation import Cancellation
 from runner.sandbox.bwrap import Descriptors
 from runner.sandbox.seccomp import filter_program
-from runner.stop import Stop
 
 CHUNK = 1 << 16
 MAX_LINE = 1 << 16
@@ -32,13 +32,13 @@ def run(
     arguments: Mapping[str, Any],
     on_line: Callable[[str], None],
     on_progress: Callable[[Mapping[str, Any]], None],
-    stop: Stop,
+    cancellation: Cancellation,
 ) -> Ended:
     """Run a sandbox to its end.
 
     make_argv gets the descriptors that the sandbox inherits. on_line gets each line as it is printed; on_progress each
     progress object. When this is left by an exception the sandbox is killed first, and all that ran in it is gone.
-    stop ends it from another thread; then RunnerError (interrupted) is raised.
+    cancellation ends it from another thread; then RunnerError (interrupted) is raised.
     """
     data = json.dumps(arguments).encode()
     with contextlib.ExitStack() as stack:
@@ -57,7 +57,7 @@ def run(
         )
         os.close(progress_in)
         try:
-            with stop.watching(process):
+            with cancellation.watching(process):
                 output = _follow(process, progress_out, on_line, on_progress)
         except BaseException:
             process.kill()
@@ -69,7 +69,7 @@ def run(
                 pass
             process.stdout.close()
             process.wait()
-        stop.check()
+        cancellation.check()
         return Ended(_status(process.returncode), output)
 
 

@@ -12,10 +12,10 @@ from typing import Any, cast
 
 from runner.errors import Kind, RunnerError, build_error, environment_error, input_error
 from runner.events import Listener
-from runner.secrets import PASSPHRASES
+from runner.manifest.sources import SKOPEO, Image, Source
+from runner.passphrases import PASSPHRASES
 from runner.sources import images
-from runner.sources.images import Image, ImageError
-from runner.sources.model import SKOPEO, Source
+from runner.sources.images import ImageError
 from runner.store import files
 from runner.store.store import Store
 
@@ -35,7 +35,7 @@ SECRETS = {
 class Fetcher:
     """Fetches files beside the stages that do not need them."""
 
-    def __init__(self, store: Store, tell: Listener, secrets: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, store: Store, emit: Listener, secrets: Mapping[str, Mapping[str, str]]) -> None:
         """secrets maps the name of a source to the keys of SECRETS. Raises RunnerError (input) for others."""
         if SKOPEO in secrets:
             raise input_error(f"secrets.{SKOPEO}: it has none", hint="log in to the registry with: skopeo login")
@@ -45,7 +45,7 @@ class Fetcher:
             if unknown:
                 raise input_error(f"secrets.{name}.{unknown[0]}: unknown key", hint=f"known: {', '.join(SECRETS)}")
         self._store = store
-        self._tell = tell
+        self._emit = emit
         self._secrets = secrets
         self._thread: threading.Thread | None = None
         self._error: RunnerError | None = None
@@ -114,13 +114,13 @@ class Fetcher:
         remote = [source for source in missing if source.data is None]
         if not remote:
             return
-        self._tell("start", id="sources", name="sources")
+        self._emit("start", id="sources", name="sources")
         started = time.monotonic()
         failures = self._download([source for source in remote if source.image is None], len(remote))
         failures += self._copy([source for source in remote if source.image is not None], len(remote))
         state = "failed" if failures else "done"
         why = "could not be fetched" if failures else ""
-        self._tell("end", id="sources", name="sources", state=state, seconds=time.monotonic() - started, why=why)
+        self._emit("end", id="sources", name="sources", state=state, seconds=time.monotonic() - started, why=why)
         if failures and not self._closed:
             raise build_error(
                 f"{len(failures)} of {len(remote)} source files could not be fetched",
@@ -136,7 +136,7 @@ class Fetcher:
             return False
         if files.digest(path) == source.digest:
             return True
-        self._tell("note", message=f"the stored copy of {source.checksum} was damaged; it is fetched again")
+        self._emit("note", message=f"the stored copy of {source.checksum} was damaged; it is fetched again")
         path.unlink()
         return False
 
@@ -147,7 +147,7 @@ class Fetcher:
             raise build_error(f"{_shown(image)}: {error}") from None
         if found is None:
             if self._path(source).exists():
-                self._tell("note", message=f"the stored copy of {_shown(image)} is damaged; it is fetched again")
+                self._emit("note", message=f"the stored copy of {_shown(image)} is damaged; it is fetched again")
             return False
         if source.checksum not in (image.digest, images.config(found["manifest.json"].read_bytes())):
             raise input_error(f"sources: {_shown(image)} does not have the id {source.checksum}")
@@ -171,7 +171,7 @@ class Fetcher:
         failed = []
         for done, source in enumerate(sources, total - len(sources) + 1):
             image = cast(Image, source.image)
-            room = self._store.scratch()  # what a build that is killed leaves there, the next one removes
+            room = self._store.temporary()  # what a build that is killed leaves there, the next one removes
             try:
                 images.fetch(image, self._blobs, room, self._run_skopeo)
                 self._has_image(source, image)
@@ -179,7 +179,7 @@ class Fetcher:
                 failed.append((_shown(image), str(error)))
             finally:
                 files.remove_tree(room)
-            self._tell("progress", id="sources", name="sources", done=done, total=total, unit="files")
+            self._emit("progress", id="sources", name="sources", done=done, total=total, unit="files")
         return failed
 
     def _run_skopeo(self, argv: list[str]) -> bytes:
@@ -251,7 +251,7 @@ class Fetcher:
         def tell() -> None:
             size = sum(_size(self._partial(source)) for source in todo)
             done = total - len(todo) + len(ended)
-            self._tell("progress", id="sources", name="sources", done=done, total=total, unit="files", size=size)
+            self._emit("progress", id="sources", name="sources", done=done, total=total, unit="files", size=size)
 
         def watch() -> None:
             while not stop.wait(INTERVAL):

@@ -10,30 +10,16 @@ import json
 import platform
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.manifest.sources import DIGEST, Image
 from runner.store import files
 
-DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
-NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+")
 MAX_MANIFEST = 4 * 1024**2  # what registries and skopeo allow
 VERSION = b"Directory Transport Version: 1.1\n"  # of the layout that skopeo calls dir:
 TIMEOUT = "30m"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # Go's names, where they are others
-
-
-@dataclass(frozen=True)
-class Image:
-    """An image in a registry: its name with the registry's, and the digest of its manifest ("sha256:<hex>").
-
-    Without tls_verify certificates are not checked, and a registry may have no TLS at all.
-    """
-
-    name: str
-    digest: str
-    tls_verify: bool = True
 
 
 class ImageError(Exception):

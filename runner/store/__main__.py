@@ -4,12 +4,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from runner.errors import RunnerError, build_error, input_error
 from runner.sandbox import namespace
-from runner.store import cache
+from runner.store import maintenance
 from runner.store.scratch import clear_scratch
 from runner.store.size import parse_size
 from runner.store.store import Store
@@ -17,7 +16,9 @@ from runner.store.store import Store
 
 def parser() -> argparse.ArgumentParser:
     """The command line's definition."""
-    parse = argparse.ArgumentParser(prog="python3 -m runner.store", description="Look after a store")
+    parse = argparse.ArgumentParser(
+        prog="python3 -m runner.store", description="Look after a store", allow_abbrev=False
+    )
     parse.add_argument("--store", metavar="DIRECTORY", default=".osbuild", help="the store (default: .osbuild)")
     commands = parse.add_subparsers(dest="command", required=True)
     commands.add_parser("ls", help="print what is in it, as JSON lines, what was not used for longest first")
@@ -49,17 +50,17 @@ def _run(args: argparse.Namespace) -> int:
         namespace.enter()  # scratch holds files of other ids
     store = Store(where)
     try:
-        entries = cache.entries(store)
+        entries = maintenance.entries(store)
         if args.command == "ls":
             for entry in entries:
-                print(json.dumps(asdict(entry), sort_keys=True))
+                print(json.dumps(entry.fields(), sort_keys=True))
         elif args.command == "du":
-            sizes = {what.value: sum(e.size for e in entries if e.what is what) for what in cache.What}
+            sizes = {kind.value: sum(e.size for e in entries if e.kind is kind) for kind in maintenance.EntryKind}
             print(json.dumps({**sizes, "total": sum(sizes.values())}, sort_keys=True))
         elif args.command == "verify":
-            damaged = cache.verify(store, entries)
+            damaged = maintenance.verify(store, entries)
             for entry in damaged:
-                print(json.dumps(asdict(entry), sort_keys=True))
+                print(json.dumps(entry.fields(), sort_keys=True))
             return 1 if damaged else 0
         else:
             _make_room(store, entries, args)
@@ -68,20 +69,20 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _make_room(store: Store, entries: list[cache.Entry], args: argparse.Namespace) -> None:
+def _make_room(store: Store, entries: list[maintenance.Entry], args: argparse.Namespace) -> None:
     if not store.only_user():
         raise build_error("the store is in use by a build", hint="try again when it has ended")
     if args.command == "clear":
-        removed = cache.prune(store, entries, keep_bytes=-1)
+        removed = maintenance.prune(store, entries, keep_bytes=-1)
         clear_scratch(store)
     elif args.keep is None and args.days is None:
         raise input_error("prune: say how much to keep with --keep, or how old with --days")
     else:
-        removed = cache.prune(
+        removed = maintenance.prune(
             store,
             entries,
             keep_bytes=parse_size(args.keep) if args.keep else None,
-            unused_since=cache.days_ago(args.days) if args.days is not None else None,
+            unused_since=maintenance.days_ago(args.days) if args.days is not None else None,
         )
     size = sum(entry.size for entry in removed)
     left = sum(entry.size for entry in entries) - size

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from runner.plan import PastStep, Step
+from runner.steps import PastStep, Step
 from runner.store import files
 
 KEPT = 64
@@ -22,7 +22,7 @@ class History:
     def add(self, name: str, steps: tuple[Step, ...]) -> None:
         """Note that these steps were built just now; only the most recent records are kept."""
         record = [
-            {"name": step.stage.name, "key": step.key, "ingredients": json.loads(step.ingredients.canonical())}
+            {"name": step.call.name, "key": step.key, "ingredients": json.loads(step.ingredients.canonical())}
             for step in steps
         ]
         data = json.dumps({"name": name, "steps": record}, sort_keys=True).encode()

@@ -55,7 +55,7 @@ class Scratch:
         os.close(self._use)
 
     @contextlib.contextmanager
-    def workplace(self) -> Iterator[Path]:
+    def temporary(self) -> Iterator[Path]:
         """A new empty directory for work in progress, removed afterwards."""
         work = Path(tempfile.mkdtemp(prefix="tmp-", dir=self.root))
         try:
@@ -67,7 +67,7 @@ class Scratch:
         """Where the layer is, or would be, unpacked."""
         return self.root / key[:SHORT]
 
-    def provide(self, key: str, opaque_xattr: str) -> Path:
+    def ensure(self, key: str, opaque_xattr: str) -> Path:
         """The layer `key` of the store, unpacked. Raises CorruptLayerError when its archive was damaged."""
         target = self.path(key)
         if target.is_dir():
@@ -76,7 +76,7 @@ class Scratch:
         info = self._store.layer(key)
         if info is None:
             raise CorruptLayerError(key)
-        with self.workplace() as work:
+        with self.temporary() as work:
             if info.archive is None:
                 (work / "layer").mkdir(mode=0o755)
             else:

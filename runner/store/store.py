@@ -25,13 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import build_error, environment_error
-from runner.manifest.model import Pipeline
-from runner.plan import Step, StoreState
-from runner.store import cache, devices, files
+from runner.steps import Step, StoreState
+from runner.store import devices, files
 from runner.store.devices import Device
 from runner.store.history import History
 from runner.store.layer import Archive, Survey, pack
 
+STORE_LOCK = "store"  # the lock that processes hold while they have the store open
 MICROSECOND = 1000  # nanoseconds
 BUSY_HINT = "choose a directory of your own with --store"
 
@@ -89,7 +89,7 @@ class Store:
         try:
             for directory in (self.layers, self.outputs, self.refs, self.builds, self.downloads, self.tmp, self.locks):
                 directory.mkdir(parents=True, exist_ok=True)
-            self._use = files.open_lock(self.locks / cache.STORE_LOCK)
+            self._use = files.open_lock(self.locks / STORE_LOCK)
         except OSError as error:
             raise environment_error(f"the store {root} cannot be used: {error.strerror}", BUSY_HINT) from None
         if files.try_lock(self._use):  # nobody else is here: what lies in tmp was left by a killed build
@@ -109,14 +109,14 @@ class Store:
         os.close(fd)
         return None
 
-    def scratch(self) -> Path:
+    def temporary(self) -> Path:
         """A new directory in the store's tmp; the caller removes it."""
         return Path(tempfile.mkdtemp(dir=self.tmp))
 
     def state(self) -> StoreState:
         """A snapshot of the store for planning."""
         layers = _complete(self.layers)
-        return StoreState(layers, _complete(self.outputs), Trees(self), self._history.load())
+        return StoreState(layers, _complete(self.outputs), StoredTrees(self), self._history.load())
 
     def layer(self, key: str) -> LayerInfo | None:
         """What is known of a layer; None when it is not in the store."""
@@ -134,7 +134,7 @@ class Store:
 
         seconds is what making it took. Raises RunnerError (build), for instance when the disk is full.
         """
-        work = self.scratch()
+        work = self.temporary()
         try:
             archive = None
             found = devices.find(directory, contents.entries, stand_ins=not devices.can_be_made(self.tmp))
@@ -143,8 +143,8 @@ class Store:
                 (work / "layer").replace(self.archive_path(step.key))
             info = LayerInfo(
                 key=step.key,
-                id=step.stage.id,
-                name=step.stage.name,
+                id=step.call.id,
+                name=step.call.name,
                 parent=step.ingredients.parent,
                 archive=archive,
                 whiteouts=contents.whiteouts,
@@ -154,7 +154,7 @@ class Store:
                 devices=found,
             )
             files.write_atomic(self.layers / f"{step.key}.json", json.dumps(info.to_json(), sort_keys=True).encode())
-            files.write_atomic(self.refs / step.stage.id, step.key.encode())
+            files.write_atomic(self.refs / step.call.id, step.key.encode())
         except OSError as error:
             raise build_error(f"the store {self.root} could not be written: {error.strerror}") from None
         finally:
@@ -171,9 +171,9 @@ class Store:
         target = self.outputs / step.key
         files.remove_tree(target)
         made.replace(target)
-        known = {"id": step.stage.id, "name": step.stage.name, "files": _fingerprints(target), "boot": _boot_id()}
+        known = {"id": step.call.id, "name": step.call.name, "files": _fingerprints(target), "boot": _boot_id()}
         files.write_atomic(self.outputs / f"{step.key}.json", json.dumps(known, sort_keys=True).encode())
-        files.write_atomic(self.refs / step.stage.id, step.key.encode())
+        files.write_atomic(self.refs / step.call.id, step.key.encode())
 
     def output_is_whole(self, key: str) -> bool:
         """Whether the output's files are as the assembler left them.
@@ -207,9 +207,9 @@ class Store:
         except OSError as error:
             raise build_error(f"{directory} could not be written: {error.strerror or error}") from None
 
-    def remember(self, pipeline: Pipeline, steps: tuple[Step, ...]) -> None:
-        """Keep what this build was made of, so that the next plan can say what changed."""
-        self._history.add(pipeline.name, steps)
+    def remember(self, label: str, steps: tuple[Step, ...]) -> None:
+        """Keep what a pipeline was built from, so that the next plan can say what changed."""
+        self._history.add(label, steps)
 
     def touch(self, keys: Iterable[str]) -> None:
         """Note that layers and outputs were used now, each later than the one before.
@@ -234,17 +234,12 @@ class Store:
         """Whether no other process has the store open; then none gets in until this one closes it."""
         return files.try_lock(self._use)
 
-    def bound(self, size: int, held: set[str]) -> None:
-        """Remove what was not used for longest until at most `size` bytes are left (0: no bound).
-
-        Keys in `held` stay, and everything does while other processes use the store.
-        """
-        if size and files.try_lock(self._use):
-            cache.prune(self, cache.entries(self), keep_bytes=size, held=held)
-            fcntl.flock(self._use, fcntl.LOCK_SH)
+    def share(self) -> None:
+        """Let other processes open the store again, after only_user()."""
+        fcntl.flock(self._use, fcntl.LOCK_SH)
 
 
-class Trees(Mapping[str, tuple[str, ...]]):
+class StoredTrees(Mapping[str, tuple[str, ...]]):
     """The layers of each tree in the store, by the tree's id; looked up when asked for."""
 
     def __init__(self, store: Store) -> None:

@@ -30,7 +30,7 @@ class Trees(Protocol):
     background: bool
     """Whether a change may be archived while later stages run."""
 
-    def provide(self, key: str) -> None:
+    def ensure(self, key: str) -> None:
         """Have a layer at hand. Raises CorruptLayerError when its archive was damaged."""
 
     def reading(self, stack: tuple[str, ...]) -> AbstractContextManager[Path]:

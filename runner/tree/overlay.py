@@ -28,7 +28,7 @@ class OverlayTrees:
 
     def works(self) -> bool:
         """Whether overlays can be mounted here, and take what stages do: tried out on an empty one."""
-        with self._scratch.workplace() as work:
+        with self._scratch.temporary() as work:
             for name in ("lower", "lower/gone", "upper", "work"):
                 (work / name).mkdir()
             try:
@@ -40,15 +40,15 @@ class OverlayTrees:
                 return False
         return True
 
-    def provide(self, key: str) -> None:
+    def ensure(self, key: str) -> None:
         """See Trees."""
-        self._scratch.provide(key, self._opaque_xattr)
+        self._scratch.ensure(key, self._opaque_xattr)
 
     @contextlib.contextmanager
     def reading(self, stack: tuple[str, ...]) -> Iterator[Path]:
         """See Trees."""
         lowers = self._lowers(stack)
-        with self._scratch.workplace() as work:
+        with self._scratch.temporary() as work:
             if not lowers:
                 (work / "empty").mkdir(mode=0o755)
                 yield work / "empty"
@@ -62,7 +62,7 @@ class OverlayTrees:
     def writing(self, stack: tuple[str, ...], key: str, epoch: int) -> Iterator[Writing]:
         """See Trees."""
         lowers = self._lowers(stack)
-        with self._scratch.workplace() as work:
+        with self._scratch.temporary() as work:
             upper = work / "upper"
             upper.mkdir(mode=0o755)
             if lowers:
@@ -81,7 +81,7 @@ class OverlayTrees:
             writing.change = Change(self._scratch.path(key), contents)
 
     def _lowers(self, stack: Sequence[str]) -> list[Path]:
-        return [self._scratch.provide(key, self._opaque_xattr) for key in stack]
+        return [self._scratch.ensure(key, self._opaque_xattr) for key in stack]
 
     @contextlib.contextmanager
     def _mounted(

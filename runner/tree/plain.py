@@ -42,7 +42,7 @@ class PlainTrees:
         self._slots: list[_Slot] = []
         self._intact: set[str] = set()
 
-    def provide(self, key: str) -> None:
+    def ensure(self, key: str) -> None:
         """See Trees: layers are taken from their archives when a tree is made."""
         self._checked(key)
 

@@ -7,15 +7,15 @@ from dataclasses import fields
 
 import pytest
 
-from runner.build import Build
+from runner.build import Build, Result
 from runner.errors import RunnerError
 from runner.events import Broadcast
 from runner.manifest import v1
-from runner.plan import StoreState, plan
-from runner.result import Result
+from runner.plan import plan
 from runner.session import Session
+from runner.steps import StoreState
 from tests.conftest import REPO
-from tests.unit.runner.test_plan import document, lines_of
+from tests.unit.runner.test_plan import document, pipelines_of
 
 PAGE = (REPO / "docs/reference/events.md").read_text()
 EVENTS, _, DOCUMENT = PAGE.partition("\n# The result document\n")
@@ -31,7 +31,7 @@ def told() -> dict[str, set[str]]:
             if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
                 continue
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if name in ("tell", "_tell"):
+            if name in ("emit", "_emit"):
                 event = str(node.args[0].value)
                 found[event] |= {word.arg for word in node.keywords if word.arg}
                 found[event] |= SPREAD.get(event, set())
@@ -61,12 +61,12 @@ def test_the_page_has_the_fields_of(event: str) -> None:
 
 
 def test_the_page_has_what_is_inside_of_actions_pipelines_and_stages() -> None:
-    lines = lines_of(document(1))
-    action = plan(lines, StoreState())[0]
+    pipelines = pipelines_of(document(1))
+    action = plan(pipelines, StoreState())[0]
     inside = {
         sections()["plan"]: action.fields(),
-        sections()["result"]: Build(v1.load(document(1)), lines, []).fields(),
-        DOCUMENT: Result(action.step, action.act, True).fields(),
+        sections()["result"]: Build(v1.load(document(1)), pipelines, []).fields(),
+        DOCUMENT: Result(action.step, action.kind, True).fields(),
     }
     for text, names in inside.items():
         assert [name for name in names if f"`{name}`" not in text] == []

@@ -14,13 +14,13 @@ NOOP = {"name": "org.osbuild.noop"}
 
 
 def test_ids_of_a_lone_noop_are_osbuilds() -> None:
-    pipeline = v1.load({"stages": [NOOP], "assembler": NOOP}).pipeline
+    pipeline = v1.load({"stages": [NOOP], "assembler": NOOP}).target
     assert pipeline.tree_id == "beda46704765a47e6d4f44aff22168ae36866c9c0e6e11552b775b77776b2969"
     assert pipeline.output_id == "7a3f428423152989c6fbfac6c74f2a231670a195803fd804fd63b432fbbd0b9f"
 
 
 def test_options_enter_the_id() -> None:
-    pipeline = v1.load({"stages": [{**NOOP, "options": {"zero": 0}}]}).pipeline
+    pipeline = v1.load({"stages": [{**NOOP, "options": {"zero": 0}}]}).target
     assert pipeline.tree_id == "04f0cae3c09fe8184094ad73fd4bc2c08745b4cd1153ccdbc5aa0ff22740bc29"
 
 
@@ -32,9 +32,9 @@ def test_an_inline_build_pipeline_enters_the_ids(wrapped: bool) -> None:
         "stages": [NOOP],
         "assembler": NOOP,
     }
-    pipeline = v1.load(document).pipeline
-    assert pipeline.build
-    assert pipeline.build.tree_id == "50e5eae10f734975a1a2a98b69e1eddfd4fd1a286d4e7a5d7ed516bbd123c429"
+    build_pipeline, pipeline = v1.load(document).needed()
+    assert pipeline.build == build_pipeline.name
+    assert build_pipeline.tree_id == "50e5eae10f734975a1a2a98b69e1eddfd4fd1a286d4e7a5d7ed516bbd123c429"
     assert pipeline.tree_id == "924498975270b091c4f2779c56076e981633a183a520d69af94df5544ae061b7"
     assert pipeline.output_id == "8cfa7a354f0e02b635f7d92bde27c615ffeb2a650acdedfc335e95a102fa15ba"
 
@@ -79,6 +79,7 @@ OTHERS: dict[str, st.SearchStrategy[Any]] = {
     "network": st.booleans(),
     "environment": st.dictionaries(st.text(), st.text()),
     "secrets": st.dictionaries(st.text(), st.text()),
+    "inputs": st.dictionaries(st.text(), st.text()),
 }
 
 

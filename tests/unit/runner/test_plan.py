@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 
 from runner.errors import RunnerError
-from runner.layout import lay_out
-from runner.libdir import Library
 from runner.manifest import v1
-from runner.plan import Act, Line, PastStep, StoreState, base_layers, plan
+from runner.plan import plan
+from runner.programs import Library
+from runner.resolve import base_layers, resolve
+from runner.steps import ActionKind, PastStep, PlannedPipeline, StoreState
 
 NAME = "org.osbuild.noop"
 
 
-def lines_of(document: dict[str, Any], bases: dict[str, tuple[str, ...]] | None = None) -> list[Line]:
-    return lay_out(v1.load(document), Library([]), bases or {}, epoch=0)
+def pipelines_of(document: dict[str, Any], bases: dict[str, tuple[str, ...]] | None = None) -> list[PlannedPipeline]:
+    return resolve(v1.load(document), Library([]), bases or {}, epoch=0)
 
 
 def document(*options: Any, assembler: bool = True, **more: Any) -> dict[str, Any]:
@@ -24,67 +25,67 @@ def document(*options: Any, assembler: bool = True, **more: Any) -> dict[str, An
     return {**more, "stages": stages, **({"assembler": {"name": NAME}} if assembler else {})}
 
 
-def past(lines: list[Line]) -> tuple[PastStep, ...]:
+def past(pipelines: list[PlannedPipeline]) -> tuple[PastStep, ...]:
     return tuple(
-        PastStep(step.stage.name, step.key, json.loads(step.ingredients.canonical())) for step in lines[-1].steps
+        PastStep(step.call.name, step.key, json.loads(step.ingredients.canonical())) for step in pipelines[-1].steps
     )
 
 
-def acts(lines: list[Line], state: StoreState) -> list[Act]:
-    return [action.act for action in plan(lines, state)]
+def kinds(pipelines: list[PlannedPipeline], state: StoreState) -> list[ActionKind]:
+    return [action.kind for action in plan(pipelines, state)]
 
 
 def test_everything_runs_with_an_empty_store() -> None:
-    lines = lines_of(document(1, 2))
-    actions = plan(lines, StoreState())
-    assert [action.act for action in actions] == [Act.RUN] * 3
+    pipelines = pipelines_of(document(1, 2))
+    actions = plan(pipelines, StoreState())
+    assert [action.kind for action in actions] == [ActionKind.RUN] * 3
     assert actions[0].reason == "not built before"
 
 
 def test_a_finished_image_needs_nothing() -> None:
-    lines = lines_of(document(1, 2))
-    state = StoreState(outputs=frozenset([lines[0].steps[-1].key]))
-    assert acts(lines, state) == [Act.SKIP, Act.SKIP, Act.CACHED]
+    pipelines = pipelines_of(document(1, 2))
+    state = StoreState(outputs=frozenset([pipelines[0].steps[-1].key]))
+    assert kinds(pipelines, state) == [ActionKind.SKIP, ActionKind.SKIP, ActionKind.CACHED]
 
 
 def test_what_is_in_the_store_is_not_run_again() -> None:
-    lines = lines_of(document(1, 2))
-    state = StoreState(layers=frozenset([lines[0].stages[0].key]))
-    assert acts(lines, state) == [Act.CACHED, Act.RUN, Act.RUN]
+    pipelines = pipelines_of(document(1, 2))
+    state = StoreState(layers=frozenset([pipelines[0].stages[0].key]))
+    assert kinds(pipelines, state) == [ActionKind.CACHED, ActionKind.RUN, ActionKind.RUN]
 
 
 def test_an_image_that_was_written_to_is_made_again_and_the_reason_is_told() -> None:
-    lines = lines_of(document(1))
-    state = StoreState(frozenset([lines[0].stages[0].key]), changed=frozenset([lines[0].steps[-1].key]))
-    actions = plan(lines, state)
-    assert [action.act for action in actions] == [Act.CACHED, Act.RUN]
+    pipelines = pipelines_of(document(1))
+    state = StoreState(frozenset([pipelines[0].stages[0].key]), changed=frozenset([pipelines[0].steps[-1].key]))
+    actions = plan(pipelines, state)
+    assert [action.kind for action in actions] == [ActionKind.CACHED, ActionKind.RUN]
     assert actions[1].reason == "its image was written to, or the machine was restarted since"
 
 
 def test_what_another_pipeline_of_the_run_makes_is_not_made_again() -> None:
-    first, second = lines_of(document(1, 2)), lines_of(document(1, 3))
-    making = {action.step.key for action in plan(first, StoreState()) if action.open}
+    first, second = pipelines_of(document(1, 2)), pipelines_of(document(1, 3))
+    making = {action.step.key for action in plan(first, StoreState()) if action.pending}
     actions = plan(second, StoreState(), making)
-    assert [(action.act, action.shared) for action in actions] == [
-        (Act.CACHED, True),
-        (Act.RUN, False),
-        (Act.RUN, False),
+    assert [(action.kind, action.shared) for action in actions] == [
+        (ActionKind.CACHED, True),
+        (ActionKind.RUN, False),
+        (ActionKind.RUN, False),
     ]
     assert actions[0].reason == "made for another image of this run"
 
 
 def test_a_missing_layer_in_the_middle_is_made_again_and_those_above_are_kept() -> None:
-    lines = lines_of(document(1, 2, 3))
-    state = StoreState(layers=frozenset([lines[0].stages[0].key, lines[0].stages[2].key]))
-    assert acts(lines, state) == [Act.CACHED, Act.RUN, Act.CACHED, Act.RUN]
+    pipelines = pipelines_of(document(1, 2, 3))
+    state = StoreState(layers=frozenset([pipelines[0].stages[0].key, pipelines[0].stages[2].key]))
+    assert kinds(pipelines, state) == [ActionKind.CACHED, ActionKind.RUN, ActionKind.CACHED, ActionKind.RUN]
 
 
 def test_a_change_runs_its_stage_and_all_after_it_with_the_reason() -> None:
-    before, now = lines_of(document(["a"], "x", 3)), lines_of(document(["a"], "y", 3))
+    before, now = pipelines_of(document(["a"], "x", 3)), pipelines_of(document(["a"], "y", 3))
     keys = [step.key for step in before[0].stages]
     state = StoreState(frozenset(keys), frozenset(), history=[past(before)])
     actions = plan(now, state)
-    assert [action.act for action in actions] == [Act.CACHED, Act.RUN, Act.RUN, Act.RUN]
+    assert [action.kind for action in actions] == [ActionKind.CACHED, ActionKind.RUN, ActionKind.RUN, ActionKind.RUN]
     assert [action.reason for action in actions][1:] == [
         "options.value changed",
         f"{NAME} before it changed",
@@ -104,32 +105,36 @@ def test_a_change_runs_its_stage_and_all_after_it_with_the_reason() -> None:
     ],
 )
 def test_reasons_say_what_changed(old: Any, new: Any, reason: str) -> None:
-    state = StoreState(history=[past(lines_of(document(old)))])
-    assert plan(lines_of(document(new)), state)[0].reason == reason
+    state = StoreState(history=[past(pipelines_of(document(old)))])
+    assert plan(pipelines_of(document(new)), state)[0].reason == reason
 
 
 def test_an_evicted_layer_is_told_as_such() -> None:
-    lines = lines_of(document(1))
-    assert plan(lines, StoreState(history=[past(lines)]))[0].reason == "its result is no longer in the store"
+    pipelines = pipelines_of(document(1))
+    assert plan(pipelines, StoreState(history=[past(pipelines)]))[0].reason == "its result is no longer in the store"
 
 
 def test_the_nearest_of_several_builds_is_compared_with() -> None:
-    far, near, now = lines_of(document(1, 2)), lines_of(document(5, ["a"])), lines_of(document(5, ["a", "b"]))
+    far, near, now = (
+        pipelines_of(document(1, 2)),
+        pipelines_of(document(5, ["a"])),
+        pipelines_of(document(5, ["a", "b"])),
+    )
     state = StoreState(history=[past(far), past(near)])
     assert plan(now, state)[1].reason == "options.value changed: + b"
 
 
 def test_a_build_root_is_made_only_when_something_runs_in_it() -> None:
     build = {"stages": [{"name": NAME, "options": {"root": 1}}]}
-    lines = lines_of(document(1, build=build))
-    assert acts(lines, StoreState()) == [Act.RUN, Act.RUN, Act.RUN]
-    done = StoreState(outputs=frozenset([lines[1].steps[-1].key]))
-    assert acts(lines, done) == [Act.SKIP, Act.SKIP, Act.CACHED]
+    pipelines = pipelines_of(document(1, build=build))
+    assert kinds(pipelines, StoreState()) == [ActionKind.RUN, ActionKind.RUN, ActionKind.RUN]
+    done = StoreState(outputs=frozenset([pipelines[1].steps[-1].key]))
+    assert kinds(pipelines, done) == [ActionKind.SKIP, ActionKind.SKIP, ActionKind.CACHED]
 
 
 def test_the_build_roots_content_enters_the_keys() -> None:
-    one = lines_of(document(1, build={"stages": [{"name": NAME, "options": {"root": 1}}]}))
-    two = lines_of(document(1, build={"stages": [{"name": NAME, "options": {"root": 2}}]}))
+    one = pipelines_of(document(1, build={"stages": [{"name": NAME, "options": {"root": 1}}]}))
+    two = pipelines_of(document(1, build={"stages": [{"name": NAME, "options": {"root": 2}}]}))
     assert one[1].stages[0].key != two[1].stages[0].key
 
 
@@ -140,9 +145,9 @@ def test_an_unknown_base_is_an_input_error() -> None:
 
 
 def test_a_base_lies_below_the_first_stage() -> None:
-    lines = lines_of(document(1, base="a" * 64), {"a" * 64: ("k1", "k2")})
-    assert lines[0].stack[:2] == ("k1", "k2")
-    assert lines[0].stages[0].ingredients.parent == "k2"
+    pipelines = pipelines_of(document(1, base="a" * 64), {"a" * 64: ("k1", "k2")})
+    assert pipelines[0].stack[:2] == ("k1", "k2")
+    assert pipelines[0].stages[0].ingredients.parent == "k2"
 
 
 def test_a_programs_code_and_its_library_enter_the_key(tmp_path: Path) -> None:
@@ -152,7 +157,7 @@ def test_a_programs_code_and_its_library_enter_the_key(tmp_path: Path) -> None:
         (stages / "x").write_text(code)
         (stages / "x").chmod(0o755)
         (stages / "x.meta.json").write_text(json.dumps({"summary": summary, "schema": {}}))
-        return lay_out(v1.load({"stages": [{"name": "x"}]}), Library([tmp_path]), {}, 0)[0].stages[0].key
+        return resolve(v1.load({"stages": [{"name": "x"}]}), Library([tmp_path]), {}, 0)[0].stages[0].key
 
     plain = key("print(1)")
     assert key("print(2)") != plain

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from runner.__main__ import parser
 from runner.manifest.identity import EXECUTOR_ABI, Ingredients
+from runner.manifest.sources import FILES, INLINE
 from runner.manifest.v1 import PIPELINE_KEYS
 from runner.sandbox import buildroot, bwrap, seccomp
 from runner.sources.fetch import SECRETS
-from runner.sources.model import FILES, INLINE
 from runner.store.store import Store
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs/reference/runner.md").read_text()

@@ -8,6 +8,8 @@ import pytest
 
 from runner.errors import Kind, RunnerError
 from runner.manifest import v1
+from runner.manifest.document import decode
+from runner.manifest.model import BaseTree
 
 NOOP = {"name": "org.osbuild.noop"}
 EXAMPLE = Path(__file__).parent / "example-pipeline.json"
@@ -15,13 +17,13 @@ EXAMPLE = Path(__file__).parent / "example-pipeline.json"
 
 @pytest.mark.parametrize("empty", [{}, {"assembler": None}, {"stages": []}, {"build": {}}, {"build": None}])
 def test_absent_and_empty_are_the_same(empty: dict[str, Any]) -> None:
-    pipeline = v1.load(empty).pipeline
+    pipeline = v1.load(empty).target
     assert (pipeline.stages, pipeline.assembler, pipeline.build) == ((), None, None)
     assert (pipeline.tree_id, pipeline.output_id) == (None, None)
 
 
 def test_the_example_of_the_2019_readme_loads() -> None:
-    pipeline = v1.load(v1.decode(EXAMPLE.read_bytes())).pipeline
+    pipeline = v1.load(decode(EXAMPLE.read_bytes())).target
     assert [stage.name for stage in pipeline.stages] == [
         "org.osbuild.dnf",
         "org.osbuild.systemd",
@@ -39,24 +41,24 @@ def test_build_pipelines_nest() -> None:
     nested: dict[str, Any] = {"stages": [NOOP]}
     for _ in range(3):
         nested = {"build": {"pipeline": nested, "runner": "org.osbuild.linux"}, "stages": [NOOP]}
-    assert len(list(v1.load(nested).pipelines())) == 4
+    assert len(v1.load(nested).needed()) == 4
 
 
 def test_the_build_environment_goes_to_the_innermost_pipeline() -> None:
     env = {"pipeline": {"stages": [{**NOOP, "options": {"env": 1}}]}, "runner": "org.osbuild.linux"}
     manifest = v1.load({"build": {"stages": [NOOP]}, "stages": [NOOP]}, env)
-    assert manifest.pipeline.build
-    assert manifest.pipeline.build.build
-    assert manifest.pipeline.build.build.stages[0].options == {"env": 1}
-    assert manifest.pipeline.tree_id != v1.load({"build": {"stages": [NOOP]}, "stages": [NOOP]}).pipeline.tree_id
+    innermost, build, target = manifest.needed()
+    assert (target.build, build.build) == (build.name, innermost.name)
+    assert innermost.stages[0].options == {"env": 1}
+    assert manifest.target.tree_id != v1.load({"build": {"stages": [NOOP]}, "stages": [NOOP]}).target.tree_id
 
 
 def test_base_is_the_first_stages_parent() -> None:
     base = "0" * 64
-    pipeline = v1.load({"base": base, "stages": [NOOP]}).pipeline
-    assert pipeline.base == base
-    assert pipeline.tree_id != v1.load({"stages": [NOOP]}).pipeline.tree_id
-    assert v1.load({"base": base, "assembler": NOOP}).pipeline.tree_id == base
+    pipeline = v1.load({"base": base, "stages": [NOOP]}).target
+    assert pipeline.base == BaseTree(base)
+    assert pipeline.tree_id != v1.load({"stages": [NOOP]}).target.tree_id
+    assert v1.load({"base": base, "assembler": NOOP}).target.tree_id == base
 
 
 @pytest.mark.parametrize(
@@ -100,14 +102,14 @@ def test_mistakes_are_told_with_their_path(document: Any, message: str, hint: st
 
 def test_a_key_given_twice_is_told_with_its_path() -> None:
     with pytest.raises(RunnerError) as caught:
-        v1.decode('{"stages": [{"name": "a"}, {"name": "b", "options": {"c": 1, "c": 2}}]}')
+        decode('{"stages": [{"name": "a"}, {"name": "b", "options": {"c": 1, "c": 2}}]}')
     assert caught.value.message == "stages[1].options.c: this key is given twice"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1,]", '{"a": 1, "a": 2}', b"\xff", "[" * 100_000])
 def test_text_that_is_not_a_document_is_an_input_error(text: str | bytes) -> None:
     with pytest.raises(RunnerError) as caught:
-        v1.decode(text, "p.json")
+        decode(text, "p.json")
     assert caught.value.kind is Kind.INPUT
 
 
@@ -126,5 +128,5 @@ def test_describe_loses_nothing() -> None:
             return {k: without_ids(v) for k, v in value.items() if k not in ids and v != {}}
         return [without_ids(item) for item in value] if isinstance(value, list) else value
 
-    described = v1.describe(v1.load(document).pipeline)
+    described = v1.describe(v1.load(document))
     assert without_ids(described) == without_ids(json.loads(json.dumps(document)))

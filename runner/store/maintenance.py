@@ -3,20 +3,15 @@
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Any
 
 from runner.store import files
-
-if TYPE_CHECKING:
-    from runner.store.store import Store
+from runner.store.store import STORE_LOCK, Store
 
 
-STORE_LOCK = "store"  # the name of the lock that says whether anybody uses the store
-
-
-class What(StrEnum):
+class EntryKind(StrEnum):
     """The kinds of things in a store."""
 
     LAYER = "layer"
@@ -31,22 +26,27 @@ class Entry:
     seconds is what making it took, where that is known.
     """
 
-    what: What
+    kind: EntryKind
     key: str
     name: str
     size: int
     used: float
     seconds: float = 0.0
 
+    def fields(self) -> dict[str, Any]:
+        """The entry as JSON values."""
+        fields = asdict(self)
+        return {"what": fields.pop("kind").value, **fields}
 
-def entries(store: "Store") -> list[Entry]:
+
+def entries(store: Store) -> list[Entry]:
     """Everything in the store, what was not used for longest first."""
     found = [*_layers(store), *_outputs(store), *_downloads(store)]
     return sorted(found, key=lambda entry: (entry.used, entry.key))
 
 
 def prune(
-    store: "Store",
+    store: Store,
     candidates: Sequence[Entry],
     *,
     keep_bytes: int | None = None,
@@ -73,7 +73,17 @@ def prune(
     return removed
 
 
-def _sweep_names(store: "Store") -> None:
+def bound(store: Store, size: int, held: Iterable[str]) -> None:
+    """Remove what was not used for longest until at most `size` bytes are left (0: no bound).
+
+    Keys in `held` stay, and everything does while other processes use the store.
+    """
+    if size and store.only_user():
+        prune(store, entries(store), keep_bytes=size, held=held)
+        store.share()
+
+
+def _sweep_names(store: Store) -> None:
     """Remove the small files that stand for keys which are no longer in the store: ids, locks."""
     state = store.state()
     present = state.layers | state.outputs
@@ -85,18 +95,18 @@ def _sweep_names(store: "Store") -> None:
             lock.unlink()
 
 
-def remove(store: "Store", entry: Entry) -> None:
+def remove(store: Store, entry: Entry) -> None:
     """Remove one entry, its metadata first."""
-    if entry.what is What.LAYER:
+    if entry.kind is EntryKind.LAYER:
         store.drop_layer(entry.key)
-    elif entry.what is What.OUTPUT:
+    elif entry.kind is EntryKind.OUTPUT:
         (store.outputs / f"{entry.key}.json").unlink(missing_ok=True)
         files.remove_tree(store.outputs / entry.key)
     else:
         (store.downloads / "sha256" / entry.key).unlink(missing_ok=True)
 
 
-def verify(store: "Store", candidates: Iterable[Entry]) -> list[Entry]:
+def verify(store: Store, candidates: Iterable[Entry]) -> list[Entry]:
     """Read every byte of layers and downloads; returns the damaged entries, which have been removed."""
     damaged = [entry for entry in candidates if not _intact(store, entry)]
     for entry in damaged:
@@ -104,10 +114,10 @@ def verify(store: "Store", candidates: Iterable[Entry]) -> list[Entry]:
     return damaged
 
 
-def _intact(store: "Store", entry: Entry) -> bool:
-    if entry.what is What.OUTPUT:
+def _intact(store: Store, entry: Entry) -> bool:
+    if entry.kind is EntryKind.OUTPUT:
         return store.output_is_whole(entry.key)
-    if entry.what is What.DOWNLOAD:
+    if entry.kind is EntryKind.DOWNLOAD:
         return files.digest(store.downloads / "sha256" / entry.key) == entry.key
     info = store.layer(entry.key)
     return info is not None and (
@@ -115,28 +125,28 @@ def _intact(store: "Store", entry: Entry) -> bool:
     )
 
 
-def _layers(store: "Store") -> Iterable[Entry]:
+def _layers(store: Store) -> Iterable[Entry]:
     for path in store.layers.glob("*.json"):
         info = store.layer(path.stem)
         size = path.stat().st_size + (info.archive.size if info and info.archive else 0)
         name = info.name if info else "(unreadable)"
-        yield Entry(What.LAYER, path.stem, name, size, path.stat().st_mtime, info.seconds if info else 0.0)
+        yield Entry(EntryKind.LAYER, path.stem, name, size, path.stat().st_mtime, info.seconds if info else 0.0)
 
 
-def _outputs(store: "Store") -> Iterable[Entry]:
+def _outputs(store: Store) -> Iterable[Entry]:
     for path in store.outputs.glob("*.json"):
         try:
             name = str(json.loads(path.read_bytes())["name"])
         except (ValueError, KeyError, TypeError):
             name = "(unreadable)"
         blocks = sum(file.stat().st_blocks for file in (store.outputs / path.stem).glob("*"))
-        yield Entry(What.OUTPUT, path.stem, name, blocks * 512, path.stat().st_mtime)
+        yield Entry(EntryKind.OUTPUT, path.stem, name, blocks * 512, path.stat().st_mtime)
 
 
-def _downloads(store: "Store") -> Iterable[Entry]:
+def _downloads(store: Store) -> Iterable[Entry]:
     for path in (store.downloads / "sha256").glob("*"):
         info = path.stat()
-        yield Entry(What.DOWNLOAD, path.name, "download", info.st_size, max(info.st_atime, info.st_mtime))
+        yield Entry(EntryKind.DOWNLOAD, path.name, "download", info.st_size, max(info.st_atime, info.st_mtime))
 
 
 def days_ago(days: float) -> float:

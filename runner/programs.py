@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import environment_error, input_error
-from runner.manifest.model import What
+from runner.manifest.model import ModuleKind
 
 LIBRARY = "stagelib"
-DIRECTORIES = {What.STAGE: "stages", What.ASSEMBLER: "assemblers"}
+DIRECTORIES = {ModuleKind.STAGE: "stages", ModuleKind.ASSEMBLER: "assemblers"}
 # Keys that a meta.json may have; those of osbuild's newer format are accepted and not used.
 META_KEYS = ("summary", "description", "capabilities", "network", "tools", "schema", "schema_2")
 
@@ -30,7 +30,7 @@ class Program:
     root must have to the packages that have them.
     """
 
-    what: What
+    kind: ModuleKind
     name: str
     path: Path
     capabilities: tuple[str, ...]
@@ -60,35 +60,35 @@ class Library:
                     hint="--libdir takes the directory that holds `stages`, not `stages` itself",
                 )
         self._libdirs = [*(path.resolve() for path in libdirs), builtin()]
-        self._programs: dict[tuple[What, str], Program] = {}
+        self._programs: dict[tuple[ModuleKind, str], Program] = {}
 
-    def names(self, what: What) -> list[str]:
+    def names(self, kind: ModuleKind) -> list[str]:
         """The names of all programs of one kind."""
         found: set[str] = set()
         for libdir in self._libdirs:
-            directory = libdir / DIRECTORIES[what]
+            directory = libdir / DIRECTORIES[kind]
             if directory.is_dir():
                 found.update(entry.name.removesuffix(".meta.json") for entry in directory.glob("*.meta.json"))
         return sorted(found)
 
-    def find(self, what: What, name: str) -> Program:
+    def find(self, kind: ModuleKind, name: str) -> Program:
         """The program of that name. Raises RunnerError (input) when there is none, naming the nearest."""
-        known = self._programs.get((what, name))
+        known = self._programs.get((kind, name))
         if known:
             return known
         for libdir in self._libdirs:
-            path = libdir / DIRECTORIES[what] / name
+            path = libdir / DIRECTORIES[kind] / name
             if path.is_file():
                 own = libdir / "stages" / LIBRARY
-                program = _read(what, name, path, own if own.is_dir() else builtin() / "stages" / LIBRARY)
-                self._programs[what, name] = program
+                program = _read(kind, name, path, own if own.is_dir() else builtin() / "stages" / LIBRARY)
+                self._programs[kind, name] = program
                 return program
-        near = get_close_matches(name, self.names(what), 1)
-        hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(self.names(what))}"
-        raise input_error(f"there is no {what} {name!r}", hint)
+        near = get_close_matches(name, self.names(kind), 1)
+        hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(self.names(kind))}"
+        raise input_error(f"there is no {kind} {name!r}", hint)
 
 
-def _read(what: What, name: str, path: Path, stagelib: Path) -> Program:
+def _read(kind: ModuleKind, name: str, path: Path, stagelib: Path) -> Program:
     if not os.access(path, os.X_OK):
         raise environment_error(f"{path} is not executable", hint=f"chmod +x {path}")
     meta_path = path.with_name(f"{name}.meta.json")
@@ -107,7 +107,7 @@ def _read(what: What, name: str, path: Path, stagelib: Path) -> Program:
     for part in (code, meta_bytes, *_library_code(code, stagelib)):
         digest.update(hashlib.sha256(part).digest())
     return Program(
-        what=what,
+        kind=kind,
         name=name,
         path=path,
         capabilities=tuple(meta.get("capabilities", ())),

@@ -1,12 +1,12 @@
-"""The `sources` of a manifest as values.
+"""The `sources` of a manifest as values: files and container images that modules may name by checksum.
 
 {"org.osbuild.files": {"urls": {"sha256:<hex>": "https://..."}}}        also named org.osbuild.curl, also "items"
 {"org.osbuild.inline": {"items": {"sha256:<hex>": {"encoding": "base64", "data": "..."}}}}
 {"org.osbuild.skopeo": {"items": {"sha256:<hex>": {"image": {"name": "...", "digest": "sha256:<hex>"}}}}}
 
-An image of a container has two digests: that of its manifest, by which registries know it and which is the image's
-`digest`, and its id, which is that of its configuration. osbuild names it by its id; here its digest is a name as well,
-as nobody knows the id before having asked the registry.
+A container image has two digests: that of its manifest, by which registries know it and which is the image's `digest`,
+and its id, which is that of its configuration. osbuild names it by its id. Here it may be named by its digest as well,
+since the id is only known once the registry was asked.
 """
 
 import base64
@@ -17,17 +17,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.errors import RunnerError, input_error
-from runner.sources.images import DIGEST, NAME, Image
 
 FILES = ("org.osbuild.files", "org.osbuild.curl")
 INLINE = "org.osbuild.inline"
 SKOPEO = "org.osbuild.skopeo"
 URL = re.compile(r"(https?|ftp|file)://[^\s\"\\]+")
+DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+IMAGE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+")
+
+
+@dataclass(frozen=True)
+class Image:
+    """A container image in a registry: its name with the registry's, and the digest of its manifest ("sha256:<hex>").
+
+    Without tls_verify certificates are not checked, and the registry may do without TLS.
+    """
+
+    name: str
+    digest: str
+    tls_verify: bool = True
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file or image: the source that offers it, its "sha256:<hex>", and either where it is or what is in it."""
+    """One file or image: the source that offers it, its "sha256:<hex>", and either its address or its content."""
 
     name: str
     checksum: str
@@ -102,7 +115,7 @@ def _image(item: Any, path: str) -> Image:
     for key in found:
         if key not in ("name", "digest", "tls-verify", "containers-transport"):
             raise _wrong(f"{path}.image.{key}", "unknown key")
-    for key, pattern in (("name", NAME), ("digest", DIGEST)):
+    for key, pattern in (("name", IMAGE_NAME), ("digest", DIGEST)):
         if not isinstance(found[key], str) or not pattern.fullmatch(found[key]):
             raise _wrong(f"{path}.image.{key}", "expected " + {"name": "REGISTRY/NAME", "digest": "sha256:..."}[key])
     if found.get("containers-transport", "docker") != "docker":

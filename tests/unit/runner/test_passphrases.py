@@ -2,23 +2,23 @@
 
 from pathlib import Path
 
-from runner import secrets
-from runner.layout import lay_out
-from runner.libdir import Library
+from runner import passphrases
 from runner.manifest import v1
+from runner.programs import Library
+from runner.resolve import resolve
 
 META = '{"summary": "", "description": [], "capabilities": [], "network": false, "schema": {}}'
 KNOWN = {"web/root": "open sesame", "web/home": "secret"}
 
 
 def test_a_step_may_read_what_its_options_name() -> None:
-    assert secrets.named_in({"disk": [{"luks": {"passphrase": "web/root"}}], "n": 1}, KNOWN) == {"web/root"}
-    assert secrets.named_in({"web/root": None, "a": ["x", 5]}, KNOWN) == set()
+    assert passphrases.named_in({"disk": [{"luks": {"passphrase": "web/root"}}], "n": 1}, KNOWN) == {"web/root"}
+    assert passphrases.named_in({"web/root": None, "a": ["x", 5]}, KNOWN) == set()
 
 
 def test_they_are_beside_what_fetching_needs() -> None:
-    assert secrets.passphrases({secrets.PASSPHRASES: KNOWN, "org.osbuild.files": {"user": "me"}}) == KNOWN
-    assert secrets.passphrases({}) == {}
+    assert passphrases.passphrases({passphrases.PASSPHRASES: KNOWN, "org.osbuild.files": {"user": "me"}}) == KNOWN
+    assert passphrases.passphrases({}) == {}
 
 
 def test_another_passphrase_is_another_key_that_does_not_tell_it(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_another_passphrase_is_another_key_that_does_not_tell_it(tmp_path: Path)
     manifest = v1.load({"stages": [], "assembler": {"name": "org.example.encrypt", "options": {"key": "web/root"}}})
 
     def key(known: dict[str, str]) -> tuple[str, str]:
-        step = lay_out(manifest, Library([tmp_path]), {}, 0, known)[-1].assembler
+        step = resolve(manifest, Library([tmp_path]), {}, 0, known)[-1].assembler
         assert step
         return step.key, step.ingredients.canonical()
 

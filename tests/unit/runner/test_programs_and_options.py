@@ -8,11 +8,12 @@ import pytest
 
 from runner import options
 from runner.errors import Kind, RunnerError
-from runner.layout import lay_out
-from runner.libdir import Library
 from runner.manifest import v1
-from runner.manifest.model import What
-from runner.plan import StoreState, plan
+from runner.manifest.model import ModuleKind
+from runner.plan import plan
+from runner.programs import Library
+from runner.resolve import resolve
+from runner.steps import StoreState
 
 SCHEMA = {
     "type": "object",
@@ -38,9 +39,9 @@ def libdir(tmp_path: Path) -> Path:
 
 def check(libdir: Path, stage_options: Any) -> RunnerError | None:
     manifest = v1.load({"stages": [{"name": "my.stage", "options": stage_options}]})
-    lines = lay_out(manifest, Library([libdir]), {}, epoch=0)
+    pipelines = resolve(manifest, Library([libdir]), {}, epoch=0)
     try:
-        options.check(plan(lines, StoreState()))
+        options.check(plan(pipelines, StoreState()))
     except RunnerError as error:
         return error
     return None
@@ -81,9 +82,9 @@ def test_one_mistake_is_told_with_its_path(libdir: Path, stage_options: Any, mes
 def test_a_mistake_in_one_of_several_forms_is_told_of_the_one_that_is_meant(output: Any, message: str) -> None:
     asked = {"identity": "9f3e7a50-4d8f-4f8e-8f0a-6c6f7b1f5f10", "outputs": [output]}
     assembler = {"name": "org.osbuild-compose.image", "options": asked}
-    lines = lay_out(v1.load({"assembler": assembler}), Library([]), {}, epoch=0)
+    pipelines = resolve(v1.load({"assembler": assembler}), Library([]), {}, epoch=0)
     with pytest.raises(RunnerError) as caught:
-        options.check(plan(lines, StoreState()))
+        options.check(plan(pipelines, StoreState()))
     assert message in caught.value.message
 
 
@@ -96,21 +97,21 @@ def test_all_mistakes_are_told_at_once(libdir: Path) -> None:
 def test_an_unknown_stage_of_a_build_pipeline_is_told_with_its_path() -> None:
     manifest = v1.load({"build": {"stages": [{"name": "org.osbuild.noop"}, {"name": "org.osbuild.nop"}]}})
     with pytest.raises(RunnerError) as caught:
-        lay_out(manifest, Library([]), {}, epoch=0)
+        resolve(manifest, Library([]), {}, epoch=0)
     assert caught.value.message == "build.stages[1]: there is no stage 'org.osbuild.nop'"
 
 
 def test_an_unknown_stage_names_the_nearest() -> None:
     with pytest.raises(RunnerError, match=r"there is no stage 'org\.osbuild\.nop'") as caught:
-        Library([]).find(What.STAGE, "org.osbuild.nop")
+        Library([]).find(ModuleKind.STAGE, "org.osbuild.nop")
     assert caught.value.hint == "did you mean `org.osbuild.noop`?"
 
 
 def test_a_users_libdir_comes_before_the_builtin_one(libdir: Path) -> None:
     (libdir / "stages" / "my.stage").rename(libdir / "stages" / "org.osbuild.noop")
     (libdir / "stages" / "my.stage.meta.json").rename(libdir / "stages" / "org.osbuild.noop.meta.json")
-    assert Library([libdir]).find(What.STAGE, "org.osbuild.noop").path.parent == libdir / "stages"
-    assert Library([libdir]).find(What.STAGE, "org.osbuild.error").path.parent != libdir / "stages"
+    assert Library([libdir]).find(ModuleKind.STAGE, "org.osbuild.noop").path.parent == libdir / "stages"
+    assert Library([libdir]).find(ModuleKind.STAGE, "org.osbuild.error").path.parent != libdir / "stages"
 
 
 def test_a_directory_without_stages_is_no_libdir(tmp_path: Path) -> None:
@@ -121,16 +122,16 @@ def test_a_directory_without_stages_is_no_libdir(tmp_path: Path) -> None:
 def test_a_program_without_meta_json_is_an_error_that_names_the_file(libdir: Path) -> None:
     (libdir / "stages" / "my.stage.meta.json").unlink()
     with pytest.raises(RunnerError, match=r"my\.stage has no my\.stage\.meta\.json"):
-        Library([libdir]).find(What.STAGE, "my.stage")
+        Library([libdir]).find(ModuleKind.STAGE, "my.stage")
 
 
-@pytest.mark.parametrize("what", list(What))
-def test_every_builtin_program_describes_itself(what: What) -> None:
+@pytest.mark.parametrize("kind", list(ModuleKind))
+def test_every_builtin_program_describes_itself(kind: ModuleKind) -> None:
     library = Library([])
-    names = library.names(what)
+    names = library.names(kind)
     assert names
     for name in names:
-        program = library.find(what, name)
+        program = library.find(kind, name)
         assert undescribed(program.schema, name) == []
 
 

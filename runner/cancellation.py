@@ -1,4 +1,4 @@
-"""Stopping what runs in other threads when a person or the system asks for it."""
+"""Cancels what runs in other threads when the user or the system asks for it."""
 
 import contextlib
 import subprocess
@@ -8,35 +8,35 @@ from collections.abc import Iterator
 from runner.errors import interrupted
 
 
-class Stop:
-    """Knows the running sandboxes, and ends them all at once."""
+class Cancellation:
+    """Keeps track of the running sandboxes, and kills them all at once when the run is cancelled."""
 
     def __init__(self) -> None:
-        """Nothing runs and nobody has asked to stop."""
+        """Nothing runs, and nothing is cancelled."""
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._event = threading.Event()
 
-    def ask(self) -> None:
-        """Kill all sandboxes, and let no new one live."""
+    def request(self) -> None:
+        """Kill all sandboxes, and any that are started later."""
         with self._lock:
             self._event.set()
             for process in self._running:
                 process.kill()
 
     def wait(self, seconds: float) -> None:
-        """Wait so long. Raises RunnerError (interrupted) as soon as stopping is asked for."""
+        """Sleep. Raises RunnerError (interrupted) as soon as the run is cancelled."""
         self._event.wait(seconds)
         self.check()
 
     def check(self) -> None:
-        """Raise RunnerError (interrupted) if stopping was asked for."""
+        """Raise RunnerError (interrupted) if the run was cancelled."""
         if self._event.is_set():
             raise interrupted()
 
     @contextlib.contextmanager
     def watching(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
-        """Have the process among those that are ended, as long as this lasts."""
+        """Kill the process if the run is cancelled while this lasts."""
         with self._lock:
             self._running.add(process)
             if self._event.is_set():
