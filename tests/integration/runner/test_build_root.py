@@ -64,7 +64,7 @@ def test_stages_run_in_a_debian_made_by_another_pipeline(bench: Bench) -> None:
     ]
 
     # Nested: the root that stages run in is itself made in a root.
-    tree_id = v1.load(debian).pipeline.tree_id
+    tree_id = v1.load(debian).target.tree_id
     outer = {"build": debian, "base": tree_id, "stages": [step(("mark", {"name": "outer"}))]}
     nested = bench.run(("look", {"nested": 1}), build=outer)
     assert looked(nested) == {**first, "marks": ["mark-outer"]}

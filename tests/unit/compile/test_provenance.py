@@ -34,7 +34,7 @@ def test_ids_are_those_that_osbuild_computes() -> None:
     lone = {"stages": [{"name": "org.osbuild.noop"}]}
     assert provenance.tree_id(lone) == "beda46704765a47e6d4f44aff22168ae36866c9c0e6e11552b775b77776b2969"
     for build in (INLINE, {"pipeline": INLINE, "runner": "any"}):
-        assert provenance.tree_id({**lone, "build": build}) == v1.load({**lone, "build": build}).pipeline.tree_id
+        assert provenance.tree_id({**lone, "build": build}) == v1.load({**lone, "build": build}).target.tree_id
 
 
 def test_what_is_embedded() -> None:
