@@ -76,7 +76,6 @@ TO_DO_IMPORTS = {
 TO_DO_CYCLES = {
     frozenset({"osbuild_compose.report.live", "osbuild_compose.report.progress"}),
     frozenset({"osbuild_compose.cli", "osbuild_compose.cli.app", "osbuild_compose.cli.commands_stages"}),
-    frozenset({"runner.store.cache", "runner.store.store"}),
 }
 TO_DO_OUTPUT = {"osbuild_compose.project"}
 
