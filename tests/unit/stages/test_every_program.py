@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 from stagelib.disk import tools
 
-from runner.libdir import DIRECTORIES, Library
+from runner.programs import DIRECTORIES, Library
 from tests.conftest import REPO
 
 LIBRARY = REPO / "stages/stagelib"
