@@ -12,7 +12,8 @@ from osbuild_compose.distro.repository import ARMOUR, DebRepository, Repository,
 from osbuild_compose.document import doc_links, reader
 from osbuild_compose.document.reader import Document
 from osbuild_compose.document.schema import schema_files
-from osbuild_compose.errors import DocumentError, InputError, Location, TemplateError, TemplatesError, as_one
+from osbuild_compose.errors import InputError, Location, TemplateError, TemplatesError, as_one
+from osbuild_compose.problem import as_error
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def _with_absolute_keys(document: Document) -> Document:
 def _releases(name: str, sources: Sources) -> list[model.Release]:
     document = replace(sources.documents[name][0], data=sources.resolved(name))
     if problems := schema_files.problems(document, "distro"):
-        raise DocumentError(problems)
+        raise as_error(problems)
     content = document.data
     architectures = {arch: _architecture(item) for arch, item in content["architectures"].items()}
     return [
