@@ -10,16 +10,18 @@ from pathlib import Path
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.compile import build_root, image_context, pipeline, provenance
+from osbuild_compose.compile import build_root, image_context, own_repositories, pipeline, provenance
 from osbuild_compose.compile.module_catalog import Programs
 from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.compile.template.tracing.origins import Origins
 from osbuild_compose.compile.verify import verify
 from osbuild_compose.disk import luks
-from osbuild_compose.distro import catalog, fetch_key, mirrors, repo_option
+from osbuild_compose.distro import catalog, mirrors, repo_option
 from osbuild_compose.distro.catalog import Catalog
+from osbuild_compose.distro.family import host_apt
 from osbuild_compose.distro.mirrors import Mirrors
-from osbuild_compose.distro.repository import RpmRepository
+from osbuild_compose.distro.model import Release
+from osbuild_compose.distro.repository import NamedRepository, Repository
 from osbuild_compose.document.composition.layering import Choices
 from osbuild_compose.errors import DocumentError, InputError, as_one
 from osbuild_compose.report import errors as report
@@ -72,7 +74,7 @@ class Project:
         return mirrors.asked_for(self.mirror, self.security_mirror, os.environ)
 
     @cached_property
-    def _instead(self) -> tuple[RpmRepository, ...]:
+    def _instead(self) -> tuple[NamedRepository, ...]:
         return repo_option.parse(self.repos, self.repo_keys)
 
     @property
@@ -96,8 +98,8 @@ class Project:
             except InputError as error:
                 problems += error.each()
         for blueprint in loaded:
-            for warning in blueprint.warnings:
-                report.warn(warning, sys.stderr)
+            for doubt in blueprint.doubts:
+                report.warn(doubt, sys.stderr)
         return loaded, problems
 
     def image(self, blueprint: Blueprint, formats: Sequence[Format] = (), *, to_run: bool = True) -> Image:
@@ -141,15 +143,15 @@ class Project:
         own = {output.format: output for output in blueprint.formats}
         outputs = tuple(own.get(item, Output(item)) for item in dict.fromkeys(formats)) or blueprint.formats
         release = self.catalog.release(blueprint.distro)
-        if release.is_rpm and self.security_mirror:
+        if self.security_mirror and not release.family.has_security_mirrors:
             raise InputError(f"--security-mirror: {release.name} has no mirrors of its own for security updates")
-        if self._instead and not release.is_rpm:
+        if not all(isinstance(item, release.family.form) for item in self._instead):
             raise InputError(
-                f"--repo: {release.name} takes no repositories of the RPM kind",
+                f"--repo: {release.name} takes packages from repositories of the {release.family.name} kind",
                 hint="use --mirror, or the blueprint's `repositories`",
             )
-        blueprint = fetch_key.fetched(blueprint, os.environ)
-        return BuildRequest(blueprint, outputs, self.catalog, mirrors.resolve(release, self._mirrors), self._instead)
+        blueprint = own_repositories.with_fetched_keys(blueprint, os.environ)
+        return BuildRequest(blueprint, outputs, self.catalog, _mirrored(release, self._mirrors), self._instead)
 
     def _root_request(self, request: BuildRequest, made: pipeline.Pipeline) -> BuildRequest | None:
         """What the root is compiled from in which `made` is run; None where that is the host's."""
@@ -158,13 +160,14 @@ class Project:
             return None
         release = self.catalog.release(environment.distro)
         own = environment.distro == request.blueprint.distro
-        # Debian's releases share mirrors; --repo and the mirrors of RPMs are for the image's release alone.
-        shared = own or not (release.is_rpm or request.release.is_rpm)
+        # --repo, and mirrors that have one release only, are for the image's release alone.
+        families = (release.family, request.release.family)
+        shared = own or all(family.has_mirrors_of_all_releases for family in families)
         return BuildRequest(
             build_root.blueprint_of(request.blueprint, environment),
             (Output(Format.TAR),),
             self.catalog,
-            mirrors.resolve(release, self._mirrors if shared else Mirrors()),
+            _mirrored(release, self._mirrors if shared else Mirrors()),
             self._instead if own else (),
             build_root.packages(environment, release, made, self.programs),
         )
@@ -202,3 +205,8 @@ class Project:
                     raise InputError(f"two blueprints make {name}; give them different names", location=where)
                 seen.add(name)
         return made
+
+
+def _mirrored(release: Release, asked: Mirrors) -> tuple[Repository, ...]:
+    """The release's repositories with the addresses that they are read from while building."""
+    return release.family.mirrored(release.repositories, release.archives, asked, host_apt.read)

@@ -10,8 +10,7 @@ from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli.templates import here
 from osbuild_compose.compile import sample_blueprints
-from osbuild_compose.distro import catalog
-from osbuild_compose.distro.inherit import FILE, TEMPLATE
+from osbuild_compose.distro.sources import FILE, TEMPLATE
 from osbuild_compose.document.reader import Document
 from osbuild_compose.document.schema import schema_files
 from osbuild_compose.errors import ComposeError, TemplateError, TemplatesError
@@ -39,7 +38,7 @@ def check(directory: Path | None, blueprints: Sequence[Path], libdirs: Sequence[
     everything = _everything(project)
     results = [
         _try(project, release, arch, everything)
-        for release, about in sorted(project.catalog.releases.items())
+        for release, about in sorted(project.catalog.read_all().items())
         for arch in about.architectures
     ]
     errors: list[ComposeError] = [*unused, *(error for result in results for error in result.errors)]
@@ -101,7 +100,7 @@ def _try(project: Project, release: str, arch: str, everything: Document) -> _Re
 def _unused(project: Project) -> Iterator[TemplateError]:
     """Templates in the user's directory that look like a distribution's and are none's."""
     own = project.templates[0]
-    used = set(catalog.sources_in(project.catalog.directories).documents)
+    used = set(project.catalog.sources.paths)
     for path in sorted(own.glob(f"*/{TEMPLATE}")):
         name = path.parent.name
         if name not in used and name != "_base":

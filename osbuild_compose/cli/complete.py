@@ -17,7 +17,7 @@ def distros(incomplete: str) -> list[str]:
 
     def names() -> list[str]:
         found = catalog.find()
-        return [*catalog.sources_in(found.directories).documents, *found.releases]
+        return [*found.sources.paths, *found.releases]
 
     return _begun(names, incomplete)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from osbuild_compose.cli.templates import chain_of
 from osbuild_compose.compile.template import template_blocks
 from osbuild_compose.distro import catalog
-from osbuild_compose.distro.inherit import TEMPLATE
+from osbuild_compose.distro.sources import TEMPLATE
 from osbuild_compose.document.suggest import did_you_mean
 from osbuild_compose.errors import InputError
 

@@ -35,10 +35,8 @@ def check(project: Project, paths: Sequence[Path], as_json: bool) -> None:
         made = [
             {"blueprint": image.blueprint.name, "formats": [str(item) for item in image.formats]} for image in images
         ]
-        warnings = [as_data(warning.error()) for image in images for warning in image.blueprint.warnings]
-        print(
-            json.dumps({"success": True, "errors": [], "warnings": warnings, "images": made}, indent=2, sort_keys=True)
-        )
+        doubts = [as_data(doubt) for image in images for doubt in image.blueprint.doubts]
+        print(json.dumps({"success": True, "errors": [], "warnings": doubts, "images": made}, indent=2, sort_keys=True))
 
 
 def plan(project: Project, path: Path, image_format: str | None, settings: Settings, as_json: bool) -> None:
@@ -55,7 +53,7 @@ def plan(project: Project, path: Path, image_format: str | None, settings: Setti
 
 def distros(project: Project, as_json: bool) -> None:
     """Print the distributions with their architectures."""
-    releases = sorted(project.catalog.releases.values(), key=lambda release: release.name)
+    releases = sorted(project.catalog.read_all().values(), key=lambda release: release.name)
     if as_json:
         rows = [{"name": r.name, "title": r.title, "architectures": sorted(r.architectures)} for r in releases]
         print(json.dumps(rows, indent=2, sort_keys=True))

@@ -9,7 +9,7 @@ from osbuild_compose.compile.template import template_blocks
 from osbuild_compose.compile.template.template_blocks import Layer
 from osbuild_compose.distro import catalog
 from osbuild_compose.distro.catalog import Catalog
-from osbuild_compose.distro.inherit import Sources
+from osbuild_compose.distro.sources import Sources
 from osbuild_compose.document.suggest import did_you_mean
 from osbuild_compose.errors import InputError
 
@@ -17,12 +17,12 @@ from osbuild_compose.errors import InputError
 def list_all(directories: Sequence[Path], as_json: bool) -> None:
     """Print the distributions with their releases, the template that makes their pipelines, and where they are said."""
     found = catalog.find(directories)
-    sources = catalog.sources_in(found.directories)
+    known, sources = found.read_all(), found.sources
     rows: list[dict[str, Any]] = []
-    for name in sorted(sources.documents):
+    for name in sorted(sources.paths):
         releases = releases_of(name, sources, found)
-        template = found.releases[releases[0]].template if releases else None
-        files = [here(document.file) for document in sources.documents[name]]
+        template = known[releases[0]].template if releases else None
+        files = [here(str(path)) for path in sources.paths[name]]
         rows.append({"name": name, "releases": releases, "template": template, "files": files})
     if as_json:
         print(json.dumps(rows, indent=2, sort_keys=True))
@@ -65,13 +65,14 @@ def chain_of(distro: str, directories: Sequence[Path]) -> tuple[str, list[Layer]
     Raises InputError for one that is not there.
     """
     found = catalog.find(directories)
-    sources = catalog.sources_in(found.directories)
-    for name in sources.documents:
+    found.read_all()  # so that what is wrong with any is shown
+    sources = found.sources
+    for name in sources.paths:
         releases = releases_of(name, sources, found)
         if distro == name or distro in releases:
             template = str(sources.resolved(name)["template"])
             return name, template_blocks.layers(template, found.directories, catalog.built_in())
-    known = [*sources.documents, *found.releases]
+    known = [*sources.paths, *found.releases]
     raise InputError(f"there is no distribution {distro}", hint=did_you_mean(distro, known))
 
 

@@ -1,6 +1,6 @@
 """What stages run in, where a blueprint's `build_environment` says another root than this machine's."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from osbuild_compose.blueprint.model import Blueprint, BuildEnvironment, Repositories
@@ -35,8 +35,9 @@ def packages(
     is. Raises TemplateError for a stage whose meta.json cannot be read.
     """
     stages = {stage["name"] for stage in pipeline["stages"]}
-    tools = {package for name in stages for package in _tools(programs.find(Kind.STAGE, name).meta, release)}
-    return (*sorted({*release.build_packages, *tools}), *environment.packages)
+    tools = [programs.find(Kind.STAGE, name).meta.get("tools", {}) for name in stages]
+    needed = {package for item in tools for package in release.family.packages_with(item)}
+    return (*sorted({*release.build_packages, *needed}), *environment.packages)
 
 
 def around(made: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,10 +51,3 @@ def check(made: Mapping[str, Any], wanted: Blueprint, distro: str) -> None:
         what = f"{distro} cannot be a build environment: its template makes no root"
         hint = "give the template a block `build_root`, or name another release"
         raise located_errors.at_value(wanted, ("build_environment", "from"), what, hint)
-
-
-def _tools(meta: Mapping[str, Any], release: Release) -> Iterator[str]:
-    """The packages of the programs that a stage runs: "Debian's|Fedora's", or the same name in both."""
-    for names in meta.get("tools", {}).values():
-        debian, *others = names.split("|")
-        yield others[-1] if release.is_rpm and others else debian

@@ -1,13 +1,12 @@
 """What templates see; docs/reference/templates.md describes it."""
 
-from dataclasses import replace
 from typing import Any
 
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.compile import image_context, release_checks
+from osbuild_compose.compile import image_context, own_repositories
 from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.distro.model import Release
-from osbuild_compose.distro.repository import DebRepository, Repository, Use
+from osbuild_compose.distro.repository import Use
 
 
 def of(request: BuildRequest) -> dict[str, Any]:
@@ -15,10 +14,10 @@ def of(request: BuildRequest) -> dict[str, Any]:
     blueprint, release = request.blueprint, request.release
     # A release that is not made for the blueprint's architecture is told; its template can be asked all the same.
     architecture = release.architectures.get(blueprint.arch) or next(iter(release.architectures.values()))
-    own = tuple(_signed(item, release) for item in release_checks.usable(blueprint, release))
+    own = own_repositories.usable(blueprint, release)
     default = blueprint.repositories.default
     to_build = tuple(item for item in own if item.use is not Use.IMAGE)
-    read = tuple(_signed(repository, release) for repository in request.instead)
+    read = tuple(own_repositories.signed(repository, release) for repository in request.instead)
     return {
         "blueprint": blueprint,
         "release": release,
@@ -31,14 +30,6 @@ def of(request: BuildRequest) -> dict[str, Any]:
         "image": image_context.of(blueprint, request.outputs, release, architecture),
         "build_root": request.build_root,
     }
-
-
-def _signed(repository: Repository, release: Release) -> Repository:
-    """The repository with the release's keys where it has none of its own."""
-    keys = repository.keys or tuple(dict.fromkeys(key for item in release.repositories for key in item.keys))
-    if isinstance(repository, DebRepository):
-        return replace(repository, keys=keys, url=repository.url.rstrip("/"))
-    return replace(repository, keys=keys if repository.check_signatures else ())
 
 
 def _services(blueprint: Blueprint, release: Release) -> dict[str, Any]:

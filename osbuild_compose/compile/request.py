@@ -7,7 +7,7 @@ from osbuild_compose.blueprint.formats import Output
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.distro.catalog import Catalog
 from osbuild_compose.distro.model import Release
-from osbuild_compose.distro.repository import Repository, RpmRepository
+from osbuild_compose.distro.repository import NamedRepository, Repository
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class BuildRequest:
     outputs: tuple[Output, ...]
     catalog: Catalog
     mirrors: tuple[Repository, ...]
-    instead: tuple[RpmRepository, ...] = ()
+    instead: tuple[NamedRepository, ...] = ()
     build_root: tuple[str, ...] = ()
 
     @cached_property

@@ -1,31 +1,111 @@
 """Finding distributions: directories with a distro.yaml, the user's own before the built-in ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from osbuild_compose import data
-from osbuild_compose.distro import keys, model
-from osbuild_compose.distro.inherit import FILE, Sources
-from osbuild_compose.distro.repository import ARMOUR, DebRepository, Repository, Role, RpmRepository
-from osbuild_compose.document import doc_links, reader
-from osbuild_compose.document.reader import Document
+from osbuild_compose.distro import keys, model, repository, sources
+from osbuild_compose.distro.family.choice import family_of
+from osbuild_compose.distro.family.protocol import Archive, Family
+from osbuild_compose.distro.repository import Repository
+from osbuild_compose.distro.sources import Sources
+from osbuild_compose.document import doc_links
 from osbuild_compose.document.schema import schema_files
-from osbuild_compose.errors import InputError, Location, TemplateError, TemplatesError, as_one
-from osbuild_compose.problem import as_error
+from osbuild_compose.document.suggest import did_you_mean
+from osbuild_compose.errors import DocumentError, InputError, Location, TemplateError, TemplatesError, as_one
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """All distributions that were found. `directories` are searched in their order, for templates too."""
+    """All distributions in `directories`, which are searched in their order, for templates too.
+
+    A distro.yaml is parsed when one of its releases is asked for: what is wrong with others disturbs no build.
+    """
 
     directories: tuple[Path, ...]
-    releases: Mapping[str, model.Release]
+
+    @cached_property
+    def sources(self) -> Sources:
+        """The distro.yaml files."""
+        return sources.find(self.directories)
+
+    @cached_property
+    def releases(self) -> "Releases":
+        """The releases by their names, with the keys of their repositories not read yet."""
+        return Releases(self.sources)
 
     def release(self, name: str) -> model.Release:
-        """The release of that name with its keys read. Raises TemplateError when one cannot be had."""
+        """The release of that name with its keys read. Raises TemplateError when a file is wrong or missing."""
         return keys.read(self.releases[name])
+
+    def read_all(self) -> dict[str, model.Release]:
+        """Every release by its name. Raises TemplateError(s) with all that is wrong in all distro.yaml."""
+        problems: list[InputError] = []
+        for name in self.sources.paths:
+            try:
+                self.releases.of_distribution(name)
+            except InputError as error:
+                problems.append(error)
+        if problems:
+            raise _template_error(problems)
+        return dict(self.releases)
+
+
+class Releases(Mapping[str, model.Release]):
+    """Releases by their names: the names without parsing, the releases as they are asked for."""
+
+    def __init__(self, files: Sources) -> None:
+        self._files = files
+        self._read: dict[str, dict[str, model.Release]] = {}
+
+    @cached_property
+    def _distributions(self) -> dict[str, str]:
+        """The distribution of each release: the first that has one of that name. Files that are wrong have none."""
+        found: dict[str, str] = {}
+        for name in self._files.paths:
+            try:
+                releases = self._files.release_names(name)
+            except InputError as error:
+                self._unreadable.append(error)
+            else:
+                for release in releases:
+                    found.setdefault(release, name)
+        return found
+
+    @cached_property
+    def _unreadable(self) -> list[InputError]:
+        return []
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._distributions)
+
+    def __len__(self) -> int:
+        return len(self._distributions)
+
+    def __contains__(self, name: object) -> bool:
+        """Raises TemplateError for an unknown name where a distro.yaml cannot be read: it may have that release."""
+        if name in self._distributions:
+            return True
+        if self._unreadable:
+            raise _template_error(self._unreadable)
+        return False
+
+    def __getitem__(self, name: str) -> model.Release:
+        """Raises KeyError for a name that is not known, TemplateError when the distro.yaml is wrong."""
+        distribution = self._distributions[name]
+        try:
+            return self.of_distribution(distribution)[name]
+        except InputError as error:
+            raise _template_error([error]) from None
+
+    def of_distribution(self, name: str) -> dict[str, model.Release]:
+        """The releases of a distribution by their names. Raises InputError when its distro.yaml is wrong."""
+        if name not in self._read:
+            self._read[name] = {release.name: release for release in _releases(name, self._files)}
+        return self._read[name]
 
 
 def built_in() -> Path:
@@ -34,33 +114,18 @@ def built_in() -> Path:
 
 
 def find(own: Sequence[Path] = ()) -> Catalog:
-    """All distributions in the directories `own` and the built-in one; the first that has a name wins.
+    """The distributions in the directories `own` and the built-in one; the first that has a name wins.
 
-    Raises InputError when one of `own` is no directory, TemplateError when a distro.yaml is wrong.
+    Raises InputError when one of `own` is no directory.
     """
     for directory in own:
         if not directory.is_dir():
             raise InputError(f"there is no directory {directory}", hint="--templates wants a directory of templates")
-    directories = (*own, built_in())
-    releases: dict[str, model.Release] = {}
-    problems: list[InputError] = []
-    try:
-        sources = sources_in(directories)
-    except InputError as error:
-        raise _of_templates([error]) from None
-    for name in sources.documents:
-        try:
-            for release in _releases(name, sources):
-                releases.setdefault(release.name, release)
-        except InputError as error:
-            problems.append(error)
-    if problems:
-        raise _of_templates(problems)
-    return Catalog(directories, releases)
+    return Catalog((*own, built_in()))
 
 
-def _of_templates(problems: Sequence[InputError]) -> TemplateError:
-    """The same, as what it is: not the blueprint's fault."""
+def _template_error(problems: Sequence[InputError]) -> TemplateError:
+    """The problems as errors that are not the blueprint's fault."""
     errors = [
         TemplateError(
             one.brief,
@@ -79,51 +144,36 @@ def _of_templates(problems: Sequence[InputError]) -> TemplateError:
     return as_one(errors, TemplatesError)
 
 
-def sources_in(directories: Sequence[Path]) -> Sources:
-    """All distro.yaml in the directories. Raises InputError for one that cannot be read."""
-    found: dict[str, tuple[Document, ...]] = {}
-    for directory in directories:
-        for path in sorted(directory.glob(f"*/{FILE}")):
-            found[path.parent.name] = (*found.get(path.parent.name, ()), _with_absolute_keys(reader.read(path)))
-    return Sources(directories, found)
-
-
-def _with_absolute_keys(document: Document) -> Document:
-    """Key files are relative to the distro.yaml that names them, also when another one inherits it."""
-    directory = Path(document.file).parent
-
-    def walk(value: Any, name: str = "") -> Any:
-        if isinstance(value, dict):
-            return {key: walk(item, key) for key, item in value.items()}
-        if isinstance(value, list):
-            return [walk(item, name) for item in value]
-        is_file = name == "keys" and isinstance(value, str) and ARMOUR not in value
-        return str(directory / value) if is_file else value
-
-    return replace(document, data=walk(document.data))
-
-
-def _releases(name: str, sources: Sources) -> list[model.Release]:
-    document = replace(sources.documents[name][0], data=sources.resolved(name))
+def _releases(name: str, files: Sources) -> list[model.Release]:
+    document = replace(files.document(name), data=files.resolved(name))
     if problems := schema_files.problems(document, "distro"):
-        raise as_error(problems)
+        raise DocumentError(problems)
     content = document.data
     architectures = {arch: _architecture(item) for arch, item in content["architectures"].items()}
-    return [
-        model.Release(
-            name=release,
-            title=item["title"],
-            template=content["template"],
-            architectures=architectures,
-            repositories=_repositories(content, release, document.at_key(["releases", release])),
-            packages=(*content.get("packages", ()), *item.get("packages", ())),
-            build_packages=tuple(content.get("build_packages", ())),
-            services=content.get("services", {}),
-            enabled_services=tuple(content.get("enabled_services", ())),
-            variables={**content.get("variables", {}), **item.get("variables", {})},
+    archives = {archive: _archive(item) for archive, item in content.get("archives", {}).items()}
+    found: list[model.Release] = []
+    for release, item in content["releases"].items():
+        place = document.at_key(["releases", release])
+        repositories = _repositories(content, release)
+        family = family_of(content.get("family"), repositories)
+        _check(release, repositories, family, archives, place)
+        found.append(
+            model.Release(
+                name=release,
+                title=item["title"],
+                template=content["template"],
+                family=family,
+                architectures=architectures,
+                repositories=repositories,
+                archives=archives,
+                packages=(*content.get("packages", ()), *item.get("packages", ())),
+                build_packages=tuple(content.get("build_packages", ())),
+                services=content.get("services", {}),
+                enabled_services=tuple(content.get("enabled_services", ())),
+                variables={**content.get("variables", {}), **item.get("variables", {})},
+            )
         )
-        for release, item in content["releases"].items()
-    ]
+    return found
 
 
 def _architecture(item: Mapping[str, Any]) -> model.Architecture:
@@ -131,23 +181,39 @@ def _architecture(item: Mapping[str, Any]) -> model.Architecture:
     return model.Architecture(item["name"], item["kernel"], **lists)
 
 
-def _repositories(content: Mapping[str, Any], release: str, place: Location) -> tuple[Repository, ...]:
+def _archive(item: Mapping[str, Any]) -> Archive:
+    return Archive(item.get("default", False), tuple(item.get("suites", ())), item.get("keyring", ""))
+
+
+def _repositories(content: Mapping[str, Any], release: str) -> tuple[Repository, ...]:
     """The release's repositories, or else the distribution's, each with its own keys, or else the release's."""
-    found: list[Repository] = []
     own = content["releases"][release]
-    for item in own.get("repositories", content.get("repositories", ())):
-        fields: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in item.items()
-        }
-        fields["keys"] = fields.get("keys") or tuple(own.get("keys", ()))
-        if "role" in fields:
-            found.append(DebRepository(**{**fields, "role": Role(fields["role"])}))
-        else:
-            found.append(RpmRepository(**fields))
-    if not found:
+    items = own.get("repositories", content.get("repositories", ()))
+    shared = own.get("keys", ())
+    return tuple(repository.from_fields({**item, "keys": item.get("keys") or shared}) for item in items)
+
+
+def _check(
+    release: str,
+    repositories: Sequence[Repository],
+    family: Family,
+    archives: Mapping[str, Archive],
+    place: Location,
+) -> None:
+    """Raise InputError for repositories that cannot be those of a release of the family."""
+    if not repositories:
         raise InputError(f"`{release}` lacks the key `repositories`", location=place)
-    if not all(repository.keys for repository in found):
+    if family.is_signed and not all(item.keys for item in repositories):
         raise InputError(f"`{release}` has a repository without `keys`", location=place)
-    if len({type(repository) for repository in found}) > 1:
+    if len({type(item) for item in repositories}) > 1:
         raise InputError(f"`{release}` has repositories of two kinds, Debian's and RPM", location=place)
-    return tuple(found)
+    if not isinstance(repositories[0], family.form):
+        raise InputError(
+            f"`{release}` has repositories of another kind than its family, {family.name}",
+            hint=f"such a repository has {family.form_keys}",
+            location=place,
+        )
+    unknown = [item.archive for item in repositories if item.archive is not None and item.archive not in archives]
+    if unknown:
+        what = f"`{release}` has a repository of the archive {unknown[0]}, which `archives` lacks"
+        raise InputError(what, hint=did_you_mean(unknown[0], archives), location=place)

@@ -1,76 +1,52 @@
-"""Which mirror a release's packages come from while building."""
+"""Mirrors that the user asks for, of one archive or of several."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from osbuild_compose.distro import host_apt
-from osbuild_compose.distro.host_apt import HostApt
-from osbuild_compose.distro.model import Release
-from osbuild_compose.distro.repository import DebRepository, Repository, Role, RpmRepository
 from osbuild_compose.errors import InputError
+
+_NAMED = re.compile(r"([a-z][a-z0-9-]*)=(.*)")
 
 
 @dataclass(frozen=True)
 class Mirrors:
-    """Mirrors that the user asked for; None where nothing was said."""
+    """Addresses of mirrors, None where none was asked for.
+
+    by_archive: those of an archive that was named, in place of `main` and `security`.
+    """
 
     main: str | None = None
     security: str | None = None
+    by_archive: Mapping[str, "Mirrors"] = field(default_factory=dict)
+
+    def for_archive(self, archive: str | None, *, is_default: bool) -> "Mirrors":
+        """The mirrors of one archive. is_default: whether mirrors that name no archive are its."""
+        if archive is not None and archive in self.by_archive:
+            return self.by_archive[archive]
+        return Mirrors(self.main, self.security) if is_default else Mirrors()
 
 
 def asked_for(main: str | None, security: str | None, environment: Mapping[str, str]) -> Mirrors:
     """The mirrors of the command line, or else of COMPOSE_MIRROR and COMPOSE_SECURITY_MIRROR.
 
-    Raises InputError for what is no http address.
+    Each is "URL", "ARCHIVE=URL", or several with spaces in between. Raises InputError for what is no http address.
     """
-    chosen = []
-    for option, name, value in (
-        ("--mirror", "COMPOSE_MIRROR", main),
-        ("--security-mirror", "COMPOSE_SECURITY_MIRROR", security),
-    ):
-        url = value or environment.get(name) or None
-        if url is not None and not url.startswith(("http://", "https://")):
-            source = option if value else name
+    of_main = _addresses("--mirror", "COMPOSE_MIRROR", main, environment)
+    of_security = _addresses("--security-mirror", "COMPOSE_SECURITY_MIRROR", security, environment)
+    archives = [name for name in {**of_main, **of_security} if name is not None]
+    by_archive = {name: Mirrors(of_main.get(name), of_security.get(name)) for name in archives}
+    return Mirrors(of_main.get(None), of_security.get(None), by_archive)
+
+
+def _addresses(option: str, variable: str, value: str | None, environment: Mapping[str, str]) -> dict[str | None, str]:
+    """The addresses by the archives they are for; None is the archive of mirrors that name none."""
+    found: dict[str | None, str] = {}
+    for word in (value or environment.get(variable, "")).split():
+        match = _NAMED.fullmatch(word)
+        archive, url = (match[1], match[2]) if match else (None, word)
+        if not url.startswith(("http://", "https://")):
+            source = option if value else variable
             raise InputError(f"{source}: {url} is not an address that begins with http:// or https://")
-        chosen.append(url.rstrip("/") if url else None)
-    return Mirrors(*chosen)
-
-
-def resolve(
-    release: Release, asked: Mirrors, read_host: Callable[[list[str]], HostApt] = host_apt.read
-) -> tuple[Repository, ...]:
-    """The release's repositories with the address each is to be read from while building.
-
-    In this order: what the user asked for; in Debian's case the mirror of this machine's own apt; the official address.
-    Raises InputError when a repository has no place on mirrors.
-    """
-    return tuple(_rpm(item, asked) for item in release.repositories if isinstance(item, RpmRepository)) or _deb(
-        [item for item in release.repositories if isinstance(item, DebRepository)], asked, read_host
-    )
-
-
-def _rpm(item: RpmRepository, asked: Mirrors) -> RpmRepository:
-    if asked.main is None:
-        return item
-    if item.path is None:
-        raise InputError(f"--mirror: where {item.id} is on a mirror is not known", hint="name it with --repo NAME=URL")
-    return replace(item, metalink=None, mirrorlist=None, baseurl=f"{asked.main}/{item.path}")
-
-
-def _deb(
-    repositories: Sequence[DebRepository], asked: Mirrors, read_host: Callable[[list[str]], HostApt]
-) -> tuple[DebRepository, ...]:
-    """Where this machine's apt does not mind an index past its date (its clock or its mirror may be odd), neither do
-    we, except at the official address.
-    """
-    main_suites = [suite for item in repositories if item.role is Role.MAIN for suite in item.suites]
-    host = read_host(sorted({*_DEBIAN, *(suite.partition("-")[0] for suite in main_suites)}))
-    chosen = {Role.MAIN: asked.main or host.main, Role.SECURITY: asked.security or host.security}
-    return tuple(
-        replace(item, url=url, check_valid_until=host.check_valid_until) if (url := chosen.get(item.role)) else item
-        for item in repositories
-    )
-
-
-# A mirror serves all releases: this machine may be of another one than the image.
-_DEBIAN = ("bullseye", "bookworm", "trixie", "forky", "sid", "oldstable", "stable", "testing", "unstable")
+        found[archive] = url.rstrip("/")
+    return found

@@ -1,10 +1,11 @@
-"""What is known of a distribution."""
+"""A distribution's releases and architectures, as its distro.yaml describes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from osbuild_compose.distro.repository import Repository, RpmRepository
+from osbuild_compose.distro.family.protocol import Archive, Family
+from osbuild_compose.distro.repository import Repository
 
 
 @dataclass(frozen=True)
@@ -27,21 +28,18 @@ class Architecture:
 class Release:
     """A distribution's release. `template` is the pipeline template's name for the template engine.
 
-    All its repositories are of one kind. Their keys may still be names of files: see keys.py.
+    All its repositories have the form of its family. Their keys may still be names of files: see keys.py.
     """
 
     name: str
     title: str
     template: str
+    family: Family
     architectures: Mapping[str, Architecture]
     repositories: tuple[Repository, ...]
     packages: tuple[str, ...]
+    archives: Mapping[str, Archive] = field(default_factory=dict)
     build_packages: tuple[str, ...] = ()
     services: Mapping[str, str] = field(default_factory=dict)
     enabled_services: tuple[str, ...] = ()
     variables: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def is_rpm(self) -> bool:
-        """Whether its packages are RPMs; otherwise they are Debian's."""
-        return isinstance(self.repositories[0], RpmRepository)

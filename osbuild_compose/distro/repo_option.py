@@ -1,4 +1,4 @@
-"""`--repo`: repositories of the RPM kind named on the command line, as NAME=URL or in files as dnf has them."""
+"""`--repo`: repositories named on the command line, as NAME=URL or in a file such as those of dnf."""
 
 import configparser
 import re
@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from osbuild_compose.distro.keys import missing_hint
-from osbuild_compose.distro.repository import ARMOUR, RpmRepository
+from osbuild_compose.distro.repository import ARMOUR, NamedRepository
 from osbuild_compose.errors import InputError
 
 _NAMED = re.compile(r"(?P<id>[A-Za-z0-9_.:-]+)=(?P<url>.*)")
@@ -17,7 +17,7 @@ _PLACES = ("baseurl", "mirrorlist", "metalink")
 _NO = {"0", "no", "false", "off"}
 
 
-def parse(repos: Sequence[str], key_files: Sequence[Path]) -> tuple[RpmRepository, ...]:
+def parse(repos: Sequence[str], key_files: Sequence[Path]) -> tuple[NamedRepository, ...]:
     """The repositories that `--repo` names, all signed by the keys of `--repo-key` unless they have their own.
 
     Raises InputError for what is neither NAME=URL nor such a file, and for a key that cannot be read.
@@ -25,7 +25,7 @@ def parse(repos: Sequence[str], key_files: Sequence[Path]) -> tuple[RpmRepositor
     if key_files and not repos:
         raise InputError("--repo-key is the key of a --repo, and there is none")
     keys = tuple(_key(path, f"--repo-key {path}") for path in key_files)
-    found: dict[str, RpmRepository] = {}
+    found: dict[str, NamedRepository] = {}
     for repo in repos:
         match = _NAMED.fullmatch(repo)
         for item in [_named(repo, match, keys)] if match else _file(repo, keys):
@@ -35,15 +35,15 @@ def parse(repos: Sequence[str], key_files: Sequence[Path]) -> tuple[RpmRepositor
     return tuple(found.values())
 
 
-def _named(repo: str, match: re.Match[str], keys: tuple[str, ...]) -> RpmRepository:
+def _named(repo: str, match: re.Match[str], keys: tuple[str, ...]) -> NamedRepository:
     """What the address is shows in its last part: .../metalink?... and .../mirrorlist?... are what they are called."""
     url = _checked(match["url"], f"--repo {repo}")
     last = urlsplit(url).path.rstrip("/").rpartition("/")[2]
     place = last if last in _PLACES else "baseurl"
-    return _at(RpmRepository(match["id"], keys=keys), place, url)
+    return _at(NamedRepository(match["id"], keys=keys), place, url)
 
 
-def _file(repo: str, keys: tuple[str, ...]) -> list[RpmRepository]:
+def _file(repo: str, keys: tuple[str, ...]) -> list[NamedRepository]:
     """The enabled repositories of a file such as those in /etc/yum.repos.d; see dnf.conf(5)."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
@@ -64,7 +64,7 @@ def _file(repo: str, keys: tuple[str, ...]) -> list[RpmRepository]:
     return found
 
 
-def _section(repo: str, id_: str, section: configparser.SectionProxy, keys: tuple[str, ...]) -> RpmRepository:
+def _section(repo: str, id_: str, section: configparser.SectionProxy, keys: tuple[str, ...]) -> NamedRepository:
     where = f"--repo {repo}: {id_}"
     # Where a file has several, dnf takes the first of these and leaves the others for humans.
     place = next((place for place in ("metalink", "mirrorlist", "baseurl") if section.get(place)), None)
@@ -75,7 +75,7 @@ def _section(repo: str, id_: str, section: configparser.SectionProxy, keys: tupl
     priority = section.get("priority")
     if priority is not None and not priority.isdecimal():
         raise InputError(f"{where}: the priority {priority} is not a number")
-    found = RpmRepository(
+    found = NamedRepository(
         id_,
         name=section.get("name"),
         keys=own if checked else (),
@@ -85,7 +85,7 @@ def _section(repo: str, id_: str, section: configparser.SectionProxy, keys: tupl
     return _at(found, place, _checked(_words(section[place])[0], where))
 
 
-def _at(repository: RpmRepository, place: str, url: str) -> RpmRepository:
+def _at(repository: NamedRepository, place: str, url: str) -> NamedRepository:
     places: dict[str, Any] = {place: url}
     return replace(repository, **places)
 

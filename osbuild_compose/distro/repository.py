@@ -1,13 +1,15 @@
-"""Package repositories of both kinds, wherever they are named: by a distribution, a blueprint or the command line."""
+"""Package repositories in their two forms, wherever they are named: distro.yaml, a blueprint or the command line."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 ARMOUR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 
 class Role(StrEnum):
-    """Which mirror setting a Debian repository follows."""
+    """Which mirror option a Debian repository follows."""
 
     MAIN = "main"
     SECURITY = "security"
@@ -32,9 +34,11 @@ class KeyAddress:
 
 @dataclass(frozen=True)
 class DebRepository:
-    """A repository of the Debian kind. keys are armoured texts; empty in a blueprint means the distribution's own.
+    """A repository with suites and components, as apt knows them.
 
-    check_valid_until False accepts an index past its date.
+    keys are armoured texts; empty in a blueprint means the distribution's own. check_valid_until False accepts an index
+    past its date. archive is the one of the distribution's `archives` that the repository is part of: its mirrors are
+    the only ones that the repository is read from.
     """
 
     url: str
@@ -43,17 +47,22 @@ class DebRepository:
     keys: tuple[str, ...] = ()
     check_valid_until: bool = True
     role: Role = Role.OTHER
+    archive: str | None = None
     key_addresses: tuple[KeyAddress, ...] = ()  # of keys that are not fetched yet
     use: Use = Use.BOTH
 
+    def signed_by(self, keys: tuple[str, ...]) -> "DebRepository":
+        """The repository with these keys unless it has its own."""
+        return replace(self, keys=self.keys or keys, url=self.url.rstrip("/"))
+
 
 @dataclass(frozen=True)
-class RpmRepository:
-    """A repository of the RPM kind: exactly one of baseurl, mirrorlist and metalink is set.
+class NamedRepository:
+    """A repository with an id: exactly one of baseurl, mirrorlist and metalink is set. dnf has this form.
 
     keys are armoured texts; empty means the distribution's own, unless check_signatures is False. checksum is
     "sha256:HEX" of its repomd.xml. priority is dnf's, 1 to 99, the least wins. path leads from a mirror's address to
-    the repository, for `--mirror`.
+    the repository; archive is the one of the distribution's `archives` that it is part of, if that has a name.
     """
 
     id: str
@@ -66,8 +75,22 @@ class RpmRepository:
     checksum: str | None = None
     priority: int | None = None
     path: str | None = None
+    archive: str | None = None
     key_addresses: tuple[KeyAddress, ...] = ()  # of keys that are not fetched yet
     use: Use = Use.BOTH
 
+    def signed_by(self, keys: tuple[str, ...]) -> "NamedRepository":
+        """The repository with these keys unless it has its own or its signatures are not checked."""
+        return replace(self, keys=self.keys or keys if self.check_signatures else ())
 
-Repository = DebRepository | RpmRepository
+
+Repository = DebRepository | NamedRepository
+
+
+def from_fields(fields: Mapping[str, Any]) -> Repository:
+    """The repository with these fields, in the form that they are of. Lists count as tuples."""
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+    if "id" in values:
+        return NamedRepository(**values)
+    values["role"] = Role(values.get("role", Role.OTHER))
+    return DebRepository(**values)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from osbuild_compose.distro import host_apt
+from osbuild_compose.distro.family import host_apt
 from tests.integration.rpm.repository import Key, Package, RpmRepository
 
 DEBS = ("grub-efi-amd64-bin", "shim-helpers-amd64-signed", "shim-signed", "systemd-boot-efi")

@@ -16,7 +16,7 @@ from typing import Any
 import jsonschema
 from stagelib import chroot
 
-from osbuild_compose.distro import host_apt
+from osbuild_compose.distro.family import host_apt
 from tests.conftest import REPO
 
 NAME = "org.osbuild-compose.apt"

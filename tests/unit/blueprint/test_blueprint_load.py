@@ -9,8 +9,9 @@ from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint, File, Firewall, FirewallServices, Selinux
 from osbuild_compose.blueprint.values import size
-from osbuild_compose.distro.repository import DebRepository, RpmRepository
+from osbuild_compose.distro.repository import DebRepository, NamedRepository
 from osbuild_compose.document import reader
+from tests import small_key
 
 DISTROS = ["debian-12"]
 HEAD = "name: web\ndistro: debian-12\n"
@@ -86,7 +87,7 @@ def test_source_is_read_beside_the_blueprint(tmp_path: Path) -> None:
 
 
 def test_repositories(tmp_path: Path) -> None:
-    armour = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmAYEAAAAAAE=\n-----END PGP PUBLIC KEY BLOCK-----\n"
+    armour = small_key.TEXT
     (tmp_path / "key.asc").write_text(armour)
     text = HEAD + "repositories: [default, {url: http://a, suites: [s], keys: [key.asc], check_valid_until: false}]\n"
     repositories = loaded(text, tmp_path).repositories
@@ -96,14 +97,14 @@ def test_repositories(tmp_path: Path) -> None:
 
 
 def test_repositories_of_the_rpm_kind(tmp_path: Path) -> None:
-    armour = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmAYEAAAAAAE=\n-----END PGP PUBLIC KEY BLOCK-----\n"
+    armour = small_key.TEXT
     (tmp_path / "key.asc").write_text(armour)
     text = (
         HEAD + "repositories: [{id: a, baseurl: http://a, keys: [key.asc], priority: 3}, {id: b, metalink: http://b}]\n"
     )
     assert loaded(text, tmp_path).repositories.own == (
-        RpmRepository("a", baseurl="http://a", keys=(armour,), priority=3),
-        RpmRepository("b", metalink="http://b"),
+        NamedRepository("a", baseurl="http://a", keys=(armour,), priority=3),
+        NamedRepository("b", metalink="http://b"),
     )
 
 

@@ -8,6 +8,7 @@ from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.document.composition.layering import Choices
 from osbuild_compose.errors import ComposeError
+from tests import small_key
 
 DISTROS = ["debian-12"]
 HEAD = "name: web\ndistro: debian-12\n"
@@ -177,7 +178,7 @@ def test_files_beside_the_blueprint_that_names_them(files: Path) -> None:
 
 def test_keys_and_certificates_beside_the_blueprint_that_names_them() -> None:
     Path("parts").mkdir()
-    armour = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmAYEAAAAAAE=\n-----END PGP PUBLIC KEY BLOCK-----\n"
+    armour = small_key.TEXT
     Path("parts/key.asc").write_text(armour)
     Path("parts/base.yaml").write_text(HEAD + "repositories: [{url: 'http://a', suites: [s], keys: [key.asc]}]\n")
     write(web="extends: parts/base.yaml\n")

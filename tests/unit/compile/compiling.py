@@ -10,10 +10,10 @@ from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import pipeline
 from osbuild_compose.compile.request import BuildRequest
-from osbuild_compose.distro import catalog, mirrors
-from osbuild_compose.distro.host_apt import HostApt
+from osbuild_compose.distro import catalog
+from osbuild_compose.distro.family.host_apt import HostApt
 from osbuild_compose.distro.mirrors import Mirrors
-from osbuild_compose.distro.repository import RpmRepository
+from osbuild_compose.distro.repository import NamedRepository
 from osbuild_compose.document import reader
 from tests.conftest import REPO
 
@@ -30,10 +30,13 @@ def compiled(
     *formats: Format,
     host: HostApt | None = None,
     mirror: str | None = None,
-    instead: tuple[RpmRepository, ...] = (),
+    instead: tuple[NamedRepository, ...] = (),
 ) -> dict[str, Any]:
     """The pipeline on a machine whose apt is set up as `host` says, with --mirror and --repo as given."""
-    repositories = mirrors.resolve(CATALOG.release(wanted.distro), Mirrors(mirror), lambda _: host or HostApt())
+    release = CATALOG.release(wanted.distro)
+    repositories = release.family.mirrored(
+        release.repositories, release.archives, Mirrors(mirror), lambda *_: host or HostApt()
+    )
     outputs = tuple(Output(item) for item in formats or (Format.QCOW2,))
     return pipeline.compile_request(BuildRequest(wanted, outputs, CATALOG, repositories, instead))
 

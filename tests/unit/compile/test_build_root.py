@@ -40,7 +40,7 @@ def test_every_release_has_what_assemblers_run(tmp_path: Path, release: str) -> 
     assert document["build"]["runner"] == "org.osbuild.linux"
     (stage,) = document["build"]["pipeline"]["stages"]
     assert set(document["build"]["pipeline"]) == {"name", "stages"}
-    is_rpm = CATALOG.releases[release].is_rpm
+    is_rpm = CATALOG.releases[release].family.name == "RPM"
     missing = packages_of_tools(is_rpm) - set(stage["options"]["packages"])
     assert missing <= (ABSENT if release.partition("-")[0] not in ("debian", "fedora") else set())
     assert {"bubblewrap", "dnf" if is_rpm else "apt"} <= set(stage["options"]["packages"])

@@ -14,9 +14,10 @@ from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.blueprint.model import Blueprint, File, User
 from osbuild_compose.compile import pipeline
 from osbuild_compose.disk import uuids
-from osbuild_compose.distro.host_apt import HostApt
+from osbuild_compose.distro.family.host_apt import HostApt
 from osbuild_compose.distro.repository import DebRepository
 from osbuild_compose.errors import InputError
+from tests import small_key
 from tests.unit.compile.compiling import CATALOG, REPO, blueprint, check_options, compiled, files, names, options
 
 SAMPLES = sorted((REPO / "blueprints").glob("debian-*.yaml"))
@@ -47,7 +48,8 @@ kernel: {package: linux-image-amd64, append: quiet}
 disk: {size: 5 GiB}
 formats: [raw, tar.zst]
 """.replace(
-    "[KEY]", '["-----BEGIN PGP PUBLIC KEY BLOCK-----\\n\\nmAYEAAAAAAE=\\n-----END PGP PUBLIC KEY BLOCK-----\\n"]'
+    "[KEY]",
+    f"[{small_key.IN_YAML}]",
 )
 
 
@@ -116,7 +118,8 @@ def test_sources_of_the_image() -> None:
     )
     assert sources.split("\n\n")[2] == (
         "Types: deb\nURIs: http://mirror.example/tools/\nSuites: stable\nComponents: main\n"
-        "Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n mAYEAAAAAAE=\n -----END PGP PUBLIC KEY BLOCK-----\n"
+        f"Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n {small_key.BODY}\n"
+        " -----END PGP PUBLIC KEY BLOCK-----\n"
         "Check-Valid-Until: no\n"
     )
 

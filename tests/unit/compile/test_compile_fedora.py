@@ -16,13 +16,14 @@ from osbuild_compose.blueprint.model import Blueprint, Firewall, Selinux
 from osbuild_compose.disk import uuids
 from osbuild_compose.disk.model import Disk, Table
 from osbuild_compose.distro import catalog
-from osbuild_compose.distro.repository import ARMOUR, RpmRepository
+from osbuild_compose.distro.repository import ARMOUR, NamedRepository
 from osbuild_compose.errors import InputError
+from tests import small_key
 from tests.unit.compile.compiling import CATALOG, REPO, blueprint, check_options, compiled, files, names, options
 
-RELEASES = sorted(name for name, release in CATALOG.releases.items() if release.is_rpm)
+RELEASES = sorted(name for name, release in CATALOG.releases.items() if release.family.name == "RPM")
 SAMPLES = sorted(path for path in (REPO / "blueprints").glob("*.yaml") if not path.name.startswith("debian-"))
-KEY = f"{ARMOUR}\n\nmAYEAAAAAAE=\n-----END PGP PUBLIC KEY BLOCK-----\n"
+KEY = small_key.TEXT
 EVERYTHING = """
 name: everything
 distro: fedora-43
@@ -66,7 +67,7 @@ FINGERPRINTS = {
     "almalinux-10": "EE6DB7B98F5BF5EDD9DA0DE5DEE5C11CC2A1E572",
 }
 MINIMAL = Blueprint(name="web", distro="fedora-43")
-STANDIN = RpmRepository("standin", baseurl="http://127.0.0.1:8130/os", keys=(KEY,))
+STANDIN = NamedRepository("standin", baseurl="http://127.0.0.1:8130/os", keys=(KEY,))
 
 
 def dnf(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from osbuild_compose.compile import provenance
 from osbuild_compose.project import Project
 from runner.manifest import v1
 from runner.manifest.identity import osbuild_id
+from tests import small_key
 from tests.unit.compile.compiling import CATALOG, blueprint, names, options
 
 TEXT = "name: web\ndistro: debian-12\nversion: 1.2.0\nhostname: h\n"
@@ -110,7 +111,10 @@ repositories: [default, {url: "http://u:hunter-url@m.example/d", suites: [s], ke
 sshd: {password_authentication: false}
 cloud_init: {chpasswd: {list: "a:hunter-list"}, api_token: hunter-token, ssh_keys: {rsa_private: hunter-key}, x: y}
 files: [{path: /f, content: "${x}"}]
-""".replace("KEY", '"-----BEGIN PGP PUBLIC KEY BLOCK-----\\n\\nmAYEAAAAAAE=\\n-----END PGP PUBLIC KEY BLOCK-----\\n"')
+""".replace(
+    "KEY",
+    small_key.IN_YAML,
+)
 
 
 def test_secrets_are_left_out_and_the_rest_is_a_blueprint_again(tmp_path: Path) -> None:

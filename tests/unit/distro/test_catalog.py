@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from osbuild_compose.distro import catalog
-from osbuild_compose.distro.repository import ARMOUR, RpmRepository
+from osbuild_compose.distro.repository import ARMOUR, NamedRepository
 from osbuild_compose.document import doc_links
 from osbuild_compose.errors import ComposeError, InputError, TemplateError
 
@@ -106,7 +106,7 @@ def test_a_template_alone_is_that_of_its_distribution(tmp_path: Path, owner: str
 )
 def test_wrong_distro_yaml(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(TemplateError) as caught:
-        catalog.find([directory(tmp_path, text)])
+        catalog.find([directory(tmp_path, text)]).read_all()
     errors: tuple[ComposeError, ...] = caught.value.each()
     assert any(message in error.brief for error in errors), [error.brief for error in errors]
 
@@ -131,14 +131,14 @@ def test_repositories_and_keys_are_said_once_for_all(tmp_path: Path) -> None:
     (tmp_path / "lab/keys/lab.asc").write_text(f"{ARMOUR}\nlab\n")
     found = catalog.find([tmp_path])
     assert found.release("lab-1").repositories == (
-        RpmRepository("base", baseurl="http://a", keys=(f"{ARMOUR}\nlab\n",)),
-        RpmRepository("other", metalink="http://b", keys=(f"{ARMOUR}\n",)),
+        NamedRepository("base", baseurl="http://a", keys=(f"{ARMOUR}\nlab\n",)),
+        NamedRepository("other", metalink="http://b", keys=(f"{ARMOUR}\n",)),
     )
     assert [
-        repository.id for repository in found.release("lab-2").repositories if isinstance(repository, RpmRepository)
+        repository.id for repository in found.release("lab-2").repositories if isinstance(repository, NamedRepository)
     ]
-    assert found.releases["lab-1"].is_rpm
-    assert not found.releases["debian-12"].is_rpm
+    assert found.releases["lab-1"].family.name == "RPM"
+    assert found.releases["debian-12"].family.name == "Debian"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_missing_key_matters_only_to_its_release(tmp_path: Path, key: str, mes
 def test_wrong_repositories(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in RPM
     with pytest.raises(TemplateError) as caught:
-        catalog.find([directory(tmp_path, RPM.replace(old, new))])
+        catalog.find([directory(tmp_path, RPM.replace(old, new))]).read_all()
     assert any(message in error.brief for error in caught.value.each()), [e.brief for e in caught.value.each()]
 
 
@@ -184,7 +184,7 @@ def test_errors_of_all_files_with_the_page_about_them(tmp_path: Path) -> None:
     directory(tmp_path, LAB + "pakages: [a]\nvariables: no\n")
     directory(tmp_path, LAB.replace("inherits: debian", "inherits: debain"), "other")
     with pytest.raises(TemplateError) as caught:
-        catalog.find([tmp_path])
+        catalog.find([tmp_path]).read_all()
     told = [(Path(one.location.file).parent.name, one.brief) for one in caught.value.each() if one.location]
     assert [name for name, _ in told] == ["lab", "lab", "other"]
     assert "unknown key `pakages`" in str(told)

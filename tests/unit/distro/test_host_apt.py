@@ -1,13 +1,16 @@
 """The mirror of this machine's own apt is found in both forms of source lists, and nobody else's is."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from osbuild_compose.distro import host_apt, mirrors
-from osbuild_compose.distro.host_apt import HostApt
+from osbuild_compose.distro import mirrors
+from osbuild_compose.distro.family import host_apt
+from osbuild_compose.distro.family.deb import DebFamily
+from osbuild_compose.distro.family.host_apt import HostApt
+from osbuild_compose.distro.family.protocol import Archive
 from osbuild_compose.distro.mirrors import Mirrors
-from osbuild_compose.distro.model import Release
 from osbuild_compose.distro.repository import DebRepository, Role
 from osbuild_compose.errors import InputError
 
@@ -39,7 +42,7 @@ def machine(root: Path, name: str, sources: str, conf: str = "") -> HostApt:
     (directory.parent / "apt.conf.d").mkdir()
     (directory.parent / "apt.conf.d/99test").write_text(conf)
     (directory.parent / name).write_text(sources)
-    return host_apt.read(["bookworm", "trixie"], root)
+    return host_apt.read(["bookworm", "trixie"], "debian-archive", root)
 
 
 def test_deb822(tmp_path: Path) -> None:
@@ -83,23 +86,23 @@ def test_apts_own_setting(tmp_path: Path, conf: str) -> None:
 
 def test_no_apt_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert host_apt.read(["bookworm"], tmp_path) == HostApt()
+    assert host_apt.read(["bookworm"], "debian-archive", tmp_path) == HostApt()
 
 
-RELEASE = Release(
-    name="debian-12",
-    title="",
-    template="",
-    architectures={},
-    packages=(),
-    repositories=(
-        DebRepository("http://official.example/debian", ("bookworm",), ("main",), ("k",), role=Role.MAIN),
-        DebRepository(
-            "http://official.example/security", ("bookworm-security",), ("main",), ("k",), role=Role.SECURITY
-        ),
-        DebRepository("http://official.example/other", ("s",), ("main",), ("k",), role=Role.OTHER),
-    ),
+def repository(name: str, role: Role, archive: str | None = "debian") -> DebRepository:
+    return DebRepository(
+        f"http://official.example/{name}", ("bookworm",), ("main",), ("k",), role=role, archive=archive
+    )
+
+
+REPOSITORIES = (
+    repository("debian", Role.MAIN),
+    repository("security", Role.SECURITY),
+    repository("other", Role.OTHER),
+    repository("own", Role.MAIN, None),
+    repository("updates", Role.SECURITY, None),
 )
+ARCHIVES = {"debian": Archive(is_default=True, suites=("sid", "trixie"), keyring="debian-archive")}
 
 
 @pytest.mark.parametrize(
@@ -113,12 +116,47 @@ RELEASE = Release(
     ],
 )
 def test_order_of_mirrors(asked: Mirrors, host: HostApt, expected: list[tuple[str, bool]]) -> None:
-    found = mirrors.resolve(RELEASE, asked, lambda _: host)
+    found = DebFamily().mirrored(REPOSITORIES, ARCHIVES, asked, lambda *_: host)
     told = [
         (item.url.removeprefix("http://"), item.check_valid_until) for item in found if isinstance(item, DebRepository)
     ]
     assert told[:2] == expected
-    assert found[2] == RELEASE.repositories[2]
+    assert found[2:] == REPOSITORIES[2:]
+
+
+def test_the_machine_is_asked_once_for_an_archive_by_all_its_suites() -> None:
+    asked = []
+
+    def read(suites: Sequence[str], keyring: str) -> HostApt:
+        asked.append((suites, keyring))
+        return HostApt()
+
+    DebFamily().mirrored(REPOSITORIES, ARCHIVES, Mirrors(), read)
+    assert asked == [(["bookworm", "sid", "trixie"], "debian-archive")]
+
+
+def test_mirrors_of_an_archive_that_is_named() -> None:
+    archives = {**ARCHIVES, "lab": Archive(suites=("stable",), keyring="lab-archive")}
+    own = (repository("lab", Role.MAIN, "lab"), repository("lab-updates", Role.SECURITY, "lab"), *REPOSITORIES)
+
+    def urls(asked: Mirrors, host: HostApt | None = None) -> list[str]:
+        hosts = {"lab-archive": host or HostApt()}
+        found = DebFamily().mirrored(own, archives, asked, lambda _, keyring: hosts.get(keyring, HostApt()))
+        return [item.url.removeprefix("http://") for item in found if isinstance(item, DebRepository)]
+
+    official = [item.url.removeprefix("http://") for item in own]
+    asked = mirrors.asked_for("lab=http://m/lab/", None, {})
+    assert asked == Mirrors(None, None, {"lab": Mirrors("http://m/lab")})
+    assert urls(asked) == ["m/lab", *official[1:]]
+    assert urls(mirrors.asked_for("http://m/debian", "lab=http://m/s", {})) == [
+        official[0],
+        "m/s",
+        "m/debian",
+        *official[3:],
+    ]
+    both = mirrors.asked_for(None, None, {"COMPOSE_MIRROR": "http://m/debian lab=http://m/lab"})
+    assert urls(both) == ["m/lab", official[1], "m/debian", *official[3:]]
+    assert urls(Mirrors(), HostApt("http://h/lab")) == ["h/lab", *official[1:]]
 
 
 def test_mirrors_of_the_environment() -> None:
@@ -127,7 +165,9 @@ def test_mirrors_of_the_environment() -> None:
     assert mirrors.asked_for("http://o", "http://s", environment) == Mirrors("http://o", "http://s")
 
 
-@pytest.mark.parametrize(("option", "variable"), [("ftp://a", ""), (None, "mirror")])
+@pytest.mark.parametrize(
+    ("option", "variable"), [("ftp://a", ""), (None, "mirror"), ("lab=ftp://a", ""), ("LAB=http://a", "")]
+)
 def test_a_mirror_that_is_no_address(option: str | None, variable: str) -> None:
     with pytest.raises(InputError, match="is not an address"):
         mirrors.asked_for(option, None, {"COMPOSE_MIRROR": variable})

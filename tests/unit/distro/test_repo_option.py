@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from osbuild_compose.distro import repo_option
-from osbuild_compose.distro.repository import ARMOUR, RpmRepository
+from osbuild_compose.distro.repository import ARMOUR, NamedRepository
 from osbuild_compose.errors import InputError
 
 KEY = f"{ARMOUR}\nabc\n"
@@ -44,25 +44,25 @@ def test_name_and_address(key: Path) -> None:
     assert repo_option.parse([], []) == ()
     found = repo_option.parse(["a=http://h/os/", "b=https://h/x/metalink?repo=f=1", "c=http://h/mirrorlist"], [key])
     assert found == (
-        RpmRepository("a", baseurl="http://h/os/", keys=(KEY,)),
-        RpmRepository("b", metalink="https://h/x/metalink?repo=f=1", keys=(KEY,)),
-        RpmRepository("c", mirrorlist="http://h/mirrorlist", keys=(KEY,)),
+        NamedRepository("a", baseurl="http://h/os/", keys=(KEY,)),
+        NamedRepository("b", metalink="https://h/x/metalink?repo=f=1", keys=(KEY,)),
+        NamedRepository("c", mirrorlist="http://h/mirrorlist", keys=(KEY,)),
     )
-    assert repo_option.parse(["a=http://h"], []) == (RpmRepository("a", baseurl="http://h"),)
+    assert repo_option.parse(["a=http://h"], []) == (NamedRepository("a", baseurl="http://h"),)
 
 
 def test_file(tmp_path: Path, key: Path) -> None:
     path = tmp_path / "fedora.repo"
     path.write_text(FILE.replace("/KEY", str(key)))
     expected = (
-        RpmRepository(
+        NamedRepository(
             "fedora",
             name="Fedora $releasever - $basearch",
             metalink="https://m.example/metalink?repo=fedora-$releasever&arch=$basearch",
             keys=(KEY,),
             priority=10,
         ),
-        RpmRepository("updates", baseurl="http://one.example/%20/os", check_signatures=False),
+        NamedRepository("updates", baseurl="http://one.example/%20/os", check_signatures=False),
     )
     with pytest.raises(InputError, match=r"the key https://nowhere\.example/key is not on this machine"):
         repo_option.parse([str(path)], [])

@@ -1,4 +1,8 @@
-"""The Debian mirror that this machine's own apt uses, if it is a Debian machine."""
+"""The mirrors that this machine's own apt uses, read from its lists of sources.
+
+`apt-get indextargets` does not serve: it leaves out sources whose lists are not downloaded, does not say whose key
+signs a source nor whether its dates are checked, and took 0.4 s of processor time on Debian 12.
+"""
 
 import re
 import shlex
@@ -12,7 +16,7 @@ _OFF = {"no", "false", "without", "off", "disable", "0"}  # what apt takes for "
 
 @dataclass(frozen=True)
 class HostApt:
-    """What apt on this machine is set to: the mirrors (None: no Debian sources), and whether it checks dates."""
+    """What apt on this machine uses: mirrors (None where it has no source of the archive), and if it checks dates."""
 
     main: str | None = None
     security: str | None = None
@@ -28,19 +32,20 @@ class _Source:
     check_valid_until: bool
 
 
-def read(codenames: Collection[str], root: Path = Path("/")) -> HostApt:
-    """The settings of this machine, its sources being below `root`. `codenames` are those of Debian's releases.
+def read(suites: Collection[str], keyring: str = "", root: Path = Path("/")) -> HostApt:
+    """The settings of this machine for the archive with these suites, its sources being below `root`.
 
-    Never fails: what cannot be read counts as absent. A source is taken for Debian's own when its suite is one of the
-    codenames, it has the component main, and nobody else's key signs it.
+    Never fails: what cannot be read counts as absent. A source is taken for the archive's own when its suite is one of
+    these, with or without `-security`, it has the component main, and the file with its keys, if it names one, has
+    `keyring` in its name.
     """
     found: dict[str, _Source] = {}
     for source in _sources(root / "etc/apt"):
-        if "main" not in source.components or (source.signed_by and "debian-archive" not in source.signed_by):
+        if "main" not in source.components or (source.signed_by and keyring not in source.signed_by):
             continue
         for suite in source.suites:
             codename, _, pocket = suite.partition("-")
-            if codename in codenames and pocket in {"", "security"}:
+            if codename in suites and pocket in {"", "security"}:
                 found.setdefault(pocket, source)
     used = found.values()
     return HostApt(

@@ -13,8 +13,9 @@ import pytest
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.distro import fetch_key
-from osbuild_compose.distro.openpgp import fingerprints
+from osbuild_compose.compile.own_repositories import with_fetched_keys
+from osbuild_compose.distro import keys
+from osbuild_compose.distro.keys import fingerprints
 from osbuild_compose.document import reader
 from osbuild_compose.errors import InputError
 from tests.conftest import REPO
@@ -52,7 +53,9 @@ def blueprint(url: str, fingerprint: str = FINGERPRINT) -> Blueprint:
 def test_fingerprints_as_gpg_tells_them(path: Path, tmp_path: Path) -> None:
     argv = ["gpg", "--homedir", str(tmp_path), "--show-keys", "--with-colons", str(path)]
     told = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    assert fingerprints(path.read_text()) == re.findall(r"^pub:(?:.*\n)(?:rvk.*\n)*fpr:+(\w+):", told, re.MULTILINE)
+    assert list(fingerprints(path.read_text())) == re.findall(
+        r"^pub:(?:.*\n)(?:rvk.*\n)*fpr:+(\w+):", told, re.MULTILINE
+    )
 
 
 def test_a_key_is_fetched_once_and_kept(site: tuple[Path, str], tmp_path: Path) -> None:
@@ -61,12 +64,12 @@ def test_a_key_is_fetched_once_and_kept(site: tuple[Path, str], tmp_path: Path) 
     environ = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     spaced = " ".join(re.findall("....", FINGERPRINT.lower()))
     wanted = blueprint(f"{url}/key.asc", spaced)
-    first = fetch_key.fetched(wanted, environ).repositories.own[0]
+    first = with_fetched_keys(wanted, environ).repositories.own[0]
     assert first.keys == (KEY.read_text(),)
     assert first.key_addresses == ()
     (root / "key.asc").unlink()
-    assert fetch_key.fetched(wanted, environ).repositories.own[0] == first
-    assert [path.name for path in fetch_key.cache(environ).iterdir()] == [f"{FINGERPRINT}.asc"]
+    assert with_fetched_keys(wanted, environ).repositories.own[0] == first
+    assert [path.name for path in keys.cache_directory(environ).iterdir()] == [f"{FINGERPRINT}.asc"]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +80,7 @@ def test_a_key_is_fetched_once_and_kept(site: tuple[Path, str], tmp_path: Path) 
         (KEY.read_text()[:400] + "\n-----END PGP PUBLIC KEY BLOCK-----\n", "cannot be used: "),
         (KEYS[0].read_text(), "is another one: its fingerprint is "),
         (KEY.read_text() + KEYS[0].read_text(), f"is another one: its fingerprint is {FINGERPRINT} and "),
-        ("x" * (fetch_key.MAX_BYTES + 1), "is larger than"),
+        ("x" * (keys.MAX_BYTES + 1), "is larger than"),
     ],
     ids=["gone", "text", "cut", "other", "two", "large"],
 )
@@ -86,16 +89,16 @@ def test_a_wrong_key(site: tuple[Path, str], tmp_path: Path, content: str | None
     if content is not None:
         (root / "key.asc").write_text(content)
     with pytest.raises(InputError) as caught:
-        fetch_key.fetched(blueprint(f"{url}/key.asc"), {"HOME": str(tmp_path)})
+        with_fetched_keys(blueprint(f"{url}/key.asc"), {"HOME": str(tmp_path)})
     assert message in caught.value.brief
     assert str(caught.value.location) == "b.yaml:3:1"
-    assert not fetch_key.cache({"HOME": str(tmp_path)}).exists()
+    assert not keys.cache_directory({"HOME": str(tmp_path)}).exists()
 
 
 def test_a_kept_key_that_was_changed_is_not_used(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path)}
-    place = fetch_key.cache(environ)
+    place = keys.cache_directory(environ)
     place.mkdir(parents=True)
     (place / f"{FINGERPRINT}.asc").write_text(KEYS[0].read_text())
     with pytest.raises(InputError, match=r"the key kept in .* is another one"):
-        fetch_key.fetched(blueprint("http://127.0.0.1:1/key.asc"), environ)
+        with_fetched_keys(blueprint("http://127.0.0.1:1/key.asc"), environ)

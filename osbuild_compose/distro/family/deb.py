@@ -1,0 +1,65 @@
+"""The family of Debian packages: repositories with suites, and mirrors that serve all releases of an archive."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from osbuild_compose.distro.family.host_apt import HostApt
+from osbuild_compose.distro.family.protocol import Archive, ReadHost
+from osbuild_compose.distro.mirrors import Mirrors
+from osbuild_compose.distro.repository import DebRepository, Repository, Role
+
+
+@dataclass(frozen=True)
+class DebFamily:
+    """Debian and what is made from it; protocol.py describes the members."""
+
+    name: str = "Debian"
+    stage: str = "org.osbuild-compose.apt"
+    form: type[Repository] = DebRepository
+    form_keys: str = "url and suites"
+    is_signed: bool = True
+    has_security_mirrors: bool = True
+    has_mirrors_of_all_releases: bool = True
+
+    def packages_with(self, tools: Mapping[str, str]) -> tuple[str, ...]:
+        """The packages with these programs: the first of those named for each."""
+        return tuple(packages.partition("|")[0] for packages in tools.values())
+
+    def mirrored(
+        self, repositories: Sequence[Repository], archives: Mapping[str, Archive], asked: Mirrors, read_host: ReadHost
+    ) -> tuple[Repository, ...]:
+        """The repositories with the address that each is read from while building.
+
+        In this order: a mirror of its archive that was asked for; the one that this machine's own apt uses; the
+        official address. A repository of no archive has no mirrors: another archive's have other packages.
+        """
+        hosts: dict[str, HostApt] = {}
+        found: list[Repository] = []
+        for item in repositories:
+            archive = archives.get(item.archive or "")
+            if not isinstance(item, DebRepository) or archive is None or item.role is Role.OTHER:
+                found.append(item)
+                continue
+            name = item.archive or ""
+            if name not in hosts:
+                hosts[name] = read_host(self._suites(name, repositories, archive), archive.keyring)
+            found.append(_read_from(item, asked.for_archive(name, is_default=archive.is_default), hosts[name]))
+        return tuple(found)
+
+    @staticmethod
+    def _suites(name: str, repositories: Sequence[Repository], archive: Archive) -> list[str]:
+        """The suites of the archive. A mirror serves all: this machine may be of another release than the image."""
+        own = (item for item in repositories if isinstance(item, DebRepository) and item.archive == name)
+        suites = {suite.partition("-")[0] for item in own if item.role is Role.MAIN for suite in item.suites}
+        return sorted({*archive.suites, *suites})
+
+
+def _read_from(item: DebRepository, asked: Mirrors, host: HostApt) -> DebRepository:
+    """The repository at its mirror, if there is one.
+
+    Where this machine's apt accepts an index past its date (its clock or its mirror may be odd), so do builds, except
+    from the official address.
+    """
+    is_main = item.role is Role.MAIN
+    url = (asked.main or host.main) if is_main else (asked.security or host.security)
+    return replace(item, url=url, check_valid_until=host.check_valid_until) if url else item

@@ -1,0 +1,70 @@
+"""What the rest of the program asks of a package family."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from osbuild_compose.distro.family.host_apt import HostApt
+from osbuild_compose.distro.mirrors import Mirrors
+from osbuild_compose.distro.repository import Repository
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archive with mirrors, as `archives` of a distro.yaml describes it.
+
+    is_default: whether `--mirror` and `--security-mirror` are its where they name no archive. suites and keyring tell
+    which of this machine's own apt sources are of the archive: the names of its suites, and a part of the name of the
+    file with its keys.
+    """
+
+    is_default: bool = False
+    suites: tuple[str, ...] = ()
+    keyring: str = ""
+
+
+ReadHost = Callable[[Sequence[str], str], HostApt]
+"""host_apt.read: what this machine's apt uses, by the suites and the keyring of an archive."""
+
+
+class Family(Protocol):
+    """A package family. A distro.yaml says which one it is, and describes one that is not built in."""
+
+    @property
+    def name(self) -> str:
+        """Its name for people."""
+
+    @property
+    def stage(self) -> str:
+        """The stage that installs its packages."""
+
+    @property
+    def form(self) -> type[Repository]:
+        """The form that its repositories have."""
+
+    @property
+    def form_keys(self) -> str:
+        """The keys that a repository of that form has, for messages."""
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether its repositories are signed with OpenPGP keys."""
+
+    @property
+    def has_security_mirrors(self) -> bool:
+        """Whether security updates have mirrors of their own."""
+
+    @property
+    def has_mirrors_of_all_releases(self) -> bool:
+        """Whether a mirror of one release serves the others as well."""
+
+    def packages_with(self, tools: Mapping[str, str]) -> tuple[str, ...]:
+        """The packages with these programs; `tools` is as in the meta.json of a stage."""
+
+    def mirrored(
+        self, repositories: Sequence[Repository], archives: Mapping[str, Archive], asked: Mirrors, read_host: ReadHost
+    ) -> tuple[Repository, ...]:
+        """The repositories with the address that each is read from while building.
+
+        Raises InputError when a repository has no place on the mirror that was asked for.
+        """
