@@ -4,9 +4,8 @@ import signal
 import sys
 from pathlib import Path
 
-from osbuild_compose.inspecting.data import as_json
 from osbuild_compose.inspecting.inspection import inspect
-from osbuild_compose.inspecting.text import as_text
+from osbuild_compose.inspecting.output import as_json, as_text
 
 
 def show(path: Path, wants_json: bool) -> None:

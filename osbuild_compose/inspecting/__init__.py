@@ -1,7 +1,8 @@
 """What is in an image, read without mounting it: `compose inspect`.
 
-`detect.py` says what a file is, `containers/` gets the disk, the file systems or the archive out of it, `trees/` reads
-each of them as one kind of thing, a Tree, `analysis/` are pure functions of trees and bytes, `report.py` is what comes
-out, and `text.py` and `data.py` are two ways to show it. Images are hostile: programs that read them run in a sandbox
-(`tools.py`) that sees nothing else, what they may take is bounded, and nothing of an image decides about a path here.
+`opening.py` gets the disk or the files out of an image, `disk.py` finds the file systems on a disk and the system in
+them, `trees/` reads each kind of file system and archive as a Tree, `analysis/` reports what the files say,
+`report.py` is the result, and `output.py` prints it. Images may be hostile: the programs that read them run in a
+sandbox (`tools.py`) that sees nothing else, their time, memory and output are bounded, and nothing in an image decides
+about a path on this machine.
 """

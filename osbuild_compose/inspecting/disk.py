@@ -1,4 +1,4 @@
-"""The file systems of a disk, and which of them make up the system."""
+"""The file systems of a disk, and how they make up the system's tree."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -6,36 +6,35 @@ from dataclasses import dataclass
 
 from osbuild_compose.inspecting import file_systems, lvm
 from osbuild_compose.inspecting.analysis.system import is_system
-from osbuild_compose.inspecting.area import Area
+from osbuild_compose.inspecting.extent import Extent
 from osbuild_compose.inspecting.file_systems import FileSystem
-from osbuild_compose.inspecting.notes import Notes
 from osbuild_compose.inspecting.partitions import Partition, PartitionTable
 from osbuild_compose.inspecting.tools import Tools
-from osbuild_compose.inspecting.tree import MAX_ENTRIES, Below, Joined, Kind, TooMuchError, Tree
-from osbuild_compose.inspecting.trees import extracted
+from osbuild_compose.inspecting.tree import MAX_ENTRIES, Kind, MountedTrees, Subtree, TooMuchError, Tree
+from osbuild_compose.inspecting.trees import directory
 from osbuild_compose.inspecting.trees.archive import IsoTree
-from osbuild_compose.inspecting.trees.ext import ExtTree
+from osbuild_compose.inspecting.trees.by_inode import ExtTree, XfsTree
 from osbuild_compose.inspecting.trees.squashfs import SquashfsTree
-from osbuild_compose.inspecting.trees.xfs import XfsTree
+from osbuild_compose.inspecting.warnings import Warnings
 
-_READERS: dict[str, Callable[[Area, Tools], Tree]] = {
+_READERS: dict[str, Callable[[Extent, Tools], Tree]] = {
     "ext2": ExtTree,
     "ext3": ExtTree,
     "ext4": ExtTree,
     "xfs": XfsTree,
-    "btrfs": extracted.btrfs,
-    "erofs": extracted.erofs,
-    "vfat": extracted.fat,
+    "btrfs": directory.btrfs,
+    "erofs": directory.erofs,
+    "vfat": directory.fat,
     "squashfs": SquashfsTree,
     "iso9660": IsoTree,
 }
-# What holds no files that anybody could read from here.
+# Types whose files cannot be read here, and what the warning about them says, if there is one.
 _CLOSED = {
-    "crypto_LUKS": "is encrypted (LUKS): what is in it cannot be told",
-    "BitLocker": "is encrypted (BitLocker): what is in it cannot be told",
-    "LVM2_member": "",  # what is in its volumes is told of these
+    "crypto_LUKS": "is encrypted (LUKS): its content cannot be read",
+    "BitLocker": "is encrypted (BitLocker): its content cannot be read",
+    "LVM2_member": "",  # its volumes are read one by one
     "linux_raid_member": "belongs to a RAID, which is not read",
-    "DM_verity_hash": "",  # holds digests of another partition, and no files
+    "DM_verity_hash": "",  # digests of another partition
     "swap": "",
 }
 _NO_FILES = ("BIOS boot", "extended", "extended (LBA)", "PReP boot", "PowerPC PReP boot")
@@ -45,7 +44,7 @@ _MAX_MOUNTS = 100
 
 @dataclass(frozen=True)
 class Volume:
-    """A file system and where it is; tree is None if it cannot be read. logical is the name of LVM's volume."""
+    """A file system and where it is. logical is the name of its logical volume; tree is None if it cannot be read."""
 
     partition: Partition | None
     logical: str | None
@@ -54,40 +53,40 @@ class Volume:
 
     @property
     def place(self) -> str:
-        """Where it is, for people."""
+        """Where the file system is, in words."""
         return _place(self.partition, self.logical)
 
 
 @dataclass(frozen=True)
 class Mount:
-    """A volume, or a directory of one, and where the system has it."""
+    """A mount of the system: a volume, or a directory of one, and its mount point."""
 
     point: str
     volume: Volume
 
 
-def volumes(disk: Area, table: PartitionTable | None, tools: Tools, notes: Notes) -> list[Volume]:
-    """What is on the disk as a whole, and in its partitions."""
+def volumes(disk: Extent, table: PartitionTable | None, tools: Tools, warnings: Warnings) -> list[Volume]:
+    """The file systems on the disk as a whole, and in its partitions."""
     found = []
     files = 0
-    for volume in _each(disk, table, tools, notes):
+    for volume in _each(disk, table, tools, warnings):
         found.append(volume)
         files += len(volume.tree.entries) if volume.tree else 0
-        if files > MAX_ENTRIES:  # partitions may all be the same one
-            notes.add(f"the rest of the disk is not read: there are more than {MAX_ENTRIES} files already")
+        if files > MAX_ENTRIES:  # all partitions may be at the same place
+            warnings.add(f"the rest of the disk is not read: there are more than {MAX_ENTRIES} files already")
             break
     return found
 
 
-def _each(disk: Area, table: PartitionTable | None, tools: Tools, notes: Notes) -> Iterator[Volume]:
+def _each(disk: Extent, table: PartitionTable | None, tools: Tools, warnings: Warnings) -> Iterator[Volume]:
     if table is None or disk.read(32769, 5) == b"CD001":
-        yield from _volumes(disk, None, tools, notes)
+        yield from _volumes(disk, None, tools, warnings)
     for partition in table.partitions if table else ():
         if partition.start + partition.size > disk.size:
-            notes.add(f"partition {partition.number} ends beyond the disk: the image is cut off")
-        area = disk.part(partition.start, partition.size)
-        if partition.type_name not in _NO_FILES and area.size and partition.start > 0:
-            yield from _volumes(area, partition, tools, notes)
+            warnings.add(f"partition {partition.number} ends beyond the disk: the image is cut off")
+        extent = disk.part(partition.start, partition.size)
+        if partition.type_name not in _NO_FILES and extent.size and partition.start > 0:
+            yield from _volumes(extent, partition, tools, warnings)
 
 
 def _place(partition: Partition | None, logical: str | None) -> str:
@@ -96,71 +95,80 @@ def _place(partition: Partition | None, logical: str | None) -> str:
     return f"partition {partition.number}" if partition else "the disk"
 
 
-def _volumes(area: Area, partition: Partition | None, tools: Tools, notes: Notes) -> Iterator[Volume]:
-    """What is in a partition: one file system, or LVM's volumes with one each."""
-    first = _volume(area, partition, None, tools, notes)
+def _volumes(extent: Extent, partition: Partition | None, tools: Tools, warnings: Warnings) -> Iterator[Volume]:
+    """The file systems in a partition: one, or one in each of LVM's volumes."""
+    first = _volume(extent, partition, None, tools, warnings)
     if first:
         yield first
     if first and first.file_system.type == "LVM2_member":
-        with notes.instead_of_errors(f"LVM's volumes of {first.place}"):
-            for one in lvm.volumes(area):
-                if one.area is None:
-                    notes.add(f"the volume {one.group}/{one.name} is in several pieces and not read")
-                elif volume := _volume(one.area, partition, f"{one.group}/{one.name}", tools, notes):
+        with warnings.instead_of_errors(f"LVM's volumes of {first.place}"):
+            for one in lvm.volumes(extent):
+                if one.extent is None:
+                    warnings.add(f"the volume {one.group}/{one.name} is not contiguous and is not read")
+                elif volume := _volume(one.extent, partition, f"{one.group}/{one.name}", tools, warnings):
                     yield volume
 
 
-def _volume(area: Area, partition: Partition | None, logical: str | None, tools: Tools, notes: Notes) -> Volume | None:
+def _volume(
+    extent: Extent, partition: Partition | None, logical: str | None, tools: Tools, warnings: Warnings
+) -> Volume | None:
+    """The file system that fills the extent; None if it is not known."""
     place = _place(partition, logical)
     known = tree = None
-    with notes.instead_of_errors(place):
-        known = file_systems.probe(area, tools)
+    with warnings.instead_of_errors(place):
+        known = file_systems.probe(extent, tools)
         if known is None:
-            notes.add(f"{place} has no file system that is known")
+            warnings.add(f"{place} has no known file system")
     if known is None:
         return None
-    is_whole = partition is None or logical is not None or partition.size == area.size  # otherwise it is told already
-    if known.size is not None and known.size > area.size and is_whole:
-        several = ", or it is on several disks" if known.type == "btrfs" else ""
-        notes.add(f"the {known.type} of {place} ends {known.size - area.size} bytes beyond it: it is cut off{several}")
+    # A partition that is cut off has a warning of its own.
+    is_whole = partition is None or logical is not None or partition.size == extent.size
+    if known.size is not None and known.size > extent.size and is_whole:
+        several = ", or it spans several disks" if known.type == "btrfs" else ""
+        warnings.add(
+            f"the {known.type} of {place} ends {known.size - extent.size} bytes beyond it: it is cut off{several}"
+        )
     if _CLOSED.get(known.type):
-        notes.add(f"{place} {_CLOSED[known.type]}")
+        warnings.add(f"{place} {_CLOSED[known.type]}")
     elif known.type not in (*_READERS, *_CLOSED):
-        notes.add(f"{place} has a file system of the type {known.type}, which is not read")
-    with notes.instead_of_errors(f"the files of {place} ({known.type})"):
-        tree = _READERS[known.type](area, tools) if known.type in _READERS else None
+        warnings.add(f"{place} has a file system of type {known.type}, which is not supported")
+    with warnings.instead_of_errors(f"the files of {place} ({known.type})"):
+        tree = _READERS[known.type](extent, tools) if known.type in _READERS else None
     return Volume(partition, logical, known, tree)
 
 
-def system(found: Sequence[Volume], notes: Notes) -> tuple[Tree | None, list[Mount]]:
-    """The system's files, put together as its fstab says, and where its volumes are in it; None if there is none."""
+def system(found: Sequence[Volume], warnings: Warnings) -> tuple[Tree | None, list[Mount]]:
+    """The tree of the system, mounted as its fstab says, and its mounts; None if there is no system.
+
+    Raises TooMuchError.
+    """
     for volume in found:
         top = _root(volume)
         if top is None or volume.tree is None:
             continue
-        root = Below(volume.tree, top) if top else volume.tree
+        root = Subtree(volume.tree, top) if top else volume.tree
         mounts = [Mount("/", volume)]
         trees = {"/": root}
         rows: list[tuple[str, str, str]] = []
-        with notes.instead_of_errors("/etc/fstab"):
+        with warnings.instead_of_errors("/etc/fstab"):
             rows = _fstab(root.text("/etc/fstab", 1024**2) or "")
         for device, point, options in rows:
             if len(mounts) > _MAX_MOUNTS or sum(len(tree.entries) for tree in trees.values()) > MAX_ENTRIES:
-                raise TooMuchError("its fstab mounts more than fits into memory")
+                raise TooMuchError("its fstab mounts more files than fit into memory")
             other = next((one for one in found if one.tree and device in _names(one)), None)
             if other is None or other.tree is None or point in trees:
                 continue
             subvolume = re.search(r"(?:^|,)subvol=/?([^,]*)", options)
             below = f"/{subvolume[1]}" if subvolume and subvolume[1] else ""
             if other.tree.resolve(below) == (below or "/"):
-                trees[point] = Below(other.tree, below) if below else other.tree
+                trees[point] = Subtree(other.tree, below) if below else other.tree
                 mounts.append(Mount(point, other))
-        return Joined(trees) if len(trees) > 1 else root, mounts
+        return MountedTrees(trees) if len(trees) > 1 else root, mounts
     return None, []
 
 
 def _root(volume: Volume) -> str | None:
-    """The directory of the volume that is the root of a system: "" for its top, a subvolume; None if there is none."""
+    """The directory of the volume that is a system's root: "" for its top, or a subvolume; None if there is none."""
     if volume.tree is None:
         return None
     if is_system(volume.tree):
@@ -178,14 +186,14 @@ def _root(volume: Volume) -> str | None:
 
 
 def _fstab(text: str) -> list[tuple[str, str, str]]:
-    """Device, mount point and options of the lines of fstab(5) that mount something below /, outer ones first."""
+    """Device, mount point and options of the entries of an fstab(5) below /, outer mount points first."""
     rows = [line.split() for line in text.splitlines() if not line.lstrip().startswith("#")]
     found = [(row[0], row[1].rstrip("/"), row[3] if len(row) > 3 else "") for row in rows if len(row) >= 2]
     return sorted((row for row in found if re.fullmatch(r"(/[^/]+)+", row[1])), key=lambda row: row[1])
 
 
 def _names(volume: Volume) -> list[str]:
-    """What fstab may call the volume."""
+    """The names that an fstab may have for the volume."""
     names = [
         f"{key}={value}" for key, value in (("UUID", volume.file_system.uuid), ("LABEL", volume.file_system.label))
     ]

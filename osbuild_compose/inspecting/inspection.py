@@ -1,4 +1,4 @@
-"""An inspection: from the path of an image to a Report."""
+"""Inspecting an image: from its path to a report."""
 
 import os
 import subprocess
@@ -11,27 +11,28 @@ from osbuild_compose.errors import HostError, InputError
 from osbuild_compose.inspecting import disk, partitions
 from osbuild_compose.inspecting.analysis import accounts, bootloader, packages, services, system
 from osbuild_compose.inspecting.analysis.bootloader import KernelEntry, Loader
-from osbuild_compose.inspecting.area import Area
-from osbuild_compose.inspecting.containers.opening import Opened, open_image
 from osbuild_compose.inspecting.disk import Mount, Volume
-from osbuild_compose.inspecting.notes import Notes
+from osbuild_compose.inspecting.extent import Extent
+from osbuild_compose.inspecting.opening import OpenedImage, open_image
+from osbuild_compose.inspecting.output import shown
 from osbuild_compose.inspecting.partitions import PartitionTable
 from osbuild_compose.inspecting.report import Boot, Image, MountedFileSystem, Report, System
-from osbuild_compose.inspecting.text import shown
 from osbuild_compose.inspecting.tools import ToolError, Tools
 from osbuild_compose.inspecting.tree import Kind, TooMuchError, Tree
 from osbuild_compose.inspecting.trees.archive import ArchiveTree, IsoTree
 from osbuild_compose.inspecting.trees.directory import DirectoryTree
 from osbuild_compose.inspecting.trees.squashfs import SquashfsTree
+from osbuild_compose.inspecting.warnings import Warnings
 
-_LIVE = (".squashfs", "squashfs.img", ".sfs")  # how files are called that a live system has its root in
-_TOPS = ("/boot/efi", "/efi", "/boot")  # where systems have the EFI system partition
+_LIVE = (".squashfs", "squashfs.img", ".sfs")  # names of the file with the root of a live system
+_TOPS = ("/boot/efi", "/efi", "/boot")  # mount points of the EFI system partition
 
 
 def inspect(path: Path) -> Report:
-    """What is in the image, or in the directory of a tree.
+    """Inspect an image, or the directory of a tree.
 
-    Raises InputError for what is no image or damaged as a whole; what can be read in part gives a report with notes.
+    Raises InputError if it is not an image or cannot be read at all, and HostError without room for temporary files.
+    An image that can be read in part gives a report with warnings.
     """
     try:
         if not path.is_dir() and not path.is_file() and path.exists():
@@ -51,63 +52,63 @@ def inspect(path: Path) -> Report:
 
 @contextmanager
 def _workplace() -> Iterator[Path]:
-    """A directory of our own, which goes in the end."""
-    directory = tempfile.mkdtemp(prefix="compose-inspect-", dir=_room())
+    """A temporary directory."""
+    directory = tempfile.mkdtemp(prefix="compose-inspect-", dir=_temporary_directory())
     try:
         yield Path(directory)
     finally:
-        # What was taken out of an image may be deeper than what Python's own way of removing can follow.
+        # What was extracted from an image may be nested too deeply for shutil.rmtree.
         subprocess.run(["rm", "-rf", "--", directory], check=False)
 
 
-def _room() -> str:
-    """Where copies of disks go: /var/tmp, which is not in memory as /tmp may be, unless TMPDIR says otherwise."""
-    room = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108 - a directory of our own is made in it
-    if not os.access(room, os.W_OK | os.X_OK):
-        raise HostError(f"cannot write to {room}", hint="set TMPDIR to a directory with room")
-    return room
+def _temporary_directory() -> str:
+    """The directory for copies of disks: TMPDIR, or /var/tmp, as /tmp may be in memory."""
+    directory = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108 - mkdtemp creates a directory in it
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise HostError(f"cannot write to {directory}", hint="set TMPDIR to a directory with space")
+    return directory
 
 
-def _report(path: Path, opened: Opened, tools: Tools) -> Report:
-    notes = Notes()
+def _report(path: Path, opened: OpenedImage, tools: Tools) -> Report:
+    warnings = Warnings()
     if opened.missing:
-        notes.add(f"what is in it cannot be read: {opened.missing}", opened.missing.hint)
+        warnings.add(f"its content cannot be read: {opened.missing}", opened.missing.hint)
     table = partitions.read(opened.disk) if opened.disk else None
-    found = disk.volumes(opened.disk, table, tools, notes) if opened.disk else []
+    found = disk.volumes(opened.disk, table, tools, warnings) if opened.disk else []
     image_format = _format(opened, table, found)
     if image_format == "raw" and not table and not found:
         raise InputError(
-            f"{path} is no image that is known: no partition table, file system or archive is in it",
-            hint="compose inspect reads what compose build makes, and such images of others",
+            f"{path} is not a known image: it has no partition table, file system or archive",
+            hint="compose inspect reads the formats that compose build makes",
         )
-    tree, mounts = disk.system(found, notes)
+    tree, mounts = disk.system(found, warnings)
     others = [volume for volume in found if volume.tree and volume not in [mount.volume for mount in mounts]]
     tree = tree or opened.tree
-    boot = _boot(opened, tree, others, notes)
-    live = _live(others, opened.tree, tools, notes) if tree is None or not system.is_system(tree) else None
+    boot = _boot(opened, tree, others, warnings)
+    live = _live(others, opened.tree, tools, warnings) if tree is None or not system.is_system(tree) else None
     tree = live or tree
     size = path.stat().st_size if path.is_file() else None
-    about = provenance = None
+    found_system = provenance = None
     if tree and system.is_system(tree):
-        about = _system(tree, tools, notes)
-        with notes.instead_of_errors("what the build wrote about itself"):
+        found_system = _system(tree, tools, warnings)
+        with warnings.instead_of_errors("the provenance"):
             provenance = system.provenance(tree)
     elif not opened.missing:
-        notes.add("there is no operating system in it, as far as it can be read")
+        warnings.add("no operating system was found in it")
     return Report(
         Image(os.fspath(path), image_format, size, opened.virtual_size if image_format != "iso" else None),
         opened.container,
         table,
         _file_systems(found, mounts),
         boot,
-        about,
+        found_system,
         provenance,
-        notes.all,
+        warnings.all,
     )
 
 
-def _format(opened: Opened, table: PartitionTable | None, found: list[Volume]) -> str:
-    """What the image is: a raw disk with a file system and no partitions is that file system's."""
+def _format(opened: OpenedImage, table: PartitionTable | None, found: list[Volume]) -> str:
+    """The format of the image: that of its file system, if it is a raw disk without partitions."""
     if not opened.format.startswith("raw") or not found or found[0].partition:
         return opened.format
     kind = found[0].file_system.type
@@ -136,8 +137,8 @@ def _file_systems(found: list[Volume], mounts: list[Mount]) -> tuple[MountedFile
     return tuple(made)
 
 
-def _boot(opened: Opened, tree: Tree | None, others: list[Volume], notes: Notes) -> Boot:
-    """The boot loaders of the disk, of the system and of partitions that the system does not mount."""
+def _boot(opened: OpenedImage, tree: Tree | None, others: list[Volume], warnings: Warnings) -> Boot:
+    """The boot loaders of the disk, of the system, and of volumes that the system does not mount."""
     loaders: list[Loader] = []
     entries: list[KernelEntry] = []
     first = bootloader.in_first_sector(opened.disk.read(0, 512)) if opened.disk else None
@@ -145,7 +146,7 @@ def _boot(opened: Opened, tree: Tree | None, others: list[Volume], notes: Notes)
     places: list[tuple[Tree, tuple[str, ...], str]] = [(tree, _TOPS, "")] if tree else []
     places += [(one.tree, ("/",), f"{one.place}: ") for one in others if one.tree]
     for place, tops, where in places:
-        with notes.instead_of_errors(f"the boot loader ({where or 'of the system'})"):
+        with warnings.instead_of_errors(f"the boot loader ({where or 'of the system'})"):
             if isinstance(place, IsoTree):
                 loaders += [Loader("el-torito", firmware) for firmware in place.boots()]
             for top in tops:
@@ -156,15 +157,15 @@ def _boot(opened: Opened, tree: Tree | None, others: list[Volume], notes: Notes)
     return Boot(tuple(dict.fromkeys(loaders)), tuple(dict.fromkeys(entries)))
 
 
-def _live(others: list[Volume], archive: Tree | None, tools: Tools, notes: Notes) -> Tree | None:
-    """The system of a live disc or of one that starts over a network: a squashfs file among its files."""
+def _live(others: list[Volume], archive: Tree | None, tools: Tools, warnings: Warnings) -> Tree | None:
+    """The system of a live disc or of an image for network boot: in a squashfs file."""
     for tree in (*(volume.tree for volume in others), archive):
         if tree is None:
             continue
         files = [(entry.size, path) for path, entry in tree.entries.items() if _is_live_root(path, entry.kind)]
         for _, path in sorted(files, reverse=True)[:1]:
-            with notes.instead_of_errors(path):
-                return SquashfsTree(_area(tree, path), tools)
+            with warnings.instead_of_errors(path):
+                return SquashfsTree(_extract(tree, path), tools)
     return None
 
 
@@ -172,28 +173,28 @@ def _is_live_root(path: str, kind: Kind) -> bool:
     return kind is Kind.FILE and path.endswith(_LIVE)
 
 
-def _area(tree: Tree, path: str) -> Area:
-    """Where the file of an archive, a disc or a directory lies."""
+def _extract(tree: Tree, path: str) -> Extent:
+    """The content of a file in an archive, on a disc or in a directory. Raises ToolError."""
     if isinstance(tree, ArchiveTree | DirectoryTree):
         return tree.extract(path)
-    raise ToolError("it is a file system inside another one")
+    raise ToolError("it is in a file system, not in an archive or a directory")
 
 
-def _system(tree: Tree, tools: Tools, notes: Notes) -> System:
+def _system(tree: Tree, tools: Tools, warnings: Warnings) -> System:
     installed = None
-    with notes.instead_of_errors("the installed packages"):
+    with warnings.instead_of_errors("the installed packages"):
         installed = packages.packages(tree, tools)
     users: tuple[accounts.User, ...] = ()
-    with notes.instead_of_errors("the users"):
+    with warnings.instead_of_errors("the users"):
         users = accounts.users(tree)
     release: dict[str, str] = {}
-    with notes.instead_of_errors("os-release"):
+    with warnings.instead_of_errors("os-release"):
         release = system.os_release(tree)
     name = None
-    with notes.instead_of_errors("the host name"):
+    with warnings.instead_of_errors("the host name"):
         name = system.hostname(tree)
     enabled = services.Services(None, (), ())
-    with notes.instead_of_errors("the services"):
+    with warnings.instead_of_errors("the services"):
         enabled = services.services(tree)
     return System(
         release,

@@ -1,13 +1,13 @@
-"""Partition tables, read from a disk's first sectors: GPT (UEFI specification 2.10, chapter 5) and DOS.
+"""Partition tables: GPT (UEFI specification 2.10, chapter 5) and DOS.
 
-sfdisk --json would tell the same, but not of disks with sectors of 4096 bytes before util-linux 2.39.
+sfdisk --json cannot read disks with sectors of 4096 bytes before util-linux 2.39.
 """
 
 import struct
 import uuid
 from dataclasses import dataclass
 
-from osbuild_compose.inspecting.area import Area
+from osbuild_compose.inspecting.extent import Extent
 
 MAX_PARTITIONS = 256
 _GPT_TYPES = {
@@ -53,12 +53,12 @@ _DOS_TYPES = {
 }
 _EXTENDED = (0x05, 0x0F, 0x85)
 _SECTORS = (512, 4096)
-_BEGINNING = 128 * 1024  # bytes in which every file system has its superblock
+_BEGINNING = 128 * 1024  # bytes from the start of a partition: every file system has its superblock there
 
 
 @dataclass(frozen=True)
 class Partition:
-    """A partition. start and size are in bytes; type is a GUID or two hexadecimal digits; label is GPT's name."""
+    """A partition. start and size are in bytes; type is a GUID or two hexadecimal digits; label is for GPT only."""
 
     number: int
     type: str
@@ -80,8 +80,8 @@ class PartitionTable:
     partitions: tuple[Partition, ...]
 
 
-def read(disk: Area) -> PartitionTable | None:
-    """The partition table, None if there is none. Entries that make no sense are left out."""
+def read(disk: Extent) -> PartitionTable | None:
+    """The disk's partition table, or None. Invalid entries are left out."""
     for sector in _SECTORS:
         header = disk.read(sector, 92)
         if header.startswith(b"EFI PART") and len(header) == 92:
@@ -92,7 +92,7 @@ def read(disk: Area) -> PartitionTable | None:
     return _dos(disk, first)
 
 
-def _gpt(disk: Area, header: bytes, sector: int) -> PartitionTable:
+def _gpt(disk: Extent, header: bytes, sector: int) -> PartitionTable:
     identity = str(uuid.UUID(bytes_le=header[56:72]))
     entries_lba, count, width = struct.unpack_from("<QII", header, 72)
     found = []
@@ -111,8 +111,8 @@ def _gpt(disk: Area, header: bytes, sector: int) -> PartitionTable:
     return PartitionTable("gpt", identity, sector, tuple(found))
 
 
-def _dos(disk: Area, first: bytes) -> PartitionTable | None:
-    # The first sector of a FAT file system ends the same way, and has text where entries would be.
+def _dos(disk: Extent, first: bytes) -> PartitionTable | None:
+    # The first sector of a FAT file system ends with the same bytes, and has text in the place of entries.
     rows = [struct.unpack_from("<B3xB3xII", first, 446 + 16 * number) for number in range(4)]
     if not any(row[3] for row in rows) or any(row[0] not in (0, 0x80) for row in rows):
         return None
@@ -127,8 +127,8 @@ def _dos(disk: Area, first: bytes) -> PartitionTable | None:
     return PartitionTable("dos", identity, sector, tuple(found))
 
 
-def _dos_sector(disk: Area, rows: list[tuple[int, int, int, int]]) -> int:
-    """The size of a sector, which nothing says: the one by which partitions begin where something is."""
+def _dos_sector(disk: Extent, rows: list[tuple[int, int, int, int]]) -> int:
+    """The size of a sector in bytes. The table does not say: it is the one with which partitions begin at some data."""
     starts = [start for _, kind, start, size in rows if kind and size]
     for sector in _SECTORS:
         if any(disk.read(start * sector, _BEGINNING).strip(b"\0") for start in starts):
@@ -137,15 +137,15 @@ def _dos_sector(disk: Area, rows: list[tuple[int, int, int, int]]) -> int:
 
 
 def _dos_partition(number: int, row: tuple[int, int, int, int], base: int, sector: int, identity: str) -> Partition:
-    """The partition of a row of a table; base is the sector that its start counts from."""
+    """The partition of a row of the table, whose start is relative to the sector `base`."""
     flag, kind, start, size = row
     start, size = (base + start) * sector, size * sector
     name = _DOS_TYPES.get(kind)
     return Partition(number, f"{kind:02x}", name, start, size, None, f"{identity}-{number:02x}", flag == 0x80)
 
 
-def _logical(disk: Area, extended: int, sector: int, identity: str) -> list[Partition]:
-    """The partitions inside an extended one: a chain of tables, which a hostile disk may close to a ring."""
+def _logical(disk: Extent, extended: int, sector: int, identity: str) -> list[Partition]:
+    """The partitions in an extended one: a linked list of tables, which may be circular on a hostile disk."""
     found: list[Partition] = []
     here = extended
     for number in range(5, 5 + MAX_PARTITIONS):

@@ -1,4 +1,4 @@
-"""What an inspection finds. Sizes and offsets are in bytes; None is what the image does not say."""
+"""The report of an inspection. Sizes and offsets are in bytes; None means that the image does not say."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from osbuild_compose.inspecting.analysis.bootloader import KernelEntry, Loader
 from osbuild_compose.inspecting.analysis.packages import Packages
 from osbuild_compose.inspecting.analysis.services import Services
 from osbuild_compose.inspecting.analysis.system import Kernel, Provenance, Usage
-from osbuild_compose.inspecting.containers.oci import ContainerConfig
+from osbuild_compose.inspecting.container_image import ContainerConfig
 from osbuild_compose.inspecting.partitions import PartitionTable
 
 
 @dataclass(frozen=True)
 class Image:
-    """The file itself. size is how long it is, virtual_size how large the disk in it is."""
+    """The image file. size is its length, virtual_size the size of the disk in it."""
 
     path: str
     format: str
@@ -23,9 +23,9 @@ class Image:
 
 @dataclass(frozen=True)
 class MountedFileSystem:
-    """A file system; partition is None if it fills the whole disk, mount_point is by the system's fstab.
+    """A file system. partition is None if it fills the whole disk; mount_point is that of the system's fstab.
 
-    volume is the name of the logical volume it is in, "group/name".
+    volume is the name of its logical volume, "group/name".
     """
 
     partition: int | None
@@ -40,7 +40,7 @@ class MountedFileSystem:
 
 @dataclass(frozen=True)
 class Boot:
-    """How it starts."""
+    """How the image boots."""
 
     loaders: tuple[Loader, ...]
     entries: tuple[KernelEntry, ...]
@@ -60,8 +60,8 @@ class System:
 
 
 @dataclass(frozen=True)
-class Note:
-    """Something that could not be told, and what to do about it, if anything."""
+class InspectionWarning:
+    """Something that could not be read, and what to do about it; hint is empty if nothing can be done."""
 
     message: str
     hint: str
@@ -69,7 +69,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Report:
-    """All of it."""
+    """The whole report."""
 
     image: Image
     container: ContainerConfig | None
@@ -78,4 +78,4 @@ class Report:
     boot: Boot
     system: System | None
     provenance: Provenance | None
-    notes: tuple[Note, ...]
+    warnings: tuple[InspectionWarning, ...]

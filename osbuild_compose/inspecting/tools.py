@@ -1,4 +1,4 @@
-"""Programs that read images, each run in a sandbox that sees the image and one directory to write to, and no more."""
+"""Running programs that read images in a sandbox that sees only the image and one directory to write to."""
 
 import os
 import selectors
@@ -12,16 +12,16 @@ from pathlib import Path
 
 from osbuild_compose.inspecting.tree import MAX_ENTRIES, TooMuchError
 
-IMAGE = "/run/image"  # where the sandbox has the file that is read
-OUT = "/run/out"  # where it has the directory that is written to
-MAX_OUTPUT = 256 * 1024**2  # bytes that a program may say
-MAX_SECONDS = 600.0  # that a program may take; the largest images we tried take 20
-MAX_SECONDS_IN_ALL = 1800.0  # that all of them may take, as an image may need many
-MAX_MEMORY = 2 * 1024**3  # bytes that a program may take: images say themselves how much they need
-KEEP_FREE = 512 * 1024**2  # bytes that are left on the file system of the temporary directory
+IMAGE = "/run/image"  # the file to read, in the sandbox
+OUT = "/run/out"  # the directory to write to, in the sandbox
+MAX_OUTPUT = 256 * 1024**2  # bytes of standard output
+MAX_SECONDS = 600.0  # for one program; the largest images that we tried need 20
+MAX_SECONDS_IN_ALL = 1800.0  # for all programs that one image needs
+MAX_MEMORY = 2 * 1024**3  # bytes of memory of a program: a hostile image may make it ask for any amount
+KEEP_FREE = 512 * 1024**2  # bytes of the temporary directory's file system that are never used
 _CHUNK = 1024**2
 
-# The packages of Debian and of Fedora that have a program.
+# The packages of each program, on Debian and on Fedora.
 PACKAGES = {
     "blkid": ("util-linux", "util-linux"),
     "bsdtar": ("libarchive-tools", "bsdtar"),
@@ -45,7 +45,7 @@ _LIMITED = ("prlimit", f"--data={MAX_MEMORY}", "--")
 
 
 class ToolError(Exception):
-    """A part of the image cannot be read. The text says why; hint says what to do."""
+    """A part of the image cannot be read. The message says why, hint what to do about it."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -58,7 +58,7 @@ class MissingToolError(ToolError):
 
 @dataclass(frozen=True)
 class Result:
-    """How a program ended, and what it said."""
+    """The exit status and the output of a program."""
 
     status: int
     stdout: bytes
@@ -66,13 +66,13 @@ class Result:
 
     @property
     def reason(self) -> str:
-        """The last line of its complaints."""
+        """The last line of its standard error, or its exit status."""
         lines = [line for line in self.stderr.decode(errors="replace").splitlines() if line.strip()]
         return lines[-1].strip() if lines else f"exit status {self.status}"
 
 
 def need(program: str) -> None:
-    """Raise MissingToolError, which names the packages, if the program is not installed."""
+    """Raise MissingToolError, whose hint names the packages, if the program is not installed."""
     if shutil.which(program, path=_PATH) is None:
         debian, fedora = PACKAGES[program]
         names = debian if debian == fedora else f"{debian} on Debian, {fedora} on Fedora"
@@ -80,20 +80,20 @@ def need(program: str) -> None:
 
 
 class Tools:
-    """Runs programs; `directory` is what is removed at the end, with all that was written."""
+    """Runs programs, with `directory` for their files; the caller removes it in the end."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._end = time.monotonic() + MAX_SECONDS_IN_ALL
 
     def new_file(self) -> Path:
-        """A new empty file of the temporary directory."""
+        """A new empty file in the temporary directory."""
         handle, name = tempfile.mkstemp(dir=self._directory)
         os.close(handle)
         return Path(name)
 
     def new_directory(self) -> Path:
-        """A new directory of the temporary directory."""
+        """A new directory in the temporary directory."""
         return Path(tempfile.mkdtemp(dir=self._directory))
 
     def run(
@@ -106,29 +106,32 @@ class Tools:
         limit: int = MAX_OUTPUT,
         sink: Callable[[bytes], None] | None = None,
     ) -> Result:
-        """Run a program that sees `image` as IMAGE, read-only, and may write to the directory `out`, which is OUT.
+        """Run a program that sees `image` as IMAGE, read-only, and may write to the directory `out`, seen as OUT.
 
-        given is its standard input. What it writes to standard output goes to `sink` or is returned; of that no more
-        than `limit` bytes, after which it is ended. Raises ToolError if it is not installed, takes too long or fills
-        the disk, TooMuchError if it writes too many files; its exit status is the caller's matter.
+        given is its standard input. Its standard output goes to `sink`, or is returned up to `limit` bytes, after which
+        the program is ended. Raises MissingToolError if it is not installed, ToolError if it takes too long or fills
+        the disk, and TooMuchError if it writes too many files. The caller checks its exit status.
         """
         for program in ("bwrap", "prlimit", argv[0]):
             need(program)
         if time.monotonic() > self._end:
-            raise ToolError(f"reading it takes more than {MAX_SECONDS_IN_ALL:.0f} seconds in all")
-        with tempfile.TemporaryFile(dir=self._directory) as said, tempfile.TemporaryFile(dir=self._directory) as stdin:
+            raise ToolError(f"reading it takes more than {MAX_SECONDS_IN_ALL:.0f} seconds altogether")
+        with (
+            tempfile.TemporaryFile(dir=self._directory) as errors,
+            tempfile.TemporaryFile(dir=self._directory) as stdin,
+        ):
             stdin.write(given)
             stdin.seek(0)
             with subprocess.Popen(
-                [*_sandbox(image, out), "--", *_LIMITED, *argv], stdin=stdin, stdout=subprocess.PIPE, stderr=said
+                [*_sandbox(image, out), "--", *_LIMITED, *argv], stdin=stdin, stdout=subprocess.PIPE, stderr=errors
             ) as process:
                 try:
                     stdout = self._follow(process, limit, sink)
                 except BaseException:
                     process.kill()
                     raise
-            said.seek(0)
-            result = Result(process.returncode, stdout, said.read(64 * 1024))
+            errors.seek(0)
+            result = Result(process.returncode, stdout, errors.read(64 * 1024))
         if b"bwrap: " in result.stderr[:7]:
             raise ToolError(f"the sandbox for {argv[0]} cannot be made: {result.reason}", "allow user namespaces")
         return result
@@ -146,7 +149,8 @@ class Tools:
                     raise ToolError(f"reading it takes more than {MAX_SECONDS:.0f} seconds")
                 if shutil.disk_usage(self._directory).free < KEEP_FREE:
                     raise ToolError(
-                        f"reading it fills the disk of {self._directory.parent}", "set TMPDIR to a directory with room"
+                        f"reading it fills the disk of {self._directory.parent}",
+                        "set TMPDIR to a directory with more space",
                     )
                 if files - os.statvfs(self._directory).f_ffree > MAX_ENTRIES:
                     raise TooMuchError(f"it has more than {MAX_ENTRIES} files")
@@ -166,7 +170,7 @@ class Tools:
 
 
 def _sandbox(image: Path | None, out: Path | None) -> list[str]:
-    """The beginning of a command that runs the rest with nothing but /usr, the image and the place to write to."""
+    """The first words of a command line that runs the rest with only /usr, the image and the output directory."""
     argv = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/usr", "/usr"]
     for name in ("bin", "sbin", "lib", "lib64"):
         if Path("/", name).is_symlink():
@@ -174,8 +178,8 @@ def _sandbox(image: Path | None, out: Path | None) -> list[str]:
         elif Path("/", name).is_dir():
             argv += ["--ro-bind", f"/{name}", f"/{name}"]
     argv += ["--ro-bind-try", "/etc/alternatives", "/etc/alternatives", "--dev", "/dev", "--proc", "/proc"]
-    argv += ["--tmpfs", "/tmp", "--tmpfs", "/var/tmp", "--cap-drop", "ALL"]  # noqa: S108 - the sandbox's own
-    if os.geteuid() == 0:  # an image may be another user's
+    argv += ["--tmpfs", "/tmp", "--tmpfs", "/var/tmp", "--cap-drop", "ALL"]  # noqa: S108 - inside the sandbox
+    if os.geteuid() == 0:  # the image may belong to another user
         argv += ["--cap-add", "CAP_DAC_READ_SEARCH"]
     argv += ["--ro-bind", str(image), IMAGE] if image else []
     argv += ["--bind", str(out), OUT] if out else []

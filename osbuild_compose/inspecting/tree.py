@@ -1,4 +1,4 @@
-"""The files of an image, whatever holds them: one small interface for all that asks about them."""
+"""Trees: the files of an image behind one interface, whatever file system or archive holds them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -7,14 +7,14 @@ from enum import Enum
 from functools import cached_property
 
 MAX_SYMLINKS = 40  # the kernel's own limit, path_resolution(7)
-MAX_ENTRIES = 2_000_000  # of a tree; more is no system that anybody made
-MAX_TARGET = 4096  # characters of a symlink's target: what Linux takes
-_MAX_PATHS = 256 * 1024**2  # characters of all paths of a tree: of long names fewer entries fit into memory
-MAX_READ = 64 * 1024**2  # bytes of a file, where nothing else is said
+MAX_ENTRIES = 2_000_000  # of a tree; no real system has more
+MAX_TARGET = 4096  # characters of a symlink's target, as in Linux
+_MAX_PATHS = 256 * 1024**2  # characters of all paths of a tree together
+MAX_READ = 64 * 1024**2  # bytes of a file, unless the caller gives a limit
 
 
 class Kind(Enum):
-    """What an entry of a directory is."""
+    """The kinds of directory entries."""
 
     FILE = "file"
     DIRECTORY = "directory"
@@ -24,9 +24,9 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file, directory or symlink. size is in bytes; target is a symlink's.
+    """A file, directory or symlink. size is in bytes; target is that of a symlink.
 
-    handle is what the tree finds the content by; entries with the same one are one file.
+    handle is what the tree finds the content by; entries with the same handle are hard links to one file.
     """
 
     kind: Kind
@@ -36,26 +36,26 @@ class Entry:
 
 
 class TooMuchError(ValueError):
-    """The image says that it has more of something than any image has."""
+    """The image claims to have more of something than any real image has."""
 
 
 class Tree(ABC):
-    """Entries by their absolute paths ("/" is the top), names decoded with surrogateescape as Python's own are."""
+    """Entries by their absolute paths. Names are decoded as Python decodes file names, with surrogateescape."""
 
     def __init__(self, found: Iterable[tuple[str, Entry]]) -> None:
-        """found need not have the directories that its files are in; of two with one path the last counts.
+        """found may lack the directories of its files; of several entries with one path the last counts.
 
-        Raises TooMuchError before they fill the memory.
+        Raises TooMuchError before the entries fill the memory.
         """
         self.entries = {"/": Entry(Kind.DIRECTORY)}
         length = 0
         for count, (path, entry) in enumerate(found):
             length += self._add(path, entry)
             if max(count, len(self.entries)) > MAX_ENTRIES or length > _MAX_PATHS:
-                raise TooMuchError(f"it has more than {MAX_ENTRIES} files, or such long names that as many do not fit")
+                raise TooMuchError(f"it has more than {MAX_ENTRIES} files, or too long names")
 
     def _add(self, path: str, entry: Entry) -> int:
-        """Add an entry, and the directories above it. Returns how many characters the new paths have."""
+        """Add an entry and the directories above it. Returns the number of characters of the new paths."""
         length = 0 if path in self.entries else len(path)
         self.entries[path] = entry
         while (path := path.rpartition("/")[0]) and path not in self.entries:
@@ -67,9 +67,9 @@ class Tree(ABC):
 
     @abstractmethod
     def content(self, path: str, limit: int) -> bytes:
-        """The first `limit` bytes of the file at `path`, which is one of the entries and no symlink.
+        """The first `limit` bytes of the file at `path`, which is one of the entries and not a symlink.
 
-        Raises OSError, or ToolError when what would read it cannot.
+        Raises OSError, or ToolError if the program that reads it fails.
         """
 
     @cached_property
@@ -82,11 +82,11 @@ class Tree(ABC):
         return {path: sorted(names) for path, names in children.items()}
 
     def names(self, path: str) -> list[str]:
-        """What is in the directory, in order; nothing if there is none. Symlinks on the way are followed."""
+        """The sorted names in the directory; none if it does not exist. Symlinks are followed."""
         return self._children.get(self.resolve(path) or "", [])
 
     def resolve(self, path: str) -> str | None:
-        """The path with every symlink followed, as the booted system would; None if it leads nowhere or round."""
+        """The path with all symlinks resolved, as in the booted system; None if it does not exist or is a loop."""
         todo = [part for part in path.split("/") if part not in ("", ".")][::-1]
         here = ""
         links = 0
@@ -109,51 +109,54 @@ class Tree(ABC):
         return here or "/"
 
     def entry(self, path: str) -> Entry | None:
-        """What is at the path, symlinks on the way and at its end followed."""
+        """The entry at the path, or None. Symlinks are followed."""
         found = self.resolve(path)
         return self.entries[found] if found else None
 
     def link(self, path: str) -> str | None:
-        """Where the symlink at the path leads, as it is written; None if there is none."""
+        """The target of the symlink at the path, as it is written; None if there is none."""
         above, _, name = path.rpartition("/")
         directory = self.resolve(above or "/")
         entry = self.entries.get(f"{(directory or '').rstrip('/')}/{name}") if directory else None
         return entry.target if entry and entry.kind is Kind.SYMLINK else None
 
     def is_file(self, path: str) -> bool:
-        """Whether a file is there, symlinks followed."""
+        """Whether the path is a file. Symlinks are followed."""
         entry = self.entry(path)
         return entry is not None and entry.kind is Kind.FILE
 
     def is_directory(self, path: str) -> bool:
-        """Whether a directory is there, symlinks followed."""
+        """Whether the path is a directory. Symlinks are followed."""
         entry = self.entry(path)
         return entry is not None and entry.kind is Kind.DIRECTORY
 
     def read(self, path: str, limit: int = MAX_READ) -> bytes | None:
-        """The file's first `limit` bytes, symlinks followed; None if there is none. Raises as content() does."""
+        """The first `limit` bytes of the file at the path, or None if it is not a file. Symlinks are followed.
+
+        Raises as content() does.
+        """
         found = self.resolve(path)
         if found is None or self.entries[found].kind is not Kind.FILE:
             return None
         return self.content(found, limit)
 
     def text(self, path: str, limit: int = MAX_READ) -> str | None:
-        """The same as text; what is not UTF-8 in it becomes �."""
+        """The same as text, with invalid UTF-8 replaced by U+FFFD."""
         content = self.read(path, limit)
         return None if content is None else content.decode(errors="replace")
 
     def files(self, path: str, suffix: str = "") -> Iterator[str]:
-        """The paths of the files in a directory whose names end so."""
+        """The paths of the files in a directory whose names end with the suffix."""
         for name in self.names(path):
             if name.endswith(suffix) and self.is_file(f"{path}/{name}"):
                 yield f"{path.rstrip('/')}/{name}"
 
 
-class Joined(Tree):
-    """Trees mounted into each other, by their mount points; of what is below one, the rest is hidden."""
+class MountedTrees(Tree):
+    """Trees mounted into each other, by their mount points; a mount hides what is below its mount point."""
 
     def __init__(self, mounts: Mapping[str, Tree]) -> None:
-        """mounts has "/"."""
+        """mounts must have "/"."""
         self._mounts = dict(sorted(mounts.items(), key=lambda item: item[0].count("/") if item[0] != "/" else -1))
         super().__init__(self._mounted())
 
@@ -177,10 +180,10 @@ class Joined(Tree):
 
 
 class Stacked(Tree):
-    """Trees on top of each other."""
+    """Trees on top of each other, like unpacked archives."""
 
     def __init__(self, layers: Iterable[tuple[Tree, Iterable[str]]]) -> None:
-        """layers are trees, lower ones first, and the paths in each that count."""
+        """layers are trees, lowest first, each with the paths to take from it."""
         self._owner: dict[str, Tree] = {}
         super().__init__(self._found(layers))
 
@@ -196,8 +199,8 @@ class Stacked(Tree):
         return self._owner[path].content(path, limit)
 
 
-class Below(Tree):
-    """What is below a directory of another tree, as a tree of its own: a subvolume."""
+class Subtree(Tree):
+    """The part of another tree below a directory, such as a subvolume."""
 
     def __init__(self, tree: Tree, directory: str) -> None:
         self._tree = tree

@@ -1,1 +1,1 @@
-"""What trees and bytes say: pure functions."""
+"""What the files of an image say about the system."""

@@ -1,4 +1,4 @@
-"""Users and groups: passwd(5), shadow(5), group(5)."""
+"""Users who can log in: passwd(5), shadow(5), group(5)."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -6,13 +6,13 @@ from functools import cache
 from osbuild_compose.inspecting.tree import TooMuchError, Tree
 
 _NO_LOGIN = ("nologin", "false", "sync", "shutdown", "halt", "true")
-_MAX = 4 * 1024**2  # bytes of a table
-_MAX_USERS = 10_000  # that can log in
+_MAX = 4 * 1024**2  # bytes of a file
+_MAX_USERS = 10_000  # who can log in
 
 
 @dataclass(frozen=True)
 class User:
-    """A user that can log in. password is "set", "locked", "empty" (none is asked for) or None if nothing tells."""
+    """A user who can log in. password is "set", "locked", "empty" (no password is needed) or None if unknown."""
 
     name: str
     uid: int
@@ -25,7 +25,7 @@ class User:
 
 
 def users(tree: Tree) -> tuple[User, ...]:
-    """The users whose shell lets them in, in the order of their numbers. Raises as Tree.read does."""
+    """The users whose shell allows a login, by user id. Raises TooMuchError, and as Tree.read does."""
     shadow = {fields[0]: fields[1] for fields in _rows(tree, "/etc/shadow", 2)}
     groups = _rows(tree, "/etc/group", 4)
     names = {fields[2]: fields[0] for fields in groups}
@@ -39,7 +39,7 @@ def users(tree: Tree) -> tuple[User, ...]:
         if not uid.isascii() or not uid.isdecimal() or not gid.isdecimal() or shell.rpartition("/")[2] in _NO_LOGIN:
             continue
         if len(found) == _MAX_USERS:
-            raise TooMuchError(f"more than {_MAX_USERS} can log in")
+            raise TooMuchError(f"more than {_MAX_USERS} users can log in")
         password = shadow.get(name) if field == "x" else field
         found.append(
             User(
@@ -50,7 +50,7 @@ def users(tree: Tree) -> tuple[User, ...]:
                 shell=shell or "/bin/sh",
                 groups=tuple(
                     dict.fromkeys([names.get(gid, gid), *sorted(members.get(name, []))])
-                ),  # the first one first
+                ),  # the primary group first
                 password=None if password is None else password_state(password),
                 ssh_keys=keys(home),
             )
@@ -59,7 +59,7 @@ def users(tree: Tree) -> tuple[User, ...]:
 
 
 def password_state(field: str) -> str:
-    """What the second field of shadow(5) means."""
+    """The state of a password, by the second field of shadow(5): "set", "locked" or "empty"."""
     if field == "":
         return "empty"
     return "set" if field.startswith("$") or (len(field) == 13 and field[0] not in "!*") else "locked"
@@ -71,6 +71,6 @@ def _ssh_keys(tree: Tree, home: str) -> int:
 
 
 def _rows(tree: Tree, path: str, width: int) -> list[list[str]]:
-    """The fields of each line that has at least so many; no more than so many of them."""
+    """The first `width` fields of each line that has at least so many."""
     lines = (tree.text(path, _MAX) or "").splitlines()
     return [fields[:width] for line in lines if len(fields := line.split(":")) >= width]

@@ -1,4 +1,4 @@
-"""Boot loaders, and the kernels that they offer."""
+"""Boot loaders and the entries of their menus."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -6,30 +6,30 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from osbuild_compose.inspecting.analysis.words import shell_words
+from osbuild_compose.inspecting.analysis.fields import shell_fields
 from osbuild_compose.inspecting.tree import Tree
 
 _MAX_PROGRAM = 256 * 1024**2
 _MAX_MENU = 4 * 1024**2
 _MAX_ENTRIES = 1000
 _MAX_PROGRAMS = 100
-_MAX_ENTRY = 64 * 1024  # bytes of a file for one entry
-_MAX_SECTION = 64 * 1024  # bytes of a section of a program that is text
+_MAX_ENTRY = 64 * 1024  # bytes of a file with a single entry
+_MAX_SECTION = 64 * 1024  # bytes of a text section of a program
 _TEXT_SECTIONS = (".sbat", ".sdmagic", ".cmdline", ".osrel", ".uname")
 _SIGNATURE = 4  # the index of IMAGE_DIRECTORY_ENTRY_SECURITY among the data directories
-_MAX_VARIABLES = 20  # of a line: each may be as long as the block that GRUB keeps them in
-# The last two are of a partition for /boot by itself.
+_MAX_VARIABLES = 20  # in a line: each may be as long as GRUB's environment block
+# The last two are on a separate partition for /boot.
 _GRUB_MENUS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub/grub.cfg", "/grub2/grub.cfg")
-_ENTRIES = "loader/entries"  # the Boot Loader Specification's
-# What a disk's first sector says when it cannot go on, by the loader that it belongs to.
+_ENTRIES = "loader/entries"  # Boot Loader Specification, type 1
+# Words in the code of a disk's first sector, mostly of error messages, and the boot loader that it belongs to.
 _SECTORS = ((b"GRUB \0", "grub"), (b"isolinux.bin", "isolinux"), (b"SYSLINUX", "syslinux"))
 
 
 @dataclass(frozen=True)
 class Loader:
-    """A program that starts kernels. type is "grub", "shim", "systemd-boot", "uki", …; firmware "bios" or "uefi".
+    """A boot loader. type is "grub", "shim", "systemd-boot", "uki", …; firmware "bios" or "uefi".
 
-    path is where it lies, None for one in a disk's first sector; signed is whether it has a signature for Secure Boot.
+    path is None for one in a disk's first sector; signed is whether it has a signature for Secure Boot.
     """
 
     type: str
@@ -41,7 +41,7 @@ class Loader:
 
 @dataclass(frozen=True)
 class KernelEntry:
-    """What a boot menu offers. source is the file that has the entry."""
+    """An entry of a boot menu. source is the file that has the entry."""
 
     title: str
     kernel: str | None
@@ -52,9 +52,9 @@ class KernelEntry:
 
 @dataclass(frozen=True)
 class EfiProgram:
-    """A UEFI program. type is "shim", "grub", "systemd-boot", "uki" or "other"; version is what it says itself.
+    """A UEFI program. type is "shim", "grub", "systemd-boot", "uki" or "other"; version is by its own account.
 
-    texts are its sections that are text, by their names.
+    texts are its text sections by their names.
     """
 
     type: str
@@ -64,13 +64,13 @@ class EfiProgram:
 
 
 def in_first_sector(sector: bytes) -> Loader | None:
-    """The boot loader that a BIOS starts from a disk's first sector."""
+    """The boot loader that a BIOS starts from a disk's first sector; None if it is not known."""
     kind = next((name for mark, name in _SECTORS if mark in sector[:440]), None)
     return Loader(kind, "bios") if kind else None
 
 
 def efi(tree: Tree, top: str, where: str = "") -> tuple[list[Loader], list[KernelEntry]]:
-    """UEFI programs below `top`/EFI, and the kernels in unified ones. where is put before their paths."""
+    """UEFI programs below `top`/EFI, and an entry for each unified kernel image. where precedes their paths."""
     loaders, entries = [], []
     for path in islice(_efi_files(tree, top), _MAX_PROGRAMS):
         found = efi_program(tree.read(path, _MAX_PROGRAM) or b"")
@@ -85,7 +85,7 @@ def efi(tree: Tree, top: str, where: str = "") -> tuple[list[Loader], list[Kerne
 
 
 def efi_program(content: bytes) -> EfiProgram | None:
-    """What a program in the PE format is; None if it is not in that format, or cut off."""
+    """The type and the texts of a UEFI program; None if it is not in the PE format, or cut off."""
     import pefile  # noqa: PLC0415 - loaded only for an image with UEFI programs
 
     try:
@@ -116,11 +116,11 @@ def _section_text(section: Any, content: bytes) -> str:
 
 
 def _loader(content: bytes, texts: Mapping[str, str]) -> tuple[str, str | None]:
-    """The type of a boot loader, and its version."""
+    """The type and the version of a boot loader."""
     boot = re.search(r"LoaderInfo: systemd-boot (\S+)", texts.get(".sdmagic", ""))
     if boot:
         return "systemd-boot", boot[1]
-    # SBAT: component, generation, vendor, package, version, address; the first row is of SBAT itself.
+    # SBAT: component, generation, vendor, package, version, URL; the first row is about SBAT itself.
     rows = [row.split(",") for row in texts.get(".sbat", "").splitlines()[1:]]
     versions = {row[0]: row[4] for row in rows if len(row) >= 5}
     for kind in ("shim", "grub"):
@@ -131,7 +131,7 @@ def _loader(content: bytes, texts: Mapping[str, str]) -> tuple[str, str | None]:
 
 
 def _efi_files(tree: Tree, top: str) -> Iterator[str]:
-    """FAT takes upper and lower case for the same."""
+    """The paths of UEFI programs. FAT ignores case."""
     for name in tree.names(top):
         if name.lower() != "efi":
             continue
@@ -143,7 +143,10 @@ def _efi_files(tree: Tree, top: str) -> Iterator[str]:
 
 
 def entries(tree: Tree, tops: tuple[str, ...], where: str = "") -> list[KernelEntry]:
-    """What the menus in the tree offer: GRUB's, iPXE's, and entries of the Boot Loader Specification below `tops`."""
+    """The entries of GRUB's and iPXE's menus, and those of the Boot Loader Specification below `tops`.
+
+    where precedes the paths of their sources.
+    """
     found: list[KernelEntry] = []
     for top in tops:
         environment = _grub_environment(tree)
@@ -156,14 +159,14 @@ def entries(tree: Tree, tops: tuple[str, ...], where: str = "") -> list[KernelEn
 
 
 def _grub_environment(tree: Tree) -> dict[str, str]:
-    """The variables that GRUB keeps: a block of NAME=VALUE lines."""
+    """The variables in GRUB's environment block: lines of NAME=VALUE."""
     text = tree.text("/boot/grub2/grubenv", 4096) or tree.text("/grub2/grubenv", 4096) or ""
     lines = text.splitlines()
     return {name: value for name, equal, value in (line.partition("=") for line in lines) if equal}
 
 
 def bls(text: str, source: str, environment: dict[str, str]) -> KernelEntry:
-    """An entry of the Boot Loader Specification, type 1; $NAME in its options is a variable of GRUB."""
+    """An entry of the Boot Loader Specification, type 1. $NAME in its options is a variable of GRUB."""
     fields: dict[str, list[str]] = {}
     for line in text.splitlines():
         key, _, value = line.strip().partition(" ")
@@ -178,7 +181,7 @@ def bls(text: str, source: str, environment: dict[str, str]) -> KernelEntry:
 
 
 def grub_menu(text: str, source: str) -> list[KernelEntry]:
-    """The entries of a grub.cfg that start Linux. Menus inside menus are read like the rest."""
+    """The entries of a grub.cfg that start Linux, those of submenus included."""
     found: list[KernelEntry] = []
     title = ""
     for line in text.splitlines():
@@ -196,7 +199,7 @@ def grub_menu(text: str, source: str) -> list[KernelEntry]:
 
 
 def ipxe(text: str, source: str) -> list[KernelEntry]:
-    """The kernel that a script of iPXE starts."""
+    """The kernel that an iPXE script starts."""
     rows = [line.split() for line in text.splitlines()]
     images = tuple(row[1] for row in rows if len(row) > 1 and row[0] == "initrd")
     return [
@@ -207,6 +210,6 @@ def ipxe(text: str, source: str) -> list[KernelEntry]:
 
 
 def _words(line: str) -> list[str]:
-    """The words of a line of GRUB's language, whose quoting is the shell's."""
-    words = shell_words(line)
+    """The words of a line of GRUB's script, which is quoted like a shell script."""
+    words = shell_fields(line)
     return line.split() if words is None else words

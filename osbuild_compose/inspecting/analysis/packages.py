@@ -1,4 +1,4 @@
-"""Installed packages: dpkg's status file, and rpm's database by rpm itself."""
+"""Installed packages: from dpkg's status file, or from rpm's database, read with rpm."""
 
 import re
 from collections.abc import Iterator
@@ -8,18 +8,18 @@ from osbuild_compose.inspecting.tools import OUT, ToolError, Tools
 from osbuild_compose.inspecting.tree import TooMuchError, Tree
 
 _STATUS = "/var/lib/dpkg/status"
-_STATUS_PARTS = "/var/lib/dpkg/status.d"  # of images without dpkg itself
+_STATUS_PARTS = "/var/lib/dpkg/status.d"  # in images without dpkg
 _RPM = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
 _RPM_FILES = re.compile(r"rpmdb\.sqlite(-wal)?|Packages(\.db)?|Index\.db")
 _MAX = 512 * 1024**2  # bytes of rpm's database
-_MAX_STATUS = 64 * 1024**2  # bytes of dpkg's, which is text; that of ten thousand packages has 10 MiB
+_MAX_STATUS = 64 * 1024**2  # bytes of dpkg's status; that of ten thousand packages has 10 MiB
 _QUERY = "%{NAME}\\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\t%{ARCH}\\n"
 _FIELDS = ("Package", "Status", "Version", "Architecture")
 
 
 @dataclass(frozen=True)
 class Package:
-    """An installed package; version is as its manager writes it, with epoch and release."""
+    """An installed package. version is as the package manager writes it, with epoch and release."""
 
     name: str
     version: str
@@ -28,14 +28,17 @@ class Package:
 
 @dataclass(frozen=True)
 class Packages:
-    """What a package manager ("dpkg", "rpm") says is installed, in the order of names."""
+    """The installed packages by name, and the package manager ("dpkg" or "rpm") whose database has them."""
 
     manager: str
     installed: tuple[Package, ...]
 
 
 def packages(tree: Tree, tools: Tools) -> Packages | None:
-    """The installed packages; None if no manager is known. Raises ToolError if rpm's database cannot be read."""
+    """The installed packages; None without a known package manager.
+
+    Raises ToolError if rpm's database cannot be read, and TooMuchError.
+    """
     parts = [path for path in (_STATUS, *tree.files(_STATUS_PARTS)) if tree.is_file(path)]
     if parts:
         return Packages("dpkg", _ordered([package for text in _texts(tree, parts) for package in dpkg_status(text)]))
@@ -61,7 +64,7 @@ def _ordered(found: list[Package]) -> tuple[Package, ...]:
 
 
 def dpkg_status(text: str) -> Iterator[Package]:
-    """The packages that the text of a status file says are installed. A stanza without a status counts."""
+    """The installed packages of a dpkg status file. A stanza without a status counts as installed."""
     for stanza in re.split(r"\n{2,}", text):
         fields = {}
         for line in stanza.split("\n"):

@@ -1,4 +1,4 @@
-"""What systemd starts: links in the directories NAME.wants and NAME.requires, systemd.unit(5)."""
+"""Units that systemd starts: links in directories NAME.wants and NAME.requires, systemd.unit(5)."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ _MAX_UNITS = 100_000
 
 @dataclass(frozen=True)
 class Service:
-    """A unit that is enabled, and the units that start it."""
+    """An enabled unit, and the units that start it."""
 
     unit: str
     wanted_by: tuple[str, ...]
@@ -19,7 +19,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Services:
-    """What is started at boot, and what cannot be started. default_target is None without systemd."""
+    """Enabled and masked units. default_target is None without systemd."""
 
     default_target: str | None
     enabled: tuple[Service, ...]
@@ -27,7 +27,7 @@ class Services:
 
 
 def services(tree: Tree) -> Services:
-    """What systemd starts because somebody enabled it, which is not what units of /usr/lib want by themselves.
+    """The units that were enabled in /etc, without those that units in /usr/lib start by default.
 
     Raises TooMuchError.
     """
@@ -39,7 +39,7 @@ def services(tree: Tree) -> Services:
         if dot and kind in ("wants", "requires"):
             units = tree.names(f"{_ADMIN}/{name}")
             count += len(units)
-            if count > _MAX_UNITS:  # links may make few directories many
+            if count > _MAX_UNITS:  # symlinks may make many directories of a few
                 raise TooMuchError(f"more than {_MAX_UNITS} units are enabled")
             for unit in units:
                 wanted.setdefault(unit, []).append(starter)

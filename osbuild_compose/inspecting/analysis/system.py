@@ -1,4 +1,4 @@
-"""The operating system in a tree: what it calls itself, its kernels, and what takes its space."""
+"""The operating system in a tree: name, kernels, largest directories and provenance."""
 
 import json
 import math
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from osbuild_compose.inspecting.analysis.words import shell_words
+from osbuild_compose.inspecting.analysis.fields import shell_fields
 from osbuild_compose.inspecting.tree import Kind, Tree
 
 _MAX_TEXT = 1024**2
@@ -15,13 +15,13 @@ _OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 _KERNELS = ("/boot/vmlinuz-{}", "/usr/lib/modules/{}/vmlinuz", "/lib/modules/{}/vmlinuz")
 _LARGEST = 10
 _DEPTH = 3
-_MAX_DEPTH = 50  # of lists and mappings in a document
+_MAX_DEPTH = 50  # of nested lists and mappings in a document
 PROVENANCE = "/usr/lib/osbuild-compose"
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel with its modules. path is its image, None if there is none."""
+    """A kernel. path is that of its image, None if it has only modules."""
 
     version: str
     path: str | None
@@ -29,7 +29,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Usage:
-    """A directory, what is in it and below in bytes (hard links once), and how many files that is."""
+    """The size of a directory in bytes (hard links count once), and the number of files in it and below."""
 
     path: str
     size: int
@@ -38,7 +38,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the build wrote into the image about itself, each as the file has it; None for what is not there."""
+    """The documents that the build embedded in the image; None for those that are missing."""
 
     build: Mapping[str, Any] | None
     blueprint: Mapping[str, Any] | None
@@ -46,30 +46,30 @@ class Provenance:
 
 
 def is_system(tree: Tree) -> bool:
-    """Whether the tree is that of an operating system."""
+    """Whether the tree has an operating system."""
     return any(tree.is_file(path) for path in _OS_RELEASE) or tree.is_file("/etc/passwd")
 
 
 def os_release(tree: Tree) -> dict[str, str]:
-    """The fields of os-release(5); none if there is no such file."""
+    """The fields of os-release(5); empty if there is no such file."""
     text = next((text for path in _OS_RELEASE if (text := tree.text(path, _MAX_TEXT)) is not None), "")
     found = {}
     for line in text.splitlines():
         name, equal, value = line.strip().partition("=")
         if equal and re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
-            words = shell_words(value)
+            words = shell_fields(value)
             found[name] = value if words is None else "".join(words)
     return found
 
 
 def hostname(tree: Tree) -> str | None:
-    """The first line of /etc/hostname that says something."""
+    """The host name in /etc/hostname, or None."""
     lines = (tree.text("/etc/hostname", 4096) or "").splitlines()
     return next((line.strip() for line in lines if line.strip() and not line.startswith("#")), None)
 
 
 def kernels(tree: Tree) -> tuple[Kernel, ...]:
-    """The kernels whose modules or images are there."""
+    """The kernels of which there is an image or a directory of modules."""
     versions = set()
     for directory in ("/usr/lib/modules", "/lib/modules"):
         versions |= {name for name in tree.names(directory) if tree.is_directory(f"{directory}/{name}")}
@@ -82,7 +82,7 @@ def kernels(tree: Tree) -> tuple[Kernel, ...]:
 
 
 def largest_directories(tree: Tree) -> tuple[Usage, ...]:
-    """The directories with the most in and below them, no more than three levels deep; the largest first."""
+    """The largest directories, up to three levels deep, the largest first."""
     sizes: dict[str, list[int]] = {}
     seen = set()
     for path, entry in tree.entries.items():
@@ -100,7 +100,7 @@ def largest_directories(tree: Tree) -> tuple[Usage, ...]:
 
 
 def provenance(tree: Tree) -> Provenance | None:
-    """What the build wrote about itself; None if it wrote nothing."""
+    """The documents that the build embedded; None if there are none."""
     found = Provenance(*(_document(tree, f"{PROVENANCE}/{name}.json") for name in ("build", "blueprint", "lock")))
     return None if found == Provenance(None, None, None) else found
 
@@ -114,15 +114,15 @@ def _document(tree: Tree, path: str) -> Mapping[str, Any] | None:
 
 
 def _number(text: str) -> float:
-    """Python's own takes more than JSON has, and would write it again."""
+    """A finite number: Python's parser accepts NaN and Infinity, which are not in JSON."""
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is no number of JSON")
+        raise ValueError(f"{text} is not a number in JSON")
     return number
 
 
 def _is_flat(document: Any) -> bool:
-    """Whether lists and mappings are in each other no deeper than what copies and writes them can follow."""
+    """Whether lists and mappings are not nested too deeply to be copied and written."""
     level = [document]
     for _ in range(_MAX_DEPTH):
         lists = [list(one.values()) if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]

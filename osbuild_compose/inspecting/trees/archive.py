@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from osbuild_compose.inspecting.area import Area
+from osbuild_compose.inspecting.extent import Extent
 from osbuild_compose.inspecting.tools import IMAGE, MAX_OUTPUT, OUT, MissingToolError, ToolError, Tools
 from osbuild_compose.inspecting.tree import MAX_TARGET, Entry, Kind, Stacked, TooMuchError, Tree
 
@@ -17,14 +17,14 @@ _ROW = re.compile(rb"^(\S)\S{9,10} +\d+ +\S+ +\S+ +([\d,]+) \S+ +\S+ +\S+ (.*)$"
 _KINDS = {b"-": Kind.FILE, b"d": Kind.DIRECTORY, b"l": Kind.SYMLINK}
 _HARD_LINK = b"h"  # tar's; in a cpio archive the names of one file look like files
 _LINK_TO = b" link to "
-_MAX_SPLITS = 10  # names that contain " link to " themselves
+_MAX_SPLITS = 10  # for names that contain " link to "
 _MAX_SIZE = 2**62  # bytes of a file: Linux has no larger one
 _ESCAPE = re.compile(rb"\\([0-7]{3}|.)")
 _ESCAPES = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
-# bsdtar ends with status 1 for these too, though the archive is whole.
+# bsdtar exits with status 1 after these too, although the archive is intact.
 _HARMLESS = (b"converted", b"Removing leading", b"Error exit delayed")
-_READ_AHEAD = 8 * 1024**2  # bytes that one run of bsdtar reads of small files in the same directory
-_MAX_SIBLINGS = 64  # files that one run reads: bsdtar compares each name in the archive with each of them
+_READ_AHEAD = 8 * 1024**2  # bytes of small files of one directory that a single run of bsdtar reads
+_MAX_SIBLINGS = 64  # files that a single run reads: bsdtar compares every name in the archive with each of them
 _MAX_KEPT = 24 * 1024**2  # bytes of files that were read ahead
 
 
@@ -32,7 +32,7 @@ _MAX_KEPT = 24 * 1024**2  # bytes of files that were read ahead
 class _Member:
     """A file in the archive.
 
-    name is as the archive has it, number its place in the archive, size in bytes. before is the size in bytes of
+    name is as the archive has it, number its position in the archive, size in bytes. before is the size in bytes of
     earlier files of the same name, which bsdtar extracts first.
     """
 
@@ -45,9 +45,9 @@ class _Member:
 class ArchiveTree(Tree):
     """The files of a tar, cpio or ISO 9660 archive."""
 
-    def __init__(self, area: Area, tools: Tools) -> None:
+    def __init__(self, extent: Extent, tools: Tools) -> None:
         """Raises ToolError if the archive is damaged or cut off, MissingToolError without bsdtar."""
-        self._image = area.as_file(tools)
+        self._image = extent.as_file(tools)
         self._tools = tools
         self._members: dict[str, _Member] = {}
         self._kept: dict[int, bytes] = {}
@@ -65,7 +65,7 @@ class ArchiveTree(Tree):
             self._read_ahead(path)
         return self._kept[member.number][:wanted]
 
-    def extract(self, path: str) -> Area:
+    def extract(self, path: str) -> Extent:
         """The content of the file at `path` as a file of its own, in which a sparse file keeps its holes.
 
         Raises ToolError if there is no such file or it cannot be extracted.
@@ -74,7 +74,7 @@ class ArchiveTree(Tree):
         if found is None or self.entries[found].kind is not Kind.FILE:
             raise ToolError(f"{path} is no file of the archive")
         out = self._tools.new_directory()
-        # Every name becomes "content", so that no name in the archive decides about a path.
+        # Every name is replaced by "content": no name in the archive decides about a path.
         to_file = ["-C", OUT, "-s", ",.*,content,", "--no-same-owner", "--no-same-permissions"]
         plain = ["--no-xattrs", "--no-acls", "--no-fflags"]
         argv = ["bsdtar", "-xnf", IMAGE, *to_file, *plain, "--null", "-T", "/dev/stdin"]
@@ -85,7 +85,7 @@ class ArchiveTree(Tree):
                 f"{path} cannot be extracted: {_complaint(result.stderr) or 'bsdtar cannot handle its name'}"
             )
         content.chmod(0o600)
-        return Area.whole(content)
+        return Extent.whole(content)
 
     def _listing(self) -> bytes:
         result = self._tools.run(["bsdtar", "--numeric-owner", "-tvf", IMAGE], self._image)
@@ -97,7 +97,7 @@ class ArchiveTree(Tree):
         return result.stdout
 
     def _found(self, listing: bytes) -> Iterator[tuple[str, Entry]]:
-        empty: dict[str, list[str]] = {}  # names of files whose content comes with a later name, by the first one
+        empty: dict[str, list[str]] = {}  # hard links, by their first path, whose content follows at a later one
         for number, row in enumerate(_ROW.finditer(listing)):
             mode, length, rest = row.groups()
             name, target, first = self._names(mode, rest)
@@ -125,7 +125,7 @@ class ArchiveTree(Tree):
                 yield path, entry
 
     def _names(self, mode: bytes, rest: bytes) -> tuple[bytes, bytes, str | None]:
-        """The name of a row, where a symbolic link leads, and the path of the file that a hard link is."""
+        """The name in a row, the target of a symbolic link, and the path of the file that a hard link refers to."""
         if mode == b"l":
             name, _, target = rest.partition(b" -> ")
             return _unescaped(name), _unescaped(target), None
@@ -151,9 +151,9 @@ class ArchiveTree(Tree):
         return path, self.entries[first]
 
     def _read_ahead(self, path: str) -> None:
-        """Keep the content of the file, and of others in its directory, which are often asked for next.
+        """Keep the content of the file, and of others in its directory, which are often read next.
 
-        Each run of bsdtar goes through the archive from its beginning.
+        Every run of bsdtar reads the archive from its beginning.
         """
         above = path.rpartition("/")[0]
         siblings = (self._members.get(f"{above}/{name}") for name in self.names(above or "/"))
@@ -173,7 +173,7 @@ class ArchiveTree(Tree):
             at += member.size
 
     def _extract(self, members: Iterable[_Member], size: int) -> bytes:
-        """What these files have, one after the other in the order of the archive: no more than `size` bytes."""
+        """The content of these files, concatenated in the order of the archive: the first `size` bytes."""
         patterns = b"\0".join(_pattern(member.name) for member in members)
         stop_early = "" if any(member.before for member in members) else "q"
         argv = ["bsdtar", f"-xOn{stop_early}f", IMAGE, "--null", "-T", "/dev/stdin"]
@@ -184,27 +184,27 @@ class ArchiveTree(Tree):
 
 
 class IsoTree(ArchiveTree):
-    """The files of an ISO 9660 disc. xorriso knows how it boots, and where on it a file lies."""
+    """The files of an ISO 9660 disc. xorriso reports how the disc boots, and where on it a file is."""
 
     _START = re.compile(r"^El Torito boot img : +\d+ +(\w+) +y ", re.MULTILINE)
     # A row of report_lba: "File data lba:  extent, first block, blocks, size, 'path'".
     _EXTENT = re.compile(r"^File data lba: +\d+ , +(\d+) , +(\d+) , +\d+ , ", re.MULTILINE)
     _BLOCK = 2048
 
-    def __init__(self, area: Area, tools: Tools) -> None:
+    def __init__(self, extent: Extent, tools: Tools) -> None:
         """Raises ToolError if the disc is damaged or cut off, MissingToolError without bsdtar."""
-        self._disc = area
-        super().__init__(area, tools)
+        self._disc = extent
+        super().__init__(extent, tools)
 
     def boots(self) -> list[str]:
-        """The firmware ("bios", "uefi") that the entries of the disc's El Torito catalogue are for, in their order.
+        """The firmware ("bios", "uefi") that each entry of the disc's El Torito catalogue is for.
 
-        Raises ToolError.
+        Raises ToolError if xorriso cannot read the disc.
         """
         return [firmware.lower() for firmware in self._START.findall(self._ask("-report_el_torito", "plain"))]
 
-    def extract(self, path: str) -> Area:
-        """Where the content of the file at `path` lies; a copy, if it is in several pieces or xorriso is missing."""
+    def extract(self, path: str) -> Extent:
+        """Where the content of the file at `path` is; a copy if it is in several pieces or xorriso is not installed."""
         found = self.resolve(path)
         if found is None:
             raise ToolError(f"{path} is no file of the disc")
@@ -232,33 +232,33 @@ _CPIO_END = b"TRAILER!!!\0"
 _MAX_ARCHIVES = 16  # cpio archives in a row
 
 
-def cpio(area: Area, tools: Tools) -> Tree:
-    """The files of a cpio archive (newc), or of several in a row, which the kernel unpacks one over the other.
+def cpio(extent: Extent, tools: Tools) -> Tree:
+    """The files of a cpio archive (newc), or of several in a row, which the kernel unpacks on top of each other.
 
-    bsdtar reads the first one only. Raises ToolError if one is damaged or cut off.
+    bsdtar reads only the first. Raises ToolError if one is damaged or cut off.
     """
-    starts = _cpio_starts(area)
-    ends = [*starts[1:], area.size]
-    trees = [ArchiveTree(area.part(at, end - at), tools) for at, end in zip(starts, ends, strict=True)]
+    starts = _cpio_starts(extent)
+    ends = [*starts[1:], extent.size]
+    trees = [ArchiveTree(extent.part(at, end - at), tools) for at, end in zip(starts, ends, strict=True)]
     return trees[0] if len(trees) == 1 else Stacked([(tree, tree.entries) for tree in trees])
 
 
-def _cpio_starts(area: Area) -> list[int]:
-    """The offsets of the archives: one begins where something other than zeroes follows the end of another."""
+def _cpio_starts(extent: Extent) -> list[int]:
+    """The offsets of the archives: the next one begins at the first byte after an end that is not zero."""
     starts, at = [0], 0
-    while header := area.read(at, 110 + len(_CPIO_END)):
+    while header := extent.read(at, 110 + len(_CPIO_END)):
         if not _CPIO_HEADER.match(header):
             if at == starts[-1] > 0 and header[:6] not in _CPIO_MAGIC:
-                return starts[:-1]  # something else follows: in an initramfs, a compressed archive
+                return starts[:-1]  # something else, such as the compressed part of an initramfs
             raise ToolError("the archive is damaged or cut off")
         size, length = int(header[54:62], 16), int(header[94:102], 16)
         is_end = length == len(_CPIO_END) and header[110:] == _CPIO_END
         at = _aligned(_aligned(at + 110 + length) + size)
-        if at > area.size + 3:
+        if at > extent.size + 3:
             raise ToolError("the archive is cut off")
         if is_end:
-            at = _skip_zeroes(area, at)
-            if at == area.size:
+            at = _skip_zeroes(extent, at)
+            if at == extent.size:
                 return starts
             starts.append(at)
             if len(starts) > _MAX_ARCHIVES:
@@ -266,11 +266,11 @@ def _cpio_starts(area: Area) -> list[int]:
     raise ToolError("the archive is cut off")
 
 
-def _skip_zeroes(area: Area, at: int) -> int:
-    """Where something other than zeroes follows, or the end."""
-    for offset, data in area.part(at, area.size).pieces():
+def _skip_zeroes(extent: Extent, at: int) -> int:
+    """The offset of the next byte that is not zero, or the end."""
+    for offset, data in extent.part(at, extent.size).pieces():
         return at + offset + len(data) - len(data.lstrip(b"\0"))
-    return area.size
+    return extent.size
 
 
 def _aligned(offset: int) -> int:
@@ -289,7 +289,7 @@ def absolute(name: bytes) -> str:
 
 
 def _unescaped(name: bytes) -> bytes:
-    """A name of a listing, in which bsdtar escapes what is not printable and the backslash."""
+    """A name from a listing, in which bsdtar escapes backslashes and unprintable characters."""
     if b"\\" not in name:
         return name
     return _ESCAPE.sub(lambda found: _byte(found[1]), name)
@@ -300,11 +300,11 @@ def _byte(escape: bytes) -> bytes:
 
 
 def _pattern(name: bytes) -> bytes:
-    """A pattern that matches the name and nothing else."""
+    """A glob pattern that matches this name only."""
     return re.sub(rb"([^\w/.\x80-\xff-])", rb"\\\1", name)
 
 
 def _complaint(stderr: bytes) -> str:
-    """The last thing that bsdtar says is wrong with the archive; "" if nothing is."""
+    """The last problem with the archive that bsdtar reports; "" if there is none."""
     lines = [line for line in stderr.splitlines() if line.strip() and not any(words in line for words in _HARMLESS)]
     return lines[-1].decode(errors="replace").removeprefix("bsdtar: ").strip() if lines else ""

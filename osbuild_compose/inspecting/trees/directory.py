@@ -1,11 +1,12 @@
-"""A directory of this machine: one that was given, or what a program took out of an image."""
+"""Directories of this machine, and file systems that a program extracts into one: btrfs, erofs and FAT."""
 
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from osbuild_compose.inspecting.area import Area
+from osbuild_compose.inspecting.extent import Extent
+from osbuild_compose.inspecting.tools import IMAGE, OUT, Result, ToolError, Tools
 from osbuild_compose.inspecting.tree import Entry, Kind, Tree
 
 
@@ -18,14 +19,14 @@ class DirectoryTree(Tree):
 
     def content(self, path: str, limit: int) -> bytes:
         """The first `limit` bytes of the file at `path`."""
-        # What is above the last part are directories, as entries are found by walking; nothing changes them meanwhile.
+        # Everything above the last component is a directory, as entries are found by walking, and nothing changes.
         handle = os.open(os.fspath(self._top) + path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:
             return file.read(limit)
 
-    def extract(self, path: str) -> Area:
+    def extract(self, path: str) -> Extent:
         """The file that the walk found at `path`."""
-        return Area.whole(Path(os.fspath(self._top) + path))
+        return Extent.whole(Path(os.fspath(self._top) + path))
 
 
 def _walk(top: str) -> Iterator[tuple[str, Entry]]:
@@ -38,14 +39,48 @@ def _walk(top: str) -> Iterator[tuple[str, Entry]]:
             continue
         for item in found:
             path = f"{above}/{item.name}"
-            about = item.stat(follow_symlinks=False)
-            handle = (about.st_dev, about.st_ino)
-            if stat.S_ISLNK(about.st_mode):
+            status = item.stat(follow_symlinks=False)
+            handle = (status.st_dev, status.st_ino)
+            if stat.S_ISLNK(status.st_mode):
                 yield path, Entry(Kind.SYMLINK, target=os.readlink(item.path), handle=handle)
-            elif stat.S_ISDIR(about.st_mode):
+            elif stat.S_ISDIR(status.st_mode):
                 yield path, Entry(Kind.DIRECTORY, handle=handle)
                 todo.append(path)
-            elif stat.S_ISREG(about.st_mode):
-                yield path, Entry(Kind.FILE, about.st_size, handle=handle)
+            elif stat.S_ISREG(status.st_mode):
+                yield path, Entry(Kind.FILE, status.st_size, handle=handle)
             else:
                 yield path, Entry(Kind.OTHER, handle=handle)
+
+
+def btrfs(extent: Extent, tools: Tools) -> Tree:
+    """The files of a btrfs file system, with subvolumes as directories. Raises ToolError if it cannot be read."""
+    out = tools.new_directory()
+    argv = ["btrfs", "restore", "--symlink", "--snapshots", "--ignore-errors", IMAGE, OUT]
+    return _extracted(tools.run(argv, extent.as_file(tools), out), out)
+
+
+def erofs(extent: Extent, tools: Tools) -> Tree:
+    """The files of an erofs file system. Raises ToolError if it cannot be read."""
+    out = tools.new_directory()
+    argv = ["fsck.erofs", f"--extract={OUT}/tree", "--no-preserve", IMAGE]
+    result = tools.run(argv, extent.as_file(tools), out)
+    return _extracted(result, out / "tree")
+
+
+def fat(extent: Extent, tools: Tools) -> Tree:
+    """The files of a FAT file system. Raises ToolError if it cannot be read."""
+    out = tools.new_directory()
+    argv = ["mcopy", "-s", "-n", "-Q", "-i", f"{IMAGE}@@{extent.offset}", "::/*", OUT]
+    result = tools.run(argv, extent.path, out)
+    empty = (b"No match", b'"::/*" not found')  # depends on the version of mtools
+    if result.status != 0 and any(words in result.stderr for words in empty):
+        return DirectoryTree(out)
+    return _extracted(result, out)
+
+
+def _extracted(result: Result, out: Path) -> Tree:
+    """What was extracted: a program that fails at one part has still extracted the rest."""
+    tree = DirectoryTree(out) if out.is_dir() and not out.is_symlink() else None
+    if tree is None or (result.status != 0 and len(tree.entries) == 1):
+        raise ToolError(result.reason)
+    return tree

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from osbuild_compose.inspecting.area import Area
-from osbuild_compose.inspecting.containers.opening import open_image
+from osbuild_compose.inspecting.extent import Extent
+from osbuild_compose.inspecting.opening import open_image
 from osbuild_compose.inspecting.tools import Tools
 from osbuild_compose.inspecting.tree import Kind
 from osbuild_compose.inspecting.trees.archive import ArchiveTree, cpio
@@ -34,7 +34,7 @@ def archive(directory: Path, form: int = tarfile.GNU_FORMAT) -> ArchiveTree:
         again = tarfile.TarInfo("plain")
         again.size = 5
         tar.addfile(again, io.BytesIO(b"again"))
-    return ArchiveTree(Area.whole(directory / "a.tar"), Tools(directory))
+    return ArchiveTree(Extent.whole(directory / "a.tar"), Tools(directory))
 
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -72,7 +72,7 @@ def test_an_extracted_file_keeps_its_holes(tmp_path: Path) -> None:
         file.seek(64 << 20)
         file.write(b"end")
     subprocess.run(["tar", "-C", tmp_path, "-cSf", tmp_path / "a.tar", "sparse"], check=True)
-    found = ArchiveTree(Area.whole(tmp_path / "a.tar"), Tools(tmp_path)).extract("/sparse")
+    found = ArchiveTree(Extent.whole(tmp_path / "a.tar"), Tools(tmp_path)).extract("/sparse")
     assert (found.size, found.read(64 << 20, 10)) == ((64 << 20) + 3, b"end")
     assert found.path.stat().st_blocks * 512 < 1 << 20
 
@@ -92,7 +92,7 @@ def test_cpio_archives_in_a_row_are_one_over_the_other(tmp_path: Path) -> None:
             file.write(made.stdout + bytes(4096))
     with (tmp_path / "a.cpio").open("ab") as file:
         file.write(b"\x28\xb5\x2f\xfd compressed")
-    tree = cpio(Area.whole(tmp_path / "a.cpio"), Tools(tmp_path))
+    tree = cpio(Extent.whole(tmp_path / "a.cpio"), Tools(tmp_path))
     assert (tree.text("/a"), tree.text("/b")) == ("1", "2")
     assert tree.entries["/a"].kind is Kind.FILE
 

@@ -14,8 +14,7 @@ import pytest
 
 from osbuild_compose.errors import InputError
 from osbuild_compose.inspecting import inspection
-from osbuild_compose.inspecting.data import as_json
-from osbuild_compose.inspecting.text import as_text
+from osbuild_compose.inspecting.output import as_json, as_text
 from tests.conftest import REPO
 from tests.integration.assembling import MIB
 from tests.integration.inspecting.images import SCHEMA, fails, inspect, run
@@ -28,8 +27,8 @@ def test_what_is_no_image_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     os.mkfifo(tmp_path / "pipe")
     fails(tmp_path / "missing", "there is no file")
-    fails(tmp_path / "text", "is no image that is known")
-    fails(tmp_path / "empty", "is no image that is known")
+    fails(tmp_path / "text", "is not a known image")
+    fails(tmp_path / "empty", "is not a known image")
     fails(tmp_path / "pipe", "is not a file")
 
 
@@ -62,9 +61,7 @@ def test_an_empty_fat_has_no_files(tmp_path: Path) -> None:
     with image.open("wb") as file:
         file.truncate(8 * MIB)
     subprocess.run(["mkfs.vfat", image], check=True, stdout=subprocess.DEVNULL)
-    assert [one["message"] for one in inspect(image)["notes"]] == [
-        "there is no operating system in it, as far as it can be read"
-    ]
+    assert [one["message"] for one in inspect(image)["notes"]] == ["no operating system was found in it"]
 
 
 def test_what_a_program_is_missing_for_is_told_with_its_package(images: Path, tmp_path: Path) -> None:

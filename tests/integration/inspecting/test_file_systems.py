@@ -160,5 +160,5 @@ def test_an_encrypted_partition_is_no_error(tmp_path: Path) -> None:
     document = inspect(image)
     assert [(one["type"], one["partition"]) for one in document["file_systems"]] == [("crypto_LUKS", 1)]
     notes = [one["message"] for one in document["notes"]]
-    assert "partition 1 is encrypted (LUKS): what is in it cannot be told" in notes
-    assert "partition 2 has no file system that is known" in notes
+    assert "partition 1 is encrypted (LUKS): its content cannot be read" in notes
+    assert "partition 2 has no known file system" in notes

@@ -23,7 +23,7 @@ def test_a_disk_that_is_not_all_in_its_file_reads_no_other_file(tmp_path: Path) 
     (tmp_path / "secret").write_bytes(b"secret" * 10000)
     base = ("-b", tmp_path / "secret", "-F", "raw")
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *base, tmp_path / "a.qcow2"], check=True)
-    fails(tmp_path / "a.qcow2", "it has only what differs from", "qemu-img convert")
+    fails(tmp_path / "a.qcow2", "it only holds the differences from", "qemu-img convert")
     text = '# Disk DescriptorFile\nversion=1\ncreateType="monolithicFlat"\nRW 100 FLAT "secret" 0\n'
     (tmp_path / "a.vmdk").write_text(text)
     fails(tmp_path / "a.vmdk", "it describes a disk that is in other files", "qemu-img convert")
@@ -31,7 +31,7 @@ def test_a_disk_that_is_not_all_in_its_file_reads_no_other_file(tmp_path: Path) 
 
 def test_a_disk_of_more_than_any_machine_has_is_not_read(tmp_path: Path) -> None:
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", tmp_path / "a.qcow2", "100T"], check=True)
-    fails(tmp_path / "a.qcow2", "it says that its disk has 109951162777600 bytes")
+    fails(tmp_path / "a.qcow2", "its disk claims to have 109951162777600 bytes")
 
 
 def test_links_lead_nowhere_but_into_the_image(tmp_path: Path) -> None:

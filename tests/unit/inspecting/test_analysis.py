@@ -7,7 +7,7 @@ import pytest
 
 from osbuild_compose.inspecting.analysis import accounts, bootloader, packages, services, system
 from osbuild_compose.inspecting.analysis.bootloader import KernelEntry, Loader
-from osbuild_compose.inspecting.tree import Below, Entry, Joined, Kind
+from osbuild_compose.inspecting.tree import Entry, Kind, MountedTrees, Subtree
 from tests.unit.inspecting.written import Written
 
 
@@ -44,10 +44,10 @@ def test_a_file_is_read_no_further_than_the_limit() -> None:
 
 def test_mounted_trees_hide_what_is_below_them() -> None:
     root = Written({"/boot/hidden": "no", "/etc/a": "a"})
-    tree = Joined({"/": root, "/boot": Written({"/b": "b"}), "/boot/efi": Written({"/c": "c"})})
+    tree = MountedTrees({"/": root, "/boot": Written({"/b": "b"}), "/boot/efi": Written({"/c": "c"})})
     assert tree.names("/boot") == ["b", "efi"]
     assert [tree.text(path) for path in ("/etc/a", "/boot/b", "/boot/efi/c")] == ["a", "b", "c"]
-    below = Below(Written({"/sub/etc/a": "sub", "/etc/a": "top"}), "/sub")
+    below = Subtree(Written({"/sub/etc/a": "sub", "/etc/a": "top"}), "/sub")
     assert (below.text("/etc/a"), below.names("/")) == ("sub", ["etc"])
 
 

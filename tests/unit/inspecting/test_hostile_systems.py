@@ -9,15 +9,15 @@ import pytest
 
 from osbuild_compose.inspecting import disk, lvm
 from osbuild_compose.inspecting.analysis import accounts, bootloader, packages, services, system
-from osbuild_compose.inspecting.area import Area
-from osbuild_compose.inspecting.data import as_json
 from osbuild_compose.inspecting.disk import Volume
+from osbuild_compose.inspecting.extent import Extent
 from osbuild_compose.inspecting.file_systems import FileSystem
-from osbuild_compose.inspecting.notes import Notes
+from osbuild_compose.inspecting.output import as_json
 from osbuild_compose.inspecting.report import Boot, Image, Report
 from osbuild_compose.inspecting.tools import ToolError, Tools
 from osbuild_compose.inspecting.tree import Entry, Kind, TooMuchError
-from osbuild_compose.inspecting.trees.levels import walk
+from osbuild_compose.inspecting.trees.by_inode import walk
+from osbuild_compose.inspecting.warnings import Warnings
 from tests.unit.inspecting.written import Written
 
 TOP = "/usr/lib/osbuild-compose"
@@ -63,7 +63,7 @@ def test_users_that_share_a_home_have_its_keys_read_once() -> None:
 
 def test_more_users_units_and_packages_than_any_system_has_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accounts, "_MAX_USERS", 5)
-    with pytest.raises(TooMuchError, match="more than 5 can log in"):
+    with pytest.raises(TooMuchError, match="more than 5 users can log in"):
         accounts.users(Written({"/etc/passwd": "a:x:1:1::/:/bin/sh\n" * 6}))
     monkeypatch.setattr(services, "_MAX_UNITS", 5)
     top = "/etc/systemd/system"
@@ -83,7 +83,7 @@ def volume(tree: Written, kind: str = "ext4") -> Volume:
 def test_an_fstab_mounts_no_more_than_fits() -> None:
     files = {"/etc/passwd": "", "/etc/fstab": "".join(f"UUID=u /m{number} ext4\n" for number in range(200))}
     with pytest.raises(TooMuchError, match="fstab"):
-        disk.system([volume(Written(files))], Notes())
+        disk.system([volume(Written(files))], Warnings())
 
 
 def test_an_fstab_that_cannot_be_read_hides_no_system(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,20 +92,20 @@ def test_an_fstab_that_cannot_be_read_hides_no_system(monkeypatch: pytest.Monkey
 
     tree = Written({"/etc/passwd": "", "/etc/fstab": ""})
     monkeypatch.setattr(tree, "content", fails)
-    notes = Notes()
-    found, mounts = disk.system([volume(tree)], notes)
+    warnings = Warnings()
+    found, mounts = disk.system([volume(tree)], warnings)
     assert found is tree
     assert [mount.point for mount in mounts] == ["/"]
-    assert [note.message for note in notes.all] == ["/etc/fstab cannot be read: it is damaged"]
+    assert [one.message for one in warnings.all] == ["/etc/fstab cannot be read: it is damaged"]
 
 
 def test_links_are_no_subvolumes() -> None:
     """Many of them to one large directory would be many large ones."""
     tree = Written({"/many/etc/passwd": "", "/many/usr/a": "", **{f"/l{number}": "-> many" for number in range(9)}})
-    found, _ = disk.system([volume(tree, "btrfs")], Notes())
+    found, _ = disk.system([volume(tree, "btrfs")], Warnings())
     assert found is not None
     assert found.names("/") == ["etc", "usr"]
-    assert disk.system([volume(Written({"/a/b/c": "", "/l": "-> a"}), "btrfs")], Notes()) == (None, [])
+    assert disk.system([volume(Written({"/a/b/c": "", "/l": "-> a"}), "btrfs")], Warnings()) == (None, [])
 
 
 def test_a_disk_is_read_no_further_than_its_files_fit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,10 +113,10 @@ def test_a_disk_is_read_no_further_than_its_files_fit(monkeypatch: pytest.Monkey
     one = volume(Written({f"/{number}": "" for number in range(60)}))
     monkeypatch.setattr(disk, "_each", lambda *_: iter([one] * 10))
     monkeypatch.setattr(disk, "MAX_ENTRIES", 100)
-    notes = Notes()
+    warnings = Warnings()
     nothing: Any = None
-    assert len(disk.volumes(nothing, None, nothing, notes)) == 2
-    assert "the rest of the disk is not read" in notes.all[0].message
+    assert len(disk.volumes(nothing, None, nothing, warnings)) == 2
+    assert "the rest of the disk is not read" in warnings.all[0].message
 
 
 def test_a_directory_in_itself_ends() -> None:
@@ -128,7 +128,7 @@ def test_a_directory_in_itself_ends() -> None:
     assert [path for path, _ in found] == ["/a", "/a/up", "/a/f"]
 
 
-def physical_volume(tmp_path: Path, text: bytes) -> Area:
+def physical_volume(tmp_path: Path, text: bytes) -> Extent:
     """A partition of LVM with this description."""
     label = b"LABELONE" + bytes(12) + struct.pack("<I", 32) + b"LVM2 001"
     places = struct.pack("<QQQQQQQQ", 1 << 20, 0, 0, 0, 4096, 1 << 20, 0, 0)
@@ -137,7 +137,7 @@ def physical_volume(tmp_path: Path, text: bytes) -> Area:
     head = head.ljust(40, b"\0") + struct.pack("<QQI", 512, len(text), checksum)
     content = bytes(512) + (label + b"u" * 32 + bytes(8) + places).ljust(3584, b"\0") + head.ljust(512, b"\0") + text
     (tmp_path / "pv").write_bytes(content)
-    return Area.whole(tmp_path / "pv")
+    return Extent.whole(tmp_path / "pv")
 
 
 GROUP = """vg {{ extent_size = {size}
@@ -157,9 +157,9 @@ def test_a_description_of_lvm_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (GROUP.format(size=f'"{"x" * 100_000}"', id="u" * 32, first=0), "a number has to be"),
-        (GROUP.format(size="99999999999", id="u" * 32, first=f'"{"x" * 100}"'), "a number has to be"),
-        ('a = "' + '\\"' * 200_000, "does not end"),
+        (GROUP.format(size=f'"{"x" * 100_000}"', id="u" * 32, first=0), "in the place of a number"),
+        (GROUP.format(size="99999999999", id="u" * 32, first=f'"{"x" * 100}"'), "in the place of a number"),
+        ('a = "' + '\\"' * 200_000, "not terminated"),
         ("a {" * 50, "nested too deeply"),
     ],
 )

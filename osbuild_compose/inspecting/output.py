@@ -1,22 +1,24 @@
-"""A report as text for people."""
+"""A report as text for people, and as JSON for programs."""
 
+import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from osbuild_compose.inspecting.report import Report, System
 
-_WIDEST = 500  # characters of a value that are shown
+_WIDEST = 500  # characters of a value
 _PER_LINE = 100
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 def shown(text: str) -> str:
-    """The text as it can go to a terminal: what is not printable is escaped, and it is not endless."""
+    """The text, safe for a terminal: unprintable characters are escaped, and it is cut off at a limit."""
     cut = text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
 
 
 def size_text(size: int | None) -> str:
-    """A number of bytes for people."""
+    """A number of bytes with a binary unit."""
     if size is None:
         return "?"
     if size < 1024:
@@ -26,7 +28,7 @@ def size_text(size: int | None) -> str:
 
 
 def as_text(report: Report) -> str:
-    """All of the report but the names of packages and the parts of what the build embedded."""
+    """The report without the names of packages and the documents that the build embedded."""
     return "\n".join("".join(f"{line}\n" for line in part) for part in _parts(report) if part)
 
 
@@ -42,7 +44,7 @@ def _parts(report: Report) -> Iterator[Sequence[str]]:
     if report.system:
         yield from _system(report.system)
     yield _provenance(report)
-    yield [f"note: {shown(note.message)}" + f" ({shown(note.hint)})" * bool(note.hint) for note in report.notes]
+    yield [f"note: {shown(one.message)}" + f" ({shown(one.hint)})" * bool(one.hint) for one in report.warnings]
 
 
 def _fields(pairs: Sequence[tuple[str, str]]) -> list[str]:
@@ -50,7 +52,7 @@ def _fields(pairs: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A heading and rows in columns; nothing if there are no rows."""
+    """A title and rows in columns; nothing if there are no rows."""
     if not rows:
         return []
     cells = [list(head), *([shown(cell) for cell in row] for row in rows)]
@@ -163,7 +165,7 @@ def _system(system: System) -> Iterator[list[str]]:
 
 
 def _wrapped(title: str, words: Sequence[str]) -> list[str]:
-    """A title and words in lines of a bearable length."""
+    """A title and words, wrapped to lines of limited length."""
     if not words:
         return []
     lines = [""]
@@ -181,8 +183,18 @@ def _provenance(report: Report) -> list[str]:
     facts = [str(build[key]) for key in ("name", "version", "distro", "arch") if build.get(key)]
     return _fields(
         [
-            ("made of", " ".join(facts) or "a blueprint that it has"),
+            ("made of", " ".join(facts) or "an embedded blueprint"),
             ("tree id", str(build.get("tree_id") or "")),
             ("lock", "embedded" if report.provenance.lock is not None else ""),
         ]
     )
+
+
+def as_json(report: Report) -> str:
+    """The report as schemas/inspect.schema.json describes it, in ASCII.
+
+    Other characters are escaped, bytes of names that are not UTF-8 as \\udcNN.
+    """
+    document = asdict(report)
+    document["notes"] = document.pop("warnings")  # the key was published under this name
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"

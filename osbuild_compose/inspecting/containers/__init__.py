@@ -1,1 +1,0 @@
-"""Getting at what is inside an image: a disk, file systems, an archive."""
