@@ -11,7 +11,7 @@ _HEAD = """\
 <!-- Made by `make docs`: change schemas/inspect.schema.json, not this page. -->
 
 {description} The schema for programs is `schemas/inspect.schema.json`.
-How to use it: [Look into an image](../how-to/inspect.md). An image that cannot be read at all gives exit status 2 and
+How to use it: [Inspect an image](../how-to/inspect.md). An image that cannot be read at all gives exit status 2 and
 `{{"success": false, "errors": […]}}` as [other commands](errors.md) do.
 """
 _NAMES = {"object": "mapping", "array": "list", "string": "text", "integer": "number", "boolean": "true or false"}
