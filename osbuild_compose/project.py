@@ -6,14 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.compile import build_root, image_context, own_repositories, pipeline, provenance
+from osbuild_compose.compile import (
+    build_root,
+    image_context,
+    official_addresses,
+    own_repositories,
+    pipeline,
+    provenance,
+)
 from osbuild_compose.compile.module_catalog import Programs
 from osbuild_compose.compile.request import BuildRequest
-from osbuild_compose.compile.template.tracing.origins import Origins
 from osbuild_compose.compile.verify import verify
 from osbuild_compose.disk import luks
 from osbuild_compose.distro import catalog, mirrors, repo_option
@@ -25,6 +32,9 @@ from osbuild_compose.distro.repository import NamedRepository, Repository
 from osbuild_compose.document.composition.layering import Choices
 from osbuild_compose.errors import DocumentError, InputError, as_one
 from osbuild_compose.report import errors as report
+
+if TYPE_CHECKING:
+    from osbuild_compose.compile.template.tracing import Origins
 
 
 @dataclass(frozen=True)
@@ -129,11 +139,14 @@ class Project:
     def _official(request: BuildRequest, root: BuildRequest | None, made: pipeline.Pipeline) -> pipeline.Pipeline:
         """What `made`, of `request` and `root`, would be if packages came from their official addresses.
 
-        Images are told the same about themselves wherever packages were read from. It is not run, so not verified.
+        Images embed the same provenance wherever packages were read from. It is not run, so not verified.
         """
         official, official_root = request.official(), root.official() if root else None
         if (official, official_root) == (request, root):
             return made
+        rewritten: pipeline.Pipeline | None = official_addresses.rewritten(made, [request, *([root] if root else [])])
+        if rewritten is not None:
+            return rewritten
         compiled = pipeline.compile_request(official)
         if official_root:
             compiled["build"] = build_root.around(pipeline.compile_request(official_root))
@@ -172,11 +185,11 @@ class Project:
             build_root.packages(environment, release, made, self.programs),
         )
 
-    def origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> Origins:
+    def origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> "Origins":
         """Where the parts of the images' pipeline come from."""
         return pipeline.origins(self._request(blueprint, formats))
 
-    def root_origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> Origins | None:
+    def root_origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> "Origins | None":
         """Where the parts of the pipeline of their build root come from; None where that is the host's."""
         request = self._request(blueprint, formats)
         root = self._root_request(request, pipeline.compile_request(request))

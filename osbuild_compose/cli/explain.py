@@ -9,7 +9,7 @@ from typing import Any
 
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.compile.template.tracing.origins import Origin
+from osbuild_compose.compile.template.tracing import Origin
 from osbuild_compose.document.node import Trail
 from osbuild_compose.document.reader import Document
 from osbuild_compose.project import Project

@@ -1,21 +1,23 @@
 """Pipeline JSON, format v1: {"name", "stages": [{"name", "options"}], "assembler": {"name", "options"}}."""
 
 import json
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from osbuild_compose.compile import context, located_errors, release_checks
 from osbuild_compose.compile.request import BuildRequest
-from osbuild_compose.compile.template import engine, template_blocks
-from osbuild_compose.compile.template.tracing.origins import Origin, Origins
-from osbuild_compose.compile.template.tracing.recorder import recorded_context
-from osbuild_compose.compile.template.tracing.tracer import Tracer
+from osbuild_compose.compile.template import engine, output, template_blocks
 from osbuild_compose.distro.catalog import built_in
 from osbuild_compose.errors import DocumentError, InputError, TemplateError, as_one
 
+if TYPE_CHECKING:
+    from osbuild_compose.compile.template.tracing import Origin, Origins
+
 Pipeline = dict[str, Any]
+Rendered = TypeVar("Rendered")
 
 
 def compile_request(request: BuildRequest) -> Pipeline:
@@ -24,7 +26,7 @@ def compile_request(request: BuildRequest) -> Pipeline:
     Raises InputError, or DocumentError with all of them, when the release cannot do what the blueprint
     asks, TemplateError when the template is wrong or a key is missing.
     """
-    text = _text(request)
+    text = _render(request, engine.render)
     template_blocks.check(request.release.template, request.catalog.directories, built_in())
     try:
         return _parse(text, request.release.template)
@@ -33,13 +35,14 @@ def compile_request(request: BuildRequest) -> Pipeline:
         raise located(error, origins(request).at(position)) from None
 
 
-def origins(request: BuildRequest) -> Origins:
-    """Where the parts of the pipeline that compile_request makes of the same come from."""
-    tracer = Tracer()
-    return Origins.of(_text(request, tracer), tracer)
+def origins(request: BuildRequest) -> "Origins":
+    """Where the parts of the pipeline that compile_request makes of the same come from. Raises what that does."""
+    from osbuild_compose.compile.template import tracing  # noqa: PLC0415 - for errors and --explain only
+
+    return _render(request, tracing.render)
 
 
-def located(error: TemplateError, origin: Origin | None) -> TemplateError:
+def located(error: TemplateError, origin: "Origin | None") -> TemplateError:
     """The error with the place in a template that `origin` says, if that is known."""
     if origin is None:
         return error
@@ -49,23 +52,23 @@ def located(error: TemplateError, origin: Origin | None) -> TemplateError:
     return TemplateError(error.brief, details=[*inside, *error.details], hint=error.hint, location=location)
 
 
-def _text(request: BuildRequest, tracer: Tracer | None = None) -> str:
-    """The text that the release's template makes. Raises InputError(s) for all that the release cannot do."""
+def _render(
+    request: BuildRequest, renderer: Callable[[str, Sequence[Path], Path, Mapping[str, Any]], Rendered]
+) -> Rendered:
+    """What the renderer makes of the release's template. Raises InputError(s) for all that the release cannot do."""
     release, seen = request.release, context.of(request)
-    if tracer:
-        seen = recorded_context(seen, tracer.read)
     refused = release_checks.problems(request.blueprint, release, bool(seen["base_repositories"]))
-    text = ""
+    rendered: Rendered | None = None
     try:
-        text = engine.render(release.template, request.catalog.directories, built_in(), seen, tracer)
+        rendered = renderer(release.template, request.catalog.directories, built_in(), seen)
     except engine.RefusedError as error:
         refused += [_refused(item, request) for item in error.refusals]
     except TemplateError:
         if not refused:  # otherwise it may follow from that
             raise
-    if refused:
+    if refused or rendered is None:
         raise as_one(refused, DocumentError)
-    return text
+    return rendered
 
 
 def _refused(refusal: engine.Refusal, request: BuildRequest) -> InputError:
@@ -92,7 +95,7 @@ class _BadTextError(TemplateError):
 
 def _parse(text: str, template: str) -> Pipeline:
     try:
-        pipeline = YAML(typ="safe", pure=True).load(text)
+        pipeline = output.load(text)
     except (YAMLError, ValueError) as error:
         problem = str(getattr(error, "problem", "") or error)
         mark = getattr(error, "problem_mark", None)

@@ -51,7 +51,7 @@ def completed(pipeline: dict[str, Any], blueprint: Blueprint, official: Callable
     place = next((number for number, stage in enumerate(stages) if stage["name"] == STAGE), None)
     if place is None:
         return pipeline
-    documents = {"build": {**_facts(blueprint), **_made(_ids(official(), place))}}
+    documents = {"build": {**_facts(blueprint), **_made(ids(official(), place))}}
     if blueprint.document is not None:
         normal = without_defaults(blueprint.document.data, Shape.of(schema_files.load("blueprint")))
         documents["blueprint"] = without_secrets(normal)
@@ -75,8 +75,8 @@ def _made(before: list[dict[str, str]]) -> dict[str, Any]:
     return {"stages": before, "tree_id": before[-1]["id"]} if before else {}
 
 
-def _ids(pipeline: Mapping[str, Any], count: int) -> list[dict[str, str]]:
-    """Names and ids of the first stages."""
+def ids(pipeline: Mapping[str, Any], count: int) -> list[dict[str, str]]:
+    """The names and osbuild's ids of the first `count` stages."""
     build = tree_id(pipeline["build"]) if pipeline.get("build") else None
     base = pipeline.get("base")
     found = []
@@ -89,8 +89,8 @@ def _ids(pipeline: Mapping[str, Any], count: int) -> list[dict[str, str]]:
 def tree_id(pipeline: Mapping[str, Any]) -> str | None:
     """osbuild's id of the tree that a pipeline makes, of a build pipeline also as {"pipeline", "runner"}."""
     pipeline = pipeline.get("pipeline", pipeline)
-    ids = _ids(pipeline, len(pipeline.get("stages", ())))
-    return ids[-1]["id"] if ids else pipeline.get("base")
+    found = ids(pipeline, len(pipeline.get("stages", ())))
+    return found[-1]["id"] if found else pipeline.get("base")
 
 
 def stage_id(name: str, build: str | None, base: str | None, options: Mapping[str, Any]) -> str:

@@ -5,14 +5,16 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from osbuild_compose.compile.module_catalog import Kind, Program, Programs, nearest_name
 from osbuild_compose.compile.pipeline import located
-from osbuild_compose.compile.template.tracing.origins import Origins
 from osbuild_compose.document.node import Trail
 from osbuild_compose.document.suggest import did_you_mean
 from osbuild_compose.errors import TemplateError, TemplatesError, as_one
+
+if TYPE_CHECKING:
+    from osbuild_compose.compile.template.tracing import Origins
 
 MAX_SHOWN = 80  # characters of a value that a message repeats
 
@@ -26,7 +28,7 @@ class Problem:
     hint: str = ""
 
 
-def verify(pipeline: Mapping[str, Any], programs: Programs, origins: Callable[[], Origins]) -> None:
+def verify(pipeline: Mapping[str, Any], programs: Programs, origins: "Callable[[], Origins]") -> None:
     """Raise TemplateError(s) with template and line if the pipeline is one that the runner would refuse.
 
     origins is asked only then.

@@ -60,6 +60,7 @@ LAZY: dict[tuple[str, str], str] = {
     ("osbuild_compose.compile.verify", "jsonschema"): "slow to import, and not needed for options known to be valid",
     ("osbuild_compose.compile.verify", "jsonschema.validators"): "as jsonschema",
     ("osbuild_compose.inspecting.analysis.bootloader", "pefile"): "not needed for an image without UEFI programs",
+    ("osbuild_compose.compile.pipeline", "osbuild_compose.compile.template.tracing"): "for errors and --explain only",
     ("osbuild_compose.report.progress", "osbuild_compose.report.live"): "rich is slow to import: only for a terminal",
     ("runner.options", "jsonschema"): "the runner's only library: not needed when everything is cached",
 }

@@ -3,9 +3,9 @@
 import contextlib
 import hashlib
 import os
-from importlib.metadata import version
 from pathlib import Path
 
+import jinja2
 from jinja2.bccache import Bucket, FileSystemBytecodeCache
 
 
@@ -39,8 +39,9 @@ def cache() -> CompiledTemplates | None:
 
 
 def _maker() -> str:
-    """A name for what decides about the code besides the templates: Jinja, and the package in which this stands."""
-    digest = hashlib.sha256(version("jinja2").encode())
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
+    """A name for what decides about the code besides the templates: Jinja's own code, and that of this package."""
+    digest = hashlib.sha256()
+    for package in (jinja2.__file__, __file__):
+        for path in sorted(Path(package).parent.glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

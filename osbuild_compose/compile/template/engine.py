@@ -1,7 +1,7 @@
 """The template engine: Jinja in its sandbox, values as JSON, undefined names are errors."""
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -16,8 +16,6 @@ from jinja2.utils import Namespace
 
 from osbuild_compose.compile.template import bytecode_cache, filters, undefined
 from osbuild_compose.compile.template.json_values import emit, plain
-from osbuild_compose.compile.template.tracing import marking
-from osbuild_compose.compile.template.tracing.tracer import Tracer
 from osbuild_compose.document.suggest import did_you_mean
 from osbuild_compose.errors import Location, TemplateError
 
@@ -50,19 +48,22 @@ class RefusedError(Exception):
 _refused: ContextVar[list[Refusal]] = ContextVar("refused")
 
 
+Prepare = Callable[[ImmutableSandboxedEnvironment], None] | None
+
+
 def render(
-    name: str, directories: Sequence[Path], built_in: Path, context: Mapping[str, Any], tracer: Tracer | None = None
+    name: str, directories: Sequence[Path], built_in: Path, context: Mapping[str, Any], prepare: Prepare = None
 ) -> str:
     """The text that template `name` makes of the context. Templates are searched for in `directories`, in their order;
     `builtin/NAME` is always the one that comes with the program, so that a template of the same name can extend it.
-    With a tracer, its marks are in the text.
+    `prepare` changes the environment before the template is compiled; such a template is compiled anew each time.
 
     Raises TemplateError with the template's line, RefusedError with all keys that the template refuses.
     """
     refused: list[Refusal] = []
     token = _refused.set(refused)
     try:
-        rendered = _render(name, directories, built_in, context, tracer)
+        rendered = _render(name, directories, built_in, context, prepare)
     except TemplateError:
         if not refused:  # otherwise it may follow from what was refused, and there is no telling
             raise
@@ -75,11 +76,13 @@ def render(
 
 
 def _render(
-    name: str, directories: Sequence[Path], built_in: Path, context: Mapping[str, Any], tracer: Tracer | None
+    name: str, directories: Sequence[Path], built_in: Path, context: Mapping[str, Any], prepare: Prepare
 ) -> str:
-    engine = _plain_environment(tuple(directories), built_in) if tracer is None else environment(directories, built_in)
-    if tracer:
-        marking.attach(tracer, engine)
+    if prepare:
+        engine = environment(directories, built_in)
+        prepare(engine)
+    else:
+        engine = _cached_environment(tuple(directories), built_in)
     try:
         return engine.get_template(name).render(context)
     except TemplateNotFound as error:
@@ -103,7 +106,7 @@ def _render(
 
 
 @cache
-def _plain_environment(directories: tuple[Path, ...], built_in: Path) -> ImmutableSandboxedEnvironment:
+def _cached_environment(directories: tuple[Path, ...], built_in: Path) -> ImmutableSandboxedEnvironment:
     engine = environment(directories, built_in)
     engine.bytecode_cache = bytecode_cache.cache()
     return engine

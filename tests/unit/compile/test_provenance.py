@@ -9,7 +9,8 @@ import pytest
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.compile import provenance
+from osbuild_compose.compile import official_addresses, pipeline, provenance
+from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.project import Project
 from runner.manifest import v1
 from runner.manifest.identity import osbuild_id
@@ -86,6 +87,62 @@ def test_nor_does_it_where_all_packages_are_of_the_blueprints_own_repositories(t
     plain, elsewhere = compiled(wanted), compiled(wanted, **chosen)
     assert json.dumps(plain) != json.dumps(elsewhere)
     assert embedded(plain) == embedded(elsewhere)
+
+
+DEBIAN = "name: web\ndistro: debian-12\n"
+MIRRORED = "http://m.example/d/releases/$releasever/Everything/$basearch/os"
+FEDORA = "name: web\ndistro: fedora-43\npackages: [nginx]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_clear"),
+    [
+        (DEBIAN, True),
+        (DEBIAN + "packages: [nginx]\nbuild_environment: {from: debian-13}\n", True),
+        (DEBIAN + "repositories: [default, {url: 'http://own.example', suites: [a]}]\n", True),
+        (DEBIAN + "repositories: [default, {url: 'http://m.example/d', suites: [bookworm]}]\n", False),
+        (DEBIAN + "files: [{path: /f, content: 'see http://m.example/d'}]\n", False),
+        (FEDORA, True),
+        (FEDORA + "build_environment: {from: fedora-44}\n", True),
+        (FEDORA + "repositories: [default, {id: own, baseurl: 'http://o.example', use: build}]\n", True),
+        (FEDORA + "repositories: [default, {id: own, baseurl: 'http://m.example/d/o', use: build}]\n", True),
+        (FEDORA + f"repositories: [default, {{id: own, baseurl: '{MIRRORED}', use: build}}]\n", False),
+    ],
+)
+def test_ids_come_from_the_pipeline_that_was_made(text: str, is_clear: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Project(mirror="http://m.example/d")
+    wanted = blueprint(text)
+    compiled_requests: list[BuildRequest] = []
+    compile_request = pipeline.compile_request
+
+    def counted(request: BuildRequest) -> pipeline.Pipeline:
+        compiled_requests.append(request)
+        return compile_request(request)
+
+    monkeypatch.setattr(pipeline, "compile_request", counted)
+    mirrored = json.loads(project.image(wanted).pipeline)
+    parts = 2 if "build" in mirrored else 1
+    assert len(compiled_requests) == (parts if is_clear else 2 * parts)  # compiled again only where it has to be
+    again = [compile_request(request.official()) for request in compiled_requests[:parts]]
+    build = {"build": {"pipeline": again[1], "runner": "any"}} if parts == 2 else {}
+    document = embedded(mirrored)["build"]
+    assert document["stages"] == provenance.ids({**again[0], **build}, len(document["stages"]))
+
+
+def test_a_pipeline_is_rewritten_without_being_changed() -> None:
+    project = Project(mirror="http://m.example/d")
+    request = project._request(blueprint(FEDORA), ())
+    made = pipeline.compile_request(request)
+    before = json.dumps(made)
+    rewritten = official_addresses.rewritten(made, [request])
+    assert json.dumps(made) == before
+    assert rewritten == pipeline.compile_request(request.official())
+
+
+def test_packages_from_other_repositories_need_another_rendering() -> None:
+    project = Project(repos=["other=http://other.example"])
+    request = project._request(blueprint(FEDORA), ())
+    assert official_addresses.rewritten(pipeline.compile_request(request), [request]) is None
 
 
 def test_formats_of_the_command_line_share_the_tree() -> None:

@@ -1,0 +1,95 @@
+"""Reads the YAML that a template renders.
+
+Almost all values in it are JSON on one line, which Python's own reader decodes about ten times as fast as a YAML
+reader does. They are replaced by short placeholders before the rest is read as YAML. Anything unusual makes this fall
+back to reading the whole text as YAML, which alone decides what is valid and how errors are worded.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import ScalarNode
+
+_MARK = "\ue000"  # for private use: neither YAML nor Jinja gives it a meaning
+_PLACEHOLDER = re.compile(f"{_MARK}([0-9]+){_MARK}")
+# Where a value begins in block and in flow style.
+_VALUE = re.compile(r'(?:(?<=: )|(?<=- )|(?<=\[)|(?<=, ))(?=["\[{])')
+# JSON that YAML may read differently or not at all: halves of surrogate pairs, and a colon without a space.
+_DIFFERENT = re.compile(r'\\u[dD][89a-fA-F]|":(?! )')
+
+
+class _UnusualError(ValueError):
+    """Something that only a YAML reader decides on."""
+
+
+def load(text: str) -> Any:
+    """The data in the text. Raises YAMLError or ValueError for what is not YAML."""
+    short, replaced = _shortened(text)
+    if replaced:
+        try:
+            return _reader(replaced).load(short)
+        except (YAMLError, ValueError):
+            pass  # what is wrong, if anything, shows in the whole text
+    return _reader({}).load(text)
+
+
+def _shortened(text: str) -> tuple[str, dict[str, str]]:
+    """The text with placeholders in place of its JSON values, and the values by their placeholders."""
+    if _MARK in text:
+        return text, {}
+    parts: list[str] = []
+    replaced: dict[str, str] = {}
+    end = 0
+    for match in _VALUE.finditer(text):
+        start = match.start()
+        if start < end:
+            continue  # inside the value before
+        try:
+            _, after = _decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            continue
+        value = text[start:after]
+        if not value.isascii() or not value.isprintable() or _DIFFERENT.search(value):
+            continue
+        placeholder = f"{_MARK}{len(replaced)}{_MARK}"
+        replaced[placeholder] = value
+        parts += [text[end:start], placeholder]
+        end = after
+    return "".join([*parts, text[end:]]), replaced
+
+
+def _unusual(text: str) -> Any:
+    raise _UnusualError(text)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else _unusual("a key twice")
+
+
+# The floats of JSON are not all floats in YAML.
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_float=_unusual, parse_constant=_unusual)
+
+
+def _reader(replaced: Mapping[str, str]) -> YAML:
+    class Constructor(SafeConstructor):
+        """Puts the values back: as data where a placeholder is a whole scalar, as text in a block of text."""
+
+        def construct_scalar(self, node: ScalarNode) -> Any:
+            value = super().construct_scalar(node)
+            if _MARK not in node.value or not replaced:
+                return value
+            if node.style in ("|", ">"):
+                return _PLACEHOLDER.sub(lambda match: replaced[match[0]], value)
+            if node.style is None and value in replaced:
+                return _decoder.decode(replaced[value])
+            return _unusual(value)
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = Constructor
+    return yaml
