@@ -54,8 +54,8 @@ def rewritten(pipeline: Mapping[str, Any], requests: Iterable[BuildRequest]) -> 
     exchanges: list[_Exchange] = []
     for request in requests:
         found = list(_exchanges(request))
-        own = map(_options, request.blueprint.repositories.own)
-        if request.instead or any(exchange.matches(options) for options in own for exchange in found):
+        own = {value for item in request.blueprint.repositories.own for value in vars(item).values()}
+        if request.instead or any(address in own for exchange in found for address in exchange.addresses):
             return None
         exchanges += found
     try:

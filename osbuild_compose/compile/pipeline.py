@@ -96,7 +96,7 @@ class _BadTextError(TemplateError):
 def _parse(text: str, template: str) -> Pipeline:
     try:
         pipeline = output.load(text)
-    except (YAMLError, ValueError) as error:
+    except (YAMLError, ValueError, TypeError) as error:
         problem = str(getattr(error, "problem", "") or error)
         mark = getattr(error, "problem_mark", None)
         if problem.startswith(("expected ',' or", "found unexpected end of stream")):  # seen far behind where it began

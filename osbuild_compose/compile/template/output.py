@@ -28,12 +28,12 @@ class _UnusualError(ValueError):
 
 
 def load(text: str) -> Any:
-    """The data in the text. Raises YAMLError or ValueError for what is not YAML."""
+    """The data in the text. Raises YAMLError, ValueError or TypeError for what is not YAML."""
     short, replaced = _shortened(text)
     if replaced:
         try:
             return _reader(replaced).load(short)
-        except (YAMLError, ValueError):
+        except (YAMLError, ValueError, TypeError):
             pass  # what is wrong, if anything, shows in the whole text
     return _reader({}).load(text)
 

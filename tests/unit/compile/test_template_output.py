@@ -17,14 +17,14 @@ def as_yaml(text: str) -> Any:
     """The data, or the error."""
     try:
         return YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError) as error:
+    except (YAMLError, ValueError, TypeError) as error:
         return str(error)
 
 
 def loaded(text: str) -> Any:
     try:
         return output.load(text)
-    except (YAMLError, ValueError) as error:
+    except (YAMLError, ValueError, TypeError) as error:
         return str(error)
 
 
