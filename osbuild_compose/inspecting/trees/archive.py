@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from osbuild_compose.inspecting.extent import Extent
-from osbuild_compose.inspecting.tools import IMAGE, MAX_OUTPUT, OUT, MissingToolError, ToolError, Tools
+from osbuild_compose.inspecting.tools import IMAGE, MAX_OUTPUT, OUT, Result, ToolError, Tools
 from osbuild_compose.inspecting.tree import MAX_TARGET, Entry, Kind, Stacked, TooMuchError, Tree
 
 # A row of `bsdtar -tv`: mode, links, owner, group, size (two numbers for a device), three words of a date, the name,
@@ -22,7 +22,7 @@ _MAX_SIZE = 2**62  # bytes of a file: Linux has no larger one
 _ESCAPE = re.compile(rb"\\([0-7]{3}|.)")
 _ESCAPES = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 # bsdtar exits with status 1 after these too, although the archive is intact.
-_HARMLESS = (b"converted", b"Removing leading", b"Error exit delayed")
+_HARMLESS = ("converted", "Removing leading", "Error exit delayed")
 _READ_AHEAD = 8 * 1024**2  # bytes of small files of one directory that a single run of bsdtar reads
 _MAX_SIBLINGS = 64  # files that a single run reads: bsdtar compares every name in the archive with each of them
 _MAX_KEPT = 24 * 1024**2  # bytes of files that were read ahead
@@ -80,10 +80,8 @@ class ArchiveTree(Tree):
         argv = ["bsdtar", "-xnf", IMAGE, *to_file, *plain, "--null", "-T", "/dev/stdin"]
         result = self._tools.run(argv, self._image, out, given=_pattern(self._members[found].name))
         content = out / "content"
-        if not os.path.lexists(content) or not stat.S_ISREG(content.lstat().st_mode):
-            raise ToolError(
-                f"{path} cannot be extracted: {_complaint(result.stderr) or 'bsdtar cannot handle its name'}"
-            )
+        if _failed(result) or not os.path.lexists(content) or not stat.S_ISREG(content.lstat().st_mode):
+            raise ToolError(f"{path} cannot be extracted: {_complaint(result)}")
         content.chmod(0o600)
         return Extent.whole(content)
 
@@ -91,9 +89,8 @@ class ArchiveTree(Tree):
         result = self._tools.run(["bsdtar", "--numeric-owner", "-tvf", IMAGE], self._image)
         if len(result.stdout) >= MAX_OUTPUT:
             raise TooMuchError("it has more files, or longer names, than fit into memory")
-        complaint = _complaint(result.stderr)
-        if result.status != 0 and complaint:
-            raise ToolError(f"the archive is damaged or cut off: {complaint}")
+        if _failed(result):
+            raise ToolError(f"the archive is damaged or cut off: {_complaint(result)}")
         return result.stdout
 
     def _found(self, listing: bytes) -> Iterator[tuple[str, Entry]]:
@@ -166,30 +163,37 @@ class ArchiveTree(Tree):
         if sum(map(len, self._kept.values())) > _MAX_KEPT:
             self._kept.clear()
         ordered = sorted(wanted, key=lambda one: one.number)
-        data = self._extract(ordered, sum(member.size for member in ordered))
+        try:
+            data = self._extract(ordered, sum(member.size for member in ordered))
+        except ToolError:  # perhaps because of another file of the directory
+            ordered = [self._members[path]]
+            data = self._extract(ordered, ordered[0].size)
         at = 0
         for member in ordered:
             self._kept[member.number] = data[at : at + member.size]
             at += member.size
 
     def _extract(self, members: Iterable[_Member], size: int) -> bytes:
-        """The content of these files, concatenated in the order of the archive: the first `size` bytes."""
+        """The content of these files, concatenated in the order of the archive: the first `size` bytes.
+
+        bsdtar is ended as soon as it has written them.
+        """
         patterns = b"\0".join(_pattern(member.name) for member in members)
-        stop_early = "" if any(member.before for member in members) else "q"
-        argv = ["bsdtar", f"-xOn{stop_early}f", IMAGE, "--null", "-T", "/dev/stdin"]
+        argv = ["bsdtar", "-xOnf", IMAGE, "--null", "-T", "/dev/stdin"]
         result = self._tools.run(argv, self._image, given=patterns, limit=size)
         if len(result.stdout) < size:
-            raise ToolError(f"the archive is damaged or cut off: {_complaint(result.stderr)}")
+            raise ToolError(f"the archive is damaged or cut off: {_complaint(result)}")
         return result.stdout
+
+
+_ISO_BLOCK = 2048
+_EL_TORITO = re.compile(r"^El Torito boot img : +\d+ +(\w+) +y ", re.MULTILINE)
+# A row of report_lba: "File data lba:  extent, first block, blocks, size, 'path'".
+_LBA = re.compile(r"^File data lba: +\d+ , +(\d+) , +(\d+) , +\d+ , ", re.MULTILINE)
 
 
 class IsoTree(ArchiveTree):
     """The files of an ISO 9660 disc. xorriso reports how the disc boots, and where on it a file is."""
-
-    _START = re.compile(r"^El Torito boot img : +\d+ +(\w+) +y ", re.MULTILINE)
-    # A row of report_lba: "File data lba:  extent, first block, blocks, size, 'path'".
-    _EXTENT = re.compile(r"^File data lba: +\d+ , +(\d+) , +(\d+) , +\d+ , ", re.MULTILINE)
-    _BLOCK = 2048
 
     def __init__(self, extent: Extent, tools: Tools) -> None:
         """Raises ToolError if the disc is damaged or cut off, MissingToolError without bsdtar."""
@@ -201,22 +205,22 @@ class IsoTree(ArchiveTree):
 
         Raises ToolError if xorriso cannot read the disc.
         """
-        return [firmware.lower() for firmware in self._START.findall(self._ask("-report_el_torito", "plain"))]
+        return [firmware.lower() for firmware in _EL_TORITO.findall(self._ask("-report_el_torito", "plain"))]
 
     def extract(self, path: str) -> Extent:
-        """Where the content of the file at `path` is; a copy if it is in several pieces or xorriso is not installed."""
+        """Where the content of the file at `path` is; a copy if it is in several pieces or xorriso cannot say."""
         found = self.resolve(path)
         if found is None:
             raise ToolError(f"{path} is no file of the disc")
         try:
             said = self._ask("-find", found, "-exec", "report_lba", "--")
-        except MissingToolError:
+        except ToolError:
             return super().extract(path)
-        pieces = [(int(start), int(blocks)) for start, blocks in self._EXTENT.findall(said)]
+        pieces = [(int(start), int(blocks)) for start, blocks in _LBA.findall(said)]
         follow = all(start + blocks == after for (start, blocks), (after, _) in pairwise(pieces))
         if not pieces or not follow:
             return super().extract(path)
-        return self._disc.part(pieces[0][0] * self._BLOCK, self.entries[found].size)
+        return self._disc.part(pieces[0][0] * _ISO_BLOCK, self.entries[found].size)
 
     def _ask(self, *question: str) -> str:
         argv = ["xorriso", "-no_rc", "-indev", f"stdio:{IMAGE}", *question]
@@ -304,7 +308,17 @@ def _pattern(name: bytes) -> bytes:
     return re.sub(rb"([^\w/.\x80-\xff-])", rb"\\\1", name)
 
 
-def _complaint(stderr: bytes) -> str:
-    """The last problem with the archive that bsdtar reports; "" if there is none."""
-    lines = [line for line in stderr.splitlines() if line.strip() and not any(words in line for words in _HARMLESS)]
-    return lines[-1].decode(errors="replace").removeprefix("bsdtar: ").strip() if lines else ""
+def _failed(result: Result) -> bool:
+    """Whether bsdtar was ended by a signal, or complains of more than names that it cannot convert."""
+    return result.status not in (0, 1) or (result.status == 1 and bool(_complaints(result)))
+
+
+def _complaint(result: Result) -> str:
+    """The last problem with the archive that bsdtar reports, or its exit status."""
+    lines = _complaints(result)
+    return lines[-1].removeprefix("bsdtar: ").strip() if lines else f"bsdtar ended with status {result.status}"
+
+
+def _complaints(result: Result) -> list[str]:
+    lines = result.stderr.decode(errors="replace").splitlines()
+    return [line for line in lines if line.strip() and not any(words in line for words in _HARMLESS)]
