@@ -1,4 +1,4 @@
-"""Images that the tests of `compose inspect` share."""
+"""Images shared by the tests of `compose inspect`."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ LONG = "/" + "x" * 100
 
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A system in small, with what an inspection looks for, and odd things beside."""
+    """A small system with everything that an inspection reports, and with unusual files."""
     top = tmp_path_factory.mktemp("inspect") / "tree"
     texts = {
         "usr/lib/os-release": 'ID=tiny\nPRETTY_NAME="Tiny \\"1\\""\nVERSION_ID=1\n',
@@ -56,7 +56,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def images(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All of OUTPUTS, made in one run."""
+    """All images of OUTPUTS, assembled in one run."""
     out = tmp_path_factory.mktemp("inspected")
     outputs = [{"filename": f"web.{name}", **options} for name, options in OUTPUTS.items()]
     result = assemble(tree, IMAGE, {"identity": IDENTITY, "disk": DISK, "outputs": outputs}, out)

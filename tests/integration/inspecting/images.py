@@ -1,4 +1,4 @@
-"""Images to inspect, `compose inspect` of one, and what it has to say of them."""
+"""Options of images to inspect, running `compose inspect`, and assertions about its report."""
 
 import json
 import subprocess

@@ -78,7 +78,7 @@ def test_an_extracted_file_keeps_its_holes(tmp_path: Path) -> None:
 
 
 def test_cpio_archives_in_a_row_are_one_over_the_other(tmp_path: Path) -> None:
-    """As an initramfs with microcode in front; what is compressed after them is left out."""
+    """As in an initramfs that begins with microcode; compressed data after them is ignored."""
     for number, name in enumerate(("a", "a", "b")):
         (tmp_path / name).write_text(f"{number}")
         made = subprocess.run(

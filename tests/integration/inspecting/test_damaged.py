@@ -1,4 +1,4 @@
-"""`compose inspect` of what is no image, is cut off or damaged, and what it leaves behind."""
+"""`compose inspect` of damaged images and of other files, and its temporary files."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tests.integration.inspecting.images import SCHEMA, fails, inspect, run
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes trees with owners: needs root")
 
 
-def test_what_is_no_image_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_image_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello\n" * 1000)
     (tmp_path / "empty").touch()
     os.mkfifo(tmp_path / "pipe")
@@ -33,20 +33,20 @@ def test_what_is_no_image_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["raw.xz", "raw.zst", "tar", "tar.gz", "cpio", "vmdk", "vhdx"])
-def test_an_image_that_is_cut_off_is_told(images: Path, tmp_path: Path, name: str) -> None:
+def test_an_image_that_is_cut_off_is_an_error(images: Path, tmp_path: Path, name: str) -> None:
     content = (images / f"web.{name}").read_bytes()
     (tmp_path / "cut").write_bytes(content[: len(content) // 2 & ~511])
     fails(tmp_path / "cut", "cut off")
 
 
-def test_a_disk_that_is_cut_off_tells_what_it_still_can(images: Path, tmp_path: Path) -> None:
+def test_a_disk_that_is_cut_off_is_read_in_part(images: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.raw").write_bytes((images / "web.raw").read_bytes()[: 12 * MIB])
     document = inspect(tmp_path / "cut.raw")
     assert len(document["partition_table"]["partitions"]) == 2
     assert "partition 2 ends beyond the disk: the image is cut off" in [one["message"] for one in document["notes"]]
 
 
-def test_a_file_system_that_is_cut_off_tells_what_it_still_can(tmp_path: Path) -> None:
+def test_a_file_system_that_is_cut_off_is_read_in_part(tmp_path: Path) -> None:
     image = tmp_path / "cut.ext4"
     with image.open("wb") as file:
         file.truncate(8 * MIB)
@@ -64,8 +64,8 @@ def test_an_empty_fat_has_no_files(tmp_path: Path) -> None:
     assert [one["message"] for one in inspect(image)["notes"]] == ["no operating system was found in it"]
 
 
-def test_what_a_program_is_missing_for_is_told_with_its_package(images: Path, tmp_path: Path) -> None:
-    """On a machine, shown by hiding one program, the rest of the image is read."""
+def test_a_warning_names_the_package_of_a_missing_program(images: Path, tmp_path: Path) -> None:
+    """With one program hidden from the machine, the rest of the image is reported."""
     hidden = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /usr/sbin/debugfs && shift 0 && exec "$@"']
     (tmp_path / "none").touch(mode=0o644)
     argv = [sys.executable, "-m", "osbuild_compose", "inspect", images / "web.raw", "--json"]
@@ -84,8 +84,8 @@ def test_what_a_program_is_missing_for_is_told_with_its_package(images: Path, tm
 @pytest.mark.parametrize(
     "name", ["raw", "qcow2", "ext4", "btrfs", "squashfs", "erofs", "tar", "oci-archive", "cpio", "iso"]
 )
-def test_damaged_images_are_told_or_read_in_part(images: Path, tmp_path: Path, name: str) -> None:
-    """Some bytes of what is not empty are others; all else than a report or a clear error would be raised."""
+def test_damaged_images_are_an_error_or_read_in_part(images: Path, tmp_path: Path, name: str) -> None:
+    """Some bytes are changed: the result is a report or an InputError, as anything else would be raised."""
     content = (images / f"web.{name}").read_bytes()
     used = [at for at in range(0, min(len(content), 6 * MIB), 512) if any(content[at : at + 512])]
     for seed in range(3):

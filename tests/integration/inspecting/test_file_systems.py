@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes trees with owne
 
 
 def prototype(directory: Path) -> Iterator[str]:
-    """Lines of what mkfs.xfs -p takes for the content of a directory, but for names that it cannot have."""
+    """Lines of a prototype file for mkfs.xfs -p with the content of a directory, without names that it cannot have."""
     for path in sorted(directory.iterdir()):
         if path.is_symlink():
             yield f"{path.name} l--777 0 0 {os.readlink(path)}"
@@ -39,7 +39,7 @@ def prototype(directory: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("offset", [0, MIB])
 def test_xfs(tree: Path, tmp_path: Path, offset: int) -> None:
-    """Alone, and in a partition, of which a copy is made: xfs_db takes no offset."""
+    """As a whole image, and in a partition, which is copied as xfs_db takes no offset."""
     image = tmp_path / "web.xfs"
     with image.open("wb") as file:
         file.truncate(300 * MIB)
@@ -71,7 +71,7 @@ def test_xfs(tree: Path, tmp_path: Path, offset: int) -> None:
 
 
 def test_a_root_in_a_subvolume(tree: Path, tmp_path: Path) -> None:
-    """The volume's top has but subvolumes, which fstab puts together."""
+    """The root of the volume has only subvolumes, which fstab mounts."""
     top = tmp_path / "top"
     shutil.copytree(tree, top / "root", symlinks=True)
     (top / "home").mkdir()
@@ -128,7 +128,7 @@ def test_logical_volumes(tree: Path, tmp_path: Path) -> None:
 
 
 def test_packages_of_rpm(tmp_path: Path) -> None:
-    """A package that rpm itself put into a database."""
+    """A package in a database that rpm wrote."""
     top, work = tmp_path / "tree", tmp_path / "work"
     (top / "etc").mkdir(parents=True)
     (top / "etc/os-release").write_text("ID=tiny\n")

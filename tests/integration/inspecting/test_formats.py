@@ -1,4 +1,4 @@
-"""`compose inspect` of each format that is made, and of containers that others make."""
+"""`compose inspect` of every format that is built, and of container images made by other tools."""
 
 import json
 import os
@@ -78,7 +78,7 @@ def test_a_container(images: Path) -> None:
 
 
 def test_layers_hide_what_is_below_them(tmp_path: Path) -> None:
-    """As `docker save` writes it."""
+    """In the format of `docker save`."""
     layers = {
         "one.tar": {"etc/os-release": "ID=one\n", "etc/hostname": "one\n", "opt/a/file": "a"},
         "two.tar": {"etc/.wh.hostname": "", "opt/a/.wh..wh..opq": "", "etc/os-release": "ID=two\n"},

@@ -1,4 +1,4 @@
-"""`compose inspect` of images that are meant to do harm."""
+"""`compose inspect` of hostile images."""
 
 import json
 import os
@@ -85,7 +85,7 @@ def test_a_directory_of_fat_in_itself_ends_and_leaves_nothing_behind(tmp_path: P
     with image.open("r+b") as file:
         content = file.read()
         above, below = (content.index(name.ljust(11) + b"\x10") for name in (b"A", b"B"))
-        file.seek(below + 26)  # of the entry: where its first cluster is told
+        file.seek(below + 26)  # the first cluster in the directory entry
         file.write(content[above + 26 : above + 28])
     done = run(image, TMPDIR=str(room))
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""Archives that are made to do harm: they end in an error of ours, soon, and do not fill the memory."""
+"""Hostile archives: reading them ends in an error of ours, in bounded time and memory."""
 
 import io
 import json
@@ -25,7 +25,7 @@ SPARSE = "GNU.sparse."
 
 @pytest.fixture(autouse=True)
 def little_memory() -> Iterator[None]:
-    """No test of these takes more than a few times what its archive has."""
+    """No test uses more memory than a few times the size of its archive."""
     tracemalloc.start()
     yield
     _, most = tracemalloc.get_traced_memory()
@@ -49,7 +49,7 @@ def header(name: str, size: int = 0, kind: bytes = tarfile.REGTYPE, **more: str)
 
 
 def resized(block: bytes, size: bytes) -> bytes:
-    """The header with another field for its size."""
+    """The header with a different size field."""
     made = bytearray(block)
     made[124:136] = size.ljust(12, b"\0")
     made[148:156] = b" " * 8
@@ -58,7 +58,7 @@ def resized(block: bytes, size: bytes) -> bytes:
 
 
 def pax(**values: str) -> bytes:
-    """An extended header for the member that follows."""
+    """An extended header for the next member."""
     info = tarfile.TarInfo("a")
     info.pax_headers = values
     return info.tobuf(tarfile.PAX_FORMAT)[:-512]
@@ -89,14 +89,14 @@ TARS = {
 
 
 @pytest.mark.parametrize("name", TARS)
-def test_headers_of_tar_that_make_no_sense_are_told(tmp_path: Path, name: str) -> None:
+def test_invalid_headers_of_tar_are_an_error(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.tar").write_bytes(TARS[name] + bytes(1024))
     with pytest.raises(ToolError, match="damaged"):
         tar(tmp_path / "a.tar")
 
 
 def test_attributes_of_all_files_do_not_add_up(tmp_path: Path) -> None:
-    """Each global header sets some more; bsdtar forgets what it does not know."""
+    """Every global header sets some more; bsdtar ignores the unknown ones."""
     rows = [b"".join(b"12 x%03d=%03d\n" % (n, n) for n in range(m, m + 40)) for m in (0, 40, 80)]
     headers = b"".join(header("a", 512, tarfile.XGLTYPE) + block(row) for row in rows)
     (tmp_path / "a.tar").write_bytes(headers + FILE + bytes(1024))
@@ -104,7 +104,7 @@ def test_attributes_of_all_files_do_not_add_up(tmp_path: Path) -> None:
     assert (tree.names("/"), tree.read("/a")) == (["a"], b"abc")
 
 
-def test_a_piece_of_a_sparse_file_that_never_ends_does(tmp_path: Path) -> None:
+def test_an_endless_piece_of_a_sparse_file_is_cut_off(tmp_path: Path) -> None:
     values = {SPARSE + "map": f"1,1,2,{2**60}", SPARSE + "size": str(10**6)}
     (tmp_path / "a.tar").write_bytes(pax(**values) + FILE + bytes(1024))
     tree = tar(tmp_path / "a.tar")
@@ -114,7 +114,7 @@ def test_a_piece_of_a_sparse_file_that_never_ends_does(tmp_path: Path) -> None:
 
 
 def test_a_sparse_file_is_put_together(tmp_path: Path) -> None:
-    """As GNU tar writes one."""
+    """In the format of GNU tar."""
     values = {SPARSE + "map": "4096,3,8192,2", SPARSE + "size": "10000"}
     (tmp_path / "a.tar").write_bytes(pax(**values) + header("a", 5) + block(b"abcde") + bytes(1024))
     tree = tar(tmp_path / "a.tar")
@@ -165,14 +165,14 @@ END = member("TRAILER!!!")
         member("a", 2**31),
     ],
 )
-def test_headers_of_cpio_that_make_no_sense_are_told(tmp_path: Path, content: bytes) -> None:
+def test_invalid_headers_of_cpio_are_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.cpio").write_bytes(content)
     with pytest.raises(ToolError, match=r"damaged|cut off"):
         opened_cpio(tmp_path / "a.cpio")
 
 
 def test_many_names_of_one_file_take_no_square_of_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of them has the content anew, and none before it is told again for that."""
+    """Each of them has the content, and the names before it are not listed again."""
     monkeypatch.setattr(trees, "MAX_ENTRIES", 300)
     (tmp_path / "a.cpio").write_bytes(
         b"".join(member(f"{n}", inode=7, links=2, content=b"x") for n in range(200)) + END

@@ -1,4 +1,4 @@
-"""What an inspection makes of the files of a system."""
+"""Analysis of the files of a system."""
 
 import struct
 from collections.abc import Mapping
@@ -107,7 +107,7 @@ def test_os_release() -> None:
     assert system.os_release(tree) == {"ID": "a", "NAME": 'A "B"', "X": "c d", "BAD": '"'}
 
 
-def test_documents_of_the_build_that_are_none_are_not_taken_for_some() -> None:
+def test_invalid_embedded_documents_are_ignored() -> None:
     top = "/usr/lib/osbuild-compose"
     deep = "[" * 100_000
     assert system.provenance(Written({f"{top}/build.json": deep, f"{top}/blueprint.json": "[]"})) is None
@@ -151,7 +151,7 @@ def test_entries_of_the_boot_loader_specification() -> None:
 
 
 def executable(sections: Mapping[str, bytes], signed: bool = False) -> bytes:
-    """A program for UEFI as far as its headers go."""
+    """A UEFI program: its headers and sections."""
     headers, contents = b"", b""
     start = 64 + 24 + 240 + 40 * len(sections)
     for name, content in sections.items():
@@ -185,7 +185,7 @@ def test_programs_for_uefi(sections: Mapping[str, bytes], kind: str, version: st
     assert not unsigned.signed
 
 
-def test_what_is_no_program_or_cut_off_is_none() -> None:
+def test_other_files_and_truncated_programs_are_no_programs() -> None:
     whole = executable({".sbat": SBAT + b"shim,4,x,shim,15.8,u\n"})
     for content in (b"", b"MZ", b"MZ" + b"\xff" * 100, b"\x7fELF" + bytes(100), whole[:200]):
         assert bootloader.efi_program(content) is None

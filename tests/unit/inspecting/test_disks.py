@@ -51,7 +51,7 @@ def test_gpt_in_both_sizes_of_sectors(tmp_path: Path) -> None:
         assert one.type_name == "Linux filesystem"
 
 
-def test_a_gpt_that_makes_no_sense_is_read_as_far_as_it_does(tmp_path: Path) -> None:
+def test_valid_entries_of_an_invalid_gpt_are_read(tmp_path: Path) -> None:
     rows = entry(40, 49, "a") + entry(60, 50, "ends before it begins") + bytes(128) + entry(2**63, 2**64 - 1, "x" * 36)
     found = partitions.read(extent(tmp_path, gpt(rows, 2**32 - 1), 51200))
     assert found is not None
@@ -106,7 +106,7 @@ def test_the_first_sector_of_a_file_system_is_no_table(tmp_path: Path) -> None:
     assert partitions.read(extent(tmp_path, b"")) is None
 
 
-def test_superblocks_that_are_cut_off_or_make_no_sense_have_no_size(tmp_path: Path) -> None:
+def test_invalid_superblocks_have_no_size(tmp_path: Path) -> None:
     for kind in ("ext4", "xfs", "btrfs", "squashfs", "erofs", "vfat", "iso9660"):
         for content in (b"", bytes(100)):
             assert file_systems.usage(extent(tmp_path, content), kind) in ((None, None), (0, 0)), kind

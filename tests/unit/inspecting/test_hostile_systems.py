@@ -1,4 +1,4 @@
-"""Systems whose files are made to do harm: what is told of them ends soon, and does not fill the memory."""
+"""Systems with hostile files: analysing them takes bounded time and memory."""
 
 import struct
 import zlib
@@ -24,8 +24,8 @@ TOP = "/usr/lib/osbuild-compose"
 
 
 @pytest.mark.parametrize("value", ["[" * 300 + "]" * 300, "NaN", "-Infinity", "1e999"])
-def test_what_is_said_of_the_build_can_be_written_as_json(value: str) -> None:
-    """Deep lists, and numbers that Python takes but JSON does not have."""
+def test_embedded_documents_can_be_written_as_json(value: str) -> None:
+    """Deeply nested lists, and numbers that Python parses but JSON does not have."""
     documents = {f"{TOP}/build.json": f'{{"a": {value}}}', f"{TOP}/lock.json": '{"b": [1.5]}'}
     found = system.provenance(Written(documents))
     assert found == system.Provenance(None, None, {"b": [1.5]})
@@ -33,7 +33,7 @@ def test_what_is_said_of_the_build_can_be_written_as_json(value: str) -> None:
     assert '"b"' in as_json(Report(Image("a", "raw", 1, 1), *nothing, found, ()))
 
 
-def test_words_of_many_megabytes_are_not_taken_apart() -> None:
+def test_fields_of_many_megabytes_are_not_split() -> None:
     long = "x" * 4_000_000
     assert system.os_release(Written({"/etc/os-release": f"NAME={long[:1000_000]}\n"}))["NAME"] == long[:1000_000]
     menu = f"menuentry 'a' {{\nlinux /vmlinuz {long}\n"
@@ -61,7 +61,7 @@ def test_users_that_share_a_home_have_its_keys_read_once() -> None:
     assert tree.was_read.count("/home/.ssh/authorized_keys") == 1
 
 
-def test_more_users_units_and_packages_than_any_system_has_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_users_units_and_packages_than_any_system_has_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accounts, "_MAX_USERS", 5)
     with pytest.raises(TooMuchError, match="more than 5 users can log in"):
         accounts.users(Written({"/etc/passwd": "a:x:1:1::/:/bin/sh\n" * 6}))
@@ -100,7 +100,7 @@ def test_an_fstab_that_cannot_be_read_hides_no_system(monkeypatch: pytest.Monkey
 
 
 def test_links_are_no_subvolumes() -> None:
-    """Many of them to one large directory would be many large ones."""
+    """Many symlinks to one large directory would count as many large directories."""
     tree = Written({"/many/etc/passwd": "", "/many/usr/a": "", **{f"/l{number}": "-> many" for number in range(9)}})
     found, _ = disk.system([volume(tree, "btrfs")], Warnings())
     assert found is not None
@@ -109,7 +109,7 @@ def test_links_are_no_subvolumes() -> None:
 
 
 def test_a_disk_is_read_no_further_than_its_files_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Partitions may all be at the same place."""
+    """All partitions may be at the same place."""
     one = volume(Written({f"/{number}": "" for number in range(60)}))
     monkeypatch.setattr(disk, "_each", lambda *_: iter([one] * 10))
     monkeypatch.setattr(disk, "MAX_ENTRIES", 100)
@@ -129,7 +129,7 @@ def test_a_directory_in_itself_ends() -> None:
 
 
 def physical_volume(tmp_path: Path, text: bytes) -> Extent:
-    """A partition of LVM with this description."""
+    """A partition of LVM with this metadata."""
     label = b"LABELONE" + bytes(12) + struct.pack("<I", 32) + b"LVM2 001"
     places = struct.pack("<QQQQQQQQ", 1 << 20, 0, 0, 0, 4096, 1 << 20, 0, 0)
     checksum = zlib.crc32(text, 0xF597A6CF ^ 0xFFFFFFFF) ^ 0xFFFFFFFF
@@ -163,6 +163,6 @@ def test_a_description_of_lvm_is_read(tmp_path: Path) -> None:
         ("a {" * 50, "nested too deeply"),
     ],
 )
-def test_descriptions_of_lvm_that_make_no_sense_are_told(tmp_path: Path, text: str, said: str) -> None:
+def test_invalid_metadata_of_lvm_is_an_error(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(ToolError, match=said):
         lvm.volumes(physical_volume(tmp_path, text.encode()))

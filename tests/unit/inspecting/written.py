@@ -1,4 +1,4 @@
-"""Trees that tests write down."""
+"""Trees written as dictionaries in tests."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from osbuild_compose.inspecting.tree import Entry, Kind, Tree
 
 
 class Written(Tree):
-    """A tree of texts by their paths; "-> x" is a symlink to x. was_read has the paths that were asked for."""
+    """A tree of texts by their paths; "-> x" is a symlink to x. was_read has the paths that were read."""
 
     def __init__(self, texts: Mapping[str, str | bytes]) -> None:
         self._contents = {path: text.encode() if isinstance(text, str) else text for path, text in texts.items()}
