@@ -118,23 +118,23 @@ def _format(opened: OpenedImage, table: PartitionTable | None, found: list[Volum
 
 
 def _file_systems(found: list[Volume], mounts: list[Mount]) -> tuple[MountedFileSystem, ...]:
-    made = []
+    mounted = []
     for volume in found:
-        about = volume.file_system
+        file_system = volume.file_system
         points = [mount.point for mount in mounts if mount.volume is volume]
-        made.append(
+        mounted.append(
             MountedFileSystem(
                 volume.partition.number if volume.partition else None,
                 volume.logical,
-                about.type,
-                about.uuid,
-                about.label,
-                about.size,
-                about.used,
+                file_system.type,
+                file_system.uuid,
+                file_system.label,
+                file_system.size,
+                file_system.used,
                 points[0] if points else None,
             )
         )
-    return tuple(made)
+    return tuple(mounted)
 
 
 def _boot(opened: OpenedImage, tree: Tree | None, others: list[Volume], warnings: Warnings) -> Boot:

@@ -67,11 +67,11 @@ def _text(extent: Extent) -> tuple[str, str]:
 
 
 def _volumes(extent: Extent, document: dict[str, Any], uuid: str) -> Iterator[LogicalVolume]:
-    group, about = _one((name, value) for name, value in document.items() if isinstance(value, dict))
-    extent_size = _number(about["extent_size"]) * _SECTOR
-    parts = about["physical_volumes"]
+    group, metadata = _one((name, value) for name, value in document.items() if isinstance(value, dict))
+    extent_size = _number(metadata["extent_size"]) * _SECTOR
+    parts = metadata["physical_volumes"]
     own = _one(name for name, part in parts.items() if part["id"].replace("-", "") == uuid)
-    for name, volume in about.get("logical_volumes", {}).items():
+    for name, volume in metadata.get("logical_volumes", {}).items():
         if "VISIBLE" not in volume["status"]:
             continue
         segments = [

@@ -1,4 +1,4 @@
-"""Trees: the files of an image behind one interface, whatever file system or archive holds them."""
+"""Trees: the files of an image, in any kind of file system and archive behind one interface."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Mapping

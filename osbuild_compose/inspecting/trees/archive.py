@@ -213,10 +213,10 @@ class IsoTree(ArchiveTree):
         if found is None:
             raise ToolError(f"{path} is no file of the disc")
         try:
-            said = self._ask("-find", found, "-exec", "report_lba", "--")
+            report = self._ask("-find", found, "-exec", "report_lba", "--")
         except ToolError:
             return super().extract(path)
-        pieces = [(int(start), int(blocks)) for start, blocks in _LBA.findall(said)]
+        pieces = [(int(start), int(blocks)) for start, blocks in _LBA.findall(report)]
         follow = all(start + blocks == after for (start, blocks), (after, _) in pairwise(pieces))
         if not pieces or not follow:
             return super().extract(path)
