@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft7Validator
 
+from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.compile.module_catalog import Kind, Programs
 from osbuild_compose.distro import catalog
 from osbuild_compose.document.schema import schema_files
@@ -94,7 +95,7 @@ def test_schema() -> None:
 
 WORDS = [
     (["templ"], {"templates"}),
-    (["build", "-f", "raw"], {"raw", "raw.xz", "raw.zst"}),
+    (["build", "-f", "raw"], {item.value for item in Format if item.startswith("raw")}),
     (["stages", "show", "org.osbuild.host"], {"org.osbuild.hostname"}),
     (
         ["templates", "show", "debian"],
