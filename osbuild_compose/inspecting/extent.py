@@ -31,8 +31,11 @@ class Extent:
     def read(self, offset: int, size: int) -> bytes:
         """`size` bytes from `offset` on; fewer at the end of the extent."""
         part = self.part(offset, size)
-        with self.path.open("rb") as file:
-            return os.pread(file.fileno(), part.size, part.offset)
+        handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.pread(handle, part.size, part.offset)
+        finally:
+            os.close(handle)
 
     def pieces(self) -> Iterator[tuple[int, bytes]]:
         """The content without holes and chunks of zeroes: chunks with their offsets."""

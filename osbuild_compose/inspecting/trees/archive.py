@@ -282,14 +282,8 @@ def _aligned(offset: int) -> int:
 
 
 def absolute(name: bytes) -> str:
-    """The absolute path that a name in an archive stands for; ".." leads no higher than the top."""
-    parts: list[str] = []
-    for part in os.fsdecode(name).split("/"):
-        if part == "..":
-            del parts[-1:]
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/" + "/".join(parts)
+    """The absolute path that a name in an archive stands for; ".." leads no higher than the root."""
+    return os.path.normpath("/" + os.fsdecode(name).lstrip("/"))
 
 
 def _unescaped(name: bytes) -> bytes:
