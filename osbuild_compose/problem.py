@@ -7,7 +7,7 @@ from typing import Protocol
 
 from osbuild_compose.document import doc_links
 from osbuild_compose.document.node import Step, Trail, path_text
-from osbuild_compose.errors import InputError, Location
+from osbuild_compose.errors import DocumentError, InputError, Location, as_one
 
 
 class Severity(StrEnum):
@@ -73,6 +73,21 @@ class Problem:
             suggestion=self.suggestion,
             reference=self.reference,
         )
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Located problems in the order of their lines."""
+
+    def position(problem: Problem) -> tuple[int, int]:
+        place = problem.location or Location("")
+        return place.line, place.column
+
+    return sorted(problems, key=position)
+
+
+def as_error(problems: Sequence[Problem]) -> InputError:
+    """The problems as one exception: the only one of them, or a DocumentError with all. There is at least one."""
+    return as_one([problem.error() for problem in problems], DocumentError)
 
 
 def within(trail: Trail, problems: Iterable[Problem]) -> Iterator[Problem]:

@@ -108,8 +108,8 @@ class Project:
             except InputError as error:
                 problems += error.each()
         for blueprint in loaded:
-            for doubt in blueprint.doubts:
-                report.warn(doubt, sys.stderr)
+            for warning in blueprint.warnings:
+                report.warn(warning, sys.stderr)
         return loaded, problems
 
     def image(self, blueprint: Blueprint, formats: Sequence[Format] = (), *, to_run: bool = True) -> Image:

@@ -1,4 +1,4 @@
-"""From a document that passed all checks to a Blueprint."""
+"""Converting a document that passed all checks to a Blueprint."""
 
 import base64
 import os
@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from osbuild_compose.blueprint import config_files, formats, model
-from osbuild_compose.blueprint.local_files import Beside
-from osbuild_compose.blueprint.values import certificate, container_reference, passphrase, password, size
-from osbuild_compose.blueprint.values.image_paths import normal
+from osbuild_compose.blueprint import formats, model
+from osbuild_compose.blueprint.local_files import LocalFiles
+from osbuild_compose.blueprint.values import certificate, container_reference, credentials, size
 from osbuild_compose.disk import model as disk_model
 from osbuild_compose.disk import partition_types
 from osbuild_compose.distro.repository import ARMOUR, KeyAddress, Repository, Use, from_fields
@@ -22,114 +21,108 @@ _LISTS = ("packages", "exclude", "timeservers", "languages", "tmpfiles")
 
 
 def convert(document: Document) -> model.Blueprint:
-    """The blueprint in the document, with the content of the files that it names."""
+    """The blueprint in the document. Reads the files that it names."""
     data = document.data
-    beside = Beside(document.file)
+    local_files = LocalFiles(document.file)
     given = {key: data[key] for key in (*_SIMPLE, *_AS_IS) if key in data}
     given |= {key: tuple(data[key]) for key in _LISTS if key in data}
     return model.Blueprint(
         **given,
-        repositories=_repositories(data.get("repositories", ["default"]), beside),
+        repositories=_repositories(data.get("repositories", ["default"]), local_files),
         enabled_modules=tuple(model.Module(**item) for item in data.get("enabled_modules", ())),
         users=tuple(_user(user, data["name"]) for user in data.get("users", ())),
         groups=tuple(model.Group(**group) for group in data.get("groups", ())),
         services=model.Services(**_tuples(data.get("services", {}))),
-        units=tuple(_unit(unit, beside) for unit in data.get("units", ())),
-        timers=tuple(config_files.Timer(**timer) for timer in data.get("timers", ())),
-        cron=tuple(config_files.CronJob(**job) for job in data.get("cron", ())),
+        units=tuple(_unit(unit, local_files) for unit in data.get("units", ())),
+        timers=tuple(model.Timer(**timer) for timer in data.get("timers", ())),
+        cron=tuple(model.CronJob(**job) for job in data.get("cron", ())),
         firewall=_firewall(data["firewall"]) if "firewall" in data else None,
         selinux=model.Selinux(data["selinux"]) if "selinux" in data else None,
-        modprobe=config_files.Modprobe(**_tuples(data.get("modprobe", {}))),
-        udev_rules=tuple(_named(rules, beside) for rules in data.get("udev_rules", ())),
-        sshd=config_files.Sshd(**_tuples(data["sshd"])) if "sshd" in data else None,
-        cacerts=tuple(pem for item in data.get("cacerts", ()) for pem in certificates(item, beside)),
-        initramfs=config_files.Initramfs(**_tuples(data["initramfs"])) if "initramfs" in data else None,
+        modprobe=model.Modprobe(**_tuples(data.get("modprobe", {}))),
+        udev_rules=tuple(_named(rules, local_files) for rules in data.get("udev_rules", ())),
+        sshd=model.Sshd(**_tuples(data["sshd"])) if "sshd" in data else None,
+        cacerts=tuple(pem for item in data.get("cacerts", ()) for pem in certificates(item, local_files)),
+        initramfs=model.Initramfs(**_tuples(data["initramfs"])) if "initramfs" in data else None,
         directories=tuple(model.Directory(**_at_path(item)) for item in data.get("directories", ())),
-        files=tuple(_file(item, beside) for item in data.get("files", ())),
+        files=tuple(_file(item, local_files) for item in data.get("files", ())),
         symlinks=tuple(model.Symlink(**_at_path(item)) for item in data.get("symlinks", ())),
-        containers=tuple(_container(item, beside) for item in data.get("containers", ())),
-        scripts=tuple(_script(item, beside) for item in data.get("scripts", ())),
+        containers=tuple(_container(item, local_files) for item in data.get("containers", ())),
+        scripts=tuple(_script(item, local_files) for item in data.get("scripts", ())),
         first_boot=tuple(
-            _first_boot(item, number, beside) for number, item in enumerate(data.get("first_boot", ()), 1)
+            _first_boot(item, number, local_files) for number, item in enumerate(data.get("first_boot", ()), 1)
         ),
         kernel=model.Kernel(**data.get("kernel", {})),
-        disk=_disk(data.get("disk", {}), beside),
+        disk=_disk(data.get("disk", {}), local_files),
         formats=tuple(_output(item) for item in data.get("formats", ["qcow2"])),
         build_environment=_build_environment(data),
         document=document,
     )
 
 
-def certificates(item: str, beside: Beside) -> tuple[str, ...]:
-    """The certificates of one item of `cacerts`. Raises ValueError whose text says why there are none."""
+def certificates(item: str, local_files: LocalFiles) -> tuple[str, ...]:
+    """The certificates of one item of `cacerts`. Raises InvalidValueError if there are none."""
     if certificate.MARK in item:
-        return certificate.split(item)
-    text = beside.read(item).decode(errors="replace")
-    try:
-        return certificate.split(text)
-    except ValueError as error:
-        raise ValueError(f"{item} {error}") from None
+        return certificate.split(item, "this")
+    return certificate.split(local_files.read(item).decode(errors="replace"), item)
 
 
 def days(expiredate: str | int) -> int:
-    """Days since 1970-01-01. Raises ValueError for what is no date of the calendar."""
+    """Days since 1970-01-01. Raises ValueError for a date that does not exist."""
     return expiredate if isinstance(expiredate, int) else (date.fromisoformat(expiredate) - _EPOCH).days
 
 
 def _user(data: Mapping[str, Any], blueprint: str) -> model.User:
     fields = _tuples(data)
     if "password" in fields:
-        fields["password"] = password.hashed(fields["password"], blueprint, fields["name"])
+        fields["password"] = credentials.hashed(fields["password"], blueprint, fields["name"])
     if "expiredate" in fields:
         fields["expiredate"] = days(fields["expiredate"])
     return model.User(**fields)
 
 
-def _unit(data: Mapping[str, Any], beside: Beside) -> config_files.Unit:
-    dropins = tuple(_named(item, beside) for item in data.get("dropins", ()))
-    return config_files.Unit(data["name"], _text(data, beside), dropins)
+def _unit(data: Mapping[str, Any], local_files: LocalFiles) -> model.Unit:
+    dropins = tuple(_named(item, local_files) for item in data.get("dropins", ()))
+    return model.Unit(data["name"], _text(data, local_files), dropins)
 
 
-def _named(data: Mapping[str, Any], beside: Beside) -> config_files.NamedFile:
-    return config_files.NamedFile(data["name"], _text(data, beside) or "")
+def _named(data: Mapping[str, Any], local_files: LocalFiles) -> model.NamedFile:
+    return model.NamedFile(data["name"], _text(data, local_files) or "")
 
 
-def _text(data: Mapping[str, Any], beside: Beside) -> str | None:
+def _text(data: Mapping[str, Any], local_files: LocalFiles) -> str | None:
     """The text in `content` or in the file `source`."""
     if "source" in data:
-        return beside.text(data["source"])
+        return local_files.text(data["source"])
     content: str | None = data.get("content")
     return content
 
 
-def _container(data: Mapping[str, Any], beside: Beside) -> config_files.Container:
+def _container(data: Mapping[str, Any], local_files: LocalFiles) -> model.Container:
     if "source" in data:
-        url, digest = beside.large(data["source"])
-        return config_files.Container(data["name"], digest, url)
+        url, digest = local_files.large(data["source"])
+        return model.Container(data["name"], digest, url)
     if container_reference.is_address(data["url"]):
         image = container_reference.parse(data["url"])
-        return config_files.Container(
-            data["name"], image.sha256, image=image.name, tls_verify=data.get("tls_verify", True)
-        )
-    return config_files.Container(data["name"], data["sha256"], data["url"])
+        return model.Container(data["name"], image.sha256, image=image.name, tls_verify=data.get("tls_verify", True))
+    return model.Container(data["name"], data["sha256"], data["url"])
 
 
-def _script(item: str | Mapping[str, Any], beside: Beside) -> str:
-    return item if isinstance(item, str) else _text(item, beside) or ""
+def _script(item: str | Mapping[str, Any], local_files: LocalFiles) -> str:
+    return item if isinstance(item, str) else _text(item, local_files) or ""
 
 
-def _first_boot(item: str | Mapping[str, Any], number: int, beside: Beside) -> config_files.FirstBootScript:
+def _first_boot(item: str | Mapping[str, Any], number: int, local_files: LocalFiles) -> model.FirstBootScript:
     fields = {} if isinstance(item, str) else _tuples(item)
     fields.pop("source", None)
-    return config_files.FirstBootScript(**{"name": f"script-{number}", **fields, "content": _script(item, beside)})
+    return model.FirstBootScript(**{"name": f"script-{number}", **fields, "content": _script(item, local_files)})
 
 
-def _file(data: Mapping[str, Any], beside: Beside) -> model.File:
+def _file(data: Mapping[str, Any], local_files: LocalFiles) -> model.File:
     fields = _at_path(data)
     if "base64" in fields:
         fields["base64"] = _encode(base64.b64decode("".join(fields["base64"].split())))
     if "source" in fields:
-        content = beside.read(fields.pop("source"))
+        content = local_files.read(fields.pop("source"))
         try:
             fields["content"] = content.decode()
         except UnicodeDecodeError:
@@ -148,22 +141,22 @@ def _output(item: str | Mapping[str, Any]) -> formats.Output:
     return formats.Output(formats.Format(item["format"]), options)
 
 
-def _disk(data: Mapping[str, Any], beside: Beside) -> disk_model.Disk:
+def _disk(data: Mapping[str, Any], local_files: LocalFiles) -> disk_model.Disk:
     fields = _in_bytes(data)
     fields["firmware"] = tuple(disk_model.Firmware(name) for name in data.get("firmware", ()))
-    fields["partitions"] = tuple(_partition(item, beside) for item in data.get("partitions", ()))
+    fields["partitions"] = tuple(_partition(item, local_files) for item in data.get("partitions", ()))
     for key, kind in (("table", disk_model.Table), ("bootloader", disk_model.Bootloader)):
         if key in data:
             fields[key] = kind(data[key])
     return disk_model.Disk(**fields)
 
 
-def _partition(data: Mapping[str, Any], beside: Beside) -> disk_model.Partition:
+def _partition(data: Mapping[str, Any], local_files: LocalFiles) -> disk_model.Partition:
     fields = _in_bytes(data)
     if "type" in data:
         fields["type"] = partition_types.named(data["type"])
     if "luks" in data:
-        fields["luks"] = disk_model.Luks(passphrase.read(data["luks"], beside, os.environ))
+        fields["luks"] = disk_model.Luks(local_files.passphrase(data["luks"], os.environ))
     fields["subvolumes"] = tuple(disk_model.Subvolume(**item) for item in data.get("subvolumes", ()))
     volumes = ({**_in_bytes(item), "group": data["volume_group"]} for item in data.get("logical_volumes", ()))
     fields["logical_volumes"] = tuple(disk_model.LogicalVolume(**item) for item in volumes)
@@ -189,14 +182,14 @@ def _firewall(data: Mapping[str, Any]) -> model.Firewall:
     return model.Firewall(tuple(data.get("ports", ())), services, zones)
 
 
-def _repositories(items: list[Any], beside: Beside) -> model.Repositories:
+def _repositories(items: list[Any], local_files: LocalFiles) -> model.Repositories:
     own: list[Repository] = []
     for item in items:
         if isinstance(item, str):
             continue
         keys = item.get("keys", ())
         named = [key for key in keys if isinstance(key, str)]
-        texts = (key if ARMOUR in key else beside.read(key).decode(errors="replace") for key in named)
+        texts = (key if ARMOUR in key else local_files.read(key).decode(errors="replace") for key in named)
         addresses = (KeyAddress(key["url"], _digits(key["fingerprint"])) for key in keys if isinstance(key, dict))
         fields = {**item, "keys": tuple(texts), "key_addresses": tuple(addresses)}
         fields["use"] = Use(item.get("use", "both"))
@@ -209,7 +202,7 @@ def _digits(fingerprint: str) -> str:
 
 
 def _at_path(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {**data, "path": normal(data["path"])}
+    return {**data, "path": model.normal_path(data["path"])}
 
 
 def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,15 +1,22 @@
-"""Files that a blueprint names: they lie relative to it."""
+"""Files that a blueprint names, with paths relative to it, and the passphrases that they or the environment hold."""
 
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from osbuild_compose.problem import InvalidValueError
 
 MAX_FILE = 16 * 1024 * 1024  # bytes; the file is carried inside the pipeline
+MAX_PASSPHRASE = 512  # bytes: what cryptsetup reads at a prompt
+
+_HINT = "the path is relative to the blueprint's directory"
 
 
-class Beside:
-    """Reads files relative to the blueprint, each once."""
+class LocalFiles:
+    """Reads files relative to a blueprint, each once. The methods raise InvalidValueError for a file that is no use."""
 
     def __init__(self, blueprint: str) -> None:
         """blueprint is the blueprint's own path."""
@@ -17,49 +24,65 @@ class Beside:
         self._contents: dict[str, bytes] = {}
 
     def read(self, name: str) -> bytes:
-        """The bytes of the file. Raises ValueError whose text says why it cannot be had."""
+        """The bytes of the file."""
         if name not in self._contents:
             self._contents[name] = self._read(self._directory / name)
         return self._contents[name]
 
     def text(self, name: str) -> str:
-        """The text of the file. Raises ValueError whose text says why it cannot be had."""
+        """The text of the file."""
         try:
             return self.read(name).decode()
         except UnicodeDecodeError as error:
-            raise ValueError(f"{name} is not text: byte {error.start} is not UTF-8") from None
+            raise InvalidValueError(f"{name} is not text: byte {error.start} is not UTF-8", _HINT) from None
 
     def large(self, name: str) -> tuple[str, str]:
-        """The address (file://...) and the sha256 in hexadecimal digits of a file of any size.
-
-        Raises ValueError whose text says why they cannot be had.
-        """
+        """The URL (file://...) and the sha256 in hexadecimal digits of a file of any size."""
         path = (self._directory / name).absolute()
         try:
             if path.exists() and not path.is_file():
-                raise ValueError(f"{path} is not a file")
+                raise InvalidValueError(f"{path} is not a file", _HINT)
             found = path.stat()
             digest = _digest(path, found.st_mtime_ns, found.st_size)
         except OSError as error:
-            raise ValueError(f"cannot read {path}: {error.strerror}") from None
+            raise InvalidValueError(f"cannot read {path}: {error.strerror}", _HINT) from None
         if re.search(r"[\s\"\\%]", str(path)):
-            raise ValueError(f"{path} has characters in it that an address cannot have; rename it")
+            raise InvalidValueError(f"{path} has characters that a URL cannot have", "rename it")
         return f"file://{path}", digest
+
+    def passphrase(self, source: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+        """The passphrase that `luks` of a partition names, without the end of its line.
+
+        It comes from a file or from a variable of the environment, and can be typed at a prompt.
+        """
+        if "passphrase_variable" in source:
+            name = source["passphrase_variable"]
+            if name not in environ:
+                raise InvalidValueError(f"there is no variable {name} in the environment", "export it")
+            text, where, hint = environ[name], f"the variable {name}", "export it"
+        else:
+            where, hint = source["passphrase_file"], _HINT
+            text = self.text(where).removesuffix("\n")
+        if not text or "\n" in text or len(text.encode(errors="replace")) > MAX_PASSPHRASE:
+            brief = f"{where} does not hold a passphrase: one line of up to {MAX_PASSPHRASE} bytes"
+            raise InvalidValueError(brief, hint)
+        return text
 
     @staticmethod
     def _read(path: Path) -> bytes:
         try:
             if path.exists() and not path.is_file():
-                raise ValueError(f"{path} is not a file")
+                raise InvalidValueError(f"{path} is not a file", _HINT)
             if path.stat().st_size > MAX_FILE:
-                raise ValueError(f"{path} is larger than {MAX_FILE // 1024**2} MiB; put large content in a package")
+                brief = f"{path} is larger than {MAX_FILE // 1024**2} MiB"
+                raise InvalidValueError(brief, "put large content in a package")
             return path.read_bytes()
         except OSError as error:
-            raise ValueError(f"cannot read {path}: {error.strerror}") from None
+            raise InvalidValueError(f"cannot read {path}: {error.strerror}", _HINT) from None
 
 
 @cache
 def _digest(path: Path, _changed: int, _size: int) -> str:
-    """The sha256 of the file, read once while it does not change."""
+    """The sha256 of the file, which is read once as long as it does not change."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

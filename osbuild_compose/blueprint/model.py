@@ -1,37 +1,31 @@
-"""A blueprint once it is known to be right: what the image is to be, without a trace of YAML."""
+"""A blueprint without errors, as dataclasses. Their fields are the blueprint's keys: docs/reference/blueprint.md."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from osbuild_compose.blueprint.config_files import (
-    Container,
-    CronJob,
-    FirstBootScript,
-    Initramfs,
-    Modprobe,
-    NamedFile,
-    Sshd,
-    Timer,
-    Unit,
-)
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.disk.model import Disk
 from osbuild_compose.distro.repository import Repository
 from osbuild_compose.document.reader import Document
-from osbuild_compose.errors import InputError
+from osbuild_compose.problem import Problem
 
-Account = str | int  # a user or group, by name or number
+Account = str | int  # a user or group, by name or id
 
-# Where programs that build come from, besides releases.
+# Values of `build_environment.from` other than releases: this machine's programs, and the image's own release.
 HOST = "host"
 OWN = "own"
 
 
+def normal_path(path: str) -> str:
+    """The absolute path without empty parts and single dots, which is the form that stages want."""
+    return "/" + "/".join(part for part in path.split("/") if part not in {"", "."})
+
+
 @dataclass(frozen=True)
 class User:
-    """A user account; None leaves a thing to the distribution's default."""
+    """A user account; None stands for the distribution's default."""
 
     name: str
     description: str | None = None
@@ -42,14 +36,14 @@ class User:
     shell: str | None = None
     password: str | None = None  # a hash of crypt(5), or ! or *
     ssh_keys: tuple[str, ...] = ()
-    sudo: bool | str = False  # "nopasswd": without being asked for the password
+    sudo: bool | str = False  # "nopasswd": without asking for the password
     expiredate: int | None = None  # days since 1970-01-01, -1 for never
     force_password_reset: bool = False
 
 
 @dataclass(frozen=True)
 class Group:
-    """A group; gid None takes the next free number."""
+    """A group; gid None stands for the next free number."""
 
     name: str
     gid: int | None = None
@@ -57,7 +51,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Services:
-    """Units by what becomes of them at boot."""
+    """Units to enable, disable or mask, and the target to boot into."""
 
     enabled: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()
@@ -66,7 +60,7 @@ class Services:
 
 
 class Selinux(StrEnum):
-    """What SELinux does at boot."""
+    """The mode of SELinux at boot."""
 
     ENFORCING = "enforcing"
     PERMISSIVE = "permissive"
@@ -75,7 +69,7 @@ class Selinux(StrEnum):
 
 @dataclass(frozen=True)
 class FirewallServices:
-    """Services by firewalld's names: let through, and shut that the distribution lets through."""
+    """Services, by firewalld's names: to allow, and to block although the distribution allows them."""
 
     enabled: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()
@@ -91,7 +85,7 @@ class FirewallZone:
 
 @dataclass(frozen=True)
 class Firewall:
-    """What the firewall lets in. ports are "80:tcp" or "6000-6010:udp"."""
+    """What the firewall allows in; ports are "80:tcp" or "6000-6010:udp"."""
 
     ports: tuple[str, ...] = ()
     services: FirewallServices = FirewallServices()
@@ -100,7 +94,7 @@ class Firewall:
 
 @dataclass(frozen=True)
 class File:
-    """A file with exactly one of: text, base64 of bytes that are no text, an address with a digest."""
+    """A file with exactly one of: text, base64 of binary content, a URL with a digest."""
 
     path: str
     content: str | None = None
@@ -132,7 +126,7 @@ class Symlink:
 
 @dataclass(frozen=True)
 class Repositories:
-    """Where packages come from. `default`: the distribution's archive; `own`: those the blueprint names."""
+    """Where packages come from. default: from the distribution's archive; own: repositories of the blueprint."""
 
     default: bool = True
     own: tuple[Repository, ...] = ()
@@ -140,7 +134,7 @@ class Repositories:
 
 @dataclass(frozen=True)
 class Kernel:
-    """The kernel package, None for the distribution's usual one, and what to add to its command line."""
+    """The kernel package (None for the distribution's default), and what to append to its command line."""
 
     package: str | None = None
     append: str = ""
@@ -148,7 +142,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Module:
-    """A stream of a module of packages."""
+    """A stream of a package module."""
 
     name: str
     stream: str
@@ -156,15 +150,115 @@ class Module:
 
 @dataclass(frozen=True)
 class BuildEnvironment:
-    """The release whose programs make the image, and what else to install of it."""
+    """The release whose programs build the image, and further packages to install from it."""
 
     distro: str
     packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
+class Modprobe:
+    """Kernel modules: not to load automatically, their parameters, and to load at boot."""
+
+    blacklist: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    load: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """A file whose directory follows from its kind: udev rules, a drop-in of a unit."""
+
+    name: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A systemd unit; content is None for one that a package brings."""
+
+    name: str
+    content: str | None = None
+    dropins: tuple[NamedFile, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sshd:
+    """The SSH server's options; None and () stand for the distribution's defaults."""
+
+    port: tuple[int, ...] = ()
+    password_authentication: bool | None = None
+    kbd_interactive_authentication: bool | None = None
+    permit_root_login: bool | str | None = None
+    client_alive_interval: int | None = None  # seconds
+    client_alive_count_max: int | None = None
+    max_auth_tries: int | None = None
+    allow_users: tuple[str, ...] = ()
+    allow_groups: tuple[str, ...] = ()
+    x11_forwarding: bool | None = None
+    allow_tcp_forwarding: bool | None = None
+
+
+@dataclass(frozen=True)
+class Timer:
+    """A command that systemd runs on a schedule: a calendar event of systemd.time(7)."""
+
+    name: str
+    schedule: str
+    command: str
+    user: str = "root"
+    description: str | None = None
+    persistent: bool = True
+
+
+@dataclass(frozen=True)
+class CronJob:
+    """A command that cron runs on a schedule: five fields of crontab(5), or @daily and the like."""
+
+    name: str
+    schedule: str
+    command: str
+    user: str = "root"
+
+
+@dataclass(frozen=True)
+class FirstBootScript:
+    """A script to run once, when the machine boots for the first time."""
+
+    name: str
+    content: str
+    after: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    wait_for_network: bool = False
+    ignore_failure: bool = False
+
+
+@dataclass(frozen=True)
+class Initramfs:
+    """What to add to the initramfs, and its compression."""
+
+    drivers: tuple[str, ...] = ()
+    dracut_modules: tuple[str, ...] = ()
+    compression: str | None = None
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container image: its name, and the URL of its archive or its name in a registry ("host/name").
+
+    sha256 is the digest of the archive, or of the registry's image, in hexadecimal digits.
+    """
+
+    name: str
+    sha256: str
+    url: str = ""
+    image: str = ""
+    tls_verify: bool = True
+
+
+@dataclass(frozen=True)
 class Blueprint:
-    """One image. Its fields are the blueprint's keys; docs/reference/blueprint.md describes them."""
+    """One image."""
 
     name: str
     distro: str
@@ -209,5 +303,5 @@ class Blueprint:
     formats: tuple[Output, ...] = (Output(Format.QCOW2),)
     build_environment: BuildEnvironment | None = None  # None: this machine's programs
     embed_provenance: bool = True
-    document: Document | None = field(default=None, repr=False, compare=False)  # to point at places in later errors
-    doubts: tuple[InputError, ...] = field(default=(), repr=False, compare=False)  # told, and built all the same
+    document: Document | None = field(default=None, repr=False, compare=False)  # for the locations of later errors
+    warnings: tuple[Problem, ...] = field(default=(), repr=False, compare=False)

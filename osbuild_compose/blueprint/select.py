@@ -1,31 +1,44 @@
-"""Finding things in a document's data, right or wrong."""
+"""Selecting values by key in the data of a document that may have errors."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from osbuild_compose.document.reader import Trail
+from osbuild_compose.document.node import Trail
+from osbuild_compose.problem import Problem
 
-ANY = object()  # stands for all indices of a list
-
-Problem = tuple[Trail, str, str]  # where, what is wrong, and what to do
-
-
-def texts(data: Any, *way: object) -> Iterator[tuple[Trail, str]]:
-    """The texts at the end of the way, each with its trail."""
-    return ((trail, value) for trail, value in values(data, *way) if isinstance(value, str))
+ANY = object()  # stands for all items of a list
 
 
-def values(data: Any, *way: object) -> Iterator[tuple[Trail, Any]]:
-    """The values at the end of the way, each with its trail."""
-    if not way:
+def values(data: Any, *keys: object) -> Iterator[tuple[Trail, Any]]:
+    """The values that the keys lead to, each with its trail. What does not have the right form is skipped."""
+    if not keys:
         yield (), data
-    elif way[0] is ANY and isinstance(data, list):
+    elif keys[0] is ANY and isinstance(data, list):
         for index, item in enumerate(data):
-            yield from (((index, *trail), value) for trail, value in values(item, *way[1:]))
-    elif isinstance(way[0], str) and isinstance(data, dict) and way[0] in data:
-        yield from (((way[0], *trail), value) for trail, value in values(data[way[0]], *way[1:]))
+            yield from (((index, *trail), value) for trail, value in values(item, *keys[1:]))
+    elif isinstance(keys[0], str) and isinstance(data, dict) and keys[0] in data:
+        yield from (((keys[0], *trail), value) for trail, value in values(data[keys[0]], *keys[1:]))
 
 
-def below(trail: Trail, problems: Iterable[Problem]) -> Iterator[Problem]:
-    """Problems with what is at that trail, as those of the whole."""
-    return (((*trail, *rest), what, hint) for rest, what, hint in problems)
+def texts(data: Any, *keys: object) -> Iterator[tuple[Trail, str]]:
+    """The strings that the keys lead to, each with its trail."""
+    return ((trail, value) for trail, value in values(data, *keys) if isinstance(value, str))
+
+
+def repeated(data: Any, *keys: object) -> Iterator[Problem]:
+    """A problem for each string that the keys lead to for a second time."""
+    seen: set[str] = set()
+    for trail, name in texts(data, *keys):
+        if name in seen:
+            yield Problem(trail, f"`{keys[0]}` has {name} twice")
+        seen.add(name)
+
+
+def in_two_lists(data: Any, keys: Sequence[str], lists: Sequence[str]) -> Iterator[Problem]:
+    """A problem for each unit that is in more than one of these lists, which are below the keys."""
+    seen: dict[str, str] = {}
+    for name_of_list in lists:
+        for trail, name in texts(data, *keys, name_of_list, ANY):
+            unit = name if "." in name else f"{name}.service"
+            if seen.setdefault(unit, name_of_list) != name_of_list:
+                yield Problem(trail, f"{name} is already in `{seen[unit]}`")

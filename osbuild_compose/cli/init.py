@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.blueprint.values import ssh_key
+from osbuild_compose.blueprint.values import credentials
 from osbuild_compose.cli.write import write_new
 from osbuild_compose.distro import catalog
 from osbuild_compose.document import reader
@@ -147,8 +147,8 @@ def _key(path: Path) -> str:
     key = next((line.strip() for line in lines if re.match(r"(ssh-|ecdsa-|sk-)\S+ +\S+", line.strip())), None)
     if key is None:
         raise InputError(f"{path} is no public SSH key", hint="it is a file like ~/.ssh/id_ed25519.pub")
-    if wrong := ssh_key.problem(key):
-        raise InputError(f"{path} {wrong}", hint="--ssh-key names another file")
+    for problem in credentials.ssh_key_problems(key):
+        raise InputError(f"{path}: {problem.brief}", hint="--ssh-key names another file")
     return key
 
 

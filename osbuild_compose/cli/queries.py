@@ -35,8 +35,10 @@ def check(project: Project, paths: Sequence[Path], as_json: bool) -> None:
         made = [
             {"blueprint": image.blueprint.name, "formats": [str(item) for item in image.formats]} for image in images
         ]
-        doubts = [as_data(doubt) for image in images for doubt in image.blueprint.doubts]
-        print(json.dumps({"success": True, "errors": [], "warnings": doubts, "images": made}, indent=2, sort_keys=True))
+        warnings = [as_data(warning.error()) for image in images for warning in image.blueprint.warnings]
+        print(
+            json.dumps({"success": True, "errors": [], "warnings": warnings, "images": made}, indent=2, sort_keys=True)
+        )
 
 
 def plan(project: Project, path: Path, image_format: str | None, settings: Settings, as_json: bool) -> None:

@@ -15,7 +15,8 @@ from osbuild_compose.distro.sources import Sources
 from osbuild_compose.document import doc_links
 from osbuild_compose.document.schema import schema_files
 from osbuild_compose.document.suggest import did_you_mean
-from osbuild_compose.errors import DocumentError, InputError, Location, TemplateError, TemplatesError, as_one
+from osbuild_compose.errors import InputError, Location, TemplateError, TemplatesError, as_one
+from osbuild_compose.problem import as_error
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def _template_error(problems: Sequence[InputError]) -> TemplateError:
 def _releases(name: str, files: Sources) -> list[model.Release]:
     document = replace(files.document(name), data=files.resolved(name))
     if problems := schema_files.problems(document, "distro"):
-        raise DocumentError(problems)
+        raise as_error(problems)
     content = document.data
     architectures = {arch: _architecture(item) for arch, item in content["architectures"].items()}
     archives = {archive: _archive(item) for archive, item in content.get("archives", {}).items()}

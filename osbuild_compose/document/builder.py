@@ -16,6 +16,7 @@ from ruamel.yaml.nodes import Node as YamlNode
 from osbuild_compose.document import doc_links, yaml_errors
 from osbuild_compose.document.node import Node, Source, Span, Trail
 from osbuild_compose.errors import InputError
+from osbuild_compose.problem import Problem
 
 MAX_VALUES = 50_000  # aliases may multiply values; nobody writes that many
 MAX_DEPTH = 64
@@ -48,7 +49,7 @@ class Builder:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.errors: list[InputError] = []
+        self.problems: list[Problem] = []
         self._count = 0
 
     def build(self, node: YamlNode, trail: Trail) -> Node:
@@ -148,6 +149,5 @@ class Builder:
         return Span(self.source, start.line, start.column, max(1, end.column - start.column) if one_line else 1)
 
     def _wrong(self, brief: str, span: Span, hint: str = "", heading: str = "") -> None:
-        self.errors.append(
-            InputError(brief, hint=hint, location=span.location, reference=f"{doc_links.ERRORS}#{heading}")
-        )
+        reference = f"{doc_links.ERRORS}#{heading}"
+        self.problems.append(Problem((), brief, hint, location=span.location, reference=reference))

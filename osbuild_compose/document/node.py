@@ -63,6 +63,17 @@ class Node:
         return None
 
 
+def find(tree: Node, trail: Sequence[Step]) -> tuple[Node, bool]:
+    """The node at the end of the trail and True, or the last one on the way to it and False."""
+    node = tree
+    for step in trail:
+        below = node.child(step)
+        if below is None:
+            return node, False
+        node = below
+    return node, True
+
+
 def plain(node: Node) -> Any:
     """The data of a tree: dict, list, str, int, float, bool and None only."""
     if isinstance(node.value, dict):

@@ -14,8 +14,9 @@ from ruamel.yaml.reader import ReaderError
 
 from osbuild_compose.document import yaml_errors
 from osbuild_compose.document.builder import BoundedComposer, Builder
-from osbuild_compose.document.node import Node, Source, Step, Trail, plain
-from osbuild_compose.errors import DocumentError, InputError, Location, as_one
+from osbuild_compose.document.node import Node, Source, Step, Trail, find, plain
+from osbuild_compose.errors import InputError, Location
+from osbuild_compose.problem import as_error
 
 __all__ = ["Document", "EmptyError", "Step", "Trail", "parse", "read"]
 
@@ -48,13 +49,7 @@ class Document:
 
     def find(self, trail: Sequence[Step]) -> tuple[Node, bool]:
         """The value at the end of the trail and True, or the last one on the way to it and False."""
-        node = self.tree
-        for step in trail:
-            below = node.child(step)
-            if below is None:
-                return node, False
-            node = below
-        return node, True
+        return find(self.tree, trail)
 
 
 class EmptyError(InputError):
@@ -117,8 +112,8 @@ def _compose(text: str) -> Any:
 def _document(root: Any, source: Source) -> Document:
     builder = Builder(source)
     tree = None if root is None else builder.build(root, ())
-    if builder.errors:
-        raise as_one(builder.errors, DocumentError)
+    if builder.problems:
+        raise as_error(builder.problems)
     if tree is None or tree.value is None:
         raise EmptyError(
             "the file is empty", hint="`compose init` writes a first blueprint", location=Location(source.file)

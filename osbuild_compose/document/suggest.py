@@ -1,11 +1,11 @@
-"""The nearest valid word to one that is not."""
+"""Suggestions for misspelt words, and for the words of other tools."""
 
 import difflib
 from collections.abc import Iterable
 
 MAX_LISTED = 12  # choices that a hint names
 
-# What other tools call the same thing.
+# Words of other tools, and ours for the same thing.
 _KNOWN_AS = {
     "architecture": "arch",
     "distribution": "distro",
@@ -47,31 +47,33 @@ _KNOWN_AS = {
     "off": "disabled",
 }
 
-# Keys of other languages altogether, and what to do with what is written in these.
+# Keys of other tools' formats, and what to do with a file in such a format.
 FOREIGN = {
-    "customizations": "that is osbuild's language: `compose import FILE` turns a blueprint in it into one of ours",
+    "customizations": "this is osbuild's format: `compose import FILE` converts such a blueprint",
 }
 
 
-def called_so(word: str, choices: Iterable[str]) -> str | None:
-    """The choice that other tools call so, if there is one."""
+def synonym(word: str, choices: Iterable[str]) -> str | None:
+    """The choice for which other tools use this word, if there is one."""
     other = _KNOWN_AS.get(word.lower())
     return other if other in set(choices) else None
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice most like `word`, or the one other tools call so; None when nothing comes close."""
+    """The choice most like `word`, or the one for which other tools use it; None when nothing comes close."""
     known = list(choices)
-    if other := called_so(word, known):
+    if other := synonym(word, known):
         return other
     normal = {choice.lower().replace("-", "_"): choice for choice in known}
     found = difflib.get_close_matches(word.lower().replace("-", "_"), list(normal), n=1, cutoff=0.6)
     return normal[found[0]] if found else None
 
 
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """A hint that names the nearest choice, or all of them when none is near and they are few."""
+def did_you_mean(word: str, choices: Iterable[str], otherwise: str | None = None) -> str:
+    """A hint that names the nearest choice; if none is near, `otherwise`, or all of them if they are few."""
     known = sorted(choices)
     if near := nearest(word, known):
         return f"did you mean `{near}`?"
+    if otherwise is not None:
+        return otherwise
     return f"known here: {', '.join(known)}" if 0 < len(known) <= MAX_LISTED else ""

@@ -4,6 +4,7 @@ import unicodedata
 from typing import Any, TextIO
 
 from osbuild_compose.errors import ComposeError, Location
+from osbuild_compose.problem import Problem
 from osbuild_compose.report.style import Style, printable
 
 MAX_TEXT = 160  # columns of a source line that are shown
@@ -19,10 +20,10 @@ def show(error: ComposeError, out: TextIO) -> None:
     out.flush()
 
 
-def warn(doubt: ComposeError, out: TextIO) -> None:
-    """Write what is no error to `out`, as errors are written."""
+def warn(problem: Problem, out: TextIO) -> None:
+    """Write a warning to `out`, in the form of an error."""
     style = Style.of(out)
-    out.write(_text(doubt, style.yellow("warning:"), style))
+    out.write(_text(problem.error(), style.yellow("warning:"), style))
     out.flush()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from osbuild_compose.blueprint.values import password
+from osbuild_compose.blueprint.values import credentials
 from tests.integration.apt_repository import Contents, Key, Repository, served
 from tests.integration.blueprint_tree import KEYS, Tree, built, compression_of
 
@@ -36,7 +36,7 @@ def test_accounts(debian: Tree) -> None:
     assert debian.sh("getent group ops") == "ops:x:2000:admin\n"
     assert debian.sh("getent passwd clerk").endswith(":/home/clerk:/bin/sh\n")
     assert debian.sh("getent passwd robot") == "robot:x:1600:2000::/srv/robot:/usr/sbin/nologin\n"
-    hashed = password.hashed("correct horse", "every-key", "admin")
+    hashed = credentials.hashed("correct horse", "every-key", "admin")
     assert debian.sh("getent shadow admin").split(":")[1] == hashed
     ages = debian.sh("chage -l admin")
     assert re.search(r"Last password change\s*: password must be changed", ages)

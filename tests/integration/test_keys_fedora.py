@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from osbuild_compose.blueprint.values import password
+from osbuild_compose.blueprint.values import credentials
 from tests.integration.blueprint_tree import KEYS, REPO, Tree, built, compression_of
 from tests.standin import standin
 from tests.standin_extra import extra
@@ -34,7 +34,7 @@ def test_accounts(fedora: Tree) -> None:
     assert fedora.sh("id admin") == "uid=1500(admin) gid=1500(admin) groups=1500(admin),2000(ops)\n"
     assert fedora.sh("getent passwd clerk").endswith(":/home/clerk:/bin/sh\n")
     assert fedora.sh("getent passwd robot") == "robot:x:1600:2000::/srv/robot:/usr/sbin/nologin\n"
-    hashed = password.hashed("correct horse", "every-key", "admin")
+    hashed = credentials.hashed("correct horse", "every-key", "admin")
     assert fedora.sh("getent shadow admin").split(":")[1] == hashed
     ages = fedora.sh("chage -l admin")
     assert re.search(r"Last password change\s*: password must be changed", ages)

@@ -1,1 +1,1 @@
-"""Checks of a blueprint's values beyond what its schema says."""
+"""Checks of a blueprint's values that its schema cannot express."""

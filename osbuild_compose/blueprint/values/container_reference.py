@@ -1,4 +1,4 @@
-"""Addresses of images in registries of containers, as podman and skopeo write them: docker://HOST/NAME[:TAG]@DIGEST."""
+"""Addresses of images in container registries, as podman and skopeo write them: docker://HOST/NAME[:TAG]@DIGEST."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ _REFERENCE = re.compile(r"docker://(?P<name>[^@]+?)(?P<tag>:[^:/@]+)?(@sha256:(?
 
 @dataclass(frozen=True)
 class Address:
-    """What an address says: name is that of the registry and the image, sha256 is empty where it has no digest."""
+    """An address in its parts: `name` is that of the registry and the image; sha256 is empty if there is no digest."""
 
     name: str
     tag: str
@@ -17,12 +17,12 @@ class Address:
 
 
 def is_address(url: str) -> bool:
-    """Whether it is one of a registry."""
+    """Whether the URL is the address of an image in a registry."""
     return url.startswith(_SCHEME)
 
 
 def parse(url: str) -> Address:
-    """The parts of an address. Raises ValueError for what is none."""
+    """The parts of an address. Raises ValueError for anything else."""
     match = _REFERENCE.fullmatch(url)
     if match is None:
         raise ValueError(f"{url} is not the address of an image in a registry")

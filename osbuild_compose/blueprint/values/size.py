@@ -1,9 +1,11 @@
-"""Disk sizes as people write them."""
+"""Sizes of disks and their parts, as people write them."""
 
 import re
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
+
+from osbuild_compose.problem import InvalidValueError
 
 SECTOR = 512
 MIB = 1024**2
@@ -18,12 +20,12 @@ _UNITS = {
 
 
 def parse(size: int | str) -> int:
-    """A disk's size in bytes, as to_bytes() reads it. Raises ValueError also for what no disk can have."""
+    """A disk's size in bytes, in the forms of to_bytes(). Raises InvalidValueError also for what no disk can have."""
     size = to_bytes(size)
     if not MIB <= size <= 64 * 1024**4:
-        raise ValueError(f"{size} bytes is not a disk's size; it is between 1 MiB and 64 TiB")
+        raise InvalidValueError(f"{size} bytes is not a disk's size; it is between 1 MiB and 64 TiB")
     if size % SECTOR:
-        raise ValueError(
+        raise InvalidValueError(
             f"{size} bytes is not a multiple of {SECTOR}; the next one is {size // SECTOR * SECTOR + SECTOR}"
         )
     return size
@@ -32,28 +34,28 @@ def parse(size: int | str) -> int:
 def to_bytes(size: int | str) -> int:
     """The size in bytes: a number is bytes already, a text is a number and a unit ("4 GiB", "1.5 TB").
 
-    Raises ValueError whose text says what is wrong, and what to write instead.
+    Raises InvalidValueError, a ValueError, for what is not a size.
     """
     if isinstance(size, str):
         match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,6})?)\s*([A-Za-z]*)\s*", size, re.ASCII)
         if match is None:
-            raise ValueError(f'"{size}" is not a size; write a number and a unit, such as 4 GiB')
+            raise InvalidValueError(f'"{size}" is not a size; write a number and a unit, such as 4 GiB')
         number, unit = match.groups()
         if unit and unit not in _UNITS:
             letter = unit[0].upper()
             better = f"; did you mean {number} {letter}iB or {number} {letter}B?" if letter in "KMGT" else ""
-            raise ValueError(f'"{unit}" is not a unit (KiB, MiB, GiB, TiB; kB, MB, GB, TB){better}')
+            raise InvalidValueError(f'"{unit}" is not a unit (KiB, MiB, GiB, TiB; kB, MB, GB, TB){better}')
         if not unit:
-            raise ValueError(f'"{size}" lacks its unit; write for example {number} GiB, or bytes without quotes')
+            raise InvalidValueError(f'"{size}" lacks its unit; write for example {number} GiB, or bytes without quotes')
         bytes_ = Fraction(number) * _UNITS[unit]  # exactly: few decimals are floats
         if bytes_ != int(bytes_):
-            raise ValueError(f'"{size}" is not a whole number of bytes')
+            raise InvalidValueError(f'"{size}" is not a whole number of bytes')
         size = int(bytes_)
     return size
 
 
 def readable(size: int | str) -> int | None:
-    """The size in bytes, None where to_bytes() says what is wrong with it."""
+    """The size in bytes; None for what is not a size."""
     try:
         return to_bytes(size)
     except ValueError:
@@ -61,5 +63,5 @@ def readable(size: int | str) -> int | None:
 
 
 def least(item: Mapping[str, Any]) -> int:
-    """The bytes that a partition or logical volume has at least. Raises ValueError as to_bytes does."""
+    """The bytes that a partition or logical volume has at least. Raises InvalidValueError as to_bytes does."""
     return max(to_bytes(item[key]) if key in item else 0 for key in ("size", "minimum"))

@@ -1,22 +1,24 @@
-"""Time zones by their names.
+"""Names of time zones.
 
-The image has its own list, by which the zone is set; asking the package tzdata's tells of a mistake minutes earlier.
+The image sets its zone from a list of its own; checking against the Python package tzdata reports a mistake minutes
+earlier.
 """
 
+from collections.abc import Iterator
 from importlib import resources
 
-from osbuild_compose.document.suggest import nearest
+from osbuild_compose.document.suggest import did_you_mean
+from osbuild_compose.problem import Problem
 
-VARIANTS = ("posix/", "right/")  # directories that Debian's tzdata has besides, each with all of the zones
+VARIANTS = ("posix/", "right/")  # directories of Debian's tzdata, each with all of the zones
 
 
-def problem(zone: str) -> tuple[str, str]:
-    """What is wrong with the name of a zone, and what to do; "" and "" if nothing."""
+def problems(zone: str) -> Iterator[Problem]:
+    """What is wrong with the name of a time zone."""
     known = resources.files("tzdata").joinpath("zones").read_text("ascii").split()
     name = zone
     for variant in VARIANTS:
         name = name.removeprefix(variant)
-    if name in known:
-        return "", ""
-    near = nearest(name, known)
-    return f'there is no time zone "{zone}"', f"did you mean `{near}`?" if near else "timedatectl list-timezones"
+    if name not in known:
+        hint = did_you_mean(name, known, otherwise="`timedatectl list-timezones` lists them")
+        yield Problem((), f'`timezone`: there is no time zone "{zone}"', hint)

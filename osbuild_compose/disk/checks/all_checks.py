@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from osbuild_compose.blueprint.local_files import Beside
-from osbuild_compose.blueprint.select import Problem, below
+from osbuild_compose.blueprint.local_files import LocalFiles
 from osbuild_compose.disk.checks import (
     file_systems,
     items,
@@ -21,20 +20,21 @@ from osbuild_compose.disk.checks import (
     unencrypted,
     verity,
 )
+from osbuild_compose.problem import Problem, within
 
 
-def problems(data: Any, beside: Beside) -> Iterator[Problem]:
+def problems(data: Any, local_files: LocalFiles) -> Iterator[Problem]:
     """All that is wrong with `disk` and `formats`. Reads the passphrases of encrypted partitions."""
     if not isinstance(data, dict):
         return
     disk = data.get("disk")
     yield from outputs.problems(data.get("formats"), disk if isinstance(disk, dict) else {})
     if isinstance(disk, dict):
-        yield from below(("disk",), _disk(disk, beside))
+        yield from within(("disk",), _disk(disk, local_files))
         yield from read_only_root.problems(data, disk)
 
 
-def _disk(disk: Mapping[str, Any], beside: Beside) -> Iterator[Problem]:
+def _disk(disk: Mapping[str, Any], local_files: LocalFiles) -> Iterator[Problem]:
     wrong_sizes = list(sizes.problems(disk))
     yield from wrong_sizes
     partitions = items.mappings(disk.get("partitions", []))
@@ -46,9 +46,9 @@ def _disk(disk: Mapping[str, Any], beside: Beside) -> Iterator[Problem]:
     yield from mounts.problems(partitions)
     yield from verity.problems(disk, partitions)
     for place, item in items.holding_files(partitions):
-        yield from below(place, file_systems.problems(item))
+        yield from within(place, file_systems.problems(item))
     yield from lvm.problems(partitions)
-    yield from luks.problems(partitions, beside)
+    yield from luks.problems(partitions, local_files)
     yield from unencrypted.problems(disk, partitions)
     if not wrong_sizes and sizes.all_readable(disk):
         yield from room.problems(disk, partitions)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from osbuild_compose.blueprint.select import Problem
+from osbuild_compose.problem import Problem
 
 LIMITS = {"ext4": 16, "xfs": 12, "vfat": 11, "swap": 15, "btrfs": 16}
 
@@ -13,4 +13,4 @@ def problems(file_system: str, label: Any) -> Iterator[Problem]:
     limit = LIMITS.get(file_system, 0)
     if isinstance(label, str) and len(label) > limit:
         what = f"a label of {file_system} has {limit} characters at most" if limit else f"{file_system} has no label"
-        yield ("label",), what, ""
+        yield Problem(("label",), what)

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from osbuild_compose.blueprint.select import Problem
 from osbuild_compose.disk.checks import items
 from osbuild_compose.disk.checks.items import Item
+from osbuild_compose.problem import Problem
 
 WRITABLE = "use ext4, xfs or btrfs"
 
@@ -14,13 +14,13 @@ def problems(disk: Item, partitions: Sequence[Item]) -> Iterator[Problem]:
     loader, uki = disk.get("bootloader", "grub"), disk.get("uki") is True
     if disk.get("sector_size") == 4096 and (_bios(disk) or disk.get("table") == "dos") and loader != "none":
         what = "BIOS cannot boot from sectors of 4096 bytes"
-        yield ("sector_size",), what, "leave `bios` out of `firmware`, with a GPT"
+        yield Problem(("sector_size",), what, "leave `bios` out of `firmware`, with a GPT")
     if loader != "none" or uki:
         yield from _found_by_uuid(loader, partitions)
     if uki and loader == "grub":
         what = "GRUB starts kernels and initramfs images of their own, no unified ones"
         hint = "add `bootloader: systemd-boot`, or `none` to have firmware start the kernel itself"
-        yield ("uki",), what, hint
+        yield Problem(("uki",), what, hint)
     elif loader == "systemd-boot":
         yield from _uefi_only("systemd-boot", disk, partitions)
     elif loader == "grub":
@@ -36,7 +36,7 @@ def _found_by_uuid(loader: str, partitions: Sequence[Item]) -> Iterator[Problem]
         mount = item.get("mount")
         if mount in finders and item.get("file_system") == "squashfs" and item.get("verity") is not True:
             what = f"{finders[mount]} finds {mount} by its UUID, and a squashfs has none"
-            yield (*trail, "file_system"), what, WRITABLE
+            yield Problem((*trail, "file_system"), what, WRITABLE)
 
 
 def _grub(disk: Item, partitions: Sequence[Item]) -> Iterator[Problem]:
@@ -44,10 +44,10 @@ def _grub(disk: Item, partitions: Sequence[Item]) -> Iterator[Problem]:
     place = place_of_grub(partitions)
     for trail, item in items.holding_files(partitions):
         if item.get("mount") == place and item.get("file_system") == "erofs":
-            yield (*trail, "file_system"), f"GRUB does not read erofs, and its files are in {place}", WRITABLE
+            yield Problem((*trail, "file_system"), f"GRUB does not read erofs, and its files are in {place}", WRITABLE)
         if items.type_of(item) == "esp" and not {"mount", "luks"} & item.keys() and _uefi(disk):
             what = "GRUB goes to the EFI system partition, which is mounted nowhere"
-            yield (*trail, "type"), what, "add `mount: /boot/efi`"
+            yield Problem((*trail, "type"), what, "add `mount: /boot/efi`")
 
 
 def place_of_grub(partitions: Sequence[Item]) -> str:
@@ -69,18 +69,18 @@ def _bios(disk: Item) -> bool:
 def _uefi_only(name: str, disk: Item, partitions: Sequence[Item]) -> Iterator[Problem]:
     """What keeps UEFI from starting `name`, which nothing else can start."""
     if disk.get("table") == "dos":
-        yield ("table",), f"{name} starts from a GPT", "leave `table` out"
+        yield Problem(("table",), f"{name} starts from a GPT", "leave `table` out")
     if _bios(disk):
-        yield ("firmware",), f"{name} is started by UEFI only", "leave `bios` out, or use `bootloader: grub`"
+        yield Problem(("firmware",), f"{name} is started by UEFI only", "leave `bios` out, or use `bootloader: grub`")
     kernels_in_fat = any(item.get("mount") == "/boot" and item.get("file_system") == "vfat" for item in partitions)
     for index, item in enumerate(partitions):
         kind = items.type_of(item)
         if item.get("mount") == "/boot/efi" and kernels_in_fat:
             what = "vfat at /boot has kernels in EFI, and takes efi for the same name"
-            yield ("partitions", index, "mount"), what, "write `mount: /efi`"
+            yield Problem(("partitions", index, "mount"), what, "write `mount: /efi`")
         if kind == "xbootldr" and item.get("file_system") != "vfat":
             trail = ("partitions", index, "file_system" if "file_system" in item else "type")
-            yield trail, f"{name} is found on vfat only", "write `file_system: vfat`, or leave `type` out"
+            yield Problem(trail, f"{name} is found on vfat only", "write `file_system: vfat`, or leave `type` out")
         if kind == "esp" and "mount" not in item:
             what = f"{name} goes to the EFI system partition, which is mounted nowhere"
-            yield ("partitions", index, "type"), what, "add `mount: /boot/efi`"
+            yield Problem(("partitions", index, "type"), what, "add `mount: /boot/efi`")

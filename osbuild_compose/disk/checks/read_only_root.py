@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from osbuild_compose.blueprint.select import Problem
 from osbuild_compose.disk.checks import items
 from osbuild_compose.disk.checks.items import Item
+from osbuild_compose.problem import Problem
 
 VOLATILE = "systemd.volatile="
 
@@ -23,21 +23,23 @@ def problems(data: Item, disk: Item) -> Iterator[Problem]:
     for word in volatile:
         if word != "state":
             what = f"with `verity` of / services do not start on what {VOLATILE}{word} makes of it"
-            yield ("kernel", "append"), what, f"take {VOLATILE}state, which keeps /var in memory"
+            yield Problem(("kernel", "append"), what, f"take {VOLATILE}state, which keeps /var in memory")
     if not has_var and not volatile:
         what = "no service of the system can run: with `verity` of / nobody can write to /var"
         hint = f"add a partition, {{mount: /var}}, or `kernel: {{append: {VOLATILE}state}}` for one in memory"
-        yield ("disk", *trail, "verity"), what, hint
+        yield Problem(("disk", *trail, "verity"), what, hint)
     if data.get("first_boot") and (volatile or not has_var):
         what = "with `verity` of / and no partition for /var nothing remembers that the first boot was"
-        yield ("first_boot",), what, "add a partition, {mount: /var}, or run the script by a unit at every boot"
+        yield Problem(
+            ("first_boot",), what, "add a partition, {mount: /var}, or run the script by a unit at every boot"
+        )
     if isinstance(data.get("cloud_init"), dict):
         what = "cloud-init writes to /etc, and with `verity` of / nobody can"
-        yield ("cloud_init",), what, "remove the key"
+        yield Problem(("cloud_init",), what, "remove the key")
     for index, user in enumerate(users if isinstance(users, list) else ()):
         if isinstance(user, dict) and user.get("force_password_reset") is True:
             what = "with `verity` of / nobody can change a password"
-            yield ("users", index, "force_password_reset"), what, "leave it out"
+            yield Problem(("users", index, "force_password_reset"), what, "leave it out")
 
 
 def _is_protected(item: Item) -> bool:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from osbuild_compose.blueprint.select import ANY, Problem, values
+from osbuild_compose.blueprint.select import ANY, values
 from osbuild_compose.blueprint.values import size
 from osbuild_compose.disk.checks import items
 from osbuild_compose.document.reader import Trail
+from osbuild_compose.problem import Problem
 
 SECTORS = (512, 4096)
 _WAYS = (
@@ -24,11 +25,11 @@ def problems(disk: Mapping[str, Any]) -> Iterator[Problem]:
         try:
             found = size.parse(value) if trail == ("size",) else size.to_bytes(value)
         except ValueError as error:
-            yield trail, f"`{trail[-1]}`: {error}", ""
+            yield Problem(trail, f"`{trail[-1]}`: {error}")
             continue
         sector = disk.get("sector_size", SECTORS[0])
         if sector in SECTORS and found % sector:
-            yield trail, f"`{trail[-1]}`: {found} bytes is not a multiple of a sector's {sector}", ""
+            yield Problem(trail, f"`{trail[-1]}`: {found} bytes is not a multiple of a sector's {sector}")
 
 
 def all_readable(disk: Mapping[str, Any]) -> bool:

@@ -5,10 +5,10 @@ Firmware knows neither, and GRUB would have to be told of both.
 
 from collections.abc import Iterator, Sequence
 
-from osbuild_compose.blueprint.select import Problem
 from osbuild_compose.disk import partition_types
 from osbuild_compose.disk.checks import items, loaders
 from osbuild_compose.disk.checks.items import Item
+from osbuild_compose.problem import Problem
 
 BOOT = "add a partition for /boot: {mount: /boot, size: 1 GiB}"
 
@@ -20,16 +20,16 @@ def problems(disk: Item, partitions: Sequence[Item]) -> Iterator[Problem]:
         trail = ("partitions", index)
         if isinstance(item.get("luks"), dict):
             if _is_of_firmware(disk, item):
-                yield (*trail, "luks"), "firmware does not read what is encrypted", "leave `luks` out"
+                yield Problem((*trail, "luks"), "firmware does not read what is encrypted", "leave `luks` out")
             elif grub in items.points(item):
-                yield (*trail, "luks"), "GRUB's files cannot be encrypted", BOOT
+                yield Problem((*trail, "luks"), "GRUB's files cannot be encrypted", BOOT)
         for number, volume in enumerate(items.volumes(item)):
             place = (*trail, "logical_volumes", number, "mount")
             if volume.get("mount") in partition_types.ESP_MOUNTS:
                 what = "firmware does not read logical volumes"
-                yield place, what, "make the EFI system partition a partition"
+                yield Problem(place, what, "make the EFI system partition a partition")
             elif grub is not None and volume.get("mount") == grub:
-                yield place, "GRUB's files cannot be on a logical volume", BOOT
+                yield Problem(place, "GRUB's files cannot be on a logical volume", BOOT)
 
 
 def _is_of_firmware(disk: Item, item: Item) -> bool:

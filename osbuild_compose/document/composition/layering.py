@@ -17,6 +17,7 @@ from osbuild_compose.document.schema import schema_files
 from osbuild_compose.document.schema.schema_view import Shape
 from osbuild_compose.document.suggest import nearest
 from osbuild_compose.errors import DocumentError, InputError
+from osbuild_compose.problem import Problem
 
 KEYS = ("extends", "vars", "profiles", "unset")  # what a document is put together with; gone afterwards
 MAX_FILES = 100
@@ -92,7 +93,7 @@ class Composed:
     """
 
     document: Document
-    problems: Sequence[InputError]
+    problems: Sequence[Problem]
     unsettled: Collection[str]
 
 
@@ -104,7 +105,7 @@ def compose(document: Document, name: str, choices: Choices) -> Composed:
     files = _Files()
     files.add(document)
     if files.errors:
-        raise DocumentError([*files.errors, *_part_problems(files.documents, name)])
+        raise DocumentError([*files.errors, *(problem.error() for problem in _part_problems(files.documents, name))])
     shape = Shape.of(schema_files.load(name))
     merge = Merge()
     tree = _merged(files.documents, shape, merge)
@@ -115,13 +116,13 @@ def compose(document: Document, name: str, choices: Choices) -> Composed:
     tree = variables.filled(_without(tree, KEYS))
     variables.unused()
     tree = _relative_to(document.file, tree, shape)
-    problems = [*merge.errors, *variables.errors, *wrong]
+    problems = [*merge.problems, *variables.problems, *wrong]
     if composed:  # otherwise the whole is the part
         problems = [*_part_problems(files.documents, name), *problems]
     return Composed(Document.of(document.file, tree), problems, variables.unsettled | merge.unsettled)
 
 
-def _part_problems(documents: Sequence[Document], name: str) -> list[InputError]:
+def _part_problems(documents: Sequence[Document], name: str) -> list[Problem]:
     return [
         problem
         for part in reversed(documents)
@@ -139,24 +140,23 @@ def _merged(documents: Sequence[Document], shape: Shape, merge: Merge) -> Node:
 
 def _with_profiles(
     tree: Node, documents: Sequence[Document], names: Sequence[str], shape: Shape, merge: Merge
-) -> tuple[Node, list[InputError]]:
+) -> tuple[Node, list[Problem]]:
     """The tree with the profiles on top, each as all of the files have it, and what is wrong with any profile."""
-    wrong: list[InputError] = []
+    wrong: list[Problem] = []
     found: dict[str, list[Node]] = {}
     for document in documents:
         profiles = document.tree.child("profiles")
         for name, profile in (profiles.value if profiles and isinstance(profiles.value, dict) else {}).items():
             found.setdefault(name, []).append(profile)
             for key in {"extends", "profiles"} & set(profile.value if isinstance(profile.value, dict) else ()):
-                place = document.at_key(("profiles", name, key))
-                hint = "put it at the top of the blueprint"
-                brief = f"a profile cannot have `{key}`"
-                path = f"profiles.{name}.{key}"
-                wrong.append(
-                    InputError(
-                        brief, hint=hint, location=place, path=path, reference=f"{doc_links.COMPOSITION}#profiles"
-                    )
+                problem = Problem(
+                    ("profiles", name, key),
+                    f"a profile cannot have `{key}`",
+                    "move it to the top level of the blueprint",
+                    reference=f"{doc_links.COMPOSITION}#profiles",
+                    at_key=True,
                 )
+                wrong.append(problem.located(document))
     for name in names:
         if name not in found:
             near = nearest(name, found)

@@ -5,23 +5,24 @@ user's name) is merged with the one of the same identity. A list that stands as 
 otherwise. Everything else takes the place of what was inherited. docs/reference/composition.md has the rules for users.
 """
 
+import json
 from dataclasses import replace
 from typing import Any
 
 from osbuild_compose.document import doc_links
 from osbuild_compose.document.composition.list_operators import APPEND, OPERATORS, REMOVE, REPLACE
-from osbuild_compose.document.node import Node, Trail, path_text, plain
+from osbuild_compose.document.node import Node, Trail, plain
 from osbuild_compose.document.schema.schema_errors import flow
 from osbuild_compose.document.schema.schema_view import Shape
 from osbuild_compose.document.suggest import nearest
-from osbuild_compose.errors import InputError
+from osbuild_compose.problem import Problem
 
 
 class Merge:
     """Merges trees of one schema and gathers what cannot be."""
 
     def __init__(self) -> None:
-        self.errors: list[InputError] = []
+        self.problems: list[Problem] = []
         self.unsettled: set[str] = set()  # where mappings stand that are meant to be lists
 
     def merged(self, base: Node | None, own: Node, shape: Shape, trail: Trail = ()) -> Node:
@@ -56,12 +57,12 @@ class Merge:
     def _added(self, old: list[Node], items: list[Node], shape: Shape, trail: Trail) -> list[Node]:
         result = list(old)
         known = {identity: index for index, node in enumerate(old) if (identity := _identity(node, shape)) is not None}
-        present = [plain(node) for node in old] if shape.is_set else []
+        present = {_canonical(node) for node in old} if shape.is_set else set()
         for index, item in enumerate(items):
             at = known.get(_identity(item, shape))
             if at is not None:
                 result[at] = self.merged(result[at], item, shape.item, (*trail, at))
-            elif plain(item) not in present:
+            elif _canonical(item) not in present:
                 result.append(self.merged(None, item, shape.item, (*trail, index)) if shape.identity else item)
         return result
 
@@ -113,13 +114,13 @@ class Merge:
         return base
 
     def _wrong(self, node: Node, brief: str, hint: str, trail: Trail, suggestion: str = "") -> None:
-        self.errors.append(
-            InputError(
+        self.problems.append(
+            Problem(
+                trail,
                 brief,
-                hint=hint,
+                hint,
                 suggestion=suggestion,
                 location=node.place.location,
-                path=path_text(trail),
                 reference=f"{doc_links.COMPOSITION}#{'unset' if trail == ('unset',) else 'lists'}",
             )
         )
@@ -131,6 +132,10 @@ def _identity(item: Node, shape: Shape) -> Any:
         return None
     node = item.child(shape.identity)
     return node.value if node and isinstance(node.value, str | int) else None
+
+
+def _canonical(item: Node) -> str:
+    return json.dumps(plain(item), sort_keys=True)
 
 
 def _child(node: Node, key: str) -> Any:

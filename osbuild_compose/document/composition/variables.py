@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from osbuild_compose.document import doc_links
-from osbuild_compose.document.node import Node, Source, Span, Trail, path_text
-from osbuild_compose.document.suggest import nearest
+from osbuild_compose.document.node import Node, Source, Span, Trail
+from osbuild_compose.document.suggest import did_you_mean, nearest
 from osbuild_compose.errors import InputError
+from osbuild_compose.problem import Problem
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _USE = re.compile(rf"\$\$\{{|\$\{{({_NAME})\}}|\$\{{")
@@ -24,7 +25,7 @@ class Variables:
 
     def __init__(self, declared: Node | None, given: Sequence[str]) -> None:
         """declared is the value of `vars`; given are "name=value" texts. Raises InputError for what is no such text."""
-        self.errors: list[InputError] = []
+        self.problems: list[Problem] = []
         self.unsettled: set[str] = set()  # where values stand that could not be filled in
         self._used: set[str] = set()
         own: Mapping[str, Node] = declared.value if declared and isinstance(declared.value, dict) else {}
@@ -54,12 +55,13 @@ class Variables:
     def unused(self) -> None:
         """Note as errors the variables that were given but that nothing declares or uses."""
         for name in sorted(self._given - self._used - self._declared):
-            near = nearest(name, self._declared | self._used - {name})
-            self.errors.append(
-                InputError(
+            known = self._declared | self._used - {name}
+            self.problems.append(
+                Problem(
+                    (),
                     f"--var {name}: the blueprint has no variable {name}",
-                    hint=f"did you mean `{near}`?" if near else "variables are declared under `vars`",
-                    suggestion=near or "",
+                    did_you_mean(name, known, otherwise="variables are declared under `vars`"),
+                    suggestion=nearest(name, known) or "",
                     reference=_REFERENCE,
                 )
             )
@@ -98,12 +100,12 @@ class Variables:
             return node
         for match in _USE.finditer(node.value):
             if match[0] != "$${":
-                self.errors.append(
-                    InputError(
-                        f"the variable `{name}` uses another one; a variable's value is plain",
-                        hint="write $${ for the text ${" if match[1] is None else "",
+                self.problems.append(
+                    Problem(
+                        ("vars", name),
+                        f"the variable `{name}` uses another variable, which is not possible",
+                        "write $${ for the text ${" if match[1] is None else "",
                         location=_within(node.place, match[0]).location,
-                        path=f"vars.{name}",
                         reference=_REFERENCE,
                     )
                 )
@@ -113,21 +115,20 @@ class Variables:
 
     def _wrong(self, node: Node, text: str, name: str | None, trail: Trail) -> None:
         self.unsettled.add(str(node.place.location))
-        near = nearest(name, self._values) if name else None
         if name is None:
-            brief = "`${` does not begin a variable: a name and `}` follow"
+            brief = "`${` must be followed by the name of a variable and `}`"
         else:
             brief = f"the variable `{name}` is not defined"
             self._used.add(name)
         escape = f"write $${text[1:]} for the text {text}"
-        self.errors.append(
-            InputError(
+        self.problems.append(
+            Problem(
+                trail,
                 brief,
-                hint=f"did you mean `{near}`?" if near else f"define it under `vars`, or {escape}" if name else escape,
-                suggestion=near or "",
+                did_you_mean(name, self._values, otherwise=f"define it under `vars`, or {escape}") if name else escape,
+                suggestion=(name and nearest(name, self._values)) or "",
                 expected="one of: " + ", ".join(sorted(self._values)) if self._values else "",
                 location=_within(node.place, text).location,
-                path=path_text(trail),
                 reference=_REFERENCE,
             )
         )

@@ -1,18 +1,17 @@
-"""What jsonschema finds, in words for people."""
+"""Errors of jsonschema explained to people, with hints: of blueprints, distro.yaml files and options of stages."""
 
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from jsonschema import ValidationError
 
 from osbuild_compose.document.composition.list_operators import OPERATORS, is_list
-from osbuild_compose.document.node import Node, path_text
-from osbuild_compose.document.reader import Document
-from osbuild_compose.document.schema.misplaced_keys import home
-from osbuild_compose.document.suggest import FOREIGN, called_so, did_you_mean, nearest
-from osbuild_compose.errors import InputError, Location
+from osbuild_compose.document.node import Node, Step, find
+from osbuild_compose.document.suggest import FOREIGN, did_you_mean, nearest, synonym
+from osbuild_compose.problem import Problem
 
 MAX_SHOWN = 60  # characters of a value that a message repeats
 
@@ -31,21 +30,34 @@ _TRUTH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false
 Reference = Callable[[Sequence[str | int]], str]
 
 
-def explain(
-    error: ValidationError, document: Document, reference: Reference, schema: Mapping[str, Any]
-) -> list[InputError]:
-    """The errors for people that one of jsonschema's stands for.
+def _no_reference(_trail: Sequence[str | int]) -> str:
+    return ""
 
-    reference is the page on what is at a trail, schema that of the whole document.
+
+def explain(
+    error: ValidationError,
+    tree: Node,
+    reference: Reference = _no_reference,
+    schema: Mapping[str, Any] = MappingProxyType({}),
+    subject: str = "the document",
+) -> list[Problem]:
+    """The problems that one error of jsonschema stands for.
+
+    `tree` is what was validated, by `schema`; `subject` is what messages call the whole of it. `reference` returns the
+    page of the documentation about the value at a trail.
     """
-    finding = _Finding(error, document, reference, schema)
+    finding = _Finding(error, tree, reference, schema, subject)
+    if finding.kind in ("oneOf", "anyOf") and "errorMessage" not in finding.schema and error.context:
+        deepest = max(error.context, key=lambda inner: len(inner.absolute_path))
+        if len(deepest.absolute_path) > len(error.absolute_path):
+            return explain(deepest, tree, reference, schema, subject)
     known = _EXPLANATIONS.get(finding.kind)
     if known is None and finding.schema.get("type") == "object" and not isinstance(finding.instance, dict):
-        return []  # that it is no mapping is told already
+        return []  # the error about the type says that it is not a mapping
     if known is _empty and isinstance(finding.instance, dict) and is_list(dict(finding.schema)):
-        return []  # that it is no list is told already
+        return []  # the error about the type says that it is not a list
     if known is None:
-        return [finding.wrong(finding.schema.get("errorMessage", finding.text), place=finding.owner)]
+        return [finding.problem(finding.schema.get("errorMessage", finding.text), at_key=True)]
     return list(known(finding))
 
 
@@ -56,68 +68,64 @@ def matches(pattern: str, text: str) -> bool:
 
 
 class _Finding:
-    """One of jsonschema's errors, with what messages need to know of it."""
+    """One error of jsonschema, with what messages need to know of it."""
 
     def __init__(
-        self, error: ValidationError, document: Document, reference: Reference, whole: Mapping[str, Any]
+        self, error: ValidationError, tree: Node, reference: Reference, whole: Mapping[str, Any], subject: str
     ) -> None:
         self.kind = str(error.validator)
         self.wanted: Any = error.validator_value
         self.instance: Any = error.instance
         self.schema: Mapping[str, Any] = error.schema if isinstance(error.schema, dict) else {}
         self.text = error.message
-        self.trail = list(error.absolute_path)
-        self.document = document
-        self.reference = reference
+        self.trail = tuple(error.absolute_path)
+        self.tree = tree
         self.whole = whole
+        self._reference = reference
+        self._subject = subject
 
     @property
     def what(self) -> str:
         """What a message calls the value: its nearest key."""
         names = [step for step in self.trail if isinstance(step, str)]
         if not names:
-            return "the document"
+            return self._subject
         return f"an item of `{names[-1]}`" if isinstance(self.trail[-1], int) else f"`{names[-1]}`"
 
     @property
     def node(self) -> Node:
-        return self.document.find(self.trail)[0]
+        return find(self.tree, self.trail)[0]
 
-    @property
-    def owner(self) -> Location:
-        """The place of the key rather than of its value."""
-        return self.document.at_key(self.trail)
-
-    def wrong(
+    def problem(
         self,
         brief: str,
         *,
         hint: str = "",
         expected: str = "",
         suggestion: str = "",
-        below: str = "",
-        place: Location | None = None,
-    ) -> InputError:
-        """The error, at `place` or else at the value, or at the key `below` it."""
-        trail = [*self.trail, below] if below else self.trail
+        below: Step | None = None,
+        at_key: bool = False,
+    ) -> Problem:
+        """A problem with the value, or with what is at the key or index `below` it."""
+        trail = self.trail if below is None else (*self.trail, below)
         of_whole = not self.trail or (self.trail[0] == "profiles" and len(self.trail) == 2)
-        known = not of_whole or not below or below in self.schema.get("properties", {})
-        return InputError(
+        has_page = not of_whole or below is None or below in self.schema.get("properties", {})
+        return Problem(
+            trail,
             brief,
-            hint=hint,
+            hint,
             expected=expected,
             suggestion=suggestion,
-            location=place or self.document.at_value(self.trail),
-            path=path_text(trail),
-            reference=self.reference(trail if known else []),
+            reference=self._reference(trail if has_page else ()),
+            at_key=at_key,
         )
 
 
-def _unknown_keys(finding: _Finding) -> Iterator[InputError]:
+def _unknown_keys(finding: _Finding) -> Iterator[Problem]:
     known = finding.schema.get("properties", {})
     if known.keys() == set(OPERATORS) and not known.keys() & finding.instance.keys():
         hint = f"items of a list begin with a dash; a change of an inherited list has {', '.join(OPERATORS)}"
-        yield finding.wrong(f"{finding.what} must be a list, not a mapping", hint=hint, expected="a list")
+        yield finding.problem(f"{finding.what} must be a list, not a mapping", hint=hint, expected="a list")
         return
     patterns = finding.schema.get("patternProperties", {})
     for key in finding.instance:
@@ -127,50 +135,49 @@ def _unknown_keys(finding: _Finding) -> Iterator[InputError]:
         brief = f"unknown key `{key}`"
         if patterns:
             brief = f"`{key}` {finding.schema.get('keyErrorMessage', 'is not a name')}"
-        elsewhere = "" if patterns or called_so(key, usable) else home(finding.whole, key, finding.trail)
+        elsewhere = "" if patterns or synonym(key, usable) else _other_level(finding.whole, key, finding.trail)
         suggestion = "" if elsewhere else nearest(key, usable) or ""
-        yield finding.wrong(
+        yield finding.problem(
             brief,
             hint=elsewhere or FOREIGN.get(key, "") or did_you_mean(key, usable),
             expected=f"one of: {', '.join(sorted(usable))}" if usable else "",
             suggestion=suggestion,
             below=key,
-            place=finding.document.at_key([*finding.trail, key]),
+            at_key=True,
         )
 
 
-def _wrong_name(finding: _Finding) -> Iterator[InputError]:
+def _wrong_name(finding: _Finding) -> Iterator[Problem]:
     # The instance is the key itself; what it is a key of is at the trail.
     message = finding.schema.get("patternErrorMessage", f"does not match {finding.wanted}")
-    place = finding.document.at_key([*finding.trail, finding.instance])
-    yield finding.wrong(f"`{finding.instance}` {message}", below=str(finding.instance), place=place)
+    yield finding.problem(f"`{finding.instance}` {message}", below=str(finding.instance), at_key=True)
 
 
-def _missing_key(finding: _Finding) -> Iterator[InputError]:
+def _missing_key(finding: _Finding) -> Iterator[Problem]:
     # jsonschema makes one error for each missing key, which its message begins with.
     for key in finding.wanted:
         if finding.text.startswith(repr(key)):
             examples = finding.schema.get("properties", {}).get(key, {}).get("examples", [])
             hint = f"for example: {key}: {flow(examples[0])}" if examples else ""
-            yield finding.wrong(
+            yield finding.problem(
                 f"{finding.what} lacks the key `{key}`", hint=hint, expected=f"the key {key}", below=key
             )
 
 
-def _missing_beside(finding: _Finding) -> Iterator[InputError]:
+def _missing_beside(finding: _Finding) -> Iterator[Problem]:
     chosen = {key for choice in finding.schema.get("oneOf", ()) for key in choice.get("required", ())}
     if not chosen & finding.wanted.keys() & finding.instance.keys():
-        yield finding.wrong(finding.schema.get("errorMessage", finding.text), place=finding.owner)
+        yield finding.problem(finding.schema.get("errorMessage", finding.text), at_key=True)
         return
     for key, needed in finding.wanted.items():
         for other in needed if key in finding.instance else ():
             if other not in finding.instance:
                 examples = finding.schema.get("properties", {}).get(other, {}).get("examples", [])
                 hint = f"for example: {other}: {flow(examples[0])}" if examples else ""
-                yield finding.wrong(f"{finding.what} has `{key}` without `{other}`", hint=hint, below=other)
+                yield finding.problem(f"{finding.what} has `{key}` without `{other}`", hint=hint, below=other)
 
 
-def _wrong_type(finding: _Finding) -> Iterator[InputError]:
+def _wrong_type(finding: _Finding) -> Iterator[Problem]:
     if "enum" in finding.schema:
         return  # that it is none of these is told
     if finding.schema.get("properties", {}).keys() == set(OPERATORS):
@@ -182,7 +189,7 @@ def _wrong_type(finding: _Finding) -> Iterator[InputError]:
     suggestion = _meant(wanted, finding.node, finding.schema.get("examples", []))
     if not matches(finding.schema.get("pattern", ""), finding.node.written):
         suggestion = ""
-    yield finding.wrong(
+    yield finding.problem(
         f"{finding.what} must be {kinds}, not {_kind_of(finding.instance)}",
         hint=_type_hint(wanted, finding.node, suggestion, finding.schema),
         expected=kinds,
@@ -190,11 +197,11 @@ def _wrong_type(finding: _Finding) -> Iterator[InputError]:
     )
 
 
-def _not_a_choice(finding: _Finding) -> Iterator[InputError]:
+def _not_a_choice(finding: _Finding) -> Iterator[Problem]:
     choices = [choice if isinstance(choice, str) else json.dumps(choice) for choice in finding.wanted]
     meant = _TRUTH.get(str(finding.instance).lower())
     suggestion = meant if meant in choices else nearest(str(finding.instance), choices)
-    yield finding.wrong(
+    yield finding.problem(
         f"{finding.what} cannot be {_shown(finding.instance)}; it is one of: {', '.join(choices)}",
         hint=f"did you mean `{suggestion}`?" if suggestion else finding.schema.get("choiceHint", ""),
         expected=f"one of: {', '.join(choices)}",
@@ -202,38 +209,37 @@ def _not_a_choice(finding: _Finding) -> Iterator[InputError]:
     )
 
 
-def _wrong_text(finding: _Finding) -> Iterator[InputError]:
-    if finding.document.find([*finding.trail, finding.instance])[1]:
+def _wrong_text(finding: _Finding) -> Iterator[Problem]:
+    if find(finding.tree, [*finding.trail, finding.instance])[1]:
         yield from _wrong_name(finding)
         return
     message = finding.schema.get("patternErrorMessage", f"does not match {finding.wanted}")
-    yield finding.wrong(
+    yield finding.problem(
         f"{finding.what}: {_shown(finding.instance)} {message}", expected=f"text that matches {finding.wanted}"
     )
 
 
-def _repeated(finding: _Finding) -> Iterator[InputError]:
+def _repeated(finding: _Finding) -> Iterator[Problem]:
     seen: set[str] = set()
     for index, item in enumerate(finding.instance):
         text = json.dumps(item, sort_keys=True)
         if text in seen:
-            place = finding.document.at_value([*finding.trail, index])
-            yield finding.wrong(f"{finding.what} has {_shown(item)} twice", hint="remove one of them", place=place)
+            yield finding.problem(f"{finding.what} has {_shown(item)} twice", hint="remove one of them", below=index)
         seen.add(text)
 
 
-def _empty(finding: _Finding) -> Iterator[InputError]:
-    yield finding.wrong(f"{finding.what} must not be empty", hint="remove the key, or write a value")
+def _empty(finding: _Finding) -> Iterator[Problem]:
+    yield finding.problem(f"{finding.what} must not be empty", hint="remove the key, or write a value")
 
 
-def _out_of_range(finding: _Finding) -> Iterator[InputError]:
+def _out_of_range(finding: _Finding) -> Iterator[Problem]:
     edge = "less" if finding.kind == "minimum" else "more"
     words = {"minimum": "at least", "maximum": "at most"}
     bounds = [f"{word} {finding.schema[key]}" for key, word in words.items() if key in finding.schema]
-    yield finding.wrong(f"{finding.what} must not be {edge} than {finding.wanted}", expected=" and ".join(bounds))
+    yield finding.problem(f"{finding.what} must not be {edge} than {finding.wanted}", expected=" and ".join(bounds))
 
 
-_EXPLANATIONS: dict[str, Callable[[_Finding], Iterator[InputError]]] = {
+_EXPLANATIONS: dict[str, Callable[[_Finding], Iterator[Problem]]] = {
     "additionalProperties": _unknown_keys,
     "required": _missing_key,
     "requiredOnceMerged": _missing_key,
@@ -319,3 +325,15 @@ def _slip(wanted: list[str], node: Node, schema: Mapping[str, Any]) -> str:
         return "a space belongs after the colon"
     name = node.value.get("name") if isinstance(node.value, dict) else None
     return f"write the name alone: {flow(name.value)}" if name and wanted == ["string"] else ""
+
+
+def _other_level(schema: Mapping[str, Any], key: str, trail: Sequence[Step]) -> str:
+    """A hint for a key at the wrong level; "" if the schema has it at no other level, or at several."""
+    top: Mapping[str, Any] = schema.get("properties", {})
+    at_top = not trail or (trail[0] == "profiles" and len(trail) == 2)
+    if not at_top:
+        node = top.get(key)
+        is_usable = isinstance(node, dict) and "not" not in node
+        return f"`{key}` is a top-level key: indent it less" if is_usable else ""
+    found = [name for name, node in top.items() if key in node.get("properties", {})]
+    return f"it is a key of `{found[0]}`" if len(found) == 1 else ""

@@ -24,7 +24,7 @@ from osbuild_compose.document import doc_links
 from osbuild_compose.document.composition.list_operators import with_changes
 from osbuild_compose.document.reader import Document
 from osbuild_compose.document.schema import schema_errors
-from osbuild_compose.errors import InputError
+from osbuild_compose.problem import Problem
 
 VARIABLE = re.compile(r"\$\{")  # a text that may become anything once its variables are filled in
 _COMPLETENESS = ("required", "requiredOnceMerged", "oneOf", "anyOf", "not", "dependencies")
@@ -32,22 +32,25 @@ _FILES = {"blueprint": "blueprint.whole.schema.json"}  # from which blueprint.sc
 _OF_VALUES = ("type", "enum", "pattern", "minLength", "maxLength")
 
 
-def problems(document: Document, schema: str) -> list[InputError]:
+def problems(document: Document, schema: str) -> list[Problem]:
     """All that is wrong with the document by the schema of that name ("blueprint"), in no particular order."""
     return _explained(document, _validator(schema), schema)
 
 
-def problems_of_part(document: Document, schema: str) -> list[InputError]:
+def problems_of_part(document: Document, schema: str) -> list[Problem]:
     """The same for a document that others complete and change: nothing is missing in it, lists may be changes of lists,
     and texts with variables are anything.
     """
     return _explained(document, _part_validator(schema), schema)
 
 
-def _explained(document: Document, validator: Any, schema: str) -> list[InputError]:
+def _explained(document: Document, validator: Any, schema: str) -> list[Problem]:
     reference = partial(doc_links.of_schema, schema)
-    found = validator.iter_errors(document.data)
-    return [problem for error in found for problem in schema_errors.explain(error, document, reference, load(schema))]
+    return [
+        problem.located(document)
+        for error in validator.iter_errors(document.data)
+        for problem in schema_errors.explain(error, document.tree, reference, load(schema))
+    ]
 
 
 @cache

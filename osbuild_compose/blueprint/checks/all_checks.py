@@ -1,0 +1,27 @@
+"""All checks of a blueprint that its schema cannot express.
+
+Each check takes the document's data as it is and skips what does not have the right form, so that its errors are
+reported together with the schema's.
+"""
+
+from osbuild_compose.blueprint.checks import accounts, containers, files, firewall, packages, services, system
+from osbuild_compose.blueprint.local_files import LocalFiles
+from osbuild_compose.disk.checks import all_checks as disk_checks
+from osbuild_compose.document.reader import Document
+from osbuild_compose.problem import Problem
+
+
+def problems(document: Document) -> list[Problem]:
+    """All errors and warnings. Reads the files that the blueprint names."""
+    data = document.data
+    local_files = LocalFiles(document.file)
+    return [
+        *accounts.problems(data),
+        *packages.problems(data, local_files),
+        *system.problems(data, local_files),
+        *services.problems(data),
+        *firewall.problems(data),
+        *files.problems(data, local_files),
+        *containers.problems(data, local_files),
+        *disk_checks.problems(data, local_files),
+    ]
