@@ -82,5 +82,5 @@ def test_what_is_doubtful_is_told_and_refused_nowhere(tmp_path: Path) -> None:
     found = json.loads(done.stdout)["warnings"]
     assert [(one["line"], one["path"]) for one in found] == [(5, "users.0.ssh_keys.0"), (6, "users.1.password")]
     assert "web.yaml:5:26: warning: the SSH key is incomplete" in done.stderr
-    assert "web.yaml:6:25: warning: `password` is a hash that is not whole" in done.stderr
+    assert "web.yaml:6:25: warning: `password` is an incomplete hash" in done.stderr
     assert compose("render", "web.yaml", cwd=tmp_path).returncode == 0
