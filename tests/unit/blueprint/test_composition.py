@@ -279,10 +279,10 @@ def test_errors_are_told_once_and_in_the_file_that_they_are_in() -> None:
         web="extends: base.yaml\nusers: [{name: a, groups: [B]}]\npackages: {append: [-y]}\n",
     )
     assert told() == [
-        "web.yaml:2:28: an item of `groups`: \"B\" is not a user's or group's name "
-        "(lower case, digits, - and _, not a digit first)",
-        'web.yaml:3:21: an item of `packages`: "-y" is not a package\'s name',
-        'base.yaml:3:26: `shell`: "x" must be an absolute path without `..` and without a `/` at its end',
+        'web.yaml:2:28: an item of `groups`: "B" is not the name of a user or group '
+        "(lower case, digits, - and _, not starting with a digit)",
+        'web.yaml:3:21: an item of `packages`: "-y" is not the name of a package',
+        'base.yaml:3:26: `shell`: "x" must be an absolute path without `..` and without a trailing `/`',
         "base.yaml:4:1: unknown key `timezon`",
         "base.yaml:5:12: an item of `packages` must be text, not a number",
     ]
