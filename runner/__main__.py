@@ -32,39 +32,45 @@ def parser() -> argparse.ArgumentParser:
     add("--store", metavar="DIRECTORY", default=".osbuild", help="where layers and images are kept (default: .osbuild)")
     add("-l", "--libdir", metavar="DIRECTORY", action="append", default=[], help="stages and assemblers of your own")
     add("--json", action="store_true", help="print the result as one JSON document")
-    add("--output-directory", metavar="DIRECTORY", help="put what the assembler makes there")
-    add("--export", metavar="ID", action="append", default=[], help="put this tree there as well, as a directory")
+    add("--output-directory", metavar="DIRECTORY", help="put the assembler's output there")
+    add(
+        "--export",
+        metavar="ID",
+        action="append",
+        default=[],
+        help="put the tree of this stage there as well, as a directory",
+    )
     add("--checkpoint", metavar="ID", action="append", default=[], help="keep this tree in the store (all are kept)")
-    add("--sources", metavar="FILE", help="JSON file with sources, in place of those in the manifest")
+    add("--sources", metavar="FILE", help="JSON file with sources, instead of those in the manifest")
     add(
         "--secrets",
         metavar="FILE",
-        help="JSON file with what must not be in manifests: for fetching sources, passphrases",
+        help="JSON file with credentials for sources, and passphrases",
     )
-    add("--inspect", action="store_true", help="print the pipeline with the ids of its parts, run nothing")
+    add("--inspect", action="store_true", help="print the pipeline with the ids of its parts; run nothing")
     add("--plan", action="store_true", help="print what would be done and why, as JSON; run nothing")
     add("--monitor-fd", metavar="FD", type=int, help="file descriptor for events, one JSON object a line")
     add("--scratch", metavar="DIRECTORY", help="where trees are worked on (default: tmpfs if it has room)")
     add("--no-overlay", action="store_true", help="make trees by copying, even where overlayfs works")
     add("--jobs", metavar="N", type=_jobs, default=default_jobs(), help="how many pipelines are built at a time")
-    add("--cache-size", metavar="SIZE", default="32G", help="bound of the store, 0 for none (default: 32G)")
-    add("--debug-shell", action="store_true", help="when a stage fails, a shell in its sandbox on the terminal")
+    add("--cache-size", metavar="SIZE", default="32G", help="size limit of the store, 0 for none (default: 32G)")
+    add("--debug-shell", action="store_true", help="when a stage fails, open a shell in its sandbox on the terminal")
     return parse
 
 
 def default_jobs() -> int:
-    """How many pipelines are built at a time unless the user says otherwise."""
+    """How many pipelines are built at a time by default."""
     return min(4, len(os.sched_getaffinity(0)))
 
 
 def _jobs(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
     return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line; exits 0 done, 1 build failed, 2 the input or the machine is wrong, 130 interrupted."""
+    """Run the command line. Exit codes: 0 done, 1 build failed, 2 wrong input or machine, 130 interrupted."""
     args = parser().parse_args(argv)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -140,7 +146,7 @@ def _listener(args: argparse.Namespace) -> Listener:
 
 
 def _report(args: argparse.Namespace, session: Session, error: RunnerError | None, seconds: float) -> None:
-    """Tell how it ended: as events, and as JSON or text on stdout and stderr."""
+    """Report how the run ended: as events, and as JSON or text on stdout and stderr."""
     if error:
         session.emit("error", **error.fields())
     result = session.result(seconds, success=error is None)
@@ -157,7 +163,7 @@ def _report(args: argparse.Namespace, session: Session, error: RunnerError | Non
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Any of the signals that ask us to stop; a second one is not needed and must not disturb the clean-up."""
+    """Handle a signal that asks to stop, and ignore further ones, which would disturb the clean-up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

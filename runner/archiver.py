@@ -24,14 +24,14 @@ class Archiver:
         self._jobs.put(job)
 
     def finish(self) -> None:
-        """Wait for all jobs."""
+        """Wait until all jobs are done."""
         if self._thread is not None:
             self._jobs.put(None)
             self._thread.join()
             self._thread = None
 
     def check(self) -> None:
-        """Raise what a job raised."""
+        """Raise the first error of a job, if there was one."""
         if self._error is not None:
             raise self._error
 

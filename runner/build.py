@@ -24,7 +24,7 @@ class Settings:
 
     scratch None means: wherever there is room. overlay False means: make trees by copying. output_directory None
     means: leave the output in the store. exports are ids of stages whose trees are put there as well; jobs is how many
-    pipelines are built at a time; cache_size bounds the store, in bytes (0: no bound).
+    pipelines are built at a time; cache_size limits the store, in bytes (0: no limit).
     """
 
     store: Path
@@ -135,7 +135,7 @@ def plan_builds(manifests: Sequence[Manifest], settings: Settings, store: Store)
 def _without_changed(state: StoreState, pipelines: Sequence[PlannedPipeline], store: Store) -> StoreState:
     """The state without outputs of these pipelines that were changed since they were made."""
     kept = {one.assembler.key for one in pipelines if one.assembler and one.assembler.key in state.outputs}
-    changed = frozenset(key for key in kept if not store.output_is_whole(key))
+    changed = frozenset(key for key in kept if not store.output_is_intact(key))
     return replace(state, outputs=state.outputs - changed, changed=changed)
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong, as values that the edge of the program renders; nothing below it exits or prints."""
+"""Errors with a message, details and a hint. Only the command line prints them and exits."""
 
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -6,12 +6,12 @@ from typing import Any, TextIO
 
 
 def printable(text: str) -> str:
-    """The text without what would move a terminal's cursor or change its colours: it may come from anybody."""
+    """The text without control characters, which could move a terminal's cursor or change its colours."""
     return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 class Kind(StrEnum):
-    """Whose fault it is; decides the exit code."""
+    """The cause of an error; it decides the exit code."""
 
     INPUT = "input"
     BUILD = "build"
@@ -24,10 +24,10 @@ EXIT_CODES = {Kind.INPUT: 2, Kind.BUILD: 1, Kind.ENVIRONMENT: 2, Kind.INTERRUPTE
 
 @dataclass
 class RunnerError(Exception):
-    """An error that a person can act on.
+    """An error that the user can act on.
 
-    message says what and where in one line, details are further lines, hint says what to do. stage is the name of
-    the stage that failed, manifest the file that its pipeline was kept in, and command reproduces the failure.
+    message says in one line what is wrong and where, details are further lines, hint says what to do. stage is the
+    name of the stage that failed, manifest the file that its pipeline was saved in, and command reproduces the failure.
     """
 
     kind: Kind
@@ -40,7 +40,7 @@ class RunnerError(Exception):
 
     @property
     def exit_code(self) -> int:
-        """1 the build failed, 2 the input or the machine is not right, 130 interrupted."""
+        """1: the build failed, 2: the input or the machine is wrong, 130: interrupted."""
         return EXIT_CODES[self.kind]
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class RunnerError(Exception):
         return {**asdict(self), "kind": self.kind.value}
 
     def print(self, out: TextIO) -> None:
-        """Write it for a person: what and where, details, how to go on."""
+        """Write the error for people: the message, details, the hint, and the command to run the step again."""
         print(f"error: {printable(self.message)}", file=out)
         for line in self.details:
             print(f"  {printable(line)}", file=out)
@@ -68,7 +68,7 @@ def input_error(message: str, hint: str = "", details: list[str] | None = None) 
 
 
 def environment_error(message: str, hint: str = "", details: list[str] | None = None) -> RunnerError:
-    """The machine lacks something that the build needs."""
+    """The machine lacks something that the build needs, or forbids it."""
     return RunnerError(Kind.ENVIRONMENT, message, details or [], hint)
 
 
@@ -78,5 +78,5 @@ def build_error(message: str, hint: str = "", details: list[str] | None = None) 
 
 
 def interrupted() -> RunnerError:
-    """Somebody asked to stop."""
-    return RunnerError(Kind.INTERRUPTED, "interrupted", hint="what had finished is kept in the store")
+    """The user or the system asked to stop."""
+    return RunnerError(Kind.INTERRUPTED, "interrupted", hint="finished stages are kept in the store")

@@ -23,13 +23,13 @@ class Monitor:
     """Writes each event as a line of JSON to a file descriptor."""
 
     def __init__(self, fd: int) -> None:
-        """fd is written to and stays open."""
+        """fd is written to, and never closed."""
         self._fd = fd
         self._lock = threading.Lock()
         self._broken = False
 
     def __call__(self, event: str, **fields: Any) -> None:
-        """Write the event; a reader that has gone away is no reason to stop building."""
+        """Write the event. When the reader is gone the build goes on."""
         line = json.dumps({"event": event, **fields}, sort_keys=True) + "\n"
         data = line.encode()
         with self._lock:
@@ -41,16 +41,16 @@ class Monitor:
 
 
 class Printer:
-    """Writes events for a person reading a terminal or a log."""
+    """Writes events as plain lines, for people."""
 
     def __init__(self, out: TextIO) -> None:
-        """out gets plain lines, with bold step names if it is a terminal and NO_COLOR is not set."""
+        """out gets the lines, with step names in bold if it is a terminal and NO_COLOR is not set."""
         self._out = out
         self._lock = threading.Lock()
         self._color = out.isatty() and not os.environ.get("NO_COLOR")
 
     def __call__(self, event: str, **fields: Any) -> None:
-        """Write the event, if it is one that a person wants to see."""
+        """Write the event, if it is one that people want to see."""
         text = self._text(event, fields)
         if text is not None:
             with self._lock:

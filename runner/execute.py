@@ -123,15 +123,15 @@ class Executor:
                 raise
 
     def _lock(self, held: contextlib.ExitStack, step: Step) -> None:
-        """Wait to be the only one who makes this step's key, in any process."""
+        """Wait for the lock on this step's key, which the process that makes it holds."""
         making = self._context.making
-        lock = self._store.try_building(step.key)
+        lock = self._store.try_lock_key(step.key)
         if lock is None:
             if step.key not in making:
                 self._emit("note", message=f"waiting for another build of {step.call.name}")
             while lock is None:
                 self._context.cancellation.wait(POLL)
-                lock = self._store.try_building(step.key)
+                lock = self._store.try_lock_key(step.key)
         held.callback(os.close, lock)
         held.callback(making.discard, step.key)
         making.add(step.key)
@@ -139,7 +139,7 @@ class Executor:
     def _made_meanwhile(self, step: Step) -> bool:
         """Whether another pipeline or process made the step's result between the plan and now."""
         if step.call.kind is ModuleKind.ASSEMBLER:
-            return self._store.output_is_whole(step.key)
+            return self._store.output_is_intact(step.key)
         return self._store.layer(step.key) is not None
 
     def _run_stage(self, held: contextlib.ExitStack, step: Step, stack: tuple[str, ...], root: BuildRoot) -> None:
@@ -170,7 +170,7 @@ class Executor:
             output.mkdir()
             started = time.monotonic()
             with self._trees.reading(stack) as tree, self._view(step, tree, output) as view:
-                self._refuse_stand_ins(stack, tree)
+                self._refuse_placeholders(stack, tree)
                 self._execute(step, root, view, {"tree": bwrap.TREE, "output_dir": bwrap.OUTPUT})
             self._store.add_output(step, output)
             seconds = time.monotonic() - started
@@ -178,17 +178,17 @@ class Executor:
         finally:
             files.remove_tree(made)
 
-    def _refuse_stand_ins(self, stack: Sequence[str], tree: Path) -> None:
+    def _refuse_placeholders(self, stack: Sequence[str], tree: Path) -> None:
         """Raise RunnerError (environment) if an image of this tree would have files in place of device nodes."""
         infos = map(self._store.layer, stack)
         if devices.can_be_made(self._store.tmp) or not any(info and info.devices for info in infos):
             return
-        found = devices.find(tree, (path for path, _ in walk(tree)), stand_ins=True)
+        found = devices.find(tree, (path for path, _ in walk(tree)), placeholders=True)
         if found:
             names = ", ".join(os.fsdecode(device.path) for device in found[:MAX_DEVICES])
             raise environment_error(
                 f"the tree has device nodes that only root can put into an image: {names}",
-                hint="build as root, or remove them in a stage; /dev is filled anew whenever a system starts",
+                hint="build as root, or remove them in a stage; /dev is populated at every boot",
             )
 
     @contextlib.contextmanager
@@ -226,7 +226,7 @@ class Executor:
             for checksum in step.ingredients.sources:
                 source = self._sources[checksum]
                 (directory / source.name).mkdir(exist_ok=True)
-                self._context.fetcher.put(source, directory / source.name / checksum)
+                self._context.fetcher.link(source, directory / source.name / checksum)
             yield directory
         finally:
             files.remove_tree(directory)

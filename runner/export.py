@@ -34,7 +34,7 @@ class OutputDirectory:
 def export_trees(builds: Sequence[Build], settings: Settings, store: Store, trees: Trees, *, user: bool) -> None:
     """Copy the trees that --export names, each to a directory named after its id.
 
-    user: this is an ordinary user's run, who cannot own a tree's files. Raises RunnerError.
+    user: the run is an ordinary user's, who cannot own a tree's files. Raises RunnerError.
     """
     for wanted in settings.exports:
         found = _find(builds, wanted)

@@ -1,4 +1,4 @@
-"""Checking a step's options against the schema in its program's meta.json, before anything runs."""
+"""Checks the options of steps against the schemas in the meta.json of their programs, before anything runs."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -7,12 +7,12 @@ from typing import Any
 from runner.errors import RunnerError, environment_error, input_error
 from runner.steps import Action
 
-MAX_TOLD = 20
-WORDS = ("enum", "const")  # keywords of a schema that tell the forms of a value apart
+MAX_SHOWN = 20
+DISCRIMINATORS = ("enum", "const")  # the keywords of a schema that distinguish the alternatives of oneOf and anyOf
 
 
 def check(actions: Iterable[Action]) -> None:
-    """Check the options of the steps that are going to run. Raises RunnerError (input) with all mistakes at once."""
+    """Check the options of the steps that are going to run. Raises RunnerError (input) with all mistakes."""
     problems: list[tuple[str, str]] = []
     for action in actions:
         call = action.step.call
@@ -21,7 +21,7 @@ def check(actions: Iterable[Action]) -> None:
     if problems:
         raise input_error(
             problems[0][1] if len(problems) == 1 else f"{len(problems)} mistakes in the options of stages",
-            details=[] if len(problems) == 1 else [text for _, text in problems[:MAX_TOLD]],
+            details=[] if len(problems) == 1 else [text for _, text in problems[:MAX_SHOWN]],
             hint=f"the schema of the options is in {problems[0][0]}.meta.json",
         )
 
@@ -51,7 +51,7 @@ def _path(error: Any) -> str:
 
 
 def _explain(error: Any) -> str:
-    """One line for one mistake: the option's path, what is wrong, and the nearest valid key."""
+    """One mistake in one line: the option's path, what is wrong, and the nearest valid key."""
     path = _path(error)
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = list(error.schema.get("properties", {}))
@@ -59,27 +59,27 @@ def _explain(error: Any) -> str:
         near = get_close_matches(unknown[0], known, 1) if unknown else []
         return f"{path}: unknown key {unknown[0]!r}" + (f" (did you mean `{near[0]}`?)" if near else "")
     if error.validator in ("oneOf", "anyOf") and error.context:
-        return _explain_forms(error.context)
+        return _explain_alternatives(error.context)
     message = error.message if len(error.message) <= 200 else error.message[:200] + " ..."
     return f"{path}: {message}"
 
 
-def _explain_forms(mistakes: Sequence[Any]) -> str:
-    """The mistake in the form that is meant, of several that a value may have; `mistakes` are those of all forms.
+def _explain_alternatives(mistakes: Sequence[Any]) -> str:
+    """The mistake in the alternative that is meant; `mistakes` are those in all alternatives of a value.
 
-    The form that is meant is one whose fixed words, such as a format's name, are those of the value.
+    The alternative that is meant is the one whose fixed values, such as the name of a format, are those of the value.
     """
-    forms: dict[Any, list[Any]] = {}
+    alternatives: dict[Any, list[Any]] = {}
     for mistake in mistakes:
-        forms.setdefault(mistake.schema_path[0], []).append(mistake)
-    meant = [form for form in forms.values() if not any(mistake.validator in WORDS for mistake in form)]
+        alternatives.setdefault(mistake.schema_path[0], []).append(mistake)
+    meant = [one for one in alternatives.values() if not any(mistake.validator in DISCRIMINATORS for mistake in one)]
     if meant:
         return _explain(max(meant[0], key=lambda sub: len(sub.absolute_path)))
     deepest = max(mistakes, key=lambda sub: len(sub.absolute_path))
-    words = [sub for sub in mistakes if sub.validator == "enum" and sub.absolute_path == deepest.absolute_path]
-    if not words:
+    enums = [sub for sub in mistakes if sub.validator == "enum" and sub.absolute_path == deepest.absolute_path]
+    if not enums:
         return _explain(deepest)
-    choices = list(dict.fromkeys(str(choice) for word in words for choice in word.validator_value))
-    near = get_close_matches(str(words[0].instance), choices, 1)
+    choices = list(dict.fromkeys(str(choice) for enum in enums for choice in enum.validator_value))
+    near = get_close_matches(str(enums[0].instance), choices, 1)
     hint = f" (did you mean `{near[0]}`?)" if near else ""
-    return f"{_path(words[0])}: {words[0].instance!r} is none of {', '.join(choices)}{hint}"
+    return f"{_path(enums[0])}: {enums[0].instance!r} is none of {', '.join(choices)}{hint}"

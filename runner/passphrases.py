@@ -1,8 +1,8 @@
-"""Passphrases that a manifest names and does not have: for disks that are encrypted.
+"""Passphrases of encrypted disks, which a manifest names and does not contain.
 
-The document of --secrets has them under PASSPHRASES, by the names that options of stages and assemblers say. A program
-gets those that it names, in its arguments. In cache keys they appear stretched by scrypt (RFC 7914): keys lie about in
-stores, and whoever reads one should not find the passphrase by guessing faster than at the encrypted disk itself.
+The document of --secrets has them under PASSPHRASES, by the names that the options of stages and assemblers use. A
+module gets those that its options name, in its arguments. Cache keys contain them stretched by scrypt (RFC 7914): keys
+are readable in stores, and must not make guessing a passphrase faster than it is with the encrypted disk itself.
 """
 
 import functools
@@ -15,12 +15,12 @@ COST = {"n": 1 << 15, "r": 8, "p": 1, "maxmem": 1 << 26}  # 32 MiB and about a t
 
 
 def passphrases(secrets: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
-    """The passphrases of a document of --secrets, by their names."""
+    """The passphrases in a document of --secrets, by name."""
     return secrets.get(PASSPHRASES, {})
 
 
 def named_in(value: Any, known: Mapping[str, str]) -> set[str]:
-    """The names of known passphrases that are anywhere in a step's options."""
+    """The names of known passphrases that occur anywhere in a step's options."""
     if isinstance(value, str):
         return {value} & known.keys()
     items = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
@@ -29,5 +29,5 @@ def named_in(value: Any, known: Mapping[str, str]) -> set[str]:
 
 @functools.cache
 def stretched(name: str, passphrase: str) -> str:
-    """What stands for a passphrase in cache keys, in hexadecimal."""
+    """The form of a passphrase that enters cache keys, in hexadecimal."""
     return hashlib.scrypt(passphrase.encode(), salt=f"cache key {name}".encode(), dklen=32, **COST).hex()

@@ -1,4 +1,4 @@
-"""Finding stage and assembler programs, what their meta.json says, and the digest of their code."""
+"""The programs of stages and assemblers: finding them, their meta.json, and the digest of their code."""
 
 import ast
 import hashlib
@@ -16,7 +16,7 @@ from runner.manifest.model import ModuleKind
 
 LIBRARY = "stagelib"
 DIRECTORIES = {ModuleKind.STAGE: "stages", ModuleKind.ASSEMBLER: "assemblers"}
-# Keys that a meta.json may have; those of osbuild's newer format are accepted and not used.
+# The keys that a meta.json may have. schema_2 is that of osbuild's format 2.
 META_KEYS = ("summary", "description", "capabilities", "network", "tools", "schema", "schema_2")
 
 
@@ -24,10 +24,10 @@ META_KEYS = ("summary", "description", "capabilities", "network", "tools", "sche
 class Program:
     """A stage's or an assembler's program.
 
-    capabilities are those beyond what every stage has; network is whether it may reach the network; digest covers the
+    capabilities are those beyond the ones that every module has; network: it may reach the network. digest covers the
     program, its meta.json and the modules of the stage library that it imports, directly or not. stagelib is the
-    directory of that library: the one of the program's own libdir if it has one. tools maps programs that the build
-    root must have to the packages that have them.
+    directory of that library, that of the program's own libdir if there is one. tools maps programs that the build root
+    must have to the packages that contain them.
     """
 
     kind: ModuleKind
@@ -42,14 +42,14 @@ class Program:
 
 
 def builtin() -> Path:
-    """The libdir that comes with the runner: beside it in a checkout, inside it when installed from a wheel."""
+    """The libdir that comes with the runner: next to it in a checkout, inside it when installed from a wheel."""
     package = Path(__file__).resolve().parent
     installed = package / "data"
     return installed if (installed / "stages").is_dir() else package.parent
 
 
 class Library:
-    """Programs looked up in several libdirs, the first one that has a name wins."""
+    """Looks programs up in several libdirs; the first libdir that has a name wins."""
 
     def __init__(self, libdirs: Sequence[Path]) -> None:
         """libdirs are searched in order, the built-in one last. Raises RunnerError (input) for one without stages."""
@@ -72,7 +72,7 @@ class Library:
         return sorted(found)
 
     def find(self, kind: ModuleKind, name: str) -> Program:
-        """The program of that name. Raises RunnerError (input) when there is none, naming the nearest."""
+        """The program of that name. Raises RunnerError (input) if there is none, with the nearest name as a hint."""
         known = self._programs.get((kind, name))
         if known:
             return known
@@ -96,7 +96,7 @@ def _read(kind: ModuleKind, name: str, path: Path, stagelib: Path) -> Program:
         meta_bytes = meta_path.read_bytes()
         meta = json.loads(meta_bytes)
     except FileNotFoundError:
-        raise environment_error(f"{name} has no {meta_path.name} beside it, with the schema of its options") from None
+        raise environment_error(f"{name} has no {meta_path.name} with the schema of its options") from None
     except ValueError as error:
         raise environment_error(f"{meta_path}: not JSON: {error}") from None
     unknown = [key for key in meta if key not in META_KEYS]
@@ -144,7 +144,7 @@ def _module_file(module: str, stagelib: Path) -> Path | None:
 
 
 def _imports(code: bytes, package: str) -> set[str]:
-    """The library modules named in the import statements of `code`, which belongs to `package`."""
+    """The library modules that `code`, which belongs to `package`, imports."""
     try:
         nodes = list(ast.walk(ast.parse(code)))
     except (SyntaxError, ValueError):

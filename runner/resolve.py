@@ -129,6 +129,6 @@ class _Resolver:
         return Step(pipeline.name, call, program, ingredients, ingredients.key(), in_host=pipeline.build is None)
 
     def _tree_key(self, name: str) -> str:
-        """What stands for the finished tree of a pipeline in the keys of steps that use it."""
+        """The finished tree of a pipeline as the keys of steps that use it have it."""
         stack = self.planned[name].stack
         return f"tree {stack[-1] if stack else None}"

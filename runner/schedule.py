@@ -103,7 +103,7 @@ class _GraphRun:
         self.build.error = self.build.error or error
 
     def _make_again(self) -> None:
-        """Plan anew without the layers that were found damaged, and begin again with what is left to do."""
+        """Plan again without the damaged layers, and start again with what is left to do."""
         store = self._context.store
         self.executor.archiver.finish()
         for key in sorted(self._damaged):

@@ -118,7 +118,7 @@ class Session:
             if outputs:
                 outputs.add(build, store)
             build.done = True
-        maintenance.bound(store, settings.cache_size, {key for build in self._builds for key in build.keys})
+        maintenance.limit_size(store, settings.cache_size, {key for build in self._builds for key in build.keys})
 
     def _raise_errors(self) -> None:
         """Raise what a build failed with; if several failed for different reasons, emit all but the first."""

@@ -1,1 +1,1 @@
-"""The pipeline document: its model, its JSON forms and the identity of its parts."""
+"""Manifests: the model, the document formats, sources, and the ids and cache keys of steps."""

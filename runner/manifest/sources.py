@@ -55,7 +55,7 @@ class Source:
 
 
 def parse(sources: Mapping[str, Any]) -> dict[str, Source]:
-    """The files of a manifest's `sources`, by checksum. Raises RunnerError (input) that names the path of a mistake."""
+    """The sources in a manifest's `sources`, by checksum. Raises RunnerError (input) with the path of a mistake."""
     found: dict[str, Source] = {}
     for name, options in sources.items():
         if name not in (known := (*FILES, INLINE, SKOPEO)):
@@ -74,7 +74,7 @@ def parse(sources: Mapping[str, Any]) -> dict[str, Source]:
 
 
 def named_in(value: Any, known: Mapping[str, Source]) -> set[str]:
-    """The checksums of known sources that are named anywhere in a stage's options: those are what it may read."""
+    """The checksums of known sources that occur anywhere in a step's options: those are what it may read."""
     return {text for text in _texts(value) if text in known}
 
 
@@ -119,7 +119,7 @@ def _image(item: Any, path: str) -> Image:
         if not isinstance(found[key], str) or not pattern.fullmatch(found[key]):
             raise _wrong(f"{path}.image.{key}", "expected " + {"name": "REGISTRY/NAME", "digest": "sha256:..."}[key])
     if found.get("containers-transport", "docker") != "docker":
-        raise _wrong(f"{path}.image.containers-transport", "only docker is known here")
+        raise _wrong(f"{path}.image.containers-transport", "only docker is supported")
     if not isinstance(verify := found.get("tls-verify", True), bool):
         raise _wrong(f"{path}.image.tls-verify", "expected true or false")
     return Image(found["name"], found["digest"], verify)

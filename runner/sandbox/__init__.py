@@ -1,1 +1,1 @@
-"""Isolation: namespaces of the runner, overlay mounts, build roots, and the bubblewrap sandbox of each stage."""
+"""Isolation: the runner's own namespaces, build roots, and the bubblewrap sandbox of each step."""

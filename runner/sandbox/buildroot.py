@@ -1,6 +1,6 @@
-"""The system that stages run in: the host's /usr, or a tree that a build pipeline made.
+"""The build root, which is the system that stages run in: the host's /usr, or the tree of a build pipeline.
 
-Prepared once per build root, not per stage: what programs need of /etc is collected in one small directory.
+It is prepared once per pipeline, not per stage: the parts of /etc that programs need are collected in a directory.
 """
 
 import os
@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-# Of the root's /etc, because programs in its /usr cannot do without; nothing here tells of the host's users or network.
+# The parts of the root's /etc that programs in its /usr need; nothing here reveals the host's users or network.
 ETC_SHARED = (
     "alternatives",
     "ca-certificates.conf",
@@ -34,14 +34,14 @@ ETC_NETWORK = ("hosts", "resolv.conf", "gai.conf")
 
 @dataclass(frozen=True)
 class BuildRoot:
-    """root is the directory whose usr is used; etc is the prepared /etc, etc_network the one for networked stages."""
+    """root is the directory whose usr is used, etc the prepared /etc, etc_network the one for stages with network."""
 
     root: Path
     etc: Path
     etc_network: Path
 
     def arguments(self, *, network: bool) -> list[str]:
-        """The bubblewrap arguments that show this root."""
+        """The bubblewrap arguments that make this root visible."""
         argv = ["--ro-bind", str(self.root / "usr"), "/usr"]
         for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
             path = self.root / name
@@ -58,7 +58,7 @@ class BuildRoot:
 
 
 def prepare(root: Path, into: Path) -> BuildRoot:
-    """Collect what stages need besides the root's /usr in the new directory `into`."""
+    """Prepare the build root in the directory `root`; `into` is an empty directory for its /etc."""
     etc, etc_network = into / "etc", into / "etc-network"
     for directory in (etc, etc_network):
         directory.mkdir(parents=True)
@@ -71,7 +71,7 @@ def prepare(root: Path, into: Path) -> BuildRoot:
             elif source.exists():
                 (directory / name).touch()
     for name in ETC_NETWORK:
-        # The network is the host's, so its names are found as the host finds them, whatever the root is.
+        # The network is the host's, so names are resolved as on the host, whatever the root is.
         source = Path("/etc") / name
         if source.exists():
             shutil.copyfile(source, etc_network / name)

@@ -1,4 +1,4 @@
-"""The bubblewrap command line for one stage (DESIGN section 6)."""
+"""The bubblewrap command line of one step (DESIGN section 6)."""
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ DOWNLOADS = f"{API}/downloads"
 SOURCES = f"{API}/sources"
 INPUTS = f"{API}/inputs"
 
-# What writing a system's files takes. Not here: mounting, devices, network administration, tracing, modules.
+# What writing a system's files requires. Left out: mounting, devices, network administration, tracing, modules.
 CAPABILITIES = (
     "CAP_AUDIT_WRITE",
     "CAP_CHOWN",
@@ -42,7 +42,7 @@ ENVIRONMENT = {
     "container": "osbuild-compose",
 }
 
-# Programs, with | between alternatives, and the packages that have them, Debian's name | Fedora's if it is another.
+# Programs, with | between alternatives, and the packages that contain them: Debian's name | Fedora's if it differs.
 TOOLS = {"bwrap": "bubblewrap", "tar": "tar", "zstd": "zstd"}
 
 
@@ -64,7 +64,7 @@ class View:
 
 @dataclass(frozen=True)
 class Descriptors:
-    """What the sandbox inherits: the arguments as JSON, where progress goes, and the seccomp filter to read, if any."""
+    """File descriptors that the sandbox inherits: arguments as JSON, progress reports, the seccomp filter if any."""
 
     arguments: int
     progress: int
@@ -72,7 +72,7 @@ class Descriptors:
 
 
 def environment(epoch: int) -> dict[str, str]:
-    """All of a step's environment; epoch is in seconds since 1970."""
+    """The whole environment of a step; epoch is in seconds since 1970."""
     return {**ENVIRONMENT, "SOURCE_DATE_EPOCH": str(epoch)}
 
 
@@ -116,14 +116,14 @@ def command(
 
 
 def without_program(argv: Sequence[str]) -> list[str]:
-    """The command line of a sandbox up to where its program stands, with the terminal's job control left on."""
+    """The command line of a sandbox without its program, and with job control on the terminal."""
     return [word for word in argv[:-1] if word != "--new-session"]
 
 
 def check_tools(programs: Iterable[Program]) -> None:
-    """Check that the host has what the sandbox needs, and what programs that run in the host's /usr need.
+    """Check that the host has the tools of the sandbox, and those of programs that run in the host's /usr.
 
-    Raises RunnerError (environment) that names the packages of all missing tools, Debian's and Fedora's.
+    Raises RunnerError (environment) with the packages of all missing tools, for Debian and for Fedora.
     """
     needed = dict(TOOLS)
     for program in programs:
@@ -142,5 +142,5 @@ def _has(tool: str) -> bool:
 
 
 def _package(names: str, position: int) -> str:
-    """Debian's (0) or Fedora's (-1) name in a text such as "fdisk|util-linux"."""
+    """Debian's (0) or Fedora's (-1) name of a package in a text such as "fdisk|util-linux"."""
     return names.split("|")[position]

@@ -1,8 +1,8 @@
-"""The runner's own namespaces: private mounts always, and a user namespace for who is not root.
+"""The runner's own namespaces: always a mount namespace, and a user namespace unless it runs as root.
 
-Whatever the runner mounts is seen by it and its children only and goes away with the last of them, however they end.
-An ordinary user becomes root of a user namespace which holds their own id as 0 and their subordinate ids
-(/etc/subuid, /etc/subgid) from 1 on; from there on all goes as for root, user_namespaces(7).
+Only the runner and its children see what it mounts, and that goes away with the last of them, however they end. An
+ordinary user becomes root of a user namespace that maps their own id to 0 and their subordinate ids (/etc/subuid,
+/etc/subgid) to 1 and up; from there on everything is as for root, user_namespaces(7).
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 from runner.errors import RunnerError, environment_error
 from runner.sandbox import syscalls
 
-# Debian's ids up to 65534 (nobody) must exist inside.
+# All of Debian's ids, up to 65534 (nobody), must exist inside.
 IDS_NEEDED = 65535
 
 
@@ -28,25 +28,24 @@ class IdRange:
 
 
 def enter() -> None:
-    """Move this process, which must have one thread, to its own mounts and, if it is not root's, to a user namespace.
+    """Give this process, which must have one thread, its own mount namespace and, unless it is root, a user namespace.
 
-    Raises RunnerError (environment) saying what the machine or the user's account lacks.
+    Raises RunnerError (environment) that says what the machine or the user's account lacks.
     """
-    flags = syscalls.CLONE_NEWNS
     if os.geteuid() != 0:
         _enter_user_namespace()
     try:
-        syscalls.unshare(flags)
+        syscalls.unshare(syscalls.CLONE_NEWNS)
         syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE, "")
     except OSError as error:
         raise environment_error(
-            f"this process may not have mounts of its own: {error.strerror}",
+            f"this process may not make a mount namespace: {error.strerror}",
             hint="a container needs to allow unshare and mount, or run as an ordinary user with subordinate ids",
         ) from None
 
 
 def subordinate_ids(path: Path, user: str, uid: int) -> IdRange | None:
-    """The largest range that a file like /etc/subuid gives to a user, by name or number; None when there is none."""
+    """The largest range that a file like /etc/subuid gives to a user, by name or number; None if there is none."""
     try:
         lines = path.read_text().splitlines()
     except OSError:
@@ -82,7 +81,7 @@ def _enter_user_namespace() -> None:
     child = os.fork()
     if child == 0:
         os.close(wait)
-        os.read(ready, 1)  # returns once the parent has its new namespace
+        os.read(ready, 1)  # returns when the parent has its new namespace
         os._exit(_map_parent(uid, gid, uids, gids))
     os.close(ready)
     try:

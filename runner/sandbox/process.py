@@ -1,4 +1,4 @@
-"""Running one sandboxed program: arguments in, log lines and progress out, nothing of it left afterwards."""
+"""Runs a sandboxed program: arguments in, log lines and progress out, and no process left afterwards."""
 
 import contextlib
 import json
@@ -20,8 +20,8 @@ MAX_UNIT = 20  # characters
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a program ended: its exit status, or the negative number of the signal that killed it; and all it printed."""
+class Completed:
+    """A program that ended: its exit status, or the negative number of the signal that killed it, and its output."""
 
     returncode: int
     output: str
@@ -33,12 +33,12 @@ def run(
     on_line: Callable[[str], None],
     on_progress: Callable[[Mapping[str, Any]], None],
     cancellation: Cancellation,
-) -> Ended:
+) -> Completed:
     """Run a sandbox to its end.
 
-    make_argv gets the descriptors that the sandbox inherits. on_line gets each line as it is printed; on_progress each
-    progress object. When this is left by an exception the sandbox is killed first, and all that ran in it is gone.
-    cancellation ends it from another thread; then RunnerError (interrupted) is raised.
+    make_argv gets the descriptors that the sandbox inherits. on_line gets each line as it is printed, and on_progress
+    each progress report. After an exception the sandbox and all processes in it have ended, too. cancellation ends it
+    from another thread; then RunnerError (interrupted) is raised.
     """
     data = json.dumps(arguments).encode()
     with contextlib.ExitStack() as stack:
@@ -64,17 +64,17 @@ def run(
             raise
         finally:
             assert process.stdout
-            # The pipe ends when the last process of the sandbox has gone: only then is the tree at rest.
+            # The pipe ends with the last process of the sandbox: only then nothing changes the tree any more.
             while process.stdout.read(CHUNK):
                 pass
             process.stdout.close()
             process.wait()
         cancellation.check()
-        return Ended(_status(process.returncode), output)
+        return Completed(_status(process.returncode), output)
 
 
 def shell(make_argv: Callable[[Descriptors], list[str]], arguments: Mapping[str, Any]) -> None:
-    """Run a sandbox on the terminal until the person leaves it."""
+    """Run a sandbox on the terminal until the user leaves it."""
     with contextlib.ExitStack() as stack:
         file_fd = _memory_file(stack, json.dumps(arguments).encode())
         rules = filter_program()
@@ -99,7 +99,7 @@ def _memory_file(stack: contextlib.ExitStack, data: bytes) -> int:
 
 
 def _progress(line: bytes) -> dict[str, Any] | None:
-    """A program's report of how far it is; None for anything else that it may have written."""
+    """A program's progress report; None for anything else that it may have written."""
     try:
         report = json.loads(line)
         done, total, unit = report["done"], report["total"], report["unit"]
@@ -119,7 +119,7 @@ def _follow(
     assert process.stdout
     log: list[str] = []
 
-    def told(line: bytes) -> None:
+    def logged(line: bytes) -> None:
         text = line.decode(errors="replace").rstrip("\r")
         log.append(text)
         on_line(text)
@@ -129,12 +129,12 @@ def _follow(
         if report:
             on_progress(report)
 
-    takers = {process.stdout.fileno(): told, progress: reported}
-    pending = dict.fromkeys(takers, b"")
+    handlers = {process.stdout.fileno(): logged, progress: reported}
+    pending = dict.fromkeys(handlers, b"")
     with selectors.DefaultSelector() as selector:
-        for fd in takers:
+        for fd in handlers:
             selector.register(fd, selectors.EVENT_READ)
-        # A program that closes its progress pipe early goes on; the log's end is the sandbox's end.
+        # A program may close its progress pipe early; the sandbox ends with the log.
         while process.stdout.fileno() in selector.get_map():
             for ready, _ in selector.select():
                 fd = ready.fd
@@ -146,5 +146,5 @@ def _follow(
                     lines, rest = [*lines, rest], b""
                 pending[fd] = rest
                 for line in lines:
-                    takers[fd](line)
+                    handlers[fd](line)
     return "\n".join(log)

@@ -1,8 +1,8 @@
-"""The system calls that no stage has a use for, as a seccomp filter, seccomp(2).
+"""A seccomp filter that denies the system calls that no stage needs, seccomp(2).
 
 Denied are the kernel's keyrings, modules, tracing and probing, its clock and swap, handles that reach files outside of
-the sandbox's mounts, and a user namespace of one's own, which would bring all capabilities back. A denied call fails
-with EPERM, so that a program can do without; clone3 fails with ENOSYS, upon which the C library uses clone.
+the sandbox's mounts, and new user namespaces, which would give all capabilities back. A denied call fails with EPERM,
+which programs can handle; clone3 fails with ENOSYS, so that the C library uses clone.
 """
 
 import platform
@@ -69,7 +69,7 @@ ENOSYS = 0x00050000 | 38
 def filter_program(machine: str | None = None) -> bytes | None:
     """The filter as an array of struct sock_filter, for this machine or the one named as by `uname -m`.
 
-    None where the architecture is not known: then there is no filter.
+    None if the architecture is unknown: then there is no filter.
     """
     known = ARCHITECTURES.get(machine or platform.machine())
     if known is None:
@@ -79,7 +79,7 @@ def filter_program(machine: str | None = None) -> bytes | None:
     code = [
         (LOAD, 0, 0, ARCHITECTURE),
         (JUMP_EQUAL, 1, 0, audit),
-        (RETURN, 0, 0, EPERM),  # another architecture's numbers mean other calls
+        (RETURN, 0, 0, EPERM),  # the numbers of another architecture mean other calls
         (LOAD, 0, 0, NUMBER),
         (JUMP_GREATER_EQUAL, 0, 1, X32_BIT),
         (RETURN, 0, 0, EPERM),

@@ -1,4 +1,4 @@
-"""The few system calls that Python 3.11 lacks, with errors as OSError."""
+"""The system calls that Python 3.11 lacks, with errors as OSError."""
 
 import ctypes
 import os

@@ -1,1 +1,1 @@
-"""Files that a manifest names by digest: where they come from, and having them at hand before a stage reads them."""
+"""Fetches the files and container images that a manifest names by digest."""

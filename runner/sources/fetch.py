@@ -1,4 +1,4 @@
-"""Getting source files into the store: in parallel, resumed where they broke off, retried, and checked on every use."""
+"""Fetches source files into the store: in parallel, resumed, retried, and verified on every use."""
 
 import contextlib
 import hashlib
@@ -21,8 +21,8 @@ from runner.store.store import Store
 
 PARALLEL = 8
 ATTEMPTS = 3
-INTERVAL = 0.5  # seconds between two reports of how much has come
-# What --secrets may say of a source, and curl's option for it: passed by standard input, not on a command line.
+INTERVAL = 0.5  # seconds between progress reports
+# What --secrets may have for a source, and curl's option for it; passed on standard input, not on the command line.
 SECRETS = {
     "ssl_ca_cert": "cacert",
     "ssl_client_cert": "cert",
@@ -33,12 +33,14 @@ SECRETS = {
 
 
 class Fetcher:
-    """Fetches files beside the stages that do not need them."""
+    """Fetches files in a thread, while stages run that do not need them."""
 
     def __init__(self, store: Store, emit: Listener, secrets: Mapping[str, Mapping[str, str]]) -> None:
         """secrets maps the name of a source to the keys of SECRETS. Raises RunnerError (input) for others."""
         if SKOPEO in secrets:
-            raise input_error(f"secrets.{SKOPEO}: it has none", hint="log in to the registry with: skopeo login")
+            raise input_error(
+                f"secrets.{SKOPEO}: this source has no secrets", hint="log in to the registry with: skopeo login"
+            )
         secrets = {name: values for name, values in secrets.items() if name != PASSPHRASES}  # not for fetching
         for name, values in secrets.items():
             unknown = [key for key in values if key not in SECRETS]
@@ -53,7 +55,7 @@ class Fetcher:
         self._closed = False
 
     def start(self, sources: Iterable[Source]) -> None:
-        """Begin to have these files at hand."""
+        """Start fetching these files, unless they are in the store."""
         wanted = sorted(sources, key=lambda source: source.checksum)
         if wanted:
             if self._thread is not None:
@@ -62,30 +64,30 @@ class Fetcher:
             self._thread.start()
 
     def wait(self) -> None:
-        """Wait until all are there. Raises RunnerError (build) for those that can't be had."""
+        """Wait until all files are there. Raises RunnerError (build) for those that can't be fetched."""
         if self._thread is not None:
             self._thread.join()
         if self._error is not None:
             raise self._error
 
     def close(self) -> None:
-        """Stop fetching. What has come so far is kept, and gone on with the next time."""
+        """Stop fetching. What was fetched so far is kept, and resumed the next time."""
         self._closed = True
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
         if self._thread is not None:
             self._thread.join()
 
-    def put(self, source: Source, place: Path) -> None:
-        """Put the file at `place`, which is in the store; for an image, a directory that skopeo calls dir:."""
+    def link(self, source: Source, place: Path) -> None:
+        """Link the file to `place`, which is in the store; an image becomes a directory in skopeo's dir layout."""
         if source.image is None:
             place.hardlink_to(self._path(source))
             return
         place.mkdir()
         (place / "version").write_bytes(images.VERSION)
-        found = images.in_store(source.image, self._blobs)
+        found = images.stored_files(source.image, self._blobs)
         if found is None:
-            raise build_error(f"the stored copy of {source.checksum} was damaged just now", hint="run it again")
+            raise build_error(f"the stored copy of {source.checksum} was damaged meanwhile", hint="run it again")
         for name, path in found.items():
             (place / name).hardlink_to(path)
 
@@ -107,10 +109,10 @@ class Fetcher:
     def _fetch(self, wanted: list[Source]) -> None:
         self._blobs.mkdir(exist_ok=True)
         (self._store.downloads / "partial").mkdir(exist_ok=True)
-        missing = [source for source in wanted if not self._is_there(source)]
+        missing = [source for source in wanted if not self._has(source)]
         for source in missing:
             if source.data is not None:
-                self._put(source, source.data)
+                self._add_inline(source, source.data)
         remote = [source for source in missing if source.data is None]
         if not remote:
             return
@@ -124,11 +126,11 @@ class Fetcher:
         if failures and not self._closed:
             raise build_error(
                 f"{len(failures)} of {len(remote)} source files could not be fetched",
-                details=[f"{what}: {why}" for what, why in failures][:10],
-                hint="what has come so far is kept; run it again to go on",
+                details=[f"{name}: {why}" for name, why in failures][:10],
+                hint="what was fetched so far is kept; run it again to continue",
             )
 
-    def _is_there(self, source: Source) -> bool:
+    def _has(self, source: Source) -> bool:
         if source.image is not None:
             return self._has_image(source, source.image)
         path = self._path(source)
@@ -142,20 +144,20 @@ class Fetcher:
 
     def _has_image(self, source: Source, image: Image) -> bool:
         try:
-            found = images.in_store(image, self._blobs)
+            found = images.stored_files(image, self._blobs)
         except ImageError as error:
             raise build_error(f"{_shown(image)}: {error}") from None
         if found is None:
             if self._path(source).exists():
                 self._emit("note", message=f"the stored copy of {_shown(image)} is damaged; it is fetched again")
             return False
-        if source.checksum not in (image.digest, images.config(found["manifest.json"].read_bytes())):
+        if source.checksum not in (image.digest, images.config_digest(found["manifest.json"].read_bytes())):
             raise input_error(f"sources: {_shown(image)} does not have the id {source.checksum}")
         return True
 
-    def _put(self, source: Source, data: bytes) -> None:
+    def _add_inline(self, source: Source, data: bytes) -> None:
         if hashlib.sha256(data).hexdigest() != source.digest:
-            raise input_error(f"sources: the inline data of {source.checksum} are not what that digest says")
+            raise input_error(f"sources: the inline data of {source.checksum} do not match that digest")
         partial = self._partial(source)
         partial.write_bytes(data)
         partial.replace(self._path(source))
@@ -164,21 +166,21 @@ class Fetcher:
         return self._store.downloads / "partial" / source.digest
 
     def _copy(self, sources: list[Source], total: int) -> list[tuple[str, str]]:
-        """Fetch the images; returns those that failed, and why."""
+        """Fetch container images; returns those that failed, and why."""
         if sources and shutil.which("skopeo") is None:
             hint = "apt install skopeo"
-            raise environment_error("missing on this machine: skopeo, which fetches images of containers", hint=hint)
+            raise environment_error("missing on this machine: skopeo, which fetches container images", hint=hint)
         failed = []
         for done, source in enumerate(sources, total - len(sources) + 1):
             image = cast(Image, source.image)
-            room = self._store.temporary()  # what a build that is killed leaves there, the next one removes
+            work = self._store.temporary()  # what a killed build leaves there, the next one removes
             try:
-                images.fetch(image, self._blobs, room, self._run_skopeo)
+                images.fetch(image, self._blobs, work, self._run_skopeo)
                 self._has_image(source, image)
             except ImageError as error:
                 failed.append((_shown(image), str(error)))
             finally:
-                files.remove_tree(room)
+                files.remove_tree(work)
             self._emit("progress", id="sources", name="sources", done=done, total=total, unit="files")
         return failed
 
@@ -188,39 +190,39 @@ class Fetcher:
         with subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as self._process:
-            out, told = self._process.communicate()
+            out, log = self._process.communicate()
         if self._process.returncode:
-            raise ImageError(images.reason(told.decode(errors="replace")))
+            raise ImageError(images.error_message(log.decode(errors="replace")))
         return out
 
     def _download(self, sources: list[Source], total: int) -> list[tuple[str, str]]:
-        """Fetch the files, trying again where that may help; returns those that failed, and why."""
+        """Fetch files, and retry where that may help; returns those that failed, and why."""
         if not sources:
             return []
         if shutil.which("curl") is None:
             raise environment_error("missing on this machine: curl, which fetches sources", hint="apt install curl")
-        todo = [source for source in sources if not self._settle(source)]
+        todo = [source for source in sources if not self._accept(source)]
         failed: dict[str, str] = {}
         for attempt in range(ATTEMPTS):
             if attempt:
                 time.sleep(attempt)
             resumed = {source.digest for source in todo if self._partial(source).exists()}
             failed = self._curl_all(todo, total)
-            todo = [source for source in todo if not self._settle(source)]
-            hopeless = True
+            todo = [source for source in todo if not self._accept(source)]
+            permanent = True
             for source in todo:
                 if source.url not in failed or "416" in failed[source.url]:
-                    # All of it came and is not what it should be. A beginning from another day may be to blame.
+                    # It is complete and wrong. If it was resumed, its beginning may be from an older version.
                     self._partial(source).unlink(missing_ok=True)
-                    hopeless &= source.digest not in resumed
+                    permanent &= source.digest not in resumed
                 else:
-                    hopeless &= "(HTTP 4" in failed[source.url]
-            if not todo or hopeless or self._closed:
+                    permanent &= "(HTTP 4" in failed[source.url]
+            if not todo or permanent or self._closed:
                 break
-        return [(source.url, failed.get(source.url, "what came is not what the digest says")) for source in todo]
+        return [(source.url, failed.get(source.url, "the content does not match the digest")) for source in todo]
 
     def _curl_all(self, todo: list[Source], total: int) -> dict[str, str]:
-        """Run curl once for all; returns what it says of those that failed, by URL."""
+        """Run curl for all files at once; returns its messages about those that failed, by URL."""
         failed: dict[str, str] = {}
         argv = ["curl", "--config", "-", "--parallel", "--parallel-max", str(PARALLEL), "--parallel-immediate"]
         argv += ["--no-progress-meter"]
@@ -245,17 +247,17 @@ class Fetcher:
 
     @contextlib.contextmanager
     def _reporting(self, todo: Sequence[Source], total: int, ended: Sequence[str]) -> Iterator[None]:
-        """Tell now and then, and at the end, how many of `total` files are there, and how much of those to do."""
+        """Report from time to time, and at the end, how many of `total` files are there, and how many bytes."""
         stop = threading.Event()
 
-        def tell() -> None:
+        def report() -> None:
             size = sum(_size(self._partial(source)) for source in todo)
             done = total - len(todo) + len(ended)
             self._emit("progress", id="sources", name="sources", done=done, total=total, unit="files", size=size)
 
         def watch() -> None:
             while not stop.wait(INTERVAL):
-                tell()
+                report()
 
         watcher = threading.Thread(target=watch, name="fetcher's reports")
         watcher.start()
@@ -264,10 +266,10 @@ class Fetcher:
         finally:
             stop.set()
             watcher.join()
-        tell()
+        report()
 
-    def _settle(self, source: Source) -> bool:
-        """Take a completely fetched file into the store; returns whether it was one."""
+    def _accept(self, source: Source) -> bool:
+        """Move a file into the store if it is complete; returns whether it was."""
         partial = self._partial(source)
         if not partial.exists():
             return False
@@ -314,5 +316,5 @@ def read_secrets(document: Any) -> dict[str, dict[str, str]]:
         isinstance(values, dict) and all(isinstance(value, str) for value in values.values())
         for values in document.values()
     ):
-        raise RunnerError(Kind.INPUT, "secrets: expected an object of objects of texts, by the name of a source")
+        raise RunnerError(Kind.INPUT, "secrets: expected an object that maps names of sources to objects of texts")
     return document

@@ -1,8 +1,8 @@
-"""Images of containers from registries, kept as what they are made of: each blob a download of its own, by its digest.
+"""Container images from registries, stored as the blobs that they consist of, each a download with its own digest.
 
-An image is named by the digest of its manifest, or of a list of manifests, one for each architecture. These name all
-else by digest, so that nothing of an image is taken that is not what the digest says. Formats: OCI's image-spec
-(manifest.md, image-index.md) and Docker's "image manifest version 2, schema 2", which differ in names of types only.
+An image is named by the digest of its manifest, or of a list of manifests, one for each architecture. These name
+everything else by digest, so every part of an image is verified. Formats: OCI's image-spec (manifest.md,
+image-index.md) and Docker's "image manifest version 2, schema 2", which differ in the names of types only.
 """
 
 import hashlib
@@ -17,27 +17,27 @@ from runner.manifest.sources import DIGEST, Image
 from runner.store import files
 
 MAX_MANIFEST = 4 * 1024**2  # what registries and skopeo allow
-VERSION = b"Directory Transport Version: 1.1\n"  # of the layout that skopeo calls dir:
+VERSION = b"Directory Transport Version: 1.1\n"  # of the layout that skopeo calls dir
 TIMEOUT = "30m"
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # Go's names, where they are others
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # Go's names where they differ
 
 
 class ImageError(Exception):
-    """An image that cannot be had; its text says why."""
+    """An image that cannot be fetched or used; the text says why."""
 
 
 Run = Callable[[list[str]], bytes]  # runs a command and returns what it prints; raises ImageError when it fails
 
 
-def in_store(image: Image, blobs: Path) -> dict[str, Path] | None:
-    """The image's files by their names in a dir: of skopeo, but for `version`; None unless all are in `blobs`, intact.
+def stored_files(image: Image, blobs: Path) -> dict[str, Path] | None:
+    """The image's files by their names in skopeo's dir layout, without `version`; None unless `blobs` has all, intact.
 
-    Raises ImageError for an image that is none for this machine, or of an unknown kind.
+    Raises ImageError for an image that does not support this machine, or is of an unknown kind.
     """
     root = _intact(blobs / _hex(image.digest))
     if root is None:
         return None
-    digest = _of_this_machine(root, image)
+    digest = _manifest_digest(root, image)
     manifest = _intact(blobs / _hex(digest))
     if manifest is None:
         return None
@@ -47,35 +47,35 @@ def in_store(image: Image, blobs: Path) -> dict[str, Path] | None:
     return found if all(files.digest(path) == path.name for path in found.values()) else None
 
 
-def fetch(image: Image, blobs: Path, room: Path, run: Run) -> None:
-    """Get all that the image is made of into `blobs`, with skopeo. room is an empty directory on the same file system.
+def fetch(image: Image, blobs: Path, work: Path, run: Run) -> None:
+    """Fetch the image's blobs to `blobs` with skopeo. work is an empty directory on the same file system.
 
     Raises ImageError.
     """
-    skopeo = ["skopeo", "--insecure-policy", "--command-timeout", TIMEOUT, "--tmpdir", str(room)]
+    skopeo = ["skopeo", "--insecure-policy", "--command-timeout", TIMEOUT, "--tmpdir", str(work)]
     insecure = [] if image.tls_verify else ["--tls-verify=false"]
     root = run([*skopeo, "inspect", "--raw", *insecure, f"docker://{image.name}@{image.digest}"])
     if f"sha256:{hashlib.sha256(root).hexdigest()}" != image.digest:
-        raise ImageError("what came is not what the digest says")
-    digest = _of_this_machine(root, image)
+        raise ImageError("the content does not match the digest")
+    digest = _manifest_digest(root, image)
     insecure = [] if image.tls_verify else ["--src-tls-verify=false"]
-    target = room / "image"
+    target = work / "image"
     copy = ["copy", "--quiet", "--retry-times", "2", *insecure]
     run([*skopeo, *copy, f"docker://{image.name}@{digest}", f"dir:{target}"])
     manifest = target / "manifest.json"
     wanted = {_hex(digest): manifest, **{_hex(part): target / _hex(part) for part in _parts(manifest.read_bytes())}}
     for name, path in wanted.items():
         if files.digest(path) != name:
-            raise ImageError("what came is not what the digest says")
-    (room / "root").write_bytes(root)
-    wanted[_hex(image.digest)] = room / "root"
+            raise ImageError("the content does not match the digest")
+    (work / "root").write_bytes(root)
+    wanted[_hex(image.digest)] = work / "root"
     for name, path in wanted.items():
         path.replace(blobs / name)
 
 
-def reason(told: str) -> str:
-    """What skopeo says was wrong: its last message, without what logs have around it."""
-    lines = [line for line in told.splitlines() if line.strip()] or ["skopeo failed and did not say why"]
+def error_message(log: str) -> str:
+    """Skopeo's last message in its log, without time and level."""
+    lines = [line for line in log.splitlines() if line.strip()] or ["skopeo failed and did not say why"]
     message = re.search(r'msg=("(?:[^"\\]|\\.)*")', lines[-1])
     try:
         return str(json.loads(message[1])) if message else lines[-1]
@@ -83,13 +83,13 @@ def reason(told: str) -> str:
         return lines[-1]
 
 
-def config(manifest: bytes) -> str:
-    """The digest of the image's configuration, which is what podman and osbuild call its id."""
+def config_digest(manifest: bytes) -> str:
+    """The digest of the image's configuration, which podman and osbuild call its id."""
     return next(_parts(manifest))
 
 
-def _of_this_machine(root: bytes, image: Image) -> str:
-    """The digest of the manifest: the image's own, or the one that a list of manifests has for this machine."""
+def _manifest_digest(root: bytes, image: Image) -> str:
+    """The digest of the manifest for this machine: the image's own, or one of its list of manifests."""
     document = _document(root)
     if "manifests" not in document:
         return image.digest
@@ -98,14 +98,14 @@ def _of_this_machine(root: bytes, image: Image) -> str:
         about = item.get("platform")
         if isinstance(about, dict) and (about.get("os"), about.get("architecture")) == ("linux", wanted):
             return _checked(item.get("digest"))
-    raise ImageError(f"it has no image for linux and {wanted}")
+    raise ImageError(f"it has no image for linux/{wanted}")
 
 
 def _parts(manifest: bytes) -> Iterator[str]:
-    """The digests of what a manifest names: its configuration, then its layers."""
+    """The digests that a manifest names: its configuration's, then those of its layers."""
     document = _document(manifest)
     if not isinstance(document.get("config"), dict) or not isinstance(document.get("layers"), list):
-        raise ImageError("its manifest is of an unknown kind; known are OCI's and Docker's version 2, schema 2")
+        raise ImageError("its manifest is of an unknown kind; OCI's and Docker's version 2, schema 2, are known")
     for item in (document["config"], *_mappings(document["layers"])):
         yield _checked(item.get("digest"))
 
@@ -129,7 +129,7 @@ def _mappings(items: Any) -> Iterator[Mapping[str, Any]]:
 
 def _checked(digest: Any) -> str:
     if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
-        raise ImageError("its manifest names a part by something else than a sha256")
+        raise ImageError("its manifest names a part by something other than a sha256")
     return digest
 
 
@@ -138,7 +138,7 @@ def _hex(digest: str) -> str:
 
 
 def _intact(path: Path) -> bytes | None:
-    """The small file's content, if it is the one that its name says."""
+    """The content of a small file, if its digest is the file's name."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_MANIFEST + 1)

@@ -1,4 +1,4 @@
-"""`python3 -m runner.store`: look after a store. `compose cache` is the same with a nicer face."""
+"""`python3 -m runner.store`: maintenance of a store. `compose cache` prints its results for people."""
 
 import argparse
 import json
@@ -17,22 +17,22 @@ from runner.store.store import Store
 def parser() -> argparse.ArgumentParser:
     """The command line's definition."""
     parse = argparse.ArgumentParser(
-        prog="python3 -m runner.store", description="Look after a store", allow_abbrev=False
+        prog="python3 -m runner.store", description="List, measure, prune and verify a store", allow_abbrev=False
     )
     parse.add_argument("--store", metavar="DIRECTORY", default=".osbuild", help="the store (default: .osbuild)")
     commands = parse.add_subparsers(dest="command", required=True)
-    commands.add_parser("ls", help="print what is in it, as JSON lines, what was not used for longest first")
+    commands.add_parser("ls", help="print what is in it, as JSON lines, the least recently used first")
     commands.add_parser("du", help="print how large it is, as JSON")
-    prune = commands.add_parser("prune", help="remove what was not used for longest")
-    prune.add_argument("--keep", metavar="SIZE", help="until at most so much is left, such as 10G")
-    prune.add_argument("--days", metavar="N", type=float, help="what was not used for N days")
+    prune = commands.add_parser("prune", help="remove the least recently used entries")
+    prune.add_argument("--keep", metavar="SIZE", help="until at most this much is left, such as 10G")
+    prune.add_argument("--days", metavar="N", type=float, help="only what was not used for N days")
     commands.add_parser("verify", help="read every byte; remove what is damaged and say so (exit code 1)")
-    commands.add_parser("clear", help="remove everything, scratch room in memory as well")
+    commands.add_parser("clear", help="remove everything, also the scratch directory in memory")
     return parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns 0, 1 when something was damaged or is in use, 2 for wrong input."""
+    """Run the command line; returns 0 done, 1 something was damaged or in use, 2 wrong input."""
     args = parser().parse_args(argv)
     try:
         return _run(args)
@@ -44,10 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     where = Path(args.store).absolute()
     if not (where / "layers").is_dir():
-        what = "is not a store" if where.exists() else "does not exist: nothing was built with this store yet"
-        raise input_error(f"{where} {what}", hint="--store takes the directory that builds use")
+        problem = "is not a store" if where.exists() else "does not exist: nothing was built with this store yet"
+        raise input_error(f"{where} {problem}", hint="--store takes the directory that builds use")
     if args.command == "clear":
-        namespace.enter()  # scratch holds files of other ids
+        namespace.enter()  # scratch has files of other owners
     store = Store(where)
     try:
         entries = maintenance.entries(store)

@@ -1,7 +1,8 @@
-"""Device nodes in trees where nobody may make any: in a user namespace, and in most containers.
+"""Device nodes in trees where none can be made: in a user namespace, and in most containers.
 
-An empty file stands for each there, with an extended attribute that says what it is, and its owner, mode and times.
-A stage that changes or renames it takes the attribute along, so that the layer's archive has the device node again.
+There an empty file is the placeholder of each, with an extended attribute that describes the node, and with its owner,
+mode and times. A stage that changes or renames the file keeps the attribute, so that the layer's archive has the device
+node again.
 """
 
 import contextlib
@@ -33,7 +34,7 @@ class Device:
     mtime_ns: int
 
     def to_json(self) -> dict[str, Any]:
-        """JSON form; a path that is not UTF-8 survives by surrogate escapes."""
+        """JSON form; a path that is not UTF-8 is kept with surrogate escapes."""
         return {**self.__dict__, "path": os.fsdecode(self.path)}
 
     @staticmethod
@@ -44,7 +45,7 @@ class Device:
 
 @cache
 def can_be_made(directory: Path) -> bool:
-    """Whether this process may make device nodes there; tried out with one."""
+    """Whether this process may make device nodes there; it tries."""
     with tempfile.TemporaryDirectory(prefix="tmp-", dir=directory) as work:
         try:
             os.mknod(Path(work) / "null", stat.S_IFCHR | 0o600, os.makedev(1, 3))
@@ -53,8 +54,8 @@ def can_be_made(directory: Path) -> bool:
     return True
 
 
-def find(directory: Path, entries: Iterable[bytes], *, stand_ins: bool) -> tuple[Device, ...]:
-    """The device nodes among the entries of a directory; with stand_ins, the files that stand for some as well."""
+def find(directory: Path, entries: Iterable[bytes], *, placeholders: bool) -> tuple[Device, ...]:
+    """The device nodes among the entries of a directory; `placeholders`: those that have only a placeholder as well."""
     top = os.fsencode(directory)
     found = []
     for entry in entries:
@@ -63,7 +64,7 @@ def find(directory: Path, entries: Iterable[bytes], *, stand_ins: bool) -> tuple
         kind, numbers = "", (os.major(info.st_rdev), os.minor(info.st_rdev))
         if stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode):
             kind = "c" if stat.S_ISCHR(info.st_mode) else "b"
-        elif stand_ins and stat.S_ISREG(info.st_mode) and info.st_size == 0:
+        elif placeholders and stat.S_ISREG(info.st_mode) and info.st_size == 0:
             with contextlib.suppress(OSError, ValueError):
                 word, *digits = os.getxattr(path, XATTR, follow_symlinks=False).decode().split()
                 kind, numbers = word if word in KINDS else "", (int(digits[0]), int(digits[1]))
@@ -73,8 +74,8 @@ def find(directory: Path, entries: Iterable[bytes], *, stand_ins: bool) -> tuple
     return tuple(found)
 
 
-def put_stand_in(directory: Path, device: Device) -> None:
-    """Make the file that stands for a device node; its parent's times stay."""
+def make_placeholder(directory: Path, device: Device) -> None:
+    """Make the placeholder of a device node; the times of its directory stay."""
     path = os.path.join(os.fsencode(directory), device.path)
     parent = os.stat(os.path.dirname(path))
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

@@ -1,4 +1,4 @@
-"""Small file operations that the store's safety rests on."""
+"""File operations that the store's safety rests on: atomic writes, digests, locks, removal that stays on its mount."""
 
 import fcntl
 import hashlib
@@ -10,10 +10,10 @@ from runner.errors import build_error
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Put `data` at `path` so that a reader finds the old file or the new one, also when this process is killed.
+    """Write a file so that readers find either the old one or the new one, even if this process is killed.
 
-    A power cut may lose it or leave it empty. Nothing is synced for that: 20 small layers would cost a second. Who
-    reads from the store checks what is read, so what was lost is made again.
+    A power cut may lose the file or leave it empty. Nothing is synced to prevent that, since 20 small layers would cost
+    a second. Readers verify what they read from the store, so what was lost is made again.
     """
     fd, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
@@ -27,7 +27,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def digest(path: Path) -> str:
-    """The sha256 of the file in hexadecimal; "" when there is none."""
+    """The sha256 of the file in hexadecimal; "" if there is no file."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -36,9 +36,10 @@ def digest(path: Path) -> str:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory with all that is in it, never going through a symlink or into another file system.
+    """Remove a directory and its content, never through a symlink or into another file system.
 
-    A mount inside it is an error (RunnerError), and nothing below that mount is touched. Nothing at `path` is fine.
+    A mount inside it is an error (RunnerError), and nothing below that mount is touched. It is no error if nothing is
+    at `path`.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -66,7 +67,7 @@ def _empty(fd: int, device: int, shown: str) -> None:
         try:
             if os.fstat(child).st_dev != device:
                 raise build_error(
-                    f"{shown}/{name} is a mount; it and what holds it were left alone",
+                    f"{shown}/{name} is a mount point; it and the directories above it were not removed",
                     hint=f"umount {shown}/{name}",
                 )
             _empty(child, device, f"{shown}/{name}")
@@ -76,13 +77,13 @@ def _empty(fd: int, device: int, shown: str) -> None:
 
 
 def open_lock(path: Path) -> int:
-    """Open a lock file, made when it is missing; returns its descriptor."""
+    """Open a lock file, which is created if it is missing; returns its descriptor."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
 
 def try_lock(fd: int, *, shared: bool = False) -> bool:
-    """Take the lock if that needs no waiting; returns whether it was taken."""
+    """Take the lock if nobody holds it; returns whether it was taken."""
     try:
         fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""What earlier builds were made of: the next plan says what changed by comparing with the nearest of them."""
+"""The ingredients of earlier builds. A plan says what changed by comparing with the most similar of them."""
 
 import contextlib
 import hashlib
@@ -16,11 +16,11 @@ class History:
     """Records of builds in a directory, one file each."""
 
     def __init__(self, directory: Path) -> None:
-        """directory exists or is about to be made."""
+        """directory exists, or will before anything is added."""
         self._directory = directory
 
     def add(self, name: str, steps: tuple[Step, ...]) -> None:
-        """Note that these steps were built just now; only the most recent records are kept."""
+        """Record that these steps were built now; only the most recent records are kept."""
         record = [
             {"name": step.call.name, "key": step.key, "ingredients": json.loads(step.ingredients.canonical())}
             for step in steps

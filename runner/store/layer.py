@@ -1,8 +1,9 @@
-"""One stage's changes as one file: an OCI layer, zstd-compressed (OCI image-spec, layer.md).
+"""The changes of one stage as one file: an OCI layer, zstd-compressed (OCI image-spec, layer.md).
 
-A layer at work is an overlayfs upper directory: deleted entries are character devices 0:0, and directories that hide
-what is below carry an `overlay.opaque` attribute. In the archive they are the `.wh.` files of the OCI specification, so
-an archive means the same to every reader, and to root and ordinary users (whose overlays use other attributes).
+While a stage runs, its layer is an overlayfs upper directory: deleted entries are character devices 0:0, and
+directories that hide what is below have an `overlay.opaque` attribute. In the archive they are the `.wh.` files of the
+OCI specification, so an archive means the same to every reader, and to root and ordinary users (whose overlays use
+other attributes).
 """
 
 import hashlib
@@ -21,18 +22,18 @@ from runner.store import devices
 from runner.store.devices import Device
 
 CHUNK = 1 << 20
-CLOCK_REALTIME_COARSE = 5  # of linux/time.h; the module time does not name it
+CLOCK_REALTIME_COARSE = 5  # of linux/time.h; the module time lacks it
 WHITEOUT = ".wh."
 MAX_NAME = 255  # bytes in a directory entry's name, on every file system of interest
 OPAQUE = ".wh..wh..opq"
-# Attributes that overlayfs keeps its own notes in: "trusted" where root mounts, "user" in a user namespace.
+# The attributes that overlayfs itself uses: "trusted" where root mounts, "user" in a user namespace.
 OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
-SELINUX = "security.selinux"  # the label that this machine gave the file, not one of the tree's
+SELINUX = "security.selinux"  # the label that this machine gave the file, not one of the tree
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What an upper directory holds: paths relative to it, each list sorted by bytes; size in bytes of file content."""
+class LayerContents:
+    """The content of an upper directory: relative paths, each list sorted by bytes; size in bytes of file content."""
 
     entries: tuple[bytes, ...]
     whiteouts: tuple[bytes, ...]
@@ -41,7 +42,7 @@ class Survey:
 
     @property
     def empty(self) -> bool:
-        """Whether the stage changed nothing but perhaps the root directory itself."""
+        """Whether the stage changed nothing, except perhaps the root directory itself."""
         return not self.entries and not self.whiteouts and not self.opaques
 
 
@@ -53,8 +54,8 @@ class Archive:
     size: int
 
 
-def survey(upper: Path) -> Survey:
-    """List what an overlay's upper directory holds."""
+def list_contents(upper: Path) -> LayerContents:
+    """The content of an overlay's upper directory."""
     entries: list[bytes] = []
     whiteouts: list[bytes] = []
     opaques: list[bytes] = []
@@ -67,19 +68,19 @@ def survey(upper: Path) -> Survey:
             opaques.append(path)
         entries.append(path)
         size += info.st_size if stat.S_ISREG(info.st_mode) else 0
-    return Survey(tuple(entries), tuple(whiteouts), tuple(opaques), size)
+    return LayerContents(tuple(entries), tuple(whiteouts), tuple(opaques), size)
 
 
 def clock_ns() -> int:
-    """Now, in nanoseconds since 1970, as files are stamped with it: some milliseconds behind time.time_ns()."""
+    """The clock of file timestamps, in nanoseconds since 1970: some milliseconds behind time.time_ns()."""
     return time.clock_gettime_ns(CLOCK_REALTIME_COARSE)
 
 
-def settle_times(directory: Path, entries: Iterable[bytes], started_ns: int, epoch: int) -> None:
-    """Set the times of a directory and entries in it that the clock wrote since `started_ns` to `epoch`.
+def clamp_times(directory: Path, entries: Iterable[bytes], started_ns: int, epoch: int) -> None:
+    """Set the modification times of a directory and its entries to `epoch` where they are from the stage's own run.
 
-    started_ns is what clock_ns() was and epoch in seconds since 1970. Times that came with packages are older than the
-    stage's start, or still to come, and stay; what is left of the clock would make two builds differ.
+    started_ns is what clock_ns() returned when the stage started, and epoch is in seconds since 1970. Times that came
+    with packages are older than the stage's start, or in the future, and stay. The others would make two builds differ.
     """
     now = time.time_ns()
     top = os.fsencode(directory)
@@ -115,18 +116,18 @@ def _is_opaque(path: bytes) -> bool:
     return False
 
 
-def pack(directory: Path, contents: Survey, target: Path, found: Sequence[Device] = ()) -> Archive:
+def pack(directory: Path, contents: LayerContents, target: Path, nodes: Sequence[Device] = ()) -> Archive:
     """Write the listed entries of a directory as a layer archive to `target`, which does not exist yet.
 
-    `found` are the device nodes among them; files that stand for some become device nodes.
-    Raises RunnerError (build) when tar or zstd fails, for instance since the disk is full.
+    `nodes` are the device nodes among them; placeholders of some become device nodes.
+    Raises RunnerError (build) if tar or zstd fails, for instance because the disk is full.
     """
-    # The root itself goes in as well: a stage may change its mode.
+    # The root directory itself is included: a stage may change its mode.
     top = os.fsencode(directory)
-    stand_ins = {one.path: one for one in found if os.path.isfile(os.path.join(top, one.path))}
-    names = b"".join(name + b"\0" for name in (b".", *contents.entries) if name not in stand_ins)
-    # OCI has no mark for a name that fills a directory entry; our own readers go by the layer's metadata anyway.
-    marks = [_mark(path) for path in contents.whiteouts if len(os.path.basename(path)) <= MAX_NAME - len(WHITEOUT)]
+    placeholders = {one.path: one for one in nodes if os.path.isfile(os.path.join(top, one.path))}
+    names = b"".join(name + b"\0" for name in (b".", *contents.entries) if name not in placeholders)
+    # OCI has no whiteout for a name of full length; our own readers use the layer's metadata instead of whiteouts.
+    marks = [_whiteout(path) for path in contents.whiteouts if len(os.path.basename(path)) <= MAX_NAME - len(WHITEOUT)]
     marks += [os.path.join(path, OPAQUE.encode()) for path in contents.opaques]
     with tempfile.TemporaryDirectory(prefix="layer-", dir=target.parent) as work:
         (Path(work) / "names").write_bytes(names)
@@ -143,18 +144,18 @@ def pack(directory: Path, contents: Survey, target: Path, found: Sequence[Device
         argv += [f"--directory={directory}", f"--files-from={work}/names"]
         if marks:
             argv += [f"--directory={work}/tree", f"--files-from={work}/marks"]
-        if stand_ins:
-            (Path(work) / "devices").write_bytes(devices.tar_headers(stand_ins.values()))
+        if placeholders:
+            (Path(work) / "devices").write_bytes(devices.tar_headers(placeholders.values()))
             argv = ["sh", "-c", 'cat "$0" && exec "$@"', f"{work}/devices", *argv]
         return _compress(argv, target)
 
 
-def _mark(path: bytes) -> bytes:
+def _whiteout(path: bytes) -> bytes:
     return os.path.join(os.path.dirname(path), WHITEOUT.encode() + os.path.basename(path))
 
 
 def _compress(tar: list[str], target: Path) -> Archive:
-    """Run tar into zstd into `target`, taking the digest on the way."""
+    """Write the output of tar, compressed by zstd, to `target`; returns its digest and size."""
     digest = hashlib.sha256()
     size = 0
     with (
@@ -181,18 +182,18 @@ def unpack(
     expected: Archive,
     target: Path,
     *,
-    found: Sequence[Device],
+    nodes: Sequence[Device],
     whiteouts: tuple[bytes, ...],
     opaques: tuple[bytes, ...],
     opaque_xattr: str,
 ) -> None:
     """Unpack the layer `key` into the new directory `target`, as an overlay lower directory.
 
-    opaque_xattr is the attribute that the overlay to come looks at. Raises CorruptLayerError when the archive's
-    bytes are not those that were written; what is in `target` is then of no use.
+    nodes are its device nodes, and opaque_xattr is the attribute that marks opaque directories in the overlay. Raises
+    CorruptLayerError if the archive's bytes are not those that were written; then `target` is useless.
     """
     target.mkdir(mode=0o755)
-    extract(archive, key, expected, target, found)
+    extract(archive, key, expected, target, nodes)
     top = os.fsencode(target)
     for path in whiteouts:
         place = os.path.join(top, path)
@@ -204,24 +205,24 @@ def unpack(
 
 
 class CorruptLayerError(Exception):
-    """A layer's archive is gone or does not have the bytes that were put there; `key` is the layer's."""
+    """A layer's archive is missing or does not have the bytes that were written; `key` is the layer's."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
         self.key = key
 
 
-def extract(archive: Path, key: str, expected: Archive, target: Path, found: Sequence[Device] = ()) -> None:
-    """Put the entries of the archive of the layer `key` into a directory, replacing files; whiteouts are left out.
+def extract(archive: Path, key: str, expected: Archive, target: Path, nodes: Sequence[Device] = ()) -> None:
+    """Extract the archive of the layer `key` into a directory, replacing files; whiteouts are left out.
 
-    `found` are its device nodes: files stand for them where none can be made.
-    Raises CorruptLayerError as soon as the bytes are known not to be those that were written.
+    `nodes` are its device nodes: they get placeholders where none can be made.
+    Raises CorruptLayerError if the bytes are not those that were written.
     """
     argv: list[str | bytes] = ["tar", "--extract", "--preserve-permissions", "--same-owner", "--numeric-owner"]
     argv += ["--xattrs", "--xattrs-include=*", "--acls", "--delay-directory-restore", f"--exclude={WHITEOUT}*"]
-    stand_ins = () if not found or devices.can_be_made(target.parent) else found
-    if stand_ins:
-        argv += ["--anchored", "--no-wildcards", *(b"--exclude=" + device.path for device in stand_ins)]
+    placeholders = () if not nodes or devices.can_be_made(target.parent) else nodes
+    if placeholders:
+        argv += ["--anchored", "--no-wildcards", *(b"--exclude=" + device.path for device in placeholders)]
     argv += [f"--directory={target}", "--file=-"]
     digest = hashlib.sha256()
     try:
@@ -244,7 +245,7 @@ def extract(archive: Path, key: str, expected: Archive, target: Path, found: Seq
                 expander.stdin.write(data)
             expander.stdin.close()
         except BrokenPipeError:
-            pass  # one of the two failed and says why below; or the data are not what was written
+            pass  # one of the two failed, which is reported below, or the data are not what was written
         if digest.hexdigest() != expected.digest:
             while data := source.read(CHUNK):
                 digest.update(data)
@@ -253,28 +254,28 @@ def extract(archive: Path, key: str, expected: Archive, target: Path, found: Seq
             extractor.kill()
             raise CorruptLayerError(key)
         _finish(("tar", extractor), ("zstd", expander))
-    for device in stand_ins:
-        devices.put_stand_in(target, device)
+    for device in placeholders:
+        devices.make_placeholder(target, device)
 
 
 def _finish(*processes: tuple[str, subprocess.Popen[bytes]]) -> None:
-    """Wait for processes whose stderr is a pipe. Raises RunnerError (build) with the words of the one that failed."""
-    told: list[str] = []
+    """Wait for processes whose stderr is a pipe. Raises RunnerError (build) with the output of the one that failed."""
+    messages: list[str] = []
     failed = False
     for name, process in processes:
         assert process.stderr
         text = process.stderr.read().decode(errors="replace").strip()
         status = process.wait()
         if status == -signal.SIGPIPE:
-            continue  # the next one has failed, or has seen the archive's end and left some padding
+            continue  # the next process failed, or stopped reading at the end of the archive, before its padding
         failed |= status != 0
         if status and not text:
             text = f"ended with status {status}"
-        told += [f"{name}: {line}" for line in text.splitlines()]
+        messages += [f"{name}: {line}" for line in text.splitlines()]
     if failed:
-        full = any("No space left" in line for line in told)
+        full = any("No space left" in line for line in messages)
         raise build_error(
             "no space left for the store" if full else "a layer could not be archived or unpacked",
-            details=told[:10],
-            hint="`compose cache prune` makes room; --store puts the store elsewhere" if full else "",
+            details=messages[:10],
+            hint="`compose cache prune` makes room; --store chooses another place for the store" if full else "",
         )

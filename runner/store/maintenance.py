@@ -1,4 +1,4 @@
-"""Looking after a store: what is in it, how large it is, making room, checking every byte."""
+"""Maintenance of a store: listing, measuring, evicting and verifying its content."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from runner.store.store import STORE_LOCK, Store
 
 
 class EntryKind(StrEnum):
-    """The kinds of things in a store."""
+    """The kinds of entries in a store."""
 
     LAYER = "layer"
     OUTPUT = "output"
@@ -21,9 +21,9 @@ class EntryKind(StrEnum):
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing in the store: its key (or digest), what made it, bytes on disk, when it was last used (epoch seconds).
+    """One entry: its key (or digest), the step that made it, bytes on disk, when it was last used (epoch seconds).
 
-    seconds is what making it took, where that is known.
+    seconds is how long making it took, where that is known.
     """
 
     kind: EntryKind
@@ -40,7 +40,7 @@ class Entry:
 
 
 def entries(store: Store) -> list[Entry]:
-    """Everything in the store, what was not used for longest first."""
+    """Everything in the store, the least recently used first."""
     found = [*_layers(store), *_outputs(store), *_downloads(store)]
     return sorted(found, key=lambda entry: (entry.used, entry.key))
 
@@ -53,10 +53,10 @@ def prune(
     unused_since: float | None = None,
     held: Iterable[str] = (),
 ) -> list[Entry]:
-    """Remove entries in their order; returns those removed. The caller is the store's only user.
+    """Remove entries in their order; returns those removed. No other process may have the store open.
 
-    keep_bytes: until at most so many bytes are left. unused_since (epoch seconds): those not used since. held: keys
-    that stay.
+    keep_bytes: until at most so many bytes are left. unused_since (epoch seconds): those not used since then. held: the
+    keys that stay.
     """
     kept = set(held)
     left = sum(entry.size for entry in candidates)
@@ -69,22 +69,22 @@ def prune(
         remove(store, entry)
         left -= entry.size
         removed.append(entry)
-    _sweep_names(store)
+    _remove_stale_names(store)
     return removed
 
 
-def bound(store: Store, size: int, held: Iterable[str]) -> None:
-    """Remove what was not used for longest until at most `size` bytes are left (0: no bound).
+def limit_size(store: Store, size: int, held: Iterable[str]) -> None:
+    """Remove the least recently used entries until at most `size` bytes are left (0: no limit).
 
-    Keys in `held` stay, and everything does while other processes use the store.
+    Keys in `held` stay; nothing is removed while other processes use the store.
     """
     if size and store.only_user():
         prune(store, entries(store), keep_bytes=size, held=held)
         store.share()
 
 
-def _sweep_names(store: Store) -> None:
-    """Remove the small files that stand for keys which are no longer in the store: ids, locks."""
+def _remove_stale_names(store: Store) -> None:
+    """Remove ids and locks of keys that are no longer in the store."""
     state = store.state()
     present = state.layers | state.outputs
     for ref in store.refs.iterdir():
@@ -107,7 +107,7 @@ def remove(store: Store, entry: Entry) -> None:
 
 
 def verify(store: Store, candidates: Iterable[Entry]) -> list[Entry]:
-    """Read every byte of layers and downloads; returns the damaged entries, which have been removed."""
+    """Read every byte of layers and downloads; returns the damaged entries, which are removed."""
     damaged = [entry for entry in candidates if not _intact(store, entry)]
     for entry in damaged:
         remove(store, entry)
@@ -116,7 +116,7 @@ def verify(store: Store, candidates: Iterable[Entry]) -> list[Entry]:
 
 def _intact(store: Store, entry: Entry) -> bool:
     if entry.kind is EntryKind.OUTPUT:
-        return store.output_is_whole(entry.key)
+        return store.output_is_intact(entry.key)
     if entry.kind is EntryKind.DOWNLOAD:
         return files.digest(store.downloads / "sha256" / entry.key) == entry.key
     info = store.layer(entry.key)
@@ -150,5 +150,5 @@ def _downloads(store: Store) -> Iterable[Entry]:
 
 
 def days_ago(days: float) -> float:
-    """The moment so many days ago, in epoch seconds."""
+    """The time so many days ago, in epoch seconds."""
     return time.time() - days * 86400

@@ -1,9 +1,9 @@
-"""Room for trees at work: layers unpacked as overlay directories, kept between builds, disposable at any time.
+"""The scratch directory: layers unpacked as overlay directories, kept between builds and disposable at any time.
 
-    <scratch>/<short key>/          a layer's files, complete once the name is there
-    <scratch>/tmp-*/                a stage at work: upper, work, tree, var, output
+    <scratch>/<short key>/          a layer's files, complete once the name exists
+    <scratch>/tmp-*/                a running stage: upper, work, tree, var, output
 
-It lies on tmpfs when there is memory for it: making 12,500 files takes 0.4 s there and up to 10 s on an aged disk.
+It is on tmpfs if there is memory for it: making 12,500 files takes 0.4 s there and up to 10 s on an aged disk.
 """
 
 import contextlib
@@ -30,16 +30,16 @@ SHORT = 16  # digits of a key in a directory's name: overlay mount options are l
 
 
 class Scratch:
-    """The scratch room of one store for one user."""
+    """The scratch directory of one store and one user."""
 
     def __init__(self, root: Path, store: Store) -> None:
-        """Open `root`, made when missing, and sweep what killed builds left there."""
+        """Open `root`, which is created if it is missing, and remove what killed builds left there."""
         self.root = root
         self._store = store
         try:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
             if root.is_symlink() or root.stat().st_uid != os.geteuid():
-                raise environment_error(f"{root} belongs to somebody else", hint="--scratch takes another directory")
+                raise environment_error(f"{root} belongs to another user", hint="--scratch takes another directory")
             root.chmod(0o700)
             self._use = files.open_lock(root / "lock")
         except OSError as error:
@@ -51,12 +51,12 @@ class Scratch:
         _remove_orphans(root)
 
     def close(self) -> None:
-        """Let go of the room."""
+        """Close the scratch directory."""
         os.close(self._use)
 
     @contextlib.contextmanager
     def temporary(self) -> Iterator[Path]:
-        """A new empty directory for work in progress, removed afterwards."""
+        """A new empty directory, removed afterwards."""
         work = Path(tempfile.mkdtemp(prefix="tmp-", dir=self.root))
         try:
             yield work
@@ -64,14 +64,14 @@ class Scratch:
             files.remove_tree(work)
 
     def path(self, key: str) -> Path:
-        """Where the layer is, or would be, unpacked."""
+        """Where the layer is unpacked, or would be."""
         return self.root / key[:SHORT]
 
     def ensure(self, key: str, opaque_xattr: str) -> Path:
-        """The layer `key` of the store, unpacked. Raises CorruptLayerError when its archive was damaged."""
+        """The layer `key` of the store, unpacked if it was not. Raises CorruptLayerError if its archive is damaged."""
         target = self.path(key)
         if target.is_dir():
-            os.utime(self._mark(key))
+            os.utime(self._marker(key))
             return target
         info = self._store.layer(key)
         if info is None:
@@ -85,7 +85,7 @@ class Scratch:
                     key,
                     info.archive,
                     work / "layer",
-                    found=info.devices,
+                    nodes=info.devices,
                     whiteouts=info.whiteouts,
                     opaques=info.opaques,
                     opaque_xattr=opaque_xattr,
@@ -94,8 +94,8 @@ class Scratch:
         return target
 
     def keep(self, directory: Path, key: str, size: int) -> None:
-        """Move a complete unpacked layer of `size` bytes to its place; if another process was first, use its copy."""
-        self._mark(key).write_text(str(size))
+        """Move a complete layer of `size` bytes to its place; if another process was first, use that one's."""
+        self._marker(key).write_text(str(size))
         try:
             directory.rename(self.path(key))
         except OSError:
@@ -103,25 +103,25 @@ class Scratch:
                 raise
             files.remove_tree(directory)
 
-    def _mark(self, key: str) -> Path:
-        """A file beside the layer that holds its size; its time says when the layer was last used."""
+    def _marker(self, key: str) -> Path:
+        """A file next to the layer that contains its size; its time is when the layer was last used."""
         return self.root / f"{key[:SHORT]}.used"
 
     def _sweep(self) -> None:
-        """Remove what killed builds left, and the least recently used layers above the bound. Nobody else is here."""
+        """Remove what killed builds left, and the least recently used layers beyond KEPT_BYTES."""
         for leftover in self.root.glob("tmp-*"):
             files.remove_tree(leftover)
-        marks = sorted(self.root.glob("*.used"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-        room = KEPT_BYTES
-        for mark in marks:
-            room -= int(mark.read_text() or 0)
-            if room < 0:
-                files.remove_tree(self.root / mark.stem)
-                mark.unlink()
+        markers = sorted(self.root.glob("*.used"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        left = KEPT_BYTES
+        for marker in markers:
+            left -= int(marker.read_text() or 0)
+            if left < 0:
+                files.remove_tree(self.root / marker.stem)
+                marker.unlink()
 
 
 def clear_scratch(store: Store, keep: Path | None = None) -> None:
-    """Remove the scratch directories in memory and beside the store that belong to this store and nobody uses.
+    """Remove this store's scratch directories, in memory and in the store, unless they are in use.
 
     keep is one that stays.
     """
@@ -131,14 +131,14 @@ def clear_scratch(store: Store, keep: Path | None = None) -> None:
                 continue
             lock = files.open_lock(directory / "lock")
         except OSError:
-            continue  # another user's, or none
+            continue  # another user's, or no scratch directory
         if files.try_lock(lock):
             files.remove_tree(directory)
         os.close(lock)
 
 
 def _remove_orphans(root: Path) -> None:
-    """Remove this user's other scratch directories in memory whose store is gone, and that nobody uses."""
+    """Remove this user's other scratch directories in memory whose store is gone, unless they are in use."""
     if root.parent != SHM:
         return
     for other in SHM.glob(f"{root.name.rpartition('-')[0]}-*"):
@@ -154,35 +154,35 @@ def _remove_orphans(root: Path) -> None:
 
 
 def default_root(store: Path, uid: int) -> Path:
-    """Where scratch goes unless the user says otherwise: tmpfs if there is memory for it, else beside the store.
+    """The default scratch directory: on tmpfs if there is memory for it, else in the store.
 
     uid is the user's real one, outside of any user namespace.
     """
     name = hashlib.sha256(os.fsencode(store)).hexdigest()[:8]
     place = SHM / f"osbuild-compose-{uid}-{name}"
-    # What earlier builds left there is ours to use.
-    if min(available_memory(), free_in_memory()) + _held(place) < MEMORY_FOR_TMPFS:
+    # Memory that the layers of earlier builds occupy there counts as free: this build uses or replaces them.
+    if min(available_memory(), free_in_memory()) + _size_of(place) < MEMORY_FOR_TMPFS:
         return store / "scratch"
     return place
 
 
-def _held(root: Path) -> int:
-    """Bytes of the layers in a scratch directory; 0 where there is none of ours."""
-    held = 0
+def _size_of(root: Path) -> int:
+    """Bytes of the layers in a scratch directory; 0 if there is none that we can read."""
+    size = 0
     with contextlib.suppress(OSError):
-        for mark in root.glob("*.used"):
-            held += int(mark.read_text() or 0)
-    return held
+        for marker in root.glob("*.used"):
+            size += int(marker.read_text() or 0)
+    return size
 
 
 def available_memory() -> int:
-    """Bytes of memory that programs can still have, proc_meminfo(5)."""
+    """Bytes of memory that programs can still use, proc_meminfo(5)."""
     meminfo = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     return int(meminfo["MemAvailable"].split()[0]) << 10
 
 
 def free_in_memory() -> int:
-    """Bytes free on the machine's tmpfs; 0 where there is none."""
+    """Bytes free on the machine's tmpfs; 0 if there is none."""
     try:
         return shutil.disk_usage(SHM).free
     except OSError:

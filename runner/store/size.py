@@ -1,4 +1,4 @@
-"""Sizes as people write them."""
+"""Sizes as people write them, such as 10G."""
 
 from runner.errors import input_error
 

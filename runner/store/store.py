@@ -3,11 +3,11 @@
     layers/<key>.tar.zst, layers/<key>.json     one stage's changes, and what is known of them
     outputs/<key>/, outputs/<key>.json          what an assembler made
     refs/<tree_id|output_id>                    the key, as text
-    builds/<digest>.json                        what a build was made of, for the reasons that a plan gives
+    builds/<digest>.json                        the ingredients of a build, for the reasons in plans
     downloads/                                  fetched files, shared by all builds
-    tmp/                                        work in progress; swept when nobody uses the store
+    tmp/                                        work in progress; emptied when no process uses the store
 
-The metadata file is written last, so what has one is whole. Layers carry a digest that is checked when they are read.
+The metadata file is written last, so what has one is complete. A layer's metadata has a digest, checked on every read.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from runner.steps import Step, StoreState
 from runner.store import devices, files
 from runner.store.devices import Device
 from runner.store.history import History
-from runner.store.layer import Archive, Survey, pack
+from runner.store.layer import Archive, LayerContents, pack
 
 STORE_LOCK = "store"  # the lock that processes hold while they have the store open
 MICROSECOND = 1000  # nanoseconds
@@ -38,9 +38,9 @@ BUSY_HINT = "choose a directory of your own with --store"
 
 @dataclass(frozen=True)
 class LayerInfo:
-    """What is known of a layer: the archive, the tree below it, and what its overlay directory needs besides.
+    """The metadata of a layer: the archive, the tree below it, and what is not in the archive of its overlay directory.
 
-    tree_size is in bytes of file content, seconds is what making it took.
+    tree_size is in bytes of file content, and seconds is how long the stage took.
     """
 
     key: str
@@ -55,7 +55,7 @@ class LayerInfo:
     devices: tuple[Device, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """JSON form; paths that are not UTF-8 survive by surrogate escapes."""
+        """JSON form; paths that are not UTF-8 are kept with surrogate escapes."""
         shown = asdict(self)
         for name in ("whiteouts", "opaques"):
             shown[name] = [os.fsdecode(path) for path in getattr(self, name)]
@@ -73,10 +73,10 @@ class LayerInfo:
 
 
 class Store:
-    """A store opened for building. Many processes may have it open at once."""
+    """A store that is open for building. Many processes may have it open at once."""
 
     def __init__(self, root: Path) -> None:
-        """Open the store at `root`, made when missing. Raises RunnerError (environment) when that can't be."""
+        """Open the store at `root`, which is created if it is missing. Raises RunnerError (environment)."""
         self.root = root
         self.layers = root / "layers"
         self.outputs = root / "outputs"
@@ -92,17 +92,17 @@ class Store:
             self._use = files.open_lock(self.locks / STORE_LOCK)
         except OSError as error:
             raise environment_error(f"the store {root} cannot be used: {error.strerror}", BUSY_HINT) from None
-        if files.try_lock(self._use):  # nobody else is here: what lies in tmp was left by a killed build
+        if files.try_lock(self._use):  # no other process uses it: what is in tmp was left by a killed build
             for leftover in self.tmp.iterdir():
                 files.remove_tree(leftover)
         fcntl.flock(self._use, fcntl.LOCK_SH)
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         os.close(self._use)
 
-    def try_building(self, key: str) -> int | None:
-        """Become the only one who makes this key; returns a descriptor, to be closed, or None if another is."""
+    def try_lock_key(self, key: str) -> int | None:
+        """Lock a key that is about to be made; returns a descriptor to close, or None if another holds the lock."""
         fd = files.open_lock(self.locks / key)
         if files.try_lock(fd):
             return fd
@@ -119,7 +119,7 @@ class Store:
         return StoreState(layers, _complete(self.outputs), StoredTrees(self), self._history.load())
 
     def layer(self, key: str) -> LayerInfo | None:
-        """What is known of a layer; None when it is not in the store."""
+        """The metadata of a layer; None if it is not in the store."""
         try:
             return LayerInfo.from_json(json.loads((self.layers / f"{key}.json").read_bytes()))
         except (OSError, ValueError, TypeError, KeyError):
@@ -129,17 +129,17 @@ class Store:
         """Where the layer's archive is."""
         return self.layers / f"{key}.tar.zst"
 
-    def add_layer(self, step: Step, directory: Path, contents: Survey, seconds: float) -> LayerInfo:
+    def add_layer(self, step: Step, directory: Path, contents: LayerContents, seconds: float) -> LayerInfo:
         """Archive the listed entries of a directory as the step's layer.
 
-        seconds is what making it took. Raises RunnerError (build), for instance when the disk is full.
+        seconds is how long the stage took. Raises RunnerError (build), for instance when the disk is full.
         """
         work = self.temporary()
         try:
             archive = None
-            found = devices.find(directory, contents.entries, stand_ins=not devices.can_be_made(self.tmp))
+            nodes = devices.find(directory, contents.entries, placeholders=not devices.can_be_made(self.tmp))
             if not contents.empty:
-                archive = pack(directory, contents, work / "layer", found)
+                archive = pack(directory, contents, work / "layer", nodes)
                 (work / "layer").replace(self.archive_path(step.key))
             info = LayerInfo(
                 key=step.key,
@@ -151,7 +151,7 @@ class Store:
                 opaques=contents.opaques,
                 tree_size=contents.size,
                 seconds=seconds,
-                devices=found,
+                devices=nodes,
             )
             files.write_atomic(self.layers / f"{step.key}.json", json.dumps(info.to_json(), sort_keys=True).encode())
             files.write_atomic(self.refs / step.call.id, step.key.encode())
@@ -162,12 +162,12 @@ class Store:
         return info
 
     def drop_layer(self, key: str) -> None:
-        """Forget a layer, its metadata first."""
+        """Remove a layer, its metadata first."""
         (self.layers / f"{key}.json").unlink(missing_ok=True)
         self.archive_path(key).unlink(missing_ok=True)
 
     def add_output(self, step: Step, made: Path) -> None:
-        """Take what an assembler made in the directory `made` (on the store's file system) into the store."""
+        """Move what an assembler made into the store, from the directory `made` on the same file system."""
         target = self.outputs / step.key
         files.remove_tree(target)
         made.replace(target)
@@ -175,12 +175,13 @@ class Store:
         files.write_atomic(self.outputs / f"{step.key}.json", json.dumps(known, sort_keys=True).encode())
         files.write_atomic(self.refs / step.call.id, step.key.encode())
 
-    def output_is_whole(self, key: str) -> bool:
+    def output_is_intact(self, key: str) -> bool:
         """Whether the output's files are as the assembler left them.
 
-        They are handed out as hard links, so booting an exported image writes to them as well; size and time of the
-        last change tell. Nor is one trusted from before the machine last started: a power cut may have kept its
-        metadata and lost its data. Such an output is forgotten (the exported file stays as it is) and assembled again.
+        They are exported as hard links, so booting an exported image writes to them as well, which their sizes and
+        modification times show. Outputs from before the machine's last boot are not trusted either: a power cut may
+        have kept the metadata and lost the data. Such an output is removed from the store, to be assembled again; the
+        exported file stays.
         """
         try:
             known = json.loads((self.outputs / f"{key}.json").read_bytes())
@@ -197,41 +198,38 @@ class Store:
         return sorted(os.listdir(self.outputs / key))
 
     def export(self, key: str, directory: Path) -> list[Path]:
-        """Hand an output's files over to `directory`, each at once and whole; returns where they are.
+        """Put an output's files into `directory`, each atomically; returns their paths.
 
-        Raises RunnerError (build) when the directory can't be written.
+        Raises RunnerError (build) if the directory can't be written.
         """
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            return [_hand_over(file, directory) for file in sorted((self.outputs / key).iterdir())]
+            return [_export_file(file, directory) for file in sorted((self.outputs / key).iterdir())]
         except OSError as error:
             raise build_error(f"{directory} could not be written: {error.strerror or error}") from None
 
     def remember(self, label: str, steps: tuple[Step, ...]) -> None:
-        """Keep what a pipeline was built from, so that the next plan can say what changed."""
+        """Record the ingredients of a pipeline's steps, so that the next plan can say what changed."""
         self._history.add(label, steps)
 
     def touch(self, keys: Iterable[str]) -> None:
-        """Note that layers and outputs were used now, each later than the one before.
-
-        What was not used for longest is removed first.
-        """
+        """Mark layers and outputs as used now, each later than the one before: the least recently used go first."""
         now = time.time_ns()
         for number, key in enumerate(keys):
-            moment = now + number * MICROSECOND  # what is less is lost in a float of seconds
+            moment = now + number * MICROSECOND  # smaller differences are lost in a float of seconds
             for directory in (self.layers, self.outputs):
                 with contextlib.suppress(FileNotFoundError):
                     os.utime(directory / f"{key}.json", ns=(moment, moment))
 
     def keep_failed(self, manifest: bytes) -> Path:
-        """Keep the manifest of a build that failed; returns where."""
+        """Save the manifest of a build that failed; returns its path."""
         path = self.root / "failed" / f"{hashlib.sha256(manifest).hexdigest()[:12]}.json"
         path.parent.mkdir(exist_ok=True)
         files.write_atomic(path, manifest)
         return path
 
     def only_user(self) -> bool:
-        """Whether no other process has the store open; then none gets in until this one closes it."""
+        """Whether no other process has the store open; then none can open it until this one calls share or close."""
         return files.try_lock(self._use)
 
     def share(self) -> None:
@@ -240,10 +238,10 @@ class Store:
 
 
 class StoredTrees(Mapping[str, tuple[str, ...]]):
-    """The layers of each tree in the store, by the tree's id; looked up when asked for."""
+    """The layers of each tree in the store, by the tree's id; looked up on demand."""
 
     def __init__(self, store: Store) -> None:
-        """store is the one whose trees these are."""
+        """store is the one that has the trees."""
         self._store = store
 
     def __getitem__(self, tree_id: str) -> tuple[str, ...]:
@@ -262,7 +260,7 @@ class StoredTrees(Mapping[str, tuple[str, ...]]):
         return tuple(reversed(keys))
 
     def __iter__(self) -> Iterator[str]:
-        """The ids of everything that has one, outputs as well."""
+        """All ids in the store, those of outputs as well."""
         return (entry.name for entry in self._store.refs.iterdir())
 
     def __len__(self) -> int:
@@ -287,8 +285,8 @@ def _boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-def _hand_over(file: Path, directory: Path) -> Path:
-    """Put `file` into `directory` as a hard link, or as a sparse copy where that can't be; never half of it."""
+def _export_file(file: Path, directory: Path) -> Path:
+    """Put `file` into `directory` atomically: as a hard link, or as a sparse copy where that is not possible."""
     target = directory / file.name
     if target.exists() and target.samefile(file):
         return target

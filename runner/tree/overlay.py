@@ -1,4 +1,4 @@
-"""Trees made of stacked layers, mounted with overlayfs: made in milliseconds, whatever their size."""
+"""Trees as stacks of layers mounted with overlayfs: made in milliseconds, whatever their size."""
 
 import contextlib
 import os
@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from runner.sandbox import syscalls
-from runner.store.layer import clock_ns, settle_times, survey
+from runner.store.layer import clamp_times, clock_ns, list_contents
 from runner.store.scratch import Scratch
-from runner.tree import Change, Writing
+from runner.tree import Change, WritableTree
 
 
 class OverlayTrees:
@@ -18,7 +18,7 @@ class OverlayTrees:
     background = True
 
     def __init__(self, scratch: Scratch, *, user: bool) -> None:
-        """user says that this process is root of a user namespace only: overlays then keep their notes elsewhere."""
+        """user: this process is root in a user namespace only, where overlays use other attributes."""
         self._scratch = scratch
         self._user = user
 
@@ -27,13 +27,13 @@ class OverlayTrees:
         return "user.overlay.opaque" if self._user else "trusted.overlay.opaque"
 
     def works(self) -> bool:
-        """Whether overlays can be mounted here, and take what stages do: tried out on an empty one."""
+        """Whether overlays can be mounted here and support what stages do; it tries an empty one."""
         with self._scratch.temporary() as work:
             for name in ("lower", "lower/gone", "upper", "work"):
                 (work / name).mkdir()
             try:
                 with self._mounted([work / "lower"], work / "tree", work / "upper", work / "work") as tree:
-                    # Making a directory anew in place of a lower one needs an extended attribute on the upper one.
+                    # Replacing a directory of a lower layer sets an extended attribute on the new one.
                     (tree / "gone").rmdir()
                     (tree / "gone").mkdir()
             except OSError:
@@ -59,24 +59,24 @@ class OverlayTrees:
                     yield tree
 
     @contextlib.contextmanager
-    def writing(self, stack: tuple[str, ...], key: str, epoch: int) -> Iterator[Writing]:
+    def writing(self, stack: tuple[str, ...], key: str, epoch: int) -> Iterator[WritableTree]:
         """See Trees."""
         lowers = self._lowers(stack)
         with self._scratch.temporary() as work:
             upper = work / "upper"
             upper.mkdir(mode=0o755)
             if lowers:
-                shutil.copystat(lowers[-1], upper)  # the tree's root shows what the topmost layer says of it
+                shutil.copystat(lowers[-1], upper)  # the root directory is as in the topmost layer
             started_ns = clock_ns()
             with contextlib.ExitStack() as mounts:
                 tree = upper
                 if lowers:
                     (work / "work").mkdir()
                     tree = mounts.enter_context(self._mounted(lowers, work / "tree", upper, work / "work"))
-                writing = Writing(tree)
+                writing = WritableTree(tree)
                 yield writing
-            contents = survey(upper)
-            settle_times(upper, contents.entries, started_ns, epoch)
+            contents = list_contents(upper)
+            clamp_times(upper, contents.entries, started_ns, epoch)
             self._scratch.keep(upper, key, contents.size)
             writing.change = Change(self._scratch.path(key), contents)
 
@@ -89,11 +89,11 @@ class OverlayTrees:
     ) -> Iterator[Path]:
         """Mount layers (lowest first) at `target`; read-only without `upper`. Raises OSError."""
         target.mkdir()
-        # Mount options are limited to a page: names relative to the current directory keep a long stack in it.
+        # Mount options are limited to a page: names relative to the current directory let long stacks fit.
         options = ["lowerdir=" + ":".join(self._name(path) for path in reversed(lowers))]
         if upper and work:
             options += [f"upperdir={self._name(upper)}", f"workdir={self._name(work)}"]
-        # Without these the kernel may take shortcuts that mean nothing outside of this mount.
+        # Without these the kernel may write what is meaningless outside of this mount.
         options += ["userxattr"] if self._user else ["index=off", "redirect_dir=off", "metacopy=off"]
         syscalls.mount("overlay", str(target), "overlay", syscalls.MS_NODEV, ",".join(options))
         try:
@@ -106,7 +106,7 @@ class OverlayTrees:
 
 
 def _unmount(target: Path) -> None:
-    """Unmount, even when something still holds a file open there."""
+    """Unmount, even if a process still has a file open there."""
     try:
         syscalls.unmount(str(target))
     except OSError:

@@ -91,7 +91,7 @@ def test_of_a_list_the_image_for_this_machine_is_taken(tmp_path: Path) -> None:
         other = push_list(f"{name}:others", {"s390x": digests["s390x"]})
         done = run(tmp_path, manifest(other, name, other, **{"tls-verify": False}))
         assert done.returncode == 1
-        assert f"it has no image for linux and {wanted}" in done.stderr
+        assert f"it has no image for linux/{wanted}" in done.stderr
 
 
 def test_osbuilds_name_for_an_image_is_its_id(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ files: [{{path: /srv/big, url: "file://{tmp_path}/big", sha256: {digest}, mode: 
     shutil.rmtree(tmp_path / "store")
     done = run(tmp_path, manifest)
     assert done.returncode == 1
-    assert "what came is not what the digest says" in done.stderr
+    assert "the content does not match the digest" in done.stderr
 
 
 def test_a_stage_that_fails(tmp_path: Path) -> None:

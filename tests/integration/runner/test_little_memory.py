@@ -1,4 +1,4 @@
-"""Where trees are worked on when nobody says so: in memory, and on disk where there is little of it."""
+"""Where trees are worked on by default: in memory, and on disk where there is little of it."""
 
 import json
 import os

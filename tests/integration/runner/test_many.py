@@ -124,7 +124,7 @@ def test_a_tree_can_be_exported_by_root(account: Account, bench: Bench) -> None:
     assert (made.stat().st_uid, made.stat().st_gid) == (7, 8)
 
 
-def test_unknown_ids_of_checkpoints_and_exports_are_told(bench: Bench) -> None:
+def test_unknown_ids_of_checkpoints_and_exports_are_errors(bench: Bench) -> None:
     assert bench.run("org.osbuild.noop", args=("--checkpoint", "0" * 64)).returncode == 1
     assert bench.run("org.osbuild.noop", args=("--export", "0" * 64)).returncode == 2
 
@@ -186,7 +186,7 @@ def test_the_store_stays_within_its_bound_and_keeps_what_the_build_uses(bench: B
 @pytest.mark.parametrize(
     ("args", "message"), [(("prune",), "say how much"), (("prune", "--keep", "x"), "is not a size")]
 )
-def test_wrong_arguments_of_the_store_are_told(bench: Bench, args: tuple[str, ...], message: str) -> None:
+def test_wrong_arguments_of_the_store_are_errors(bench: Bench, args: tuple[str, ...], message: str) -> None:
     bench.run("org.osbuild.noop")
     code, _, stderr = cache(bench, *args)
     assert code == 2

@@ -112,7 +112,7 @@ def test_a_failing_stage_ends_the_build_and_leaves_the_rest_in_the_store(any_ben
     assert [s["cached"] for s in any_bench.run(write("a", "1"), "show").result["stages"]] == [True, False]
 
 
-def test_a_stage_killed_by_a_signal_is_told_as_such(any_bench: Bench) -> None:
+def test_a_stage_killed_by_a_signal_is_reported_as_such(any_bench: Bench) -> None:
     any_bench.program("die", "#!/bin/sh\nkill -SEGV $$\n")
     assert "was killed by signal 11" in any_bench.run("die").result["error"]["message"]
 
@@ -162,7 +162,7 @@ def test_events_tell_the_whole_story(any_bench: Bench) -> None:
     assert events[-1]["success"] is True
 
 
-def test_interrupting_keeps_what_had_finished_and_leaves_no_process(any_bench: Bench) -> None:
+def test_interrupting_keeps_finished_stages_and_leaves_no_process(any_bench: Bench) -> None:
     prepare(any_bench)
     any_bench.program("sleep", "import time; print('here', flush=True); time.sleep(987)")
     document = {"stages": [{"name": "write", "options": {"path": "a", "text": "1"}}, {"name": "sleep"}]}
@@ -224,7 +224,7 @@ def test_a_build_pipelines_tree_is_the_root_that_stages_run_in(any_bench: Bench)
     assert os.path.lexists(any_bench.store)
 
 
-def test_a_tool_that_the_machine_lacks_is_told_with_its_package_before_anything_runs(any_bench: Bench) -> None:
+def test_a_tool_that_the_machine_lacks_is_reported_with_its_package_before_anything_runs(any_bench: Bench) -> None:
     prepare(any_bench)
     any_bench.program("needy", "print('ran')", tools={"sh": "dash", "frobnicate|frob": "frob-utils|frobnicator"})
     ran = any_bench.run(write("a", "1"), "needy")

@@ -97,7 +97,7 @@ def test_a_stage_sees_the_files_that_its_options_name_and_no_others(bench: Bench
     assert server.asked == [("/one", "")]
 
 
-def test_what_is_there_is_not_fetched_again_and_a_damaged_copy_is(bench: Bench, server: Server) -> None:
+def test_only_missing_and_damaged_files_are_fetched_again(bench: Bench, server: Server) -> None:
     checksum, url = server.add("file", b"x" * 10_000)
     assert run(bench, manifest(bench, {checksum: url}, [checksum, "1"]))[0] == 0
     assert run(bench, manifest(bench, {checksum: url}, [checksum, "2"]))[0] == 0
@@ -121,7 +121,7 @@ def test_a_broken_transfer_is_resumed(bench: Bench, server: Server) -> None:
     assert server.asked == [("/file", ""), ("/file", "bytes=300000-")]
 
 
-def test_a_wrong_file_and_a_missing_one_are_told_by_url(bench: Bench, server: Server) -> None:
+def test_a_wrong_file_and_a_missing_one_are_reported_by_url(bench: Bench, server: Server) -> None:
     good = server.add("good", b"good")
     server.files["/bad"] = b"not what was promised"
     wrong, missing = "sha256:" + "1" * 64, "sha256:" + "2" * 64
@@ -129,15 +129,15 @@ def test_a_wrong_file_and_a_missing_one_are_told_by_url(bench: Bench, server: Se
     code, result = run(bench, manifest(bench, urls, list(urls)))
     assert code == 1
     assert result["error"]["message"] == "2 of 3 source files could not be fetched"
-    told = "\n".join(result["error"]["details"])
-    assert "/bad: what came is not what the digest says" in told
-    assert "/none: " in told
-    assert "404" in told
+    details = "\n".join(result["error"]["details"])
+    assert "/bad: the content does not match the digest" in details
+    assert "/none: " in details
+    assert "404" in details
     assert not (bench.store / "downloads" / "partial" / ("1" * 64)).exists()
     assert (bench.store / "downloads" / "sha256" / good[0].removeprefix("sha256:")).read_bytes() == b"good"
 
 
-def test_an_unreachable_server_is_told(bench: Bench) -> None:
+def test_an_unreachable_server_is_reported(bench: Bench) -> None:
     checksum = "sha256:" + "1" * 64
     code, result = run(bench, manifest(bench, {checksum: "http://127.0.0.1:9/x"}, [checksum]))
     assert code == 1

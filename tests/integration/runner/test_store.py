@@ -200,7 +200,7 @@ def own(account: Account, directory: Path) -> Path:
     return directory
 
 
-def test_a_flipped_byte_is_found_told_and_mended(any_bench: Bench) -> None:
+def test_a_flipped_byte_is_found_reported_and_repaired(any_bench: Bench) -> None:
     bench = any_bench
     prepare(bench)
     expected = listing(bench.run("nasty", "replace", "list"))
@@ -303,7 +303,7 @@ def chained(any_bench: Bench) -> Bench:
     return any_bench
 
 
-def test_killed_at_any_moment_it_goes_on_from_what_had_finished(chained: Bench) -> None:
+def test_killed_at_any_moment_it_goes_on_after_the_finished_stages(chained: Bench) -> None:
     """15 kills for each of two accounts and two kinds of trees; the store, the result and the machine stay whole."""
     bench = chained
     out = bench.place / "out"
@@ -348,7 +348,7 @@ def mounts_below(place: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("full", ["store", "output", "scratch"])
-def test_a_full_disk_is_told_and_leaves_nothing_half_made(bench: Bench, full: str) -> None:
+def test_a_full_disk_is_reported_and_leaves_nothing_half_made(bench: Bench, full: str) -> None:
     """With the store, the output directory or scratch on a file system of 24 MiB."""
     code = "import json, sys; t = json.load(sys.stdin); open(t.get('output_dir', t['tree']) + '/big', 'wb').write({})"
     bench.program("big", code.format("bytes(1000) + __import__('os').urandom(64 << 20)"))

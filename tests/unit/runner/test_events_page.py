@@ -23,8 +23,8 @@ EVENTS, _, DOCUMENT = PAGE.partition("\n# The result document\n")
 SPREAD = {"progress": {"done", "total", "unit"}, "error": {field.name for field in fields(RunnerError)}}
 
 
-def told() -> dict[str, set[str]]:
-    """The events that the runner's code tells, with their fields."""
+def emitted() -> dict[str, set[str]]:
+    """The events that the runner's code emits, with their fields."""
     found: dict[str, set[str]] = defaultdict(set)
     for path in (REPO / "runner").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -51,16 +51,16 @@ def listed(text: str) -> set[str]:
     return {name for head in heads for name in re.findall(r"`(\w+)`", head)}
 
 
-def test_the_page_has_the_events_that_are_told() -> None:
-    assert set(sections()) == set(told())
+def test_the_page_has_the_events_that_are_emitted() -> None:
+    assert set(sections()) == set(emitted())
 
 
-@pytest.mark.parametrize("event", sorted(told()))
+@pytest.mark.parametrize("event", sorted(emitted()))
 def test_the_page_has_the_fields_of(event: str) -> None:
-    assert listed(sections()[event]) == told()[event]
+    assert listed(sections()[event]) == emitted()[event]
 
 
-def test_the_page_has_what_is_inside_of_actions_pipelines_and_stages() -> None:
+def test_the_page_has_the_fields_of_actions_pipelines_and_stages() -> None:
     pipelines = pipelines_of(document(1))
     action = plan(pipelines, StoreState())[0]
     inside = {

@@ -231,7 +231,7 @@ def test_nested_pipelines_of_format_1_become_a_flat_set() -> None:
 
 
 @pytest.mark.parametrize("name", ["x", "tree", "build 0"])
-def test_pipelines_of_format_1_with_one_name_are_told_apart(name: str) -> None:
+def test_pipelines_of_format_1_may_have_the_same_name(name: str) -> None:
     document = {"name": name, "build": {"name": name, "build": {"name": name}}, "stages": [{"name": NAME}]}
     made = v1.load(document)
     assert len(made.pipelines) == 3

@@ -16,12 +16,12 @@ def test_a_step_may_read_what_its_options_name() -> None:
     assert passphrases.named_in({"web/root": None, "a": ["x", 5]}, KNOWN) == set()
 
 
-def test_they_are_beside_what_fetching_needs() -> None:
+def test_they_are_found_among_the_secrets_of_sources() -> None:
     assert passphrases.passphrases({passphrases.PASSPHRASES: KNOWN, "org.osbuild.files": {"user": "me"}}) == KNOWN
     assert passphrases.passphrases({}) == {}
 
 
-def test_another_passphrase_is_another_key_that_does_not_tell_it(tmp_path: Path) -> None:
+def test_another_passphrase_is_another_key_that_does_not_reveal_it(tmp_path: Path) -> None:
     (tmp_path / "assemblers").mkdir()
     program = tmp_path / "assemblers/org.example.encrypt"
     program.write_text("#!/usr/bin/python3\n")

@@ -54,7 +54,7 @@ def test_what_is_in_the_store_is_not_run_again() -> None:
     assert kinds(pipelines, state) == [ActionKind.CACHED, ActionKind.RUN, ActionKind.RUN]
 
 
-def test_an_image_that_was_written_to_is_made_again_and_the_reason_is_told() -> None:
+def test_an_image_that_was_written_to_is_made_again_and_the_reason_says_so() -> None:
     pipelines = pipelines_of(document(1))
     state = StoreState(frozenset([pipelines[0].stages[0].key]), changed=frozenset([pipelines[0].steps[-1].key]))
     actions = plan(pipelines, state)
@@ -109,7 +109,7 @@ def test_reasons_say_what_changed(old: Any, new: Any, reason: str) -> None:
     assert plan(pipelines_of(document(new)), state)[0].reason == reason
 
 
-def test_an_evicted_layer_is_told_as_such() -> None:
+def test_the_reason_for_an_evicted_layer() -> None:
     pipelines = pipelines_of(document(1))
     assert plan(pipelines, StoreState(history=[past(pipelines)]))[0].reason == "its result is no longer in the store"
 

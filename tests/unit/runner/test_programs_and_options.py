@@ -63,7 +63,7 @@ def test_right_options_pass(libdir: Path) -> None:
         ({}, "stages[0]: my.stage: options: 'names' is a required property"),
     ],
 )
-def test_one_mistake_is_told_with_its_path(libdir: Path, stage_options: Any, message: str) -> None:
+def test_one_mistake_is_reported_with_its_path(libdir: Path, stage_options: Any, message: str) -> None:
     error = check(libdir, stage_options)
     assert error
     assert (error.kind, error.message) == (Kind.INPUT, message)
@@ -79,7 +79,9 @@ def test_one_mistake_is_told_with_its_path(libdir: Path, stage_options: Any, mes
         ({"format": "vdmk", "filename": "a"}, " pxe (did you mean `vmdk`?)"),
     ],
 )
-def test_a_mistake_in_one_of_several_forms_is_told_of_the_one_that_is_meant(output: Any, message: str) -> None:
+def test_a_mistake_is_reported_for_the_alternative_that_is_meant(
+    output: Any, message: str
+) -> None:
     asked = {"identity": "9f3e7a50-4d8f-4f8e-8f0a-6c6f7b1f5f10", "outputs": [output]}
     assembler = {"name": "org.osbuild-compose.image", "options": asked}
     pipelines = resolve(v1.load({"assembler": assembler}), Library([]), {}, epoch=0)
@@ -88,13 +90,13 @@ def test_a_mistake_in_one_of_several_forms_is_told_of_the_one_that_is_meant(outp
     assert message in caught.value.message
 
 
-def test_all_mistakes_are_told_at_once(libdir: Path) -> None:
+def test_all_mistakes_are_reported_at_once(libdir: Path) -> None:
     error = check(libdir, {"names": [1, 2]})
     assert error
     assert len(error.details) == 2
 
 
-def test_an_unknown_stage_of_a_build_pipeline_is_told_with_its_path() -> None:
+def test_an_unknown_stage_of_a_build_pipeline_is_reported_with_its_path() -> None:
     manifest = v1.load({"build": {"stages": [{"name": "org.osbuild.noop"}, {"name": "org.osbuild.nop"}]}})
     with pytest.raises(RunnerError) as caught:
         resolve(manifest, Library([]), {}, epoch=0)

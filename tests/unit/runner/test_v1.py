@@ -93,14 +93,14 @@ def test_base_is_the_first_stages_parent() -> None:
         ({"name": 3}, "name: expected text, found a number", ""),
     ],
 )
-def test_mistakes_are_told_with_their_path(document: Any, message: str, hint: str) -> None:
+def test_mistakes_are_reported_with_their_path(document: Any, message: str, hint: str) -> None:
     with pytest.raises(RunnerError) as caught:
         v1.load(document)
     assert caught.value.kind is Kind.INPUT
     assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
-def test_a_key_given_twice_is_told_with_its_path() -> None:
+def test_a_key_given_twice_is_reported_with_its_path() -> None:
     with pytest.raises(RunnerError) as caught:
         decode('{"stages": [{"name": "a"}, {"name": "b", "options": {"c": 1, "c": 2}}]}')
     assert caught.value.message == "stages[1].options.c: this key is given twice"

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from runner.store.layer import clock_ns, settle_times
+from runner.store.layer import clamp_times, clock_ns
 
 EPOCH = 1_700_000_000
 SECOND = 10**9
@@ -21,7 +21,7 @@ def test_only_what_the_clock_wrote_meanwhile_becomes_the_epoch(tmp_path: Path) -
     for name, at in (("before", before), ("newer-than-the-epoch", newer), ("still-to-come", to_come)):
         os.utime(tmp_path / name, ns=(at, at))
     (tmp_path / "link").symlink_to("now")
-    settle_times(tmp_path, [*names, b"link"], started, EPOCH)
+    clamp_times(tmp_path, [*names, b"link"], started, EPOCH)
     times = {path.name: path.lstat().st_mtime_ns for path in tmp_path.iterdir()}
     settled = EPOCH * SECOND
     expected = {"now": settled, "link": settled, "before": before, "newer-than-the-epoch": newer}
