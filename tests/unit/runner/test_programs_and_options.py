@@ -79,9 +79,7 @@ def test_one_mistake_is_reported_with_its_path(libdir: Path, stage_options: Any,
         ({"format": "vdmk", "filename": "a"}, " pxe (did you mean `vmdk`?)"),
     ],
 )
-def test_a_mistake_is_reported_for_the_alternative_that_is_meant(
-    output: Any, message: str
-) -> None:
+def test_a_mistake_is_reported_for_the_alternative_that_is_meant(output: Any, message: str) -> None:
     asked = {"identity": "9f3e7a50-4d8f-4f8e-8f0a-6c6f7b1f5f10", "outputs": [output]}
     assembler = {"name": "org.osbuild-compose.image", "options": asked}
     pipelines = resolve(v1.load({"assembler": assembler}), Library([]), {}, epoch=0)
