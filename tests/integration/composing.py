@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.unit.cli.commands import compose
+from tests.integration.cli.commands import compose
 
 
 def run(place: Path, document: Any, *arguments: str, store: str = "store") -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.commands import compose
+from tests.integration.cli.commands import compose
 
 HOST = Path("/usr/lib/os-release").read_text()
 RELEASE = "12" if 'VERSION_ID="13"' in HOST else "13"

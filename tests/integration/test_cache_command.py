@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPO
+from tests.integration.cli.commands import compose
 from tests.integration.test_frontend import PIPELINE, run
-from tests.unit.cli.commands import compose
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import jsonschema
 
 from tests.conftest import REPO
 from tests.integration.assembling import MIB
-from tests.unit.cli.commands import compose
+from tests.integration.cli.commands import compose
 
 IMAGE = "org.osbuild-compose.image"
 SCHEMA = json.loads((REPO / "schemas/inspect.schema.json").read_text())

@@ -11,6 +11,12 @@ from osbuild_compose.boot import Firmware, Machine, MachineError, accel, image
 from osbuild_compose.boot.console import Console
 
 
+@pytest.fixture(autouse=True)
+def qemu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A QEMU that need not be installed."""
+    monkeypatch.setattr(accel, "qemu_version", lambda: (8, 0))
+
+
 @pytest.mark.parametrize(
     ("head", "tail", "kind"),
     [

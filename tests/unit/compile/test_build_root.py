@@ -10,7 +10,6 @@ from stagelib.disk import tools
 from osbuild_compose.distro.repository import ARMOUR
 from osbuild_compose.errors import InputError
 from osbuild_compose.project import Project
-from tests.unit.cli.commands import compose
 from tests.unit.compile.compiling import CATALOG, without_provenance
 
 # Enterprise Linux has no such packages.
@@ -116,14 +115,3 @@ def test_wrong(tmp_path: Path, value: str, place: str, message: str) -> None:
         pipeline(tmp_path, f"name: a\ndistro: debian-12\nbuild_environment: {value}\n")
     assert message in caught.value.brief
     assert str(caught.value.location).endswith(f"b.yaml:{place}")
-
-
-def test_explained(tmp_path: Path) -> None:
-    (tmp_path / "b.yaml").write_text("name: a\ndistro: debian-12\nbuild_environment:\n  from: debian-13\n")
-    done = compose("render", "b.yaml", "--explain", "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    root, base, *_ = json.loads(done.stdout)
-    assert root["path"] == ["build", "pipeline", "stages", 0]
-    assert [site["name"] for site in root["template"]["in"]] == ["apt", "build_root"]
-    assert [(value["key"], value["line"]) for value in root["blueprint"]] == [("build_environment.from", 4)]
-    assert base["path"] == ["stages", 0]

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -124,22 +123,32 @@ def test_languages() -> None:
     assert {"glibc-langpack-en", "glibc-langpack-cs", "glibc-langpack-de"} <= set(packages)
 
 
+CERTIFICATE_ONE = """\
+-----BEGIN CERTIFICATE-----
+MIIBMDCB46ADAgECAhQteX3JV3DvEM5/dWZW87kTmV1GVTAFBgMrZXAwDjEMMAoG
+A1UEAwwDb25lMB4XDTI2MTEyODA3Mzk0NVoXDTM2MTEyNTA3Mzk0NVowDjEMMAoG
+A1UEAwwDb25lMCowBQYDK2VwAyEAVyMVf7dAYqmTLkFEAvFNVWv0l+Yxu2sw7zJS
+EUTaAsujUzBRMB0GA1UdDgQWBBRzLYm7X9T1t5oCUeAy+hhW0grEujAfBgNVHSME
+GDAWgBRzLYm7X9T1t5oCUeAy+hhW0grEujAPBgNVHRMBAf8EBTADAQH/MAUGAytl
+cANBANCadnQJgryzeAeAcR7X2oRP71M1B7a1d2TFYwm4PKiioRm0ztdXlieWuTS+
+S8oA3MfH3FbWHKWPWJMwnJMHjQ4=
+-----END CERTIFICATE-----
+"""
+CERTIFICATE_TWO = """\
+-----BEGIN CERTIFICATE-----
+MIIBMDCB46ADAgECAhRBdR7+Vf48TfrmV9jj1EVllWtn+DAFBgMrZXAwDjEMMAoG
+A1UEAwwDdHdvMB4XDTI2MTEyODA3Mzk0NVoXDTM2MTEyNTA3Mzk0NVowDjEMMAoG
+A1UEAwwDdHdvMCowBQYDK2VwAyEALv2SAN3v9M6i0sdUIi0uWN91WoNn4R5AIlOu
+KRCzwjqjUzBRMB0GA1UdDgQWBBRSV1ipUmSBn+V62Jyif1YoxA+5bTAfBgNVHSME
+GDAWgBRSV1ipUmSBn+V62Jyif1YoxA+5bTAPBgNVHRMBAf8EBTADAQH/MAUGAytl
+cANBAPS1KLvOrdyygPcfodwuaHlOPQ8B3d6/YrG1qBUmqfBt2f+vgTIPDRwWpYA/
+t6dWgYsJlNe5mdOnKnjzkyHovAM=
+-----END CERTIFICATE-----
+"""
+
+
 def test_certificates(tmp_path: Path) -> None:
-    both = []
-    for name in ("one", "two"):
-        argv = [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "ed25519",
-            "-nodes",
-            "-keyout",
-            "/dev/null",
-            "-subj",
-            f"/CN={name}",
-        ]
-        both.append(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
+    both = [CERTIFICATE_ONE, CERTIFICATE_TWO]
     (tmp_path / "both.pem").write_text("Remarks\n" + "\n".join(both))
     text = f"cacerts: [{tmp_path}/both.pem]"
     found = files(made("debian-12", text))
