@@ -19,6 +19,7 @@ from osbuild_compose.cli import main as compose
 from osbuild_compose.distro import catalog
 
 DIRECTORY = Path(__file__).resolve().parent / "bad-blueprints"
+NEED_GPG = {"value-repository-key-damaged"}
 _ARGUMENTS = b"# arguments: "
 _distributions = cache(catalog.find)  # they are the same for all, and reading them takes as long as all else
 
