@@ -22,7 +22,7 @@ from osbuild_compose.compile import (
 from osbuild_compose.compile.module_catalog import Programs
 from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.compile.verify import verify
-from osbuild_compose.disk import luks
+from osbuild_compose.disk.options import passphrases
 from osbuild_compose.distro import catalog, mirrors, repo_option
 from osbuild_compose.distro.catalog import Catalog
 from osbuild_compose.distro.family import host_apt
@@ -104,7 +104,7 @@ class Project:
         problems: list[InputError] = []
         for path in paths:
             try:
-                loaded.append(load.load(path, self.catalog.releases, self._choices))
+                loaded.append(load.load(path, self.catalog.releases, self._choices, self.catalog.firmware))
             except InputError as error:
                 problems += error.each()
         for blueprint in loaded:
@@ -128,7 +128,7 @@ class Project:
         if to_run:
             made = provenance.completed(made, request.blueprint, lambda: self._official(request, root, made))
         found = tuple(output.format for output in request.outputs)
-        return Image(blueprint, found, pipeline.to_json(made).encode(), luks.passphrases(blueprint))
+        return Image(blueprint, found, pipeline.to_json(made).encode(), passphrases(request.layout))
 
     def _compiled(self, request: BuildRequest) -> pipeline.Pipeline:
         made = pipeline.compile_request(request)

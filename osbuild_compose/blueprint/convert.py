@@ -1,16 +1,14 @@
 """Converting a document that passed all checks to a Blueprint."""
 
 import base64
-import os
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from osbuild_compose.blueprint import formats, model
+from osbuild_compose.blueprint import model
 from osbuild_compose.blueprint.local_files import LocalFiles
-from osbuild_compose.blueprint.values import certificate, container_reference, credentials, size
-from osbuild_compose.disk import model as disk_model
-from osbuild_compose.disk import partition_types
+from osbuild_compose.blueprint.values import certificate, container_reference, credentials
+from osbuild_compose.disk.parse import Parsed
 from osbuild_compose.distro.repository import ARMOUR, KeyAddress, Repository, Use, from_fields
 from osbuild_compose.document.reader import Document
 
@@ -20,8 +18,8 @@ _AS_IS = ("fips", "sysctl", "cloud_init", "embed_provenance")
 _LISTS = ("packages", "exclude", "timeservers", "languages", "tmpfiles")
 
 
-def convert(document: Document) -> model.Blueprint:
-    """The blueprint in the document. Reads the files that it names."""
+def convert(document: Document, disk: Parsed) -> model.Blueprint:
+    """The blueprint in the document, whose disk was read before. Reads the files that it names."""
     data = document.data
     local_files = LocalFiles(document.file)
     given = {key: data[key] for key in (*_SIMPLE, *_AS_IS) if key in data}
@@ -52,8 +50,8 @@ def convert(document: Document) -> model.Blueprint:
             _first_boot(item, number, local_files) for number, item in enumerate(data.get("first_boot", ()), 1)
         ),
         kernel=model.Kernel(**data.get("kernel", {})),
-        disk=_disk(data.get("disk", {}), local_files),
-        formats=tuple(_output(item) for item in data.get("formats", ["qcow2"])),
+        disk=disk.disk,
+        formats=disk.outputs,
         build_environment=_build_environment(data),
         document=document,
     )
@@ -128,44 +126,6 @@ def _file(data: Mapping[str, Any], local_files: LocalFiles) -> model.File:
         except UnicodeDecodeError:
             fields["base64"] = _encode(content)
     return model.File(**fields)
-
-
-def _output(item: str | Mapping[str, Any]) -> formats.Output:
-    if isinstance(item, str):
-        return formats.Output(formats.Format(item))
-    options = {key: item[key] for key in sorted(item) if key != "format"}
-    for key in options.keys() & {"size", "free"}:
-        options[key] = size.to_bytes(options[key])
-    if "memory" in options:
-        options["memory"] = size.to_bytes(options["memory"]) // size.MIB
-    return formats.Output(formats.Format(item["format"]), options)
-
-
-def _disk(data: Mapping[str, Any], local_files: LocalFiles) -> disk_model.Disk:
-    fields = _in_bytes(data)
-    fields["firmware"] = tuple(disk_model.Firmware(name) for name in data.get("firmware", ()))
-    fields["partitions"] = tuple(_partition(item, local_files) for item in data.get("partitions", ()))
-    for key, kind in (("table", disk_model.Table), ("bootloader", disk_model.Bootloader)):
-        if key in data:
-            fields[key] = kind(data[key])
-    return disk_model.Disk(**fields)
-
-
-def _partition(data: Mapping[str, Any], local_files: LocalFiles) -> disk_model.Partition:
-    fields = _in_bytes(data)
-    if "type" in data:
-        fields["type"] = partition_types.named(data["type"])
-    if "luks" in data:
-        fields["luks"] = disk_model.Luks(local_files.passphrase(data["luks"], os.environ))
-    fields["subvolumes"] = tuple(disk_model.Subvolume(**item) for item in data.get("subvolumes", ()))
-    volumes = ({**_in_bytes(item), "group": data["volume_group"]} for item in data.get("logical_volumes", ()))
-    fields["logical_volumes"] = tuple(disk_model.LogicalVolume(**item) for item in volumes)
-    return disk_model.Partition(**fields)
-
-
-def _in_bytes(data: Mapping[str, Any]) -> dict[str, Any]:
-    sizes = ("size", "free", "minimum", "start")
-    return {key: size.to_bytes(value) if key in sizes else value for key, value in data.items()}
 
 
 def _build_environment(data: Mapping[str, Any]) -> model.BuildEnvironment | None:

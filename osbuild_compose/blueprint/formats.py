@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from typing import Any
 
+from osbuild_compose.document.node import Trail
+
 
 class Kind(Enum):
     """What a format contains."""
@@ -115,13 +117,11 @@ class Format(StrEnum):
 
 @dataclass(frozen=True)
 class Output:
-    """A file to make: its format, and options that only this format has, by the assembler's names."""
+    """A file to make: its format, and options that only this format has, by the assembler's names.
+
+    `trail` leads to it in the blueprint.
+    """
 
     format: Format
     options: Mapping[str, Any] = field(default_factory=dict)
-
-
-OPTIONS: Mapping[str, Options] = {item: item.traits.options for item in Format if item.traits.options}
-MULTIPLES: Mapping[str, int] = {item: item.traits.size_multiple for item in Format if item.traits.size_multiple}
-MOST: Mapping[str, int] = {item: item.traits.max_size for item in Format if item.traits.max_size}
-SECTORS_OF_512 = tuple(item for item in Format if item.traits.only_512_byte_sectors)
+    trail: Trail = field(default=(), repr=False, compare=False)

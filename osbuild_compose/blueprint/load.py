@@ -7,7 +7,10 @@ from typing import Any
 
 from osbuild_compose.blueprint.checks import all_checks
 from osbuild_compose.blueprint.convert import convert
+from osbuild_compose.blueprint.local_files import LocalFiles
 from osbuild_compose.blueprint.model import HOST, OWN, Blueprint
+from osbuild_compose.disk import checks as disk_checks
+from osbuild_compose.disk.checks import FirmwareOf
 from osbuild_compose.document import reader
 from osbuild_compose.document.composition.layering import Choices, compose
 from osbuild_compose.document.reader import Document, Trail
@@ -18,16 +21,25 @@ from osbuild_compose.problem import Problem, Severity, as_error, in_order
 _NO_CHOICES = Choices()
 
 
-def load(path: Path, distros: Collection[str], choices: Choices = _NO_CHOICES) -> Blueprint:
+def _any_firmware(_distro: str, _architecture: str) -> tuple[str, ...]:
+    return ("bios", "uefi")
+
+
+def load(
+    path: Path, distros: Collection[str], choices: Choices = _NO_CHOICES, firmware: FirmwareOf = _any_firmware
+) -> Blueprint:
     """The blueprint in the YAML file at `path`; `distros` are the names that its `distro` may have.
 
-    choices are profiles, variables and values given on the command line. Raises InputError if the file cannot be read
-    or has errors; error.each() are all of them, with their locations.
+    choices are profiles, variables and values given on the command line; firmware says what the images of a
+    distribution boot with. Raises InputError if the file cannot be read or has errors; error.each() are all of them,
+    with their locations.
     """
-    return check(reader.read(path), distros, choices)
+    return check(reader.read(path), distros, choices, firmware)
 
 
-def check(source: Document, distros: Collection[str], choices: Choices = _NO_CHOICES) -> Blueprint:
+def check(
+    source: Document, distros: Collection[str], choices: Choices = _NO_CHOICES, firmware: FirmwareOf = _any_firmware
+) -> Blueprint:
     """The blueprint in a document that was read, merged with all that it extends. Raises InputError as load() does.
 
     The blueprint's own document is the merged one.
@@ -36,7 +48,9 @@ def check(source: Document, distros: Collection[str], choices: Choices = _NO_CHO
     merged = composed.document
     by_schema = schema_files.problems(merged, "blueprint")
     malformed = {problem.trail for problem in by_schema}
-    checked = [*_unknown_distros(merged, distros), *all_checks.problems(merged)]
+    files = LocalFiles(merged.file)
+    disk = disk_checks.examine(merged.data, files, firmware)
+    checked = [*_unknown_distros(merged, distros), *all_checks.problems(merged.data, files), *disk.problems]
     of_whole = [*by_schema, *(problem.located(merged) for problem in checked if problem.trail not in malformed)]
     problems: list[Problem] = [
         *composed.problems,
@@ -44,7 +58,7 @@ def check(source: Document, distros: Collection[str], choices: Choices = _NO_CHO
     ]
     if errors := [problem for problem in problems if problem.severity is Severity.ERROR]:
         raise as_error(errors)
-    return replace(convert(merged), warnings=tuple(in_order(problems)))
+    return replace(convert(merged, disk), warnings=tuple(in_order(problems)))
 
 
 def _unknown_distros(source: Document, distros: Collection[str]) -> Iterator[Problem]:

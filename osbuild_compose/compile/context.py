@@ -3,7 +3,8 @@
 from typing import Any
 
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.compile import image_context, own_repositories
+from osbuild_compose.compile import own_repositories
+from osbuild_compose.compile.image_context import image_context
 from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.distro.model import Release
 from osbuild_compose.distro.repository import Use
@@ -12,8 +13,6 @@ from osbuild_compose.distro.repository import Use
 def of(request: BuildRequest) -> dict[str, Any]:
     """All of it, by its names in templates."""
     blueprint, release = request.blueprint, request.release
-    # A release that is not made for the blueprint's architecture is told; its template can be asked all the same.
-    architecture = release.architectures.get(blueprint.arch) or next(iter(release.architectures.values()))
     own = own_repositories.usable(blueprint, release)
     default = blueprint.repositories.default
     to_build = tuple(item for item in own if item.use is not Use.IMAGE)
@@ -21,13 +20,13 @@ def of(request: BuildRequest) -> dict[str, Any]:
     return {
         "blueprint": blueprint,
         "release": release,
-        "architecture": architecture,
+        "architecture": request.architecture,
         # The base system is the same for all blueprints that do not replace the archive, whatever they add to it.
         "base_repositories": read or (request.mirrors if default else to_build),
         "repositories": read or ((*request.mirrors, *to_build) if default else to_build),
         "own_repositories": tuple(item for item in own if item.use is not Use.BUILD),
         "services": _services(blueprint, release),
-        "image": image_context.of(blueprint, request.outputs, release, architecture),
+        "image": image_context(request),
         "build_root": request.build_root,
     }
 

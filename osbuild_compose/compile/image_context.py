@@ -1,15 +1,14 @@
-"""What templates see as `image`: the disk, the files to make of it, and what the system in it is told of it."""
+"""What templates see as `image`: the disk, the files to make of it, and how the system in it finds its own parts."""
 
 import re
 from collections.abc import Sequence
 from typing import Any
 
-from osbuild_compose.blueprint import formats
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.disk import layout, qemu_options, uuids, verity
+from osbuild_compose.compile.request import BuildRequest
+from osbuild_compose.disk import mounts, options, qemu_options, uuids
 from osbuild_compose.disk.model import Firmware
-from osbuild_compose.distro.model import Architecture, Release
 
 # Those of org.osbuild.qemu.
 QEMU_FORMATS = (Format.RAW, Format.RAW_XZ, Format.QCOW2, Format.VDI, Format.VMDK, Format.VPC, Format.VHDX)
@@ -35,45 +34,45 @@ def _output(item: Output, blueprint: Blueprint, firmware: Sequence[Firmware]) ->
     return made
 
 
-def of(blueprint: Blueprint, outputs: Sequence[Output], release: Release, architecture: Architecture) -> dict[str, Any]:
-    """What templates see of the images of these outputs."""
-    firmware = tuple(Firmware(name) for name in architecture.firmware)
-    made = layout.resolve(blueprint.disk, blueprint.name, blueprint.arch, firmware)
-    items = [_output(item, blueprint, made.firmware) for item in outputs]
+def image_context(request: BuildRequest) -> dict[str, Any]:
+    """What templates see of the images of the request."""
+    blueprint, outputs, layout = request.blueprint, request.outputs, request.layout
+    items = [_output(item, blueprint, layout.firmware) for item in outputs]
     only = outputs[0].format if len(outputs) == 1 else None
-    multiple = max((formats.MULTIPLES.get(item.format, 0) for item in outputs), default=0)
-    qemu = qemu_options.options(made) if only in QEMU_FORMATS else None
-    having = release.variables.get("disk_packages", {})
-    root, root_path = made.holding("/")
-    boot, boot_path = made.holding("/boot")
+    multiple = max((item.format.traits.size_multiple for item in outputs), default=0)
+    qemu = qemu_options.options(layout) if only in QEMU_FORMATS else None
+    packages = request.release.variables.get("disk_packages", {})
+    disk = options.options(layout)
+    root, root_path = layout.holding("/")
+    boot, boot_path = layout.holding("/boot")
     return {
         "outputs": items,
         "format": outputs[0].format,
         "filename": items[0]["filename"],
         "is_live": any(item.format.is_live for item in outputs),
         "is_disk": any(item.format.is_disk for item in outputs),
-        "disk": {**made.options, "size_multiple": multiple} if multiple and not blueprint.disk.size else made.options,
+        "disk": {**disk, "size_multiple": multiple} if multiple and layout.disk.size is None else disk,
         "qemu": {**qemu, **items[0]} if qemu else None,
         "tar": {"filename": items[0]["filename"], "compression": only.traits.compression}
         if only and only.is_tar
         else None,
         "identity": uuids.uuid_for(blueprint.name, "image"),
-        "file_systems": made.file_systems,
-        "firmware": made.firmware,
-        "bootloader": made.disk.bootloader,
-        "packages": (*made.packages, *(name for feature in made.features for name in having.get(feature, ()))),
-        "features": made.features,
-        "veritytab": made.veritytab,
-        "crypttab": made.crypttab,
-        "uki": made.disk.uki,
-        "root_volume": made.root_volume,
-        "kernel_arguments": verity.arguments(made.sealed),
-        "root_device": made.root_device,
+        "file_systems": tuple(mounts.fstab(layout)),
+        "firmware": layout.firmware,
+        "bootloader": layout.disk.bootloader,
+        "packages": (*layout.packages, *(name for feature in layout.features for name in packages.get(feature, ()))),
+        "features": layout.features,
+        "veritytab": mounts.veritytab(layout),
+        "crypttab": mounts.crypttab(layout),
+        "uki": layout.disk.uki,
+        "root_volume": layout.root_volume,
+        "kernel_arguments": mounts.kernel_arguments(layout),
+        "root_device": layout.root_device,
         "root_fs_uuid": root.uuid,
         "root_fs_type": root.file_system,
         "root_subvolume": root_path.strip("/"),
         "boot_fs_uuid": boot.uuid if boot is not root else None,
         "boot_path": boot_path,
-        "esp": made.esp,
-        "kernels": made.kernels,
+        "esp": layout.esp,
+        "kernels": layout.kernels,
     }

@@ -2,7 +2,6 @@
 
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import located_errors, own_repositories
-from osbuild_compose.disk import capacity
 from osbuild_compose.distro.model import Release
 from osbuild_compose.errors import InputError
 
@@ -24,6 +23,4 @@ def problems(blueprint: Blueprint, release: Release, has_repository: bool) -> li
         what = "no repository to build from: all of `repositories` are for the image only"
         hint = "add `default`, which stands for the distribution's own"
         found.append(located_errors.at_key(blueprint, ("repositories",), what, hint))
-    if blueprint.arch in release.architectures:
-        found += capacity.problems(blueprint, release)
     return found

@@ -5,8 +5,10 @@ from functools import cached_property
 
 from osbuild_compose.blueprint.formats import Output
 from osbuild_compose.blueprint.model import Blueprint
+from osbuild_compose.disk.model import Firmware, Layout
+from osbuild_compose.disk.resolve import resolve
 from osbuild_compose.distro.catalog import Catalog
-from osbuild_compose.distro.model import Release
+from osbuild_compose.distro.model import Architecture, Release
 from osbuild_compose.distro.repository import NamedRepository, Repository
 
 
@@ -30,6 +32,18 @@ class BuildRequest:
     def release(self) -> Release:
         """The blueprint's release. Raises TemplateError when one of its keys cannot be had."""
         return self.catalog.release(self.blueprint.distro)
+
+    @property
+    def architecture(self) -> Architecture:
+        """The release's architecture; one of its others where it is not made for the blueprint's."""
+        known = self.release.architectures
+        return known.get(self.blueprint.arch) or next(iter(known.values()))
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The layout of the blueprint's disk."""
+        firmware = tuple(Firmware(name) for name in self.architecture.firmware)
+        return resolve(self.blueprint.disk, self.blueprint.name, self.blueprint.arch, firmware)
 
     def official(self) -> "BuildRequest":
         """The same, with packages from their official addresses."""

@@ -1,61 +1,82 @@
-"""Disks that their partitions do not fit on, those that booting needs among them, as far as known before building."""
+"""How much room a disk's partitions need at least, and where they begin: the one computation of it."""
 
-from osbuild_compose.blueprint.model import Blueprint
+from collections.abc import Iterator
+
 from osbuild_compose.blueprint.values.size import MIB
-from osbuild_compose.compile import located_errors
-from osbuild_compose.disk import layout, minimum_sizes
-from osbuild_compose.disk.minimum_sizes import EXTENT
-from osbuild_compose.disk.model import Firmware, Partition, Table
-from osbuild_compose.distro.model import Release
-from osbuild_compose.errors import InputError
-
-GPT_ENTRIES = 16384  # bytes of each copy of the table, besides the sector of its header
+from osbuild_compose.disk.model import Layout, Partition, Table
+from osbuild_compose.disk.types import ALIGNMENT, GPT_ENTRIES, LUKS_HEADER, LVM_EXTENT, LVM_START, FileSystemType
+from osbuild_compose.document.node import Trail
+from osbuild_compose.problem import Problem
 
 
-def problems(blueprint: Blueprint, release: Release) -> list[InputError]:
-    """Starts inside of what is in front, and a size that is too small. The release has the blueprint's architecture."""
-    disk = blueprint.disk
-    firmware = tuple(Firmware(name) for name in release.architectures[blueprint.arch].firmware)
-    made = layout.resolve(disk, blueprint.name, blueprint.arch, firmware).partitions
-    has_root = any("/" in item.mounts for item in disk.partitions)
-    added = len(made) - len(disk.partitions) - (not has_root)  # in front of the blueprint's own
+def problems(layout: Layout, multiple: int = 1) -> Iterator[Problem]:
+    """Partitions that overlap, and sizes that are too small. The disk's size is to be a multiple of `multiple`."""
+    yield from (problem for item in layout.written if (problem := _own_size(item)))
+    disk, before = layout.disk, "the partition table"
     is_gpt = disk.table is Table.GPT
     end = GPT_ENTRIES + 2 * disk.sector_size if is_gpt else disk.sector_size
-    for number, item in enumerate(made):
+    for item in layout.partitions:
         if item.start is not None and item.start < end:
-            what = f"it overlaps {made[number - 1].name}" if number else "it overlaps the partition table"
-            return [
-                located_errors.at_value(
-                    blueprint,
-                    ("disk", "partitions", number - added, "start"),
-                    f"{what}, which ends at {end} bytes at the earliest, by {end - item.start}",
-                    f"write {_aligned(end)} or more, or leave `start` out",
-                )
-            ]
-        end = (_aligned(end) if item.start is None else item.start) + _least(item)
+            brief = f"it overlaps {before}, which ends at {end} bytes at the earliest, by {end - item.start}"
+            yield Problem(item.at("start"), brief, f"write {aligned(end)} or more, or leave `start` out")
+        end = (aligned(end) if item.start is None else item.start) + minimum(item)
+        before = item.title
     need = end + (GPT_ENTRIES + disk.sector_size if is_gpt else 0)  # a GPT has its second copy at the end
-    if disk.size is None or disk.size >= need:
-        return []
-    parts = ", ".join(f"{item.name} {_least(item) // MIB} MiB" for item in made)
-    return [
-        located_errors.at_value(
-            blueprint,
-            ("disk", "size"),
-            f"the disk is too small for its partitions, by {-(-(need - disk.size) // MIB)} MiB: "
-            f"they have at least {parts}",
-            f"write {_aligned(need) // MIB} MiB and what the system needs, or leave `size` out",
-        )
-    ]
+    if disk.size is not None and disk.size < need:
+        sizes = ", ".join(f"{item.title} {_mib(minimum(item))}" for item in layout.partitions)
+        brief = f"the disk is too small for its partitions, by {_mib(need - disk.size)}: they have at least {sizes}"
+        if added := [item for item in layout.partitions if item.trail is None]:
+            reasons = (f"{item.title}, as {item.origin('size').reason}" for item in added)
+            brief += f" (added: {'; '.join(reasons)})"
+        enough = aligned(-(-need // multiple) * multiple)
+        is_known = all(item.size is not None for item in layout.partitions)
+        rest = " or more" if is_known else " and what the system needs"
+        yield Problem(("disk", "size"), brief, f"write {_mib(enough)}{rest}, or leave `size` out")
 
 
-def _least(item: Partition) -> int:
-    """The bytes that the partition takes: at least, if its content decides."""
-    if item.size is not None:
-        return item.size + MIB * item.verity
-    volumes = sum(-(-_least(volume) // EXTENT) * EXTENT for volume in item.logical_volumes)
-    inner = volumes + MIB if volumes else minimum_sizes.OF_FILE_SYSTEMS.get(item.file_system or "", MIB)
-    return _aligned(max(inner, item.minimum or 0)) + MIB * item.verity  # a partition of hashes is behind it
+def minimum(item: Partition) -> int:
+    """The bytes that a partition takes: its size, or what its content needs whatever is in it."""
+    return item.size if item.size is not None else max(aligned(max(_content(item), item.minimum or 0)), ALIGNMENT)
 
 
-def _aligned(amount: int) -> int:
-    return -(-amount // MIB) * MIB
+def aligned(amount: int) -> int:
+    """The next multiple of the alignment of partitions, in bytes."""
+    return -(-amount // ALIGNMENT) * ALIGNMENT
+
+
+def _content(item: Partition) -> int:
+    """The bytes that the partition's content takes at least, as far as it is known before there is any."""
+    own = item.file_system.minimum if item.file_system else 0
+    if item.logical_volumes:
+        extents = (max(1, -(-(minimum(volume)) // LVM_EXTENT)) for volume in item.logical_volumes)
+        own = LVM_START + sum(extents) * LVM_EXTENT
+    return own + (LUKS_HEADER if item.luks else 0)
+
+
+def _own_size(item: Partition) -> Problem | None:
+    """Why the partition, or a logical volume of it, is too small for its own content."""
+    for volume in item.logical_volumes:
+        if (problem := _own_size(volume)) is not None:
+            return problem
+    need = _content(item)
+    if item.size is None or item.size >= need:
+        return None
+    lack = _mib(need - item.size)
+    hint = f"write {_mib(need)} or more, or leave `size` out"
+    if item.logical_volumes:
+        brief = f"the partition is too small for its logical volumes, by {lack}"
+    elif item.luks and item.file_system and item.size >= item.file_system.minimum:
+        brief = f"the partition is too small: its encryption takes {_mib(LUKS_HEADER)} of it, {lack} too little"
+    else:
+        return too_small(item.file_system, need, item.size, item.at("size"))
+    return Problem(item.at("size"), brief, hint)
+
+
+def too_small(kind: FileSystemType | None, need: int, size: int, trail: Trail) -> Problem:
+    """The problem that a file system of this kind needs `need` bytes and has `size`."""
+    brief = f"{kind} has {_mib(need)} at least: {_mib(need - size)} too little"
+    return Problem(trail, brief, f"write {_mib(need)} or more, or leave `size` out")
+
+
+def _mib(amount: int) -> str:
+    return f"{-(-amount // MIB)} MiB"

@@ -1,9 +1,17 @@
-"""The disk as a blueprint describes it. None, or an empty tuple, is for what the blueprint leaves open."""
+"""The disk of an image: what a blueprint says of it, and the complete layout that follows."""
 
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from osbuild_compose.disk import device_mapper
+from osbuild_compose.disk.types import FileSystemType
+from osbuild_compose.document.node import Trail
+
+DEVICES = "/dev/mapper"
+# Where a root hash says what to mount, it is on the kernel's command line: systemd-veritysetup-generator(8).
+ROOT_HASH_ARGUMENTS = {"/": "roothash", "/usr": "usrhash"}
+SECTOR = 512  # bytes, unless a blueprint says 4096
 
 
 class Table(StrEnum):
@@ -29,6 +37,14 @@ class Bootloader(StrEnum):
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a value comes from: the blueprint's key at the end of `trail`; if that is None, the rule in `reason`."""
+
+    trail: Trail | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Subvolume:
     """A btrfs subvolume that is mounted at `mount`."""
 
@@ -38,21 +54,32 @@ class Subvolume:
 
 @dataclass(frozen=True)
 class Luks:
-    """How a partition is encrypted: the passphrase that opens it, which goes nowhere but to the runner."""
+    """Encryption of a partition by a passphrase, which is passed to nobody but the runner."""
 
     passphrase: str = field(repr=False)
 
 
 @dataclass(frozen=True)
-class Partition:
-    """A partition. Sizes are in bytes; mount is the mount point, in which "swap" is none.
+class Hashes:
+    """What dm-verity checks a partition with, number `of` (from 0) of the layout; `salt` is hexadecimal digits."""
 
-    volume_group is the name of the LVM group whose logical_volumes are in it.
+    of: int
+    uuid: str
+    salt: str
+    filename: str  # of the output file with the root hash
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A partition. Sizes are in bytes; None, or an empty tuple, is for what a blueprint leaves open.
+
+    volume_group is the name of the LVM group whose logical_volumes are in it. trail leads to it in the blueprint, whose
+    keys `written` are; it is None for a partition that was added. `reasons` says why other fields are as they are.
     """
 
     mount: str | None = None
     type: str | None = None
-    file_system: str | None = None
+    file_system: FileSystemType | None = None
     size: int | None = None
     minimum: int | None = None
     grow: bool | None = None
@@ -69,23 +96,62 @@ class Partition:
     volume_group: str | None = None
     logical_volumes: tuple["LogicalVolume", ...] = ()
     luks: Luks | None = None
+    hashes: Hashes | None = None
+    trail: Trail | None = field(default=None, repr=False, compare=False)
+    written: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    reasons: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def at(self, *keys: str) -> Trail:
+        """The trail of the first of the keys that the blueprint has, or else of the last one."""
+        return (*(self.trail or ()), next((key for key in keys if key in self.written), keys[-1]))
+
+    def origin(self, key: str) -> Origin:
+        """Where the value of this field comes from."""
+        if self.trail is not None and key in self.written:
+            return Origin((*self.trail, key))
+        return Origin(None, self.reasons.get(key) or self.reasons.get("", "default"))
+
+    @property
+    def title(self) -> str:
+        """What to call it in a message, and its encrypted content below /dev/mapper."""
+        return self.name or self.mount or self.type or "data"
+
+    @property
+    def volumes(self) -> tuple["Partition", ...]:
+        """What can have a file system: its logical volumes, or else itself."""
+        return self.logical_volumes or (self,)
 
     @property
     def mounts(self) -> tuple[str, ...]:
-        """Where it is mounted, or its subvolumes and logical volumes are."""
+        """Its mount points, with those of its subvolumes and logical volumes."""
         own = (self.mount,) if self.mount else ()
         inner = (mount for volume in self.logical_volumes for mount in volume.mounts)
-        return (*own, *(volume.mount for volume in self.subvolumes), *inner)
+        return (*own, *(volume.mount for volume in self.subvolumes if volume.mount), *inner)
 
     @property
-    def mapped_name(self) -> str:
+    def points(self) -> Iterator[tuple[str, Subvolume | None]]:
+        """Where its own file system is mounted, and which subvolume of it there."""
+        if self.mount:
+            yield self.mount, None
+        for volume in self.subvolumes:
+            yield volume.mount, volume
+
+    @property
+    def luks_name(self) -> str:
         """The name below /dev/mapper of what is in it, when it is encrypted."""
-        return device_mapper.of_luks(self.name, self.volume_group, self.mount, self.file_system)
+        return "luks-" + re.sub(r"[^A-Za-z0-9._]", "-", self.title)
+
+    @property
+    def verity_name(self) -> str:
+        """The name below /dev/mapper of what dm-verity checks. systemd calls / and /usr so: root and usr."""
+        return (self.mount or "").strip("/").replace("/", "-") or "root"
 
     @property
     def device(self) -> str | None:
         """The device node of its file system, if that has a name of its own."""
-        return f"{device_mapper.DIRECTORY}/{self.mapped_name}" if self.luks and not self.volume_group else None
+        if self.luks and not self.volume_group:
+            return f"{DEVICES}/{self.luks_name}"
+        return f"{DEVICES}/{self.verity_name}" if self.verity else None
 
 
 @dataclass(frozen=True)
@@ -96,23 +162,29 @@ class LogicalVolume(Partition):
 
     @property
     def device(self) -> str:
-        """The device node of the logical volume."""
-        return f"{device_mapper.DIRECTORY}/{device_mapper.of_logical_volume(self.group, self.name or '')}"
+        """The device node of the logical volume, in whose name LVM doubles hyphens."""
+        return f"{DEVICES}/" + "-".join(part.replace("-", "--") for part in (self.group, self.name or ""))
 
 
 @dataclass(frozen=True)
 class Disk:
-    """The disk. size and free are in bytes; size None is for as large as the content needs and `free` more."""
+    """The disk as a blueprint describes it, whose keys `written` are.
+
+    size and free are in bytes; size None is for as large as the content needs and `free` more.
+    """
 
     size: int | None = None
     free: int = 512 * 1024 * 1024
     table: Table = Table.GPT
-    sector_size: int = 512
+    sector_size: int = SECTOR
     uuid: str | None = None
     firmware: tuple[Firmware, ...] = ()
     bootloader: Bootloader = Bootloader.GRUB
     uki: bool = False
     partitions: tuple[Partition, ...] = ()
+    written: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    # Layouts that resolve() has made, by its other arguments: a blueprint's disk is resolved once.
+    layouts: dict[tuple[object, ...], "Layout"] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def boots(self) -> bool:
@@ -123,3 +195,107 @@ class Disk:
     def needs_uefi(self) -> bool:
         """Whether nothing but UEFI can start it."""
         return self.bootloader is Bootloader.SYSTEMD_BOOT or self.uki
+
+    @property
+    def fat_boot(self) -> Partition | None:
+        """The partition that is mounted at /boot, if it is a FAT."""
+        found = (item for item in self.partitions if item.mount == "/boot" and item.file_system is FileSystemType.VFAT)
+        return next(found, None)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A disk with nothing left open: all its partitions, with those that booting and dm-verity need.
+
+    `blueprint` is the name of the blueprint; `reasons` says why fields are as they are that it leaves open.
+    """
+
+    blueprint: str
+    disk: Disk
+    uuid: str
+    firmware: tuple[Firmware, ...]
+    partitions: tuple[Partition, ...]
+    reasons: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def origin(self, key: str) -> Origin:
+        """Where the value of a field of the disk or layout comes from."""
+        if key in self.disk.written:
+            return Origin(("disk", key))
+        return Origin(None, self.reasons.get(key, "default"))
+
+    @property
+    def written(self) -> tuple[Partition, ...]:
+        """The partitions that the blueprint has."""
+        return tuple(item for item in self.partitions if item.trail is not None)
+
+    @property
+    def volumes(self) -> tuple[Partition, ...]:
+        """What can have a file system: the partitions, and logical volumes in place of those that they are in."""
+        return tuple(volume for item in self.partitions for volume in item.volumes)
+
+    def holding(self, path: str) -> tuple[Partition, str]:
+        """The partition or logical volume whose file system has `path`, and the path's name in there ("" for its top).
+
+        Raises ValueError when none has it.
+        """
+        found = [
+            (point, item, f"/{volume.name}" if volume else "")
+            for item in self.volumes
+            for point, volume in item.points
+            if point in ("/", path) or path.startswith(f"{point}/")
+        ]
+        point, item, prefix = max(found, key=lambda one: len(one[0]))
+        return item, (prefix + "/" + path.removeprefix(point).lstrip("/")).rstrip("/")
+
+    @property
+    def esp(self) -> str | None:
+        """Where the EFI system partition is mounted, if there is one."""
+        return next((item.mount for item in self.partitions if item.type == "esp"), None)
+
+    @property
+    def kernels(self) -> str | None:
+        """Where the file system is mounted from which a boot loader that reads FAT only, or firmware, takes kernels."""
+        boot = next((item for item in self.partitions if item.mount == "/boot"), None)
+        is_fat = boot is not None and boot.file_system is FileSystemType.VFAT and boot.type == "xbootldr"
+        # Without a boot loader it is firmware, which looks nowhere but in its own partition.
+        return "/boot" if is_fat and self.disk.bootloader is not Bootloader.NONE else self.esp
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Packages that the image needs for its file systems, called the same by all distributions."""
+        used = {item.file_system for item in self.volumes}
+        return tuple(kind.package for kind in sorted(FileSystemType) if kind in used and kind.package)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What else the image has to know to use its disk; distributions have different packages for it."""
+        found = {
+            "verity": any(item.verity for item in self.partitions),
+            "verity_root": bool(self.sealed),
+            "lvm": any(item.volume_group for item in self.partitions),
+            "luks": any(item.luks for item in self.partitions),
+            "luks_root": any(item.luks and "/" in item.mounts for item in self.partitions),
+        }
+        return tuple(feature for feature, used in found.items() if used)
+
+    @property
+    def sealed(self) -> tuple[str, ...]:
+        """Mount points of file systems that the initramfs opens by root hashes on the kernel's command line."""
+        mounts = (item.mount for item in self.partitions if item.verity and self.disk.boots)
+        return tuple(mount for mount in mounts if mount in ROOT_HASH_ARGUMENTS)
+
+    @property
+    def root_device(self) -> str | None:
+        """The device node of / where it is not found by its UUID."""
+        return self.holding("/")[0].device if "/" in self.sealed else None
+
+    @property
+    def root_volume(self) -> str | None:
+        """The logical volume that / is on, as LVM's programs take it: group/volume."""
+        root, _ = self.holding("/")
+        return f"{root.group}/{root.name}" if isinstance(root, LogicalVolume) else None
+
+    @property
+    def has_bios_grub(self) -> bool:
+        """Whether GRUB is installed for BIOS."""
+        return self.disk.bootloader is Bootloader.GRUB and Firmware.BIOS in self.firmware

@@ -1,62 +1,94 @@
-"""What is mounted where: the file systems of a disk, and its /etc/fstab."""
+"""How the system in an image finds its file systems: fstab, crypttab, veritytab and the kernel's arguments."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from osbuild_compose.disk import verity
-from osbuild_compose.disk.model import Partition, Subvolume
+from osbuild_compose.disk import uuids
+from osbuild_compose.disk.model import ROOT_HASH_ARGUMENTS, Layout, Partition, Subvolume, Table
+from osbuild_compose.disk.types import FileSystemType
+
+VERITYTAB = "/etc/veritytab"
 
 
-def volumes(partitions: tuple[Partition, ...]) -> tuple[Partition, ...]:
-    """What can have a file system: the partitions, and logical volumes in place of those that they are in."""
-    return tuple(volume for item in partitions for volume in (item.logical_volumes or (item,)))
-
-
-def points(item: Partition) -> Iterator[tuple[str, Subvolume | None]]:
-    """Where the partition's file system is mounted, and which subvolume of it there."""
-    if item.mount:
-        yield item.mount, None
-    for volume in item.subvolumes:
-        yield volume.mount, volume
-
-
-def fstab(partitions: tuple[Partition, ...], dos_id: str | None = None) -> Iterator[dict[str, Any]]:
-    """The entries of /etc/fstab, outer mount points before inner ones, swap last.
-
-    dos_id: the eight digits that identify a DOS table, in which partitions have no names.
-    """
-    having = volumes(partitions)
-    entries = [(point, item, volume) for item in having for point, volume in points(item)]
-    for point, item, volume in sorted(entries, key=lambda entry: entry[0]):
-        options = [item.options] if item.options else []
-        if volume:
-            options.append(f"subvol=/{volume.name}")
-        if item.file_system == "vfat" and not item.options:
-            options.append("umask=0077")
-        if item.file_system in ("squashfs", "erofs") or item.verity:
-            options.append("ro")
-        source = {"uuid": item.uuid}
-        if item.file_system == "squashfs":  # has none
-            number = next((number for number, other in enumerate(partitions, 1) if other is item), 0)
-            source = {"device": f"PARTUUID={dos_id}-{number:02x}"} if dos_id else {"partlabel": item.name}
-        if item.verity or item.device:
-            source = {"device": item.device or verity.device(point)}
-        checked = item.file_system == "ext4" and not item.verity
+def fstab(layout: Layout) -> Iterator[dict[str, Any]]:
+    """The entries of fstab(5), outer mount points before inner ones, swap last."""
+    mounted = [(point, item, volume) for item in layout.volumes for point, volume in item.points]
+    for point, item, volume in sorted(mounted, key=lambda entry: entry[0]):
+        is_checked = item.file_system is FileSystemType.EXT4 and not item.verity
         yield {
-            **source,
+            **_source(item, layout),
             "path": point,
             "vfs_type": item.file_system,
-            "options": ",".join(options) or "defaults",
-            "freq": 1 if point == "/" and checked else 0,
-            "passno": (1 if point == "/" else 2) if checked else 0,
+            "options": _options(item, volume),
+            "freq": 1 if point == "/" and is_checked else 0,
+            "passno": (1 if point == "/" else 2) if is_checked else 0,
         }
-    for item in having:
-        if item.file_system == "swap":
+    for item in layout.volumes:
+        if item.file_system is FileSystemType.SWAP:
+            source = _source(item, layout)
             yield {
-                **({"device": item.device} if item.device else {"uuid": item.uuid}),
+                **source,
                 "path": "none",
                 "vfs_type": "swap",
                 "options": item.options or "sw",
                 "freq": 0,
                 "passno": 0,
             }
+
+
+def _source(item: Partition, layout: Layout) -> dict[str, str | None]:
+    """What identifies the file system."""
+    if item.device:
+        return {"device": item.device}
+    if item.file_system is not FileSystemType.SQUASHFS:
+        return {"uuid": item.uuid}
+    if layout.disk.table is Table.GPT:  # a squashfs has no UUID
+        return {"partlabel": item.name}
+    number = next((number for number, other in enumerate(layout.partitions, 1) if other is item), 0)
+    return {"device": f"PARTUUID={layout.uuid[:8].lower()}-{number:02x}"}
+
+
+def _options(item: Partition, volume: Subvolume | None) -> str:
+    options = [item.options] if item.options else []
+    if volume:
+        options.append(f"subvol=/{volume.name}")
+    if item.file_system is FileSystemType.VFAT and not item.options:
+        options.append("umask=0077")
+    if item.verity or (item.file_system and item.file_system.is_read_only):
+        options.append("ro")
+    return ",".join(options) or "defaults"
+
+
+def crypttab(layout: Layout) -> str:
+    """The text of crypttab(5). `initramfs` is for Debian's, which cannot see while it is made what / is on."""
+    return "".join(
+        f"{item.luks_name} UUID={luks_uuid(layout, item)} none luks{',initramfs' if '/' in item.mounts else ''}\n"
+        for item in layout.partitions
+        if item.luks
+    )
+
+
+def luks_uuid(layout: Layout, item: Partition) -> str:
+    """The UUID of an encrypted partition's header."""
+    return uuids.uuid_for(layout.blueprint, item.luks_name)
+
+
+def veritytab(layout: Layout) -> str:
+    """The text of veritytab(5) for what is not opened by the initramfs."""
+    lines = []
+    for item in layout.partitions:
+        if item.hashes and item.partition_uuid:
+            data = layout.partitions[item.hashes.of]
+            source = f"PARTUUID={data.partition_uuid} PARTUUID={item.partition_uuid}"
+            lines.append(f"{data.verity_name} {source} {root_hash_token(data.mount or '')}\n")
+    return "".join(lines)
+
+
+def kernel_arguments(layout: Layout) -> str:
+    """The kernel's arguments by which the initramfs opens what dm-verity protects."""
+    return " ".join(f"{ROOT_HASH_ARGUMENTS[mount]}={root_hash_token(mount)}" for mount in layout.sealed)
+
+
+def root_hash_token(mount: str) -> str:
+    """The placeholder for the root hash of what is mounted at `mount` until the image is made."""
+    return f"@roothash:{mount}@"

@@ -42,6 +42,12 @@ class Catalog:
         """The release of that name with its keys read. Raises TemplateError when a file is wrong or missing."""
         return keys.read(self.releases[name])
 
+    def firmware(self, name: str, architecture: str) -> tuple[str, ...]:
+        """What images of the release boot with on the architecture; () where that is not known."""
+        release = self.releases.get(name)
+        found = release.architectures.get(architecture) if release else None
+        return found.firmware if found else ()
+
     def read_all(self) -> dict[str, model.Release]:
         """Every release by its name. Raises TemplateError(s) with all that is wrong in all distro.yaml."""
         problems: list[InputError] = []

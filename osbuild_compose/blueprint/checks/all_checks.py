@@ -4,17 +4,15 @@ Each check takes the document's data as it is and skips what does not have the r
 reported together with the schema's.
 """
 
+from typing import Any
+
 from osbuild_compose.blueprint.checks import accounts, containers, files, firewall, packages, services, system
 from osbuild_compose.blueprint.local_files import LocalFiles
-from osbuild_compose.disk.checks import all_checks as disk_checks
-from osbuild_compose.document.reader import Document
 from osbuild_compose.problem import Problem
 
 
-def problems(document: Document) -> list[Problem]:
-    """All errors and warnings. Reads the files that the blueprint names."""
-    data = document.data
-    local_files = LocalFiles(document.file)
+def problems(data: Any, local_files: LocalFiles) -> list[Problem]:
+    """All errors and warnings, but for those of `disk` and `formats`. Reads the files that the blueprint names."""
     return [
         *accounts.problems(data),
         *packages.problems(data, local_files),
@@ -23,5 +21,4 @@ def problems(document: Document) -> list[Problem]:
         *firewall.problems(data),
         *files.problems(data, local_files),
         *containers.problems(data, local_files),
-        *disk_checks.problems(data, local_files),
     ]

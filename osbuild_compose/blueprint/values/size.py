@@ -1,9 +1,7 @@
 """Sizes of disks and their parts, as people write them."""
 
 import re
-from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
 
 from osbuild_compose.problem import InvalidValueError
 
@@ -52,16 +50,3 @@ def to_bytes(size: int | str) -> int:
             raise InvalidValueError(f'"{size}" is not a whole number of bytes')
         size = int(bytes_)
     return size
-
-
-def readable(size: int | str) -> int | None:
-    """The size in bytes; None for what is not a size."""
-    try:
-        return to_bytes(size)
-    except ValueError:
-        return None
-
-
-def least(item: Mapping[str, Any]) -> int:
-    """The bytes that a partition or logical volume has at least. Raises InvalidValueError as to_bytes does."""
-    return max(to_bytes(item[key]) if key in item else 0 for key in ("size", "minimum"))

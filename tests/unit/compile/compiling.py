@@ -25,20 +25,25 @@ def blueprint(text: str) -> Blueprint:
     return load.check(reader.parse(text.encode(), "b.yaml"), CATALOG.releases)
 
 
-def compiled(
+def request(
     wanted: Blueprint,
     *formats: Format,
     host: HostApt | None = None,
     mirror: str | None = None,
     instead: tuple[NamedRepository, ...] = (),
-) -> dict[str, Any]:
-    """The pipeline on a machine whose apt is set up as `host` says, with --mirror and --repo as given."""
+) -> BuildRequest:
+    """The request for images on a machine whose apt is set up as `host` says, with --mirror and --repo as given."""
     release = CATALOG.release(wanted.distro)
     repositories = release.family.mirrored(
         release.repositories, release.archives, Mirrors(mirror), lambda *_: host or HostApt()
     )
     outputs = tuple(Output(item) for item in formats or (Format.QCOW2,))
-    return pipeline.compile_request(BuildRequest(wanted, outputs, CATALOG, repositories, instead))
+    return BuildRequest(wanted, outputs, CATALOG, repositories, instead)
+
+
+def compiled(wanted: Blueprint, *formats: Format, **options: Any) -> dict[str, Any]:
+    """The pipeline of the request for the same."""
+    return pipeline.compile_request(request(wanted, *formats, **options))
 
 
 def names(document: dict[str, Any]) -> list[str]:

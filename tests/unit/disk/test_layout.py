@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from osbuild_compose.blueprint.model import Format
-from osbuild_compose.disk import luks
-from osbuild_compose.errors import ComposeError, InputError
-from tests.unit.compile.compiling import blueprint, check_options, compiled, options
+from osbuild_compose.blueprint.formats import Format
+from osbuild_compose.disk.model import Origin
+from osbuild_compose.disk.options import passphrases
+from osbuild_compose.errors import ComposeError
+from tests.unit.compile.compiling import blueprint, check_options, compiled, options, request
 from tests.unit.compile.compiling import files as written_files
 
 HEAD = "name: web\ndistro: debian-12\n"
@@ -272,7 +273,8 @@ def test_passphrases_are_named_in_the_pipeline_and_not_in_it(monkeypatch: pytest
     document = disk(text)
     assert "correct" not in json.dumps(document)
     assert "correct" not in repr(blueprint(HEAD + text))
-    assert luks.passphrases(blueprint(HEAD + text)) == {"web/luks-srv": "correct horse", "web/luks-g": "correct horse"}
+    layout = request(blueprint(HEAD + text)).layout
+    assert passphrases(layout) == {"web/luks-srv": "correct horse", "web/luks-g": "correct horse"}
     made = document["assembler"]["options"]["disk"]["partitions"][3:]
     assert [item["luks"]["passphrase"] for item in made] == ["web/luks-srv", "web/luks-g"]
     files = [item for stage in options(document, "org.osbuild-compose.files") for item in stage["files"]]
@@ -301,21 +303,31 @@ def test_a_squashfs_in_a_dos_table_is_found_by_its_number() -> None:
     assert [item.get("device") for item in fstab["filesystems"]] == [None, "PARTUUID=77777777-02"]
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("disk: {size: 100 MiB}", r"by 32 MiB: they have at least bios 1 MiB, esp 128 MiB, root 1 MiB"),
-        ("disk: {size: 513 MiB, bootloader: systemd-boot}", r"by 2 MiB: .* esp 512 MiB"),
-        ("disk: {size: 400 MiB, partitions: [{mount: /, file_system: xfs}]}", r"root 300 MiB"),
-        ("disk: {partitions: [{mount: /a, start: 1 MiB}]}", r"3:40.*overlaps esp, which ends at 136314880 bytes"),
-        ("disk: {table: dos, partitions: [{mount: /a, start: 0}]}", r"overlaps the partition table"),
-    ],
-)
-def test_partitions_that_booting_needs_take_room(text: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
-        disk(text)
+def test_each_value_has_an_origin() -> None:
+    text = "disk: {partitions: [{mount: /boot, size: 1 GiB}, {mount: /srv, verity: true, file_system: erofs}]}\n"
+    layout = request(blueprint(HEAD + text)).layout
+    bios, esp, boot, srv, hashes, root = layout.partitions
+    assert [item.trail for item in layout.partitions] == [
+        *(None, None),
+        *(("disk", "partitions", 0), ("disk", "partitions", 1)),
+        *(None, None),
+    ]
+    assert boot.origin("size") == Origin(("disk", "partitions", 0, "size"))
+    assert boot.origin("type") == Origin(None, "mounted at /boot")
+    assert boot.origin("uuid").reason == "derived from the blueprint's name"
+    assert srv.origin("file_system").trail == ("disk", "partitions", 1, "file_system")
+    assert (bios.origin("type").reason, esp.origin("size").reason) == (
+        "GRUB needs it to start by BIOS from a GPT",
+        "UEFI starts from it",
+    )
+    assert hashes.origin("type").reason == "dm-verity needs hashes of /srv"
+    assert root.origin("grow").reason == "the root file system takes what is left of the disk"
+    assert layout.origin("firmware") == Origin(None, "what the distribution boots with")
+    assert layout.origin("table") == Origin(None, "default")
+    bios_only = request(blueprint(f"{HEAD}disk: {{firmware: [bios]}}\n")).layout
+    assert bios_only.origin("firmware") == Origin(("disk", "firmware"))
 
 
-def test_a_disk_that_is_just_large_enough() -> None:
-    exact = "disk: {table: dos, size: 8 MiB, partitions: [{mount: /, start: 512, size: 8388096}]}"
-    assert disk(exact)["assembler"]["options"]["size"] == 8 * MIB
+def test_a_disk_is_resolved_once() -> None:
+    wanted = blueprint(f"{HEAD}disk: {{partitions: [{{mount: /home}}]}}\n")
+    assert request(wanted).layout is request(wanted, Format.RAW).layout

@@ -1,0 +1,409 @@
+"""Checks of a disk's layout and of the outputs that are made of it, beyond what the schema says."""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+from osbuild_compose.blueprint.formats import Format, Kind, Output
+from osbuild_compose.blueprint.local_files import LocalFiles
+from osbuild_compose.blueprint.select import ANY, texts, values
+from osbuild_compose.blueprint.values.size import GIB, MIB
+from osbuild_compose.disk import capacity, types
+from osbuild_compose.disk.model import Bootloader, Firmware, Layout, Partition, Table
+from osbuild_compose.disk.parse import SECTORS, Parsed, parse
+from osbuild_compose.disk.resolve import resolve
+from osbuild_compose.disk.types import FileSystemType
+from osbuild_compose.problem import Problem
+
+FirmwareOf = Callable[[str, str], tuple[str, ...]]  # what images of a distribution boot with on an architecture
+
+OF_THE_KERNEL = ("/dev", "/proc", "/run", "/sys")  # hidden by what the kernel and systemd mount there
+LINKS = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")  # to the directories of /usr
+VOLATILE = "systemd.volatile="
+COMPRESSIONS = {FileSystemType(kind): kind.traits.options["compression"] for kind in (Format.SQUASHFS, Format.EROFS)}
+NEED_FILE_SYSTEM = ("mount", "file_system", "label", "uuid", "options", "compression", "subvolumes", "verity")
+FOR_SYSTEMS = "use ext4, xfs or btrfs"
+OWN_BOOT = "add a partition for /boot: {mount: /boot, size: 1 GiB}"
+
+
+def examine(data: Any, files: LocalFiles, firmware: FirmwareOf) -> Parsed:
+    """The disk and outputs of the blueprint `data`, right or wrong, with all problems. Reads passphrases."""
+    parsed = parse(data, files)
+    text = {key: data[key] for key in ("name", "distro", "arch") if isinstance(data.get(key), str)}
+    architecture = text.get("arch", "x86_64")
+    found = tuple(Firmware(name) for name in firmware(text.get("distro", ""), architecture)) or tuple(Firmware)
+    layout = resolve(parsed.disk, text.get("name", "unnamed"), architecture, found)
+    parsed.problems += outputs_problems(parsed.outputs, layout)
+    parsed.problems += layout_problems(layout)
+    if parsed.all_sizes:
+        multiple = max((item.format.traits.size_multiple or 1 for item in parsed.outputs), default=1)
+        parsed.problems += capacity.problems(layout, multiple)
+    parsed.problems += _writes_to_protected_root(data, layout)
+    return parsed
+
+
+def layout_problems(layout: Layout) -> Iterator[Problem]:
+    """All that is wrong with the layout but for its sizes."""
+    yield from _table(layout)
+    yield from _sectors(layout)
+    yield from _bootloader(layout)
+    yield from _mount_points(layout)
+    yield from _device_names(layout)
+    for item in layout.written:
+        yield from _partition(item, layout)
+        yield from _luks(item, layout)
+        for volume in item.logical_volumes:
+            yield from _file_system(volume)
+            yield from _logical_volume(volume, layout)
+
+
+def _table(layout: Layout) -> Iterator[Problem]:
+    """What the partition table has no place for."""
+    for key in ("uuid", "partition_uuid"):
+        yield from _twice(layout, key)
+    if layout.disk.table is not Table.DOS:
+        return
+    count = len(layout.partitions)
+    if count > types.DOS_PARTITIONS:
+        brief = f"a DOS partition table has {types.DOS_PARTITIONS} partitions at most, not {count}"
+        yield Problem(("disk", "partitions"), brief, "leave `table` out: a GPT has room for 128")
+    if (layout.disk.size or 0) > types.DOS_SECTORS * layout.disk.sector_size:
+        yield Problem(("disk", "size"), "a DOS partition table is for disks of 2 TiB at most", "leave `table` out")
+    for item in [item for item in layout.written if item.bootable and "bootable" in item.written][1:]:
+        brief = "two partitions are marked as the one to boot from"
+        yield Problem(item.at("bootable"), brief, "leave one of the marks out")
+    for item in layout.written:
+        if item.verity:
+            brief = "a DOS partition table has no partitions of hashes"
+            yield Problem(item.at("verity"), brief, "leave `table` out, or `verity`")
+        if item.type == "bios-boot":
+            yield Problem(item.at("type"), "a DOS partition table has no BIOS boot partition", "leave it out")
+        if "partition_uuid" in item.written:
+            brief = "partitions of a DOS table have no UUIDs but what follows from the disk's and their number"
+            yield Problem(item.at("partition_uuid"), brief, "leave it out, or `table`")
+        if "name" in item.written and not item.luks:  # which is called after it, too
+            hint = "write a `label` for the file system, or leave `table` out"
+            yield Problem(item.at("name"), "partitions of a DOS table have no names", hint)
+
+
+def _twice(layout: Layout, key: str) -> Iterator[Problem]:
+    """The same identifier of two."""
+    seen: set[str] = set()
+    for item in _with_volumes(layout):
+        value = getattr(item, key)
+        if key in item.written and value:
+            if value.lower() in seen:
+                yield Problem(item.at(key), f"two have the {key.replace('_', ' ')} {value}", "leave one of them out")
+            seen.add(value.lower())
+
+
+def _with_volumes(layout: Layout) -> list[Partition]:
+    """The blueprint's partitions, each with its logical volumes behind it."""
+    return [one for item in layout.written for one in (item, *item.logical_volumes)]
+
+
+def _sectors(layout: Layout) -> Iterator[Problem]:
+    disk = layout.disk
+    by_bios = Firmware.BIOS in disk.firmware or disk.table is Table.DOS
+    if disk.sector_size == SECTORS[1] and by_bios and disk.bootloader is not Bootloader.NONE:
+        brief = "BIOS cannot boot from sectors of 4096 bytes"
+        yield Problem(("disk", "sector_size"), brief, "leave `bios` out of `firmware`, with a GPT")
+
+
+def _bootloader(layout: Layout) -> Iterator[Problem]:
+    """What keeps the disk from booting: needs of boot loaders, and of firmware."""
+    disk = layout.disk
+    if disk.boots:
+        yield from _found_by_uuid(layout)
+    if disk.uki and disk.bootloader is Bootloader.GRUB:
+        brief = "GRUB starts kernels and initramfs images of their own, no unified ones"
+        hint = "add `bootloader: systemd-boot`, or `none` to have firmware start the kernel itself"
+        yield Problem(("disk", "uki"), brief, hint)
+    elif disk.bootloader is Bootloader.GRUB:
+        yield from _grub(layout)
+    elif disk.boots:
+        yield from _uefi_only(layout, "systemd-boot" if disk.bootloader is Bootloader.SYSTEMD_BOOT else "")
+
+
+def _found_by_uuid(layout: Layout) -> Iterator[Problem]:
+    """File systems without UUIDs where those are asked for."""
+    finders = {"/": "the kernel", **({"/boot": "GRUB"} if layout.disk.bootloader is Bootloader.GRUB else {})}
+    for item in layout.volumes:
+        if item.mount in finders and item.file_system is FileSystemType.SQUASHFS and not item.verity:
+            brief = f"{finders[item.mount]} finds {item.mount} by its UUID, and a squashfs has none"
+            yield Problem(item.at("file_system"), brief, FOR_SYSTEMS)
+
+
+def _grub(layout: Layout) -> Iterator[Problem]:
+    """What GRUB cannot read."""
+    place, _ = layout.holding("/boot")
+    if place.file_system is FileSystemType.EROFS:
+        brief = f"GRUB does not read erofs, and its files are in {place.mount}"
+        yield Problem(place.at("file_system"), brief, FOR_SYSTEMS)
+    for item in layout.written:
+        if item.type == "esp" and not item.mount and not item.luks and Firmware.UEFI in layout.firmware:
+            brief = "GRUB goes to the EFI system partition, which is mounted nowhere"
+            yield Problem(item.at("type"), brief, "add `mount: /boot/efi`")
+
+
+def _uefi_only(layout: Layout, loader: str) -> Iterator[Problem]:
+    """What keeps UEFI from starting systemd-boot or a kernel itself, which nothing else can start."""
+    name, disk = loader or "a unified kernel image", layout.disk
+    if disk.table is Table.DOS:
+        yield Problem(("disk", "table"), f"{name} starts from a GPT", "leave `table` out")
+    if Firmware.BIOS in disk.firmware:
+        hint = "leave `bios` out, or use `bootloader: grub`"
+        yield Problem(("disk", "firmware"), f"{name} is started by UEFI only", hint)
+    for item in layout.written:
+        if item.mount == "/boot/efi" and disk.fat_boot:
+            brief = "vfat at /boot has kernels in EFI, and takes efi for the same name"
+            yield Problem(item.at("mount"), brief, "write `mount: /efi`")
+        if item.type == "xbootldr" and item.file_system is not FileSystemType.VFAT:
+            hint = "write `file_system: vfat`, or leave `type` out"
+            yield Problem(item.at("file_system", "type"), f"{name} is found on vfat only", hint)
+        if item.type == "esp" and not item.mount:
+            brief = f"{name} goes to the EFI system partition, which is mounted nowhere"
+            yield Problem(item.at("type"), brief, "add `mount: /boot/efi`")
+
+
+def _mount_points(layout: Layout) -> Iterator[Problem]:
+    """Mount points that another partition has already, and those that keep a system from starting."""
+    seen: set[str] = set()
+    for item in layout.written:
+        trail = item.trail or ()
+        for point in item.mounts:
+            top = "/" + point.strip("/").split("/")[0]
+            if point in seen:
+                yield Problem(trail, f"two file systems are mounted at {point}")
+            elif top in OF_THE_KERNEL:
+                brief = f"{point} is not on a disk: the system makes what is in {top} when it starts"
+                yield Problem(trail, brief, "leave it out")
+            elif top in LINKS:
+                brief = f"{point} cannot be a mount point: {top} leads to /usr{top}"
+                yield Problem(trail, brief, f"write /usr{point}")
+            elif point == "/etc":
+                brief = "/etc is on the root file system: what says where to mount it is in there"
+                yield Problem(trail, brief, "leave it out")
+            seen.add(point)
+
+
+def _device_names(layout: Layout) -> Iterator[Problem]:
+    """Two things of one name below /dev/mapper, and two volume groups of one name."""
+    encrypted, protected, groups = set[str](), set[str](), set[str]()
+    for item in layout.written:
+        if item.luks:
+            if item.luks_name in encrypted:
+                brief = f"two encrypted partitions would both be /dev/mapper/{item.luks_name}"
+                yield Problem(item.at("luks"), brief, "give one of them a `name`")
+            encrypted.add(item.luks_name)
+        if item.verity and item.mount:
+            if item.verity_name in protected:
+                brief = f"two partitions with `verity` would both be /dev/mapper/{item.verity_name}"
+                yield Problem(item.at("mount"), brief, "mount one of them somewhere else")
+            protected.add(item.verity_name)
+        if item.volume_group:
+            if item.volume_group in groups:
+                hint = "a group lies on one partition here; give it another name"
+                yield Problem(item.at("volume_group"), f"two volume groups are called {item.volume_group}", hint)
+            groups.add(item.volume_group)
+
+
+def _partition(item: Partition, layout: Layout) -> Iterator[Problem]:
+    if item.type == "bios-boot" and item.written & {"mount", "file_system"}:
+        yield Problem(item.at("type"), "a BIOS boot partition has no file system", "leave `mount` out: GRUB is in it")
+    if item.verity:
+        yield from _verity(item, layout)
+    yield from _file_system(item)
+    if "volume_group" in item.written and not item.logical_volumes:
+        hint = "list them, or give a file system instead"
+        yield Problem(item.at("volume_group"), "a volume group without `logical_volumes`", hint)
+    if "logical_volumes" in item.written and not item.volume_group:
+        yield Problem(item.at("logical_volumes"), "logical volumes of no group", "name the group: `volume_group`")
+    for key in NEED_FILE_SYSTEM:
+        if item.volume_group and key in item.written:
+            yield Problem(item.at(key), f"a partition with a volume group has no `{key}`", "its logical volumes have")
+    for inner, called in (("subvolumes", "subvolumes"), ("logical_volumes", "logical volumes")):
+        names = [volume.name for volume in getattr(item, inner)]
+        for number, name in enumerate(names):
+            if name and name in names[:number]:
+                yield Problem((*item.at(inner), number, "name"), f"two {called} are called {name}")
+
+
+def _file_system(item: Partition) -> Iterator[Problem]:
+    """What the file system of a partition or logical volume has not, and keys that exclude each other."""
+    kind, written = item.file_system, item.written
+    if "subvolumes" in written and kind is not FileSystemType.BTRFS:
+        yield Problem(item.at("subvolumes"), f"{kind} has no subvolumes", "only btrfs has")
+    if {"subvolumes", "mount"} <= written:
+        hint = "name the subvolume for this mount point"
+        yield Problem(item.at("mount"), "the top of a btrfs with subvolumes is not mounted", hint)
+    if kind is FileSystemType.SWAP and ("mount" in written or "size" not in written):
+        trail = item.at("mount", "type")
+        yield Problem(trail, "swap space has a `size` and no `mount`", "for example: {type: swap, size: 1 GiB}")
+    if item.compression and item.compression not in COMPRESSIONS.get(kind or FileSystemType.EXT4, ()):
+        known = ", ".join(COMPRESSIONS.get(kind or FileSystemType.EXT4, ())) or "none here"
+        brief = f"{kind or 'what has no file system'} cannot have `compression` {item.compression}; it has: {known}"
+        yield Problem(item.at("compression"), brief)
+    if "/" in item.mounts and kind in (FileSystemType.VFAT, FileSystemType.SWAP):
+        yield Problem(item.at("file_system"), f"{kind} cannot hold a system: it has no owners and modes", FOR_SYSTEMS)
+    if item.type == "esp" and "file_system" in written and kind is not FileSystemType.VFAT:
+        brief = f"firmware reads no {kind}: an EFI system partition is vfat"
+        yield Problem(item.at("file_system"), brief, "leave `file_system` out")
+    if kind is None and not item.volume_group and "file_system" not in written:
+        for key in ("label", "uuid", "options"):
+            if key in written:
+                brief = f"there is no file system that `{key}` could be for"
+                yield Problem(item.at(key), brief, "add `mount` or `file_system`")
+    if kind and item.label:
+        yield from _label(kind, item.label, item.at("label"))
+    if kind and "uuid" in written and (len(item.uuid or "") == len("1234-ABCD")) != (kind is FileSystemType.VFAT):
+        hint = "a vfat has a number such as 1234-ABCD, all others a UUID"
+        yield Problem(item.at("uuid"), f"{item.uuid} does not fit {kind}", hint)
+    if "size" in written and (("grow" in written and item.grow) or "minimum" in written):
+        key = "grow" if "grow" in written and item.grow else "minimum"
+        yield Problem(item.at(key), f"a partition with a `size` cannot have `{key}`, too", "leave one of them out")
+
+
+def _label(kind: FileSystemType, label: str, trail: Sequence[str | int]) -> Iterator[Problem]:
+    if len(label) > kind.label_length:
+        most = f"a label of {kind} has {kind.label_length} characters at most"
+        yield Problem((*trail,), most if kind.label_length else f"{kind} has no label")
+
+
+def _verity(item: Partition, layout: Layout) -> Iterator[Problem]:
+    """Why dm-verity cannot protect the partition."""
+    kind = item.file_system
+    if kind and not kind.has_verity:
+        able = sorted((one for one in FileSystemType if one.has_verity), key=lambda one: not one.is_read_only)
+        brief = f"{kind} cannot be protected by `verity`: it is written even when it is mounted read-only"
+        yield Problem(item.at("verity"), brief, f"use {', '.join(able)}")
+    elif not item.mount:
+        brief = "`verity` protects what is mounted: there is no `mount`"
+        yield Problem(item.at("verity"), brief, "say where it is mounted")
+    elif item.mount == "/boot":
+        brief = "the boot loader reads /boot without looking at hashes"
+        yield Problem(item.at("verity"), brief, "leave `verity` out")
+    elif not re.fullmatch(r"/[A-Za-z0-9._/-]*", item.mount):
+        brief = "the mount point of a partition with `verity` has letters, digits and . _ - / only"
+        yield Problem(item.at("mount"), brief, "the device below /dev/mapper is called after it")
+    elif item.mount in ("/", "/usr") and "partition_uuid" in item.written:
+        brief = f"the UUID of a {item.mount} with `verity` follows from its root hash"
+        yield Problem(item.at("partition_uuid"), brief, "leave it out")
+    if item.grow:
+        yield Problem(item.at("grow"), "what `verity` protects has one size for ever", "leave `grow` out")
+    if item.mount in ("/", "/usr") and layout.disk.bootloader is Bootloader.GRUB:
+        brief = f"{item.mount} cannot have `verity` with GRUB: it knows no root hash to tell the kernel"
+        hint = "take `bootloader: systemd-boot`, with `uki: true` or without, or protect other partitions"
+        yield Problem(item.at("verity"), brief, hint)
+
+
+def _luks(item: Partition, layout: Layout) -> Iterator[Problem]:
+    """What cannot be encrypted."""
+    if not item.luks:
+        return
+    if item.verity:
+        brief = "`luks` and `verity` do not go together: hashes of what is encrypted anew each time"
+        yield Problem(item.at("luks"), brief, "leave one out")
+    if not item.written & {"mount", "file_system", "volume_group", "subvolumes", "type"}:
+        brief = "there is nothing to encrypt: no file system"
+        yield Problem(item.at("luks"), brief, "add `mount` or `file_system`")
+    if _is_read_by_firmware(item, layout):
+        yield Problem(item.at("luks"), "firmware does not read what is encrypted", "leave `luks` out")
+    elif _has_grub(layout) and layout.holding("/boot")[0] in item.volumes:
+        yield Problem(item.at("luks"), "GRUB's files cannot be encrypted", OWN_BOOT)
+
+
+def _logical_volume(volume: Partition, layout: Layout) -> Iterator[Problem]:
+    """What cannot be on a logical volume."""
+    if volume.type == "esp":
+        hint = "make the EFI system partition a partition"
+        yield Problem(volume.at("mount"), "firmware does not read logical volumes", hint)
+    elif _has_grub(layout) and layout.holding("/boot")[0] is volume:
+        yield Problem(volume.at("mount"), "GRUB's files cannot be on a logical volume", OWN_BOOT)
+
+
+def _has_grub(layout: Layout) -> bool:
+    return layout.disk.bootloader is Bootloader.GRUB
+
+
+def _is_read_by_firmware(item: Partition, layout: Layout) -> bool:
+    """Whether firmware reads the partition, or a boot loader that can read what firmware can."""
+    if item.type in ("bios-boot", "esp"):
+        return True
+    has_kernels = layout.disk.bootloader is Bootloader.SYSTEMD_BOOT and item.file_system is FileSystemType.VFAT
+    return has_kernels and (item.type == "xbootldr" or item.mount == "/boot")
+
+
+def _writes_to_protected_root(data: Any, layout: Layout) -> Iterator[Problem]:
+    """What a blueprint asks of a system whose / dm-verity makes read-only."""
+    root = next((item for item in layout.written if item.mount == "/" and item.verity), None)
+    if root is None or _has_grub(layout) or not layout.disk.boots:
+        return
+    words = (word for _, text in texts(data, "kernel", "append") for word in text.split())
+    volatile = [word.removeprefix(VOLATILE) for word in words if word.startswith(VOLATILE)]
+    has_var = any("/var" in item.mounts for item in layout.partitions)
+    for word in volatile:
+        if word != "state":
+            brief = f"with `verity` of / services do not start on what {VOLATILE}{word} makes of it"
+            yield Problem(("kernel", "append"), brief, f"take {VOLATILE}state, which keeps /var in memory")
+    if not has_var and not volatile:
+        brief = "no service of the system can run: with `verity` of / nobody can write to /var"
+        hint = f"add a partition, {{mount: /var}}, or `kernel: {{append: {VOLATILE}state}}` for one in memory"
+        yield Problem(root.at("verity"), brief, hint)
+    if data.get("first_boot") and (volatile or not has_var):
+        brief = "with `verity` of / and no partition for /var nothing remembers that the first boot was"
+        hint = "add a partition, {mount: /var}, or run the script by a unit at every boot"
+        yield Problem(("first_boot",), brief, hint)
+    if isinstance(data.get("cloud_init"), dict):
+        brief = "cloud-init writes to /etc, and with `verity` of / nobody can"
+        yield Problem(("cloud_init",), brief, "remove the key")
+    for trail, value in values(data, "users", ANY, "force_password_reset"):
+        if value is True:
+            yield Problem(trail, "with `verity` of / nobody can change a password", "leave it out")
+
+
+def outputs_problems(outputs: Collection[Output], layout: Layout) -> Iterator[Problem]:
+    """What formats cannot be combined with: options of their own, and the disk."""
+    for output in outputs:
+        yield from _output_options(output)
+        yield from _format_of_disk(output.format, layout)
+    if outputs and not any(output.format.is_disk for output in outputs):
+        for key in ("size", "free", "sector_size"):
+            if key in layout.disk.written:
+                hint = "add one that is, such as qcow2, or remove it"
+                yield Problem(("disk", key), f"`{key}`: none of `formats` is a disk", hint)
+
+
+def _output_options(output: Output) -> Iterator[Problem]:
+    options, kind = output.options, output.format
+    if kind.traits.kind is not Kind.FILE_SYSTEM:
+        return
+    file_system = FileSystemType(kind)
+    if isinstance(options.get("label"), str):
+        yield from _label(file_system, options["label"], (*output.trail, "label"))
+    if {"size", "free"} <= options.keys():
+        brief = "a file system with a `size` cannot have `free`, too"
+        yield Problem((*output.trail, "free"), brief, "leave one of them out")
+    if options.get("size", file_system.minimum) < file_system.minimum:
+        yield capacity.too_small(file_system, file_system.minimum, options["size"], (*output.trail, "size"))
+
+
+def _format_of_disk(kind: Format, layout: Layout) -> Iterator[Problem]:
+    """What an image of this format cannot be a disk of."""
+    disk = layout.disk
+    if kind.traits.only_512_byte_sectors and disk.sector_size == SECTORS[1]:
+        brief = f"machines see a {kind} as a disk of 512-byte sectors, and would not find this one's partitions"
+        yield Problem(("disk", "sector_size"), brief, "leave it out, or make raw or qcow2")
+    if kind is Format.ISO and disk.bootloader is not Bootloader.GRUB:
+        brief = f"a disc is started by GRUB, and with `bootloader: {disk.bootloader}` UEFI finds none on it"
+        yield Problem(("disk", "bootloader"), brief, "leave it out, or make the iso in a build of its own")
+    if disk.size is None:
+        return
+    most, multiple = kind.traits.max_size, kind.traits.size_multiple
+    if most and disk.size > most:
+        brief = f"{kind} takes disks of {most // GIB} GiB at most, and {disk.size} bytes is more"
+        yield Problem(("disk", "size"), brief, f"write {most // GIB} GiB or less, or leave {kind} out")
+    if multiple and disk.size % multiple:
+        brief = f"{kind} takes disks of whole {'GiB' if multiple > MIB else 'MiB'}, and {disk.size} bytes is none"
+        hint = f"write {-(-disk.size // multiple) * multiple // MIB} MiB, or leave `size` out"
+        yield Problem(("disk", "size"), brief, hint)

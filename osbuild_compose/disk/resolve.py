@@ -1,0 +1,190 @@
+"""From a blueprint's disk to its layout: what it leaves open is filled in, and what booting needs is added."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TypeVar
+
+from osbuild_compose.blueprint.values.size import MIB
+from osbuild_compose.disk import types, uuids
+from osbuild_compose.disk.model import (
+    ROOT_HASH_ARGUMENTS,
+    SECTOR,
+    Disk,
+    Firmware,
+    Hashes,
+    Layout,
+    LogicalVolume,
+    Partition,
+    Table,
+)
+from osbuild_compose.disk.types import FileSystemType
+
+ESP_SIZE = 128 * MIB
+ESP_WITH_KERNELS_SIZE = 512 * MIB  # there has to be room for some more kernels later
+
+_Volume = TypeVar("_Volume", bound=Partition)
+
+
+def resolve(disk: Disk, name: str, architecture: str, firmware: tuple[Firmware, ...]) -> Layout:
+    """The layout of the disk of the blueprint `name`. firmware: what the distribution's images boot with."""
+    key = (name, architecture, firmware)
+    if key not in disk.layouts:
+        disk.layouts[key] = _resolve(disk, name, architecture, firmware)
+    return disk.layouts[key]
+
+
+def _resolve(disk: Disk, name: str, architecture: str, firmware: tuple[Firmware, ...]) -> Layout:
+    reasons = {"firmware": "what the distribution boots with", "uuid": "derived from the blueprint's name"}
+    used = disk.firmware or firmware
+    if not disk.firmware and (disk.sector_size != SECTOR or disk.needs_uefi):
+        used, reasons["firmware"] = (Firmware.UEFI,), "only UEFI boots from such a disk"
+    elif not disk.firmware and disk.table is Table.DOS:
+        used, reasons["firmware"] = (Firmware.BIOS,), "a DOS partition table is for BIOS"
+    complete = _Completion(disk, name, architecture)
+    wanted = _added(disk, used if disk.boots else ())
+    partitions = _with_hashes((complete(item, number) for number, item in enumerate(wanted)), name)
+    return Layout(name, disk, disk.uuid or uuids.table_uuid_for(name), used, partitions, reasons)
+
+
+def _added(disk: Disk, firmware: tuple[Firmware, ...]) -> list[Partition]:
+    """The blueprint's partitions, and those in front and behind that booting needs."""
+    mounts = {mount for item in disk.partitions for mount in item.mounts}
+    kinds = {item.type for item in disk.partitions}
+    front = []
+    if Firmware.BIOS in firmware and disk.table is Table.GPT and "bios-boot" not in kinds:
+        reasons = {"": "GRUB needs it to start by BIOS from a GPT"}
+        front.append(Partition(type="bios-boot", size=MIB, name="bios", reasons=reasons))
+    esp_mounts = types.PARTITION_TYPES["esp"].mounts
+    if Firmware.UEFI in firmware and "esp" not in kinds and mounts.isdisjoint(esp_mounts):
+        # A FAT at /boot has a directory EFI for kernels, which it takes for /boot/efi.
+        mount = "/efi" if disk.needs_uefi and disk.fat_boot else "/boot/efi"
+        size = ESP_WITH_KERNELS_SIZE if disk.needs_uefi else ESP_SIZE
+        front.append(Partition(type="esp", mount=mount, size=size, name="esp", reasons={"": "UEFI starts from it"}))
+    root = [] if "/" in mounts else [Partition(mount="/", name="root", reasons={"": "every system has one"})]
+    return [*front, *disk.partitions, *root]
+
+
+class _Completion:
+    """Fills in what partitions leave open. Called with a partition and its number from 0."""
+
+    def __init__(self, disk: Disk, blueprint: str, architecture: str) -> None:
+        self._disk = disk
+        self._blueprint = blueprint
+        self._architecture = architecture
+        self._has_boot = any("/boot" in item.mounts for item in disk.partitions)
+
+    def __call__(self, item: Partition, number: int) -> Partition:
+        return self._group(item) if item.volume_group else self._volume(item, number)
+
+    def _group(self, item: Partition) -> Partition:
+        grows = "/" in item.mounts and item.size is None
+        return replace(
+            item,
+            type=item.type or "lvm",
+            name=item.name or item.volume_group,
+            grow=item.grow if item.grow is not None else grows,
+            logical_volumes=tuple(self._logical(volume, index) for index, volume in enumerate(item.logical_volumes)),
+            reasons={
+                "type": "it has a volume group",
+                "name": "called after its volume group",
+                "grow": "the root file system takes what is left of the disk" if grows else "",
+                **item.reasons,
+            },
+        )
+
+    def _logical(self, volume: LogicalVolume, number: int) -> LogicalVolume:
+        if volume.file_system and not volume.mount and volume.uuid is None:
+            volume = replace(volume, uuid=uuids.uuid_for(self._blueprint, f"{volume.group}/{volume.name} file system"))
+        return self._volume(volume, number)
+
+    def _volume(self, item: _Volume, number: int) -> _Volume:
+        disk, is_root = self._disk, "/" in item.mounts
+        kind, why_kind = (item.type, "") if item.type else self._type(item)
+        file_system, why_file_system = item.file_system, ""
+        if file_system is None and (item.mounts or kind == "swap"):
+            file_system, why_file_system = _file_system(item, kind)
+        role = _role(item) or f"{kind} {number + 1}"
+        uuid = item.uuid
+        if uuid is None and file_system is FileSystemType.VFAT:
+            uuid = uuids.volume_id_for(self._blueprint, role)
+        elif uuid is None and file_system:
+            uuid = uuids.uuid_for(self._blueprint, f"{role} file system")
+        grows = is_root and item.size is None and not item.verity
+        boots = disk.table is Table.DOS and ("/boot" in item.mounts or (is_root and not self._has_boot))
+        return replace(
+            item,
+            type=kind,
+            file_system=file_system,
+            grow=item.grow if item.grow is not None else grows,
+            uuid=uuid,
+            name=item.name or _role(item).strip("/").replace("/", "-") or kind,
+            bootable=item.bootable if item.bootable is not None else boots,
+            reasons={
+                "type": why_kind,
+                "file_system": why_file_system,
+                "uuid": "derived from the blueprint's name",
+                "name": "called after its mount point" if item.mounts else "called after its type",
+                "grow": "the root file system takes what is left of the disk" if grows else "",
+                "bootable": "BIOS boots from it" if boots else "",
+                **item.reasons,
+            },
+        )
+
+    def _type(self, item: Partition) -> tuple[str, str]:
+        """The type that follows from where it is mounted, and why it has that."""
+        mount = "/" if "/" in item.mounts else next(iter(item.mounts), "")
+        kind = types.type_for_mount(mount, self._architecture)
+        if kind == "xbootldr" and item.file_system is not FileSystemType.VFAT and self._disk.needs_uefi:
+            return "linux", "boot loaders would put kernels where firmware cannot read them"
+        if mount == "/usr" and not item.verity:
+            return "linux", "only a /usr with dm-verity has a type of its own"
+        return kind, f"mounted at {mount}" if mount else "no other type fits"
+
+
+def _file_system(item: Partition, kind: str) -> tuple[FileSystemType, str]:
+    """The default file system for what is mounted, and why it is that."""
+    if item.subvolumes:
+        return FileSystemType.BTRFS, "only btrfs has subvolumes"
+    if kind == "esp":
+        return FileSystemType.VFAT, "firmware reads nothing else"
+    return (FileSystemType.SWAP, "it is swap space") if kind == "swap" else (FileSystemType.EXT4, "the default")
+
+
+def _role(item: Partition) -> str:
+    """What it is, in a word that tells it from others, for identifiers that follow from the blueprint's name."""
+    if "/" in item.mounts:
+        return "root"
+    return next(iter(item.mounts), None) or item.name or ""
+
+
+def _with_hashes(partitions: Iterable[Partition], name: str) -> tuple[Partition, ...]:
+    """All partitions of the disk: identifiers for those of a GPT, and behind what dm-verity protects its hashes."""
+    made: list[Partition] = []
+    for item in partitions:
+        follows = item.verity and item.mount in ROOT_HASH_ARGUMENTS  # the UUID, from the root hash
+        derived = None if follows else uuids.uuid_for(name, f"partition {item.name} {len(made) + 1}")
+        made.append(replace(item, partition_uuid=item.partition_uuid or derived))
+        if item.verity:
+            made.append(_hashes(item, len(made), name))
+    return tuple(made)
+
+
+def _hashes(item: Partition, number: int, name: str) -> Partition:
+    """The partition of hashes behind `item`, which is number `number` from 1."""
+    mount, kind = item.mount or "", types.PARTITION_TYPES.get(item.type or "")
+    own = f"{item.name}-verity"[:36]
+    in_initramfs = mount in ROOT_HASH_ARGUMENTS
+    return Partition(
+        type=(kind and kind.hashes) or "linux",
+        name=own,
+        partition_uuid=None if in_initramfs else uuids.uuid_for(name, f"partition {own} {number + 1}"),
+        hashes=Hashes(
+            of=number - 1,
+            uuid=uuids.uuid_for(name, f"{mount} verity"),
+            salt=hashlib.sha256(uuids.uuid_for(name, f"{mount} verity salt").encode()).hexdigest(),
+            # What systemd-nspawn(1) looks for beside an image.
+            filename=f"{name}.{ROOT_HASH_ARGUMENTS.get(mount) or f'{item.verity_name}.roothash'}",
+        ),
+        reasons={"": f"dm-verity needs hashes of {mount}"},
+    )
