@@ -25,9 +25,9 @@ class Program:
     """A stage's or an assembler's program.
 
     capabilities are those beyond the ones that every module has; network: it may reach the network. digest covers the
-    program, its meta.json and the modules of the stage library that it imports, directly or not. stagelib is the
-    directory of that library, that of the program's own libdir if there is one. tools maps programs that the build root
-    must have to the packages that contain them.
+    program, its meta.json and the modules of the stage library that it imports, directly or not, with
+    their data. stagelib is the directory of that library, that of the program's own libdir if there is one. tools maps
+    programs that the build root must have to the packages that contain them.
     """
 
     kind: ModuleKind
@@ -120,7 +120,10 @@ def _read(kind: ModuleKind, name: str, path: Path, stagelib: Path) -> Program:
 
 
 def _library_code(code: bytes, stagelib: Path) -> list[bytes]:
-    """The code of each library module that `code` imports, and that those import, in a fixed order."""
+    """The code of each library module that `code` imports, and that those import, in a fixed order.
+
+    With a module come the data files beside it (*.json), which it may read.
+    """
     found: dict[Path, bytes] = {}
     todo = _imports(code, LIBRARY)
     while todo:
@@ -131,6 +134,7 @@ def _library_code(code: bytes, stagelib: Path) -> list[bytes]:
         found[file] = file.read_bytes()
         package = module if file.name == "__init__.py" else module.rpartition(".")[0]
         todo |= _imports(found[file], package)
+        found |= {data: data.read_bytes() for data in file.parent.glob("*.json")}
     return [found[file] for file in sorted(found)]
 
 

@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass
 
 from stagelib import tree_paths
-from stagelib.disk import layout, tools
+from stagelib.disk import layout, tools, types
 from stagelib.disk.planner import Plan
 from stagelib.errors import StageError
 
@@ -147,7 +147,7 @@ def spot(disk: layout.Disk, plan: Plan) -> Spot:
         start = CORE_SECTOR * SECTOR
         return Spot(start, min(place.start for place in plan.places) - start)
     for item, place in zip(disk.partitions, plan.places, strict=True):
-        if layout.gpt_type(item.type) == layout.TYPES["bios-boot"]:
+        if layout.gpt_type(item.type) == types.GUIDS["bios-boot"]:
             return Spot(place.start, place.size)
     raise StageError(
         "GRUB for BIOS needs a BIOS boot partition on a GPT", "add a partition of the type bios-boot of 1 MiB"

@@ -5,30 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stagelib.disk import types
 from stagelib.disk.sizes import MIB
 from stagelib.errors import StageError
-
-# Type GUIDs: UEFI specification 5.3.3, https://uapi-group.org/specifications/specs/discoverable_partitions_specification
-TYPES = {
-    "bios-boot": "21686148-6449-6e6f-744e-656564454649",
-    "esp": "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
-    "xbootldr": "bc13c2ff-59e6-4262-a352-b275fd6f7172",
-    "root-x86-64": "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
-    "usr-x86-64": "8484680c-9521-48c6-9c11-b0720656f69e",
-    "root-x86-64-verity": "2c7357ed-ebd2-46d9-aec1-23d437ec2bf5",
-    "usr-x86-64-verity": "77ff5f63-e7b6-4633-acf4-1565b864c0e6",
-    "home": "933ac7e1-2eb4-4f13-b844-0e14e2aef915",
-    "srv": "3b8f8425-20e0-4f3b-907f-1a25a76f98e8",
-    "var": "4d21b016-b534-45c2-a9fb-5c16e091fd2d",
-    "tmp": "7ec6f557-3bc5-4aca-b293-16ef5df639d1",
-    "swap": "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f",
-    "lvm": "e6d6d379-f507-44c2-a23c-238f2a3df928",
-    "linux": "0fc63daf-8483-4772-8e79-3d69d8477de4",
-}
-DOS_TYPES = {"esp": "ef", "swap": "82", "lvm": "8e"}  # everything else is Linux's
-DOS_LINUX = "83"
-DOS_PARTITIONS = 4
-READ_ONLY = ("squashfs", "erofs", "ext4")  # what can be used without a write; ext4 if it is mounted so
 
 
 @dataclass(frozen=True)
@@ -104,7 +83,7 @@ class Luks:
 class Partition:
     """A partition, sizes in bytes. size None: as large as its content needs, but `minimum`; grow: it takes the rest.
 
-    type is a key of TYPES, a GUID, or a DOS type in hexadecimal digits. It has a file system, hashes, a volume
+    type is a key of types.GUIDS, a GUID, or a DOS type in hexadecimal digits. It has a file system, hashes, a volume
     group, or zeroes.
     """
 
@@ -234,8 +213,8 @@ def check(disk: Disk) -> None:
     for point in points:
         if points.count(point) > 1:
             raise StageError(f"two file systems are mounted at {point}", "give each a mount point of its own")
-    if disk.table == "dos" and len(disk.partitions) > DOS_PARTITIONS:
-        raise StageError(f"a DOS partition table has {DOS_PARTITIONS} partitions at most", "use a GPT: table gpt")
+    if disk.table == "dos" and len(disk.partitions) > types.DOS_PARTITIONS:
+        raise StageError(f"a DOS partition table has {types.DOS_PARTITIONS} partitions at most", "use a GPT: table gpt")
     sealed = {hashes.of for _, hashes in disk.hashes}
     for number, item in enumerate(disk.partitions):
         if disk.table == "dos":
@@ -265,10 +244,10 @@ def _check_hashes(disk: Disk, item: Partition, hashes: Hashes) -> None:
     data = disk.partitions[hashes.of] if 0 <= hashes.of < len(disk.partitions) else None
     if disk.table != "gpt":
         raise StageError(f"{item.title}: only a GPT has partitions of hashes", "use a GPT: table gpt")
-    if data is None or data.file_system is None or data.file_system.type not in READ_ONLY:
+    if data is None or data.file_system is None or data.file_system.type not in types.VERITY:
         raise StageError(
             f"{item.title}: the partition that it has the hashes of has no file system that stays the same",
-            f"one of {', '.join(READ_ONLY)}",
+            f"one of {', '.join(types.VERITY)}",
         )
     if data.luks:
         raise StageError(f"{data.title}: what is encrypted differs each time, and hashes with it")
@@ -277,19 +256,21 @@ def _check_hashes(disk: Disk, item: Partition, hashes: Hashes) -> None:
 
 
 def gpt_type(kind: str) -> str:
-    """The type GUID for a key of TYPES or a GUID. Raises StageError."""
-    if kind in TYPES:
-        return TYPES[kind]
+    """The type GUID for a key of types.GUIDS or a GUID. Raises StageError."""
+    if kind in types.GUIDS:
+        return types.GUIDS[kind]
     if re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", kind):
         return kind.lower()
-    raise StageError(f"'{kind}' is not the type of a GPT partition", f"it is a GUID, or one of {', '.join(TYPES)}")
+    raise StageError(
+        f"'{kind}' is not the type of a GPT partition", f"it is a GUID, or one of {', '.join(types.GUIDS)}"
+    )
 
 
 def dos_type(kind: str) -> int:
-    """The type byte for a key of TYPES or hexadecimal digits. Raises StageError."""
+    """The type byte for a key of types.GUIDS or hexadecimal digits. Raises StageError."""
     if kind == "bios-boot":
         raise StageError("a DOS partition table has no BIOS boot partition", "GRUB goes in front of the first one")
-    digits = DOS_TYPES.get(kind, DOS_LINUX) if kind in TYPES else kind.removeprefix("0x")
+    digits = types.DOS_TYPES.get(kind, types.DOS_DEFAULT) if kind in types.GUIDS else kind.removeprefix("0x")
     if re.fullmatch(r"[0-9a-fA-F]{1,2}", digits):
         return int(digits, 16)
     raise StageError(f"'{kind}' is not the type of a DOS partition", "it is two hexadecimal digits, such as 83")

@@ -11,11 +11,9 @@ from stagelib.disk import layout, sparse_copy, tools
 from stagelib.disk.partition_content import PartitionContent
 from stagelib.disk.planner import Place
 from stagelib.disk.sizes import MIB
+from stagelib.disk.types import LUKS_HEADER
 from stagelib.errors import StageError
 
-HEADER = 16 * MIB
-# cryptsetup moves the data by the header's size and needs as much room again while it does.
-OVERHEAD = 2 * HEADER
 # The second recommendation of RFC 9106, with cryptsetup's least count: given, or it would follow from how fast this
 # machine is. A machine of 512 MiB can still open it.
 HARDNESS = ("--pbkdf=argon2id", "--pbkdf-memory=65536", "--pbkdf-parallel=4", "--pbkdf-force-iterations=4")
@@ -32,23 +30,23 @@ class Encrypted(PartitionContent):
     sector: int
 
     def least(self) -> int:
-        return self.inner.least() + OVERHEAD
+        return self.inner.least() + LUKS_HEADER
 
     def need(self, free: int) -> int:
-        return self.inner.need(free) + OVERHEAD
+        return self.inner.need(free) + LUKS_HEADER
 
     def takes(self) -> list[str]:
         return self.inner.takes()
 
     def write(self, image: str, place: Place) -> None:
-        if place.size <= OVERHEAD:
-            raise StageError(f"an encrypted partition needs {OVERHEAD // MIB} MiB and what is in it")
+        if place.size <= LUKS_HEADER:
+            raise StageError(f"an encrypted partition needs {LUKS_HEADER // MIB} MiB and what is in it")
         path = os.path.join(self.work, "encrypted")
         with open(path, "wb") as file:
             file.truncate(place.size)
-        self.inner.write(path, Place(0, place.size - OVERHEAD))
+        self.inner.write(path, Place(0, place.size - LUKS_HEADER))
         argv = ["cryptsetup", "reencrypt", "--encrypt", "--type=luks2", "--batch-mode", f"--uuid={self.luks.uuid}"]
-        argv += [f"--reduce-device-size={OVERHEAD}", "--cipher=aes-xts-plain64", "--key-size=512", *HARDNESS]
+        argv += [f"--reduce-device-size={LUKS_HEADER}", "--cipher=aes-xts-plain64", "--key-size=512", *HARDNESS]
         argv += [f"--sector-size={self.sector}", "--key-file=-", path]
         tools.run(argv, stdin=self.passphrase, cwd=self.work)  # it makes a file where it stands
         sparse_copy.put(path, image, place)

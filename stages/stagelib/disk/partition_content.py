@@ -11,6 +11,7 @@ from stagelib.disk.filesystems import registry
 from stagelib.disk.filesystems.fs_spec import FsSpec
 from stagelib.disk.planner import Place
 from stagelib.disk.sizes import human
+from stagelib.disk.types import LVM_EXTENT, LVM_START
 from stagelib.errors import StageError
 
 
@@ -93,7 +94,7 @@ class VolumeGroupContent(PartitionContent):
                 filling.write(image, volume.place(place.start))
 
     def _bytes(self, counts: Sequence[int]) -> int:
-        return lvm.DATA + sum(counts) * lvm.EXTENT
+        return LVM_START + sum(counts) * LVM_EXTENT
 
     def _counts(self, free: int, *, growing_needs_all: bool) -> list[int]:
         """Each volume's extents: what is given, or what its content needs; those that grow perhaps at the least."""
@@ -103,7 +104,7 @@ class VolumeGroupContent(PartitionContent):
             if filling and item.size is None:
                 grows = item.grow and not growing_needs_all
                 size = max(size, filling.least() if grows else filling.need(free))
-            counts.append(max(1, -(-size // lvm.EXTENT)))
+            counts.append(max(1, -(-size // LVM_EXTENT)))
         return counts
 
     def _volumes(self, room: int) -> list[lvm.Extents]:
@@ -113,8 +114,8 @@ class VolumeGroupContent(PartitionContent):
             if sum(counts) <= room:
                 break
         else:
-            lack = (sum(counts) - room) * lvm.EXTENT
-            sizes = ", ".join(f"{item.name} {human(count * lvm.EXTENT)}" for item, count in self._largest(counts))
+            lack = (sum(counts) - room) * LVM_EXTENT
+            sizes = ", ".join(f"{item.name} {human(count * LVM_EXTENT)}" for item, count in self._largest(counts))
             raise StageError(
                 f"the volume group {self.group.name} is too small by {human(lack)}: {sizes}",
                 "make its partition larger, or leave its size out",

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 from stagelib.disk import layout
 from stagelib.disk.sizes import MIB, human
+from stagelib.disk.types import ALIGNMENT, DOS_SECTORS, GPT_ENTRIES
 from stagelib.errors import StageError
 
-ALIGNMENT = MIB
-GPT_ENTRIES = 16384  # bytes of the table's entries: 128 of 128, UEFI specification 5.3.2
-DOS_SECTORS = 1 << 32
 SHOWN = 4  # of the things that take the space
 
 

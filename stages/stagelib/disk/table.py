@@ -9,7 +9,8 @@ import zlib
 
 from stagelib.disk import layout
 from stagelib.disk.identity import disk_id
-from stagelib.disk.planner import GPT_ENTRIES, Plan
+from stagelib.disk.planner import Plan
+from stagelib.disk.types import GPT_ENTRIES
 
 ENTRY = 128
 NAME = 36  # UTF-16 units

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stagelib.disk import layout, planner, table
 from stagelib.disk.layout import Disk, FileSystem, Partition
+from stagelib.disk.types import GPT_ENTRIES
 from stagelib.errors import StageError
 
 MIB = 1 << 20
@@ -30,7 +31,7 @@ def test_a_disk_without_a_size_is_as_large_as_what_is_on_it() -> None:
 def test_what_grows_takes_the_rest_of_a_given_size() -> None:
     plan = planner.plan(disk(BIOS, HOME, ROOT, size=1024 * MIB), {2: 100 * MIB})
     end = plan.places[2].end
-    assert 1024 * MIB - planner.GPT_ENTRIES - 512 - 4096 < end <= 1024 * MIB - planner.GPT_ENTRIES - 512
+    assert 1024 * MIB - GPT_ENTRIES - 512 - 4096 < end <= 1024 * MIB - GPT_ENTRIES - 512
     two = planner.plan(disk(ROOT, Partition("home", "h", UUID, grow=True), size=512 * MIB), {})
     assert abs(two.places[0].size - two.places[1].size) <= 2 * MIB
 
@@ -96,7 +97,7 @@ def test_both_copies_of_a_gpt_have_right_checksums(sector: int) -> None:
     wanted = disk(BIOS, ROOT, sector=sector)
     plan = planner.plan(wanted, {1: 50 * MIB})
     written = dict(table.gpt(wanted, plan))
-    for at, entries_at in ((sector, 2 * sector), (plan.size - sector, plan.size - sector - planner.GPT_ENTRIES)):
+    for at, entries_at in ((sector, 2 * sector), (plan.size - sector, plan.size - sector - GPT_ENTRIES)):
         header = written[at]
         assert zlib.crc32(header[:16] + bytes(4) + header[20:92]) == struct.unpack_from("<I", header, 16)[0]
         assert struct.unpack_from("<Q", header, 24)[0] * sector == at

@@ -18,6 +18,7 @@ from stagelib.disk.filesystems.fs_spec import FsSpec
 from stagelib.disk.filesystems.xfs import make as xfs
 from stagelib.disk.planner import Place
 from stagelib.disk.sizes import BLOCK, MIB
+from stagelib.disk.types import MINIMUM
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def _labels(job: FsSpec) -> AbstractContextManager[Callable[[], Mapping[str, str
 
 def _xfs_need(job: FsSpec, free: int) -> int:
     content = job.size()
-    return max(xfs.LEAST, content.data + content.inodes * 640 + free + content.data // 32 + 96 * MIB)
+    return max(MINIMUM["xfs"], content.data + content.inodes * 640 + free + content.data // 32 + 96 * MIB)
 
 
 def _xfs_make(job: FsSpec, image: str, place: Place) -> None:

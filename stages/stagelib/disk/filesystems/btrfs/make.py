@@ -10,11 +10,11 @@ from stagelib.disk.filesystems.btrfs.make_reproducible import make_reproducible
 from stagelib.disk.filesystems.fs_spec import FsSpec
 from stagelib.disk.planner import Place
 from stagelib.disk.sizes import MIB
+from stagelib.disk.types import MINIMUM
 from stagelib.errors import StageError
 
 SUBVOLUMES = (6, 12)  # the first btrfs-progs whose --rootdir makes subvolumes
 HOLES = (6, 17)  # the first that leaves holes out
-LEAST = 256 * MIB  # below, mkfs.btrfs refuses, or leaves no room for metadata
 
 
 def need(job: FsSpec, free: int) -> int:
@@ -24,7 +24,7 @@ def need(job: FsSpec, free: int) -> int:
     if _version() < HOLES:
         data = max(data, sum(sizes.with_holes(job.contents[point].path) for point in job.spec.mountpoints))
     metadata = content.inodes * 1024 + data // 512
-    return max(LEAST, data + 2 * metadata + free + 128 * MIB, _made(job))
+    return max(MINIMUM["btrfs"], data + 2 * metadata + free + 128 * MIB, _made(job))
 
 
 def _made(job: FsSpec) -> int:

@@ -7,10 +7,8 @@ from collections.abc import Callable, Mapping
 from stagelib.disk import sparse_scan, tools
 from stagelib.disk.filesystems.xfs.writer.fill import fill
 from stagelib.disk.planner import Place
-from stagelib.disk.sizes import BLOCK, MIB
+from stagelib.disk.sizes import BLOCK
 from stagelib.errors import StageError
-
-LEAST = 300 * MIB  # what mkfs.xfs 5.19 and newer take at least
 
 # The same features whatever the tools' defaults are: what Linux 5.10 and GRUB 2.06 can read. -K: nothing to discard.
 FEATURES = ["-K", "-m", "crc=1,finobt=1,rmapbt=0,reflink=1,bigtime=1,inobtcount=1", "-n", "ftype=1"]
