@@ -43,7 +43,7 @@ class Sources:
         names: dict[str, None] = {}
         for level, path in enumerate(self.paths[name]):
             found = _scanned(path)
-            if found is None:
+            if found is None or (not found.releases and found.inherits != name):
                 data = self.document(name, level).data
                 content: Mapping[str, Any] = data if isinstance(data, dict) else {}
                 releases = content.get("releases")

@@ -6,7 +6,7 @@ import pytest
 
 from osbuild_compose.distro import catalog
 from osbuild_compose.distro.repository import ARMOUR, NamedRepository
-from osbuild_compose.document import doc_links
+from osbuild_compose.document import doc_links, reader
 from osbuild_compose.errors import ComposeError, InputError, TemplateError
 
 LAB = """\
@@ -189,6 +189,88 @@ def test_errors_of_all_files_with_the_page_about_them(tmp_path: Path) -> None:
     assert [name for name, _ in told] == ["lab", "lab", "other"]
     assert "unknown key `pakages`" in str(told)
     assert {one.reference for one in caught.value.each()} == {"docs/reference/templates.md#distroyaml"}
+
+
+def documents_read(found: catalog.Catalog, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The distributions whose distro.yaml is parsed from now on, in that order."""
+    read: list[str] = []
+    parse = reader.read
+    monkeypatch.setattr(reader, "read", lambda path: read.append(path.parent.name) or parse(path))  # type: ignore[func-returns-value]
+    assert "debian-12" in found.releases
+    return read
+
+
+@pytest.mark.parametrize(
+    ("release", "expected"),
+    [
+        ("debian-12", ["debian"]),
+        ("fedora-43", ["fedora"]),
+        ("rocky-9", ["rocky", "centos", "fedora"]),
+        ("lab-1", ["lab", "debian"]),
+    ],
+)
+def test_only_what_is_asked_for_and_what_it_inherits_is_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, release: str, expected: list[str]
+) -> None:
+    found = catalog.find([directory(tmp_path, LAB)])
+    read = documents_read(found, monkeypatch)
+    assert set(found.releases) >= {"lab-1", "debian-13", "fedora-45", "rocky-10"}
+    assert "debian-99" not in found.releases
+    assert read == []
+    assert found.release(release).name == release
+    assert found.release(release).name == release
+    assert read == expected
+
+
+def test_what_is_wrong_with_another_distribution_disturbs_no_build(tmp_path: Path) -> None:
+    directory(tmp_path, LAB + "colour: red\n")
+    directory(tmp_path, "a: [", "broken")
+    found = catalog.find([tmp_path])
+    assert found.release("debian-12").name == "debian-12"
+    with pytest.raises(TemplateError, match="unknown key `colour`"):
+        found.release("lab-1")
+    # The name may be one of the file that cannot be read.
+    with pytest.raises(TemplateError, match="not valid YAML"):
+        assert "lab-2" not in found.releases
+    with pytest.raises(TemplateError) as caught:
+        found.read_all()
+    files = {Path(error.location.file).parent.name for error in caught.value.each() if error.location}
+    assert files == {"lab", "broken"}
+
+
+RELEASES = "releases:\n  lab-1: {inherits: debian-12, title: Lab 1}\n"
+FORMS = {
+    "flow": "releases: {lab-1: {inherits: debian-12, title: Lab 1}}\n",
+    "quoted": RELEASES.replace("lab-1:", '"lab-1":'),
+    "comments": "releases: # all\n# first\n\n    # second\n    lab-1: # third\n        title: Lab 1\n"
+    "        inherits: debian-12\n",
+    "indented by one": "releases:\n lab-1:\n  inherits: debian-12\n  title: Lab 1\n",
+    "texts like releases": RELEASES + "variables:\n  text: |\n    releases:\n      lab-3: {}\n",
+    "anchor": RELEASES.replace("releases:", "releases: &all"),
+    "several documents' form": "---\n" + RELEASES,
+    "list at the margin": RELEASES + "packages:\n- vim\n",
+    "folded title": "releases:\n  lab-1:\n    inherits: debian-12\n    title: >\n      Lab\n      lab-3: 1\n",
+    "windows": RELEASES.replace("\n", "\r\n"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_names_are_found_in_every_form_of_yaml(tmp_path: Path, form: str) -> None:
+    head = "" if FORMS[form].startswith("---") else "inherits: debian\ntitle: Lab\n"
+    text = head + FORMS[form] if head else "---\ninherits: debian\ntitle: Lab\n" + RELEASES
+    found = catalog.find([directory(tmp_path, text)])
+    names = set(found.releases) - set(catalog.find().releases)
+    assert names == {"lab-1"}
+    assert found.read_all()["lab-1"].title.startswith("Lab")
+
+
+def test_names_as_they_are_found_without_parsing_are_those_that_parsing_finds(tmp_path: Path) -> None:
+    directory(
+        tmp_path, "inherits: debian\nreleases:\n  debian-12: {packages: [vim]}\n  debian-99: {title: x}\n", "debian"
+    )
+    for files in (catalog.find().sources, catalog.find([tmp_path]).sources):
+        for name in files.paths:
+            assert sorted(files.release_names(name)) == sorted(files.resolved(name)["releases"])
 
 
 def test_the_page_about_distributions_has_the_heading() -> None:

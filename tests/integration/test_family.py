@@ -1,0 +1,98 @@
+"""A distribution of a package family that only template files describe, built by the command line."""
+
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPO, Account
+from tests.integration.cli.commands import fine
+
+FILES = {
+    "base": {
+        "etc/os-release": "NAME=Parcel\nID=parcel\n",
+        "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
+        "etc/group": "root:x:0:\n",
+        "etc/shells": "/bin/sh\n",
+        "etc/issue": "Parcel Linux\n",
+    },
+    "shell": {"bin/sh": "a shell\n", "usr/share/doc/shell/readme": "how to use it\n"},
+    "editor": {"usr/bin/editor": "an editor\n", "usr/share/doc/editor/readme": "how to leave it\n", "etc/editorrc": ""},
+}
+BLUEPRINT = "name: tiny\ndistro: parcel-1\npackages: [editor]\nembed_provenance: false\nformats: [tar, squashfs]\n"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Iterator[str]:
+    """The address of a repository with the parcels."""
+    for name, files in FILES.items():
+        with tarfile.open(tmp_path / f"{name}.tar", "w") as archive:
+            for path, text in files.items():
+                member = tarfile.TarInfo(path)
+                member.size, member.mode = len(text), 0o755 if "bin/" in path else 0o644
+                archive.addfile(member, io.BytesIO(text.encode()))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_images_of_a_family_of_its_own(account: Account, place: Path, repository: str) -> None:
+    for name in ("parcel", "parcel-lib"):
+        shutil.copytree(REPO / "tests/templates" / name, place / name)
+    (place / "tiny.yaml").write_text(BLUEPRINT)
+    chosen = ["--templates", "parcel", "--libdir", "parcel-lib"]
+    checked = account.compose("check", "tiny.yaml", *chosen, cwd=place)
+    assert checked.returncode == 0, checked.stderr
+    argv = ["build", "tiny.yaml", *chosen, "--repo", f"parcels={repository}", "--store", "store", "-o", "out", "--json"]
+    done = account.compose(*argv, cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["success"]
+    expected = {path: text for files in FILES.values() for path, text in files.items()}
+    assert len(expected) == 10
+    with tarfile.open(place / "out/tiny.tar") as archive:
+        members = {item.name.removeprefix("./"): item for item in archive.getmembers() if item.isfile()}
+        assert set(members) == set(expected)
+        texts = {name: archive.extractfile(item).read().decode() for name, item in members.items()}  # type: ignore[union-attr]
+    assert texts == expected
+    assert members["bin/sh"].mode == 0o755
+    assert {(item.uid, item.gid) for item in members.values()} == {(0, 0)}
+    listed = subprocess.run(
+        ["unsquashfs", "-lls", place / "out/tiny.squashfs"], capture_output=True, text=True, check=True
+    ).stdout
+    files = {line.partition("squashfs-root/")[2] for line in listed.splitlines() if line.startswith("-")}
+    assert files == set(expected)
+
+
+def test_a_parcel_that_no_repository_has(account: Account, place: Path, repository: str) -> None:
+    for name in ("parcel", "parcel-lib"):
+        shutil.copytree(REPO / "tests/templates" / name, place / name)
+    (place / "tiny.yaml").write_text(BLUEPRINT.replace("editor", "game"))
+    argv = ["build", "tiny.yaml", "--templates", "parcel", "--libdir", "parcel-lib", "--store", "store", "-o", "out"]
+    done = account.compose(*argv, "--repo", f"parcels={repository}", cwd=place)
+    assert done.returncode == 1
+    assert "no repository has the parcel game" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["derivative", "parcel"])
+def test_the_templates_of_tests_pass_the_check_of_templates(name: str) -> None:
+    templates = REPO / "tests/templates"
+    rows = json.loads(fine("templates", "check", templates / name, "--libdir", templates / "parcel-lib", "--json"))
+    own = [row for row in rows if row["release"].startswith(("tin", "parcel"))]
+    assert own
+    assert [row["errors"] for row in own] == [[]] * len(own)
+    assert {row["pipelines"] for row in own} == {4}
