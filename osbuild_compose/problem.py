@@ -52,7 +52,7 @@ class Problem:
         return replace(self, trail=(*steps, *self.trail))
 
     def located(
-        self, document: Positions | None, reference: Callable[[Sequence[Step]], str] = doc_links.of_key
+        self, document: Positions | None, reference: Callable[[Sequence[Step]], str] = doc_links.key_page
     ) -> "Problem":
         """The problem with its position in the document, and the page about its key unless it names one itself."""
         find = document and (document.at_key if self.at_key else document.at_value)

@@ -54,7 +54,7 @@ def check(
     of_whole = [*by_schema, *(problem.located(merged) for problem in checked if problem.trail not in malformed)]
     problems: list[Problem] = [
         *composed.problems,
-        *(problem for problem in of_whole if str(problem.location) not in composed.unsettled),
+        *(problem for problem in of_whole if str(problem.location) not in composed.unresolved),
     ]
     if errors := [problem for problem in problems if problem.severity is Severity.ERROR]:
         raise as_error(errors)

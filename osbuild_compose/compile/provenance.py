@@ -9,7 +9,7 @@ from typing import Any
 
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.document.schema import schema_files
-from osbuild_compose.document.schema.schema_view import Shape
+from osbuild_compose.document.schema.schema_view import SchemaView
 
 STAGE = "org.osbuild-compose.provenance"
 # Values that are secret, by their keys; and what is one inside of any text: the user and password of an address.
@@ -18,15 +18,15 @@ _USER_OF_ADDRESS = re.compile(r"(?<=://)[^\s/@]+@")
 _NO_PASSWORD = ("!", "*")
 
 
-def without_defaults(data: Any, shape: Shape) -> Any:
+def without_defaults(data: Any, view: SchemaView) -> Any:
     """A merged blueprint without what holds anyway, so that saying it makes no other image."""
     if isinstance(data, Mapping):
         return {
-            key: without_defaults(value, shape.below(key))
+            key: without_defaults(value, view.below(key))
             for key, value in data.items()
-            if key in shape.required or value != shape.below(key).default
+            if key in view.required or value != view.below(key).default
         }
-    return [without_defaults(item, shape.item) for item in data] if isinstance(data, list) else data
+    return [without_defaults(item, view.item) for item in data] if isinstance(data, list) else data
 
 
 def without_secrets(data: Any) -> Any:
@@ -53,7 +53,7 @@ def completed(pipeline: dict[str, Any], blueprint: Blueprint, official: Callable
         return pipeline
     documents = {"build": {**_facts(blueprint), **_made(ids(official(), place))}}
     if blueprint.document is not None:
-        normal = without_defaults(blueprint.document.data, Shape.of(schema_files.load("blueprint")))
+        normal = without_defaults(blueprint.document.data, SchemaView.whole(schema_files.load("blueprint")))
         documents["blueprint"] = without_secrets(normal)
     stage = {"name": STAGE, "options": {"documents": documents}}
     return {**pipeline, "stages": [*stages[:place], stage, *stages[place + 1 :]]}

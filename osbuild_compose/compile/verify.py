@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from osbuild_compose.compile.module_catalog import Kind, Program, Programs, nearest_name
 from osbuild_compose.compile.pipeline import located
-from osbuild_compose.document.node import Source, Span, Trail, path_text, planted
+from osbuild_compose.document.node import Source, Span, Trail, from_data, path_text
 from osbuild_compose.document.schema import schema_errors
 from osbuild_compose.errors import TemplateError, TemplatesError, as_one
 from osbuild_compose.problem import Problem
@@ -61,7 +61,7 @@ def _options(program: Program, item: Mapping[str, Any], trail: Trail) -> Iterato
             yield Problem((*trail, key), f"{program.name}: unknown key `{key}` beside `name` and `options`")
     fallback = f"its options: compose stages show {program.name}"
     options = item.get("options", {})
-    tree = planted(options, Span(Source(program.name)))
+    tree = from_data(options, Span(Source(program.name)))
     validator = _validator(json.dumps(program.schema, sort_keys=True))
     for error in sorted(validator.iter_errors(options), key=lambda e: [str(step) for step in e.path]):
         for found in schema_errors.explain(error, tree, schema=program.schema, subject="`options`"):

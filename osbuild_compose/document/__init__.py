@@ -1,1 +1,1 @@
-"""YAML files as data with places, checked against the published schemas. Shared by blueprints and distributions."""
+"""YAML documents whose values know their positions, checked against JSON schemas: blueprints and distro.yaml files."""

@@ -1,4 +1,4 @@
-"""A document as a tree in which every key and value knows where it comes from, whatever it was put together of."""
+"""A YAML document as a tree of nodes that carry their source position."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,13 +7,13 @@ from typing import Any
 from osbuild_compose.errors import Location
 
 Step = str | int
-Trail = tuple[Step, ...]  # the way to a value: ("users", 0, "name")
+Trail = tuple[Step, ...]  # the path to a value: ("users", 0, "name")
 Scalar = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file and its lines; or, without lines, an option of the command line."""
+    """A file and its lines; without lines, an option of the command line."""
 
     file: str
     lines: tuple[str, ...] = ()
@@ -21,7 +21,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a key or value stands: line and column count from 0, length in columns."""
+    """The position of a key or value: line and column count from 0, length is in columns."""
 
     source: Source
     line: int = 0
@@ -30,7 +30,7 @@ class Span:
 
     @property
     def location(self) -> Location:
-        """The same for people, with the line's text."""
+        """The position as messages show it, with the text of the line."""
         lines = self.source.lines
         if not lines:
             return Location(self.source.file)
@@ -41,10 +41,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value. `key` is where the key before it stands; items of lists have none.
+    """A value. `key` is the position of its key; items of lists have none.
 
-    `written` is a scalar as the file has it ("1.10" for the number 1.1), and `via` tells how the value got here, where
-    that is not its place alone ("profile dev").
+    `written` is a scalar as it is written in the file ("1.10" for the number 1.1); `via` lists what brought the value
+    here, if its position does not say that alone ("profile dev").
     """
 
     value: Any  # a Scalar, dict[str, Node] or list[Node]
@@ -54,7 +54,7 @@ class Node:
     via: tuple[str, ...] = ()
 
     def child(self, step: Step) -> "Node | None":
-        """What is below the step, if anything."""
+        """The value at this key or index, if there is one."""
         if isinstance(self.value, dict):
             return self.value.get(step) if isinstance(step, str) else None
         if isinstance(self.value, list) and isinstance(step, int) and 0 <= step < len(self.value):
@@ -75,7 +75,7 @@ def find(tree: Node, trail: Sequence[Step]) -> tuple[Node, bool]:
 
 
 def plain(node: Node) -> Any:
-    """The data of a tree: dict, list, str, int, float, bool and None only."""
+    """The data of a tree: only dict, list, str, int, float, bool and None."""
     if isinstance(node.value, dict):
         return {key: plain(item) for key, item in node.value.items()}
     if isinstance(node.value, list):
@@ -83,27 +83,27 @@ def plain(node: Node) -> Any:
     return node.value
 
 
-def planted(data: Any, place: Span) -> Node:
-    """The tree of plain data that all comes from one place."""
+def from_data(data: Any, place: Span) -> Node:
+    """The tree of plain data, all of it at one position."""
     if isinstance(data, Mapping):
-        return Node({key: replace(planted(item, place), key=place) for key, item in data.items()}, place)
+        return Node({key: replace(from_data(item, place), key=place) for key, item in data.items()}, place)
     if isinstance(data, list | tuple):
-        return Node([planted(item, place) for item in data], place)
+        return Node([from_data(item, place) for item in data], place)
     return Node(data, place, written=str(data))
 
 
-def marked(node: Node, via: str) -> Node:
-    """The tree with one more note on how its values got here."""
+def with_origin(node: Node, via: str) -> Node:
+    """The tree with `via` added to the origin of all of its values."""
     value = node.value
     if isinstance(value, dict):
-        value = {key: marked(item, via) for key, item in value.items()}
+        value = {key: with_origin(item, via) for key, item in value.items()}
     elif isinstance(value, list):
-        value = [marked(item, via) for item in value]
+        value = [with_origin(item, via) for item in value]
     return replace(node, value=value, via=(*node.via, via))
 
 
 def scalars(node: Node, trail: Trail = ()) -> Iterator[tuple[Trail, Node]]:
-    """All values of the tree that are neither mapping nor list, in order."""
+    """All values of the tree that are neither mappings nor lists, in order."""
     if isinstance(node.value, dict | list):
         items: Any = node.value.items() if isinstance(node.value, dict) else enumerate(node.value)
         for step, item in items:
@@ -113,5 +113,5 @@ def scalars(node: Node, trail: Trail = ()) -> Iterator[tuple[Trail, Node]]:
 
 
 def path_text(trail: Sequence[Step]) -> str:
-    """The way as messages and `--set` write it: users.0.name."""
+    """The trail as messages and `--set` write it: users.0.name."""
     return ".".join(f"[{step}]" if isinstance(step, str) and "." in step else str(step) for step in trail)

@@ -1,4 +1,4 @@
-"""What is wrong with a file that is not YAML, in words that say what to do."""
+"""YAML syntax errors in plain words, with hints."""
 
 import contextlib
 from typing import NoReturn
@@ -12,59 +12,61 @@ from osbuild_compose.document import doc_links
 from osbuild_compose.document.node import Source, Span
 from osbuild_compose.errors import InputError, Location
 
-BOUNDS = TOO_DEEP, TOO_MANY = ("nested too deeply", "too large")  # what we let the parser say
+BOUNDS = TOO_DEEP, TOO_MANY = ("nested too deeply", "too large")  # messages of our own for the parser
 
 _OPEN_QUOTE = ("a quote is not closed", "look for its end in the lines from here on")
 
-# What the parser says, or how it begins: what to say instead ("" for the same), and what to do.
+# What the parser says, or how it starts; what to say instead ("" for the same); a hint.
 _SAYINGS = (
-    ("mapping values are not allowed", "", 'a value with ": " in it wants quotes; a key starts on its own line'),
+    ("mapping values are not allowed", "", 'a value that contains ": " needs quotes; each key starts on its own line'),
     (
         "but found another document",
         "the file holds a second document",
-        "a blueprint is one document: remove the line ---",
+        "a blueprint is a single document: remove the line ---",
     ),
     (
         "could not find expected ':'",
-        "a line lacks its colon",
-        "a key ends in a colon, an item of a list begins with a dash, text after | is indented",
+        "missing colon",
+        "a key ends with a colon, an item of a list starts with a dash, text after | is indented",
     ),
     (
         "expected <block end>",
-        "the line does not go on with what is above it",
-        "keys of one mapping begin in the same column, and so do the dashes of a list",
+        "the indentation does not match the lines above",
+        "keys of a mapping start in the same column, and so do the dashes of a list",
     ),
     ("expected ',' or ']'", "", "a bracket [ is not closed, or a comma is missing"),
     ("expected ',' or '}'", "", "a brace { is not closed, or a comma is missing"),
     ("found unexpected end of stream", *_OPEN_QUOTE),
     ("found character '", "", "put the value in quotes"),
-    ("found undefined alias", "", "an anchor &name stands before its aliases, in the same file"),
-    ("found unknown escape character", "", "in double quotes a backslash is written twice; single quotes leave it"),
+    ("found undefined alias", "", "an anchor &name must come before its aliases, in the same file"),
+    ("found unknown escape character", "", "write a backslash twice in double quotes, or use single quotes"),
 )
 
 
-# What is found at the end of something that is wrong from its beginning on.
+# Errors found at the end of something whose beginning is the cause.
 _BEGUN_EARLIER = ("found unexpected end of stream", "could not find expected ':'", "expected ',' or")
 _LINE_STARTS = ("'<block mapping start>'", "'<block sequence start>'", "'<scalar>'", "'?'", "'-'", "'<block entry>'")
 
 
 def problem(error: MarkedYAMLError, source: Source) -> InputError:
-    """The error for what the parser stumbled over."""
+    """The error for an error of the parser."""
     mark = error.problem_mark or error.context_mark
     text = str(error.problem or error.context or "not valid YAML")
     if mark is None:
         return _wrong(text, "", Location(source.file))
     place = Span(source, mark.line, mark.column).location
     if text in BOUNDS:
-        hint = "keep large content in files of its own"
+        hint = "move large content to separate files"
         return InputError(
             f"the document is {text}", hint=hint, location=place, reference=f"{doc_links.ERRORS}#too-large"
         )
     before = place.text[: place.column]
     if "\t" in before and ("token" in text or not before.strip()):
-        return _wrong("a tab stands where YAML wants spaces", "indent with spaces", place)
+        return _wrong("a tab is used for indentation", "indent with spaces", place)
     if quote := _runaway_quote(source, mark.line, mark.column):
         return _wrong(*_OPEN_QUOTE, quote.location)
+    if text.startswith("expected <block end>") and before[:-1].strip() and text.endswith(_LINE_STARTS):
+        return _wrong("unexpected text after a value", "put the whole value in quotes", place)
     if text.startswith(_BEGUN_EARLIER) and error.context_mark:
         begun = error.context_mark
         place = Span(source, begun.line, begun.column).location
@@ -72,7 +74,7 @@ def problem(error: MarkedYAMLError, source: Source) -> InputError:
 
 
 def _in_words(text: str) -> tuple[str, str]:
-    """What the parser says, in words for people, and a hint."""
+    """A message of the parser in plain words, and a hint."""
     if text.startswith("expected <block end>") and not text.endswith(_LINE_STARTS):
         return text, ""
     for begin, saying, hint in _SAYINGS:
@@ -82,9 +84,9 @@ def _in_words(text: str) -> tuple[str, str]:
 
 
 def _runaway_quote(source: Source, line: int, column: int) -> Span | None:
-    """The beginning of a quoted text that ends just before this position, but in a later line than it began in.
+    """The start of a quoted text that ends just before this position, but in a later line than it starts in.
 
-    Its closing quote is missing then, and what ended it is the opening quote of another text.
+    Then its closing quote is missing, and it was ended by the opening quote of another text.
     """
     lines = [*source.lines[:line], source.lines[line][:column]] if line < len(source.lines) else []
     if not lines or not lines[-1].rstrip().endswith(("'", '"')):
@@ -113,7 +115,7 @@ def character(error: ReaderError, text: str, source: Source) -> InputError:
 
 
 def other(error: Exception, source: Source) -> InputError:
-    """The error for what the parser has no place of."""
+    """The error for a parser error without a position."""
     return _wrong(str(error).partition("\n")[0] or type(error).__name__, "", Location(source.file))
 
 

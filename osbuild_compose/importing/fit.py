@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.document.composition.synthetic import Trail, flat, meant, without
+from osbuild_compose.document.composition.synthetic import Trail, error_trails, to_document, without
 from osbuild_compose.errors import ComposeError
 from osbuild_compose.importing.source import Note
 
@@ -16,11 +16,11 @@ def fit(data: dict[str, Any], distros: Collection[str]) -> tuple[dict[str, Any],
     """The data without what our language refuses. Raises InputError when the name or the distribution is refused."""
     notes: list[Note] = []
     for _ in range(MAX_ROUNDS):
-        document = flat(data, NAME)
+        document = to_document(data, NAME)
         try:
             load.check(document, distros)
         except ComposeError as error:
-            wrong = {trails[0]: item for item in error.each() if (trails := meant(document, item))}
+            wrong = {trails[0]: item for item in error.each() if (trails := error_trails(document, item))}
             if not wrong or any(trail[0] in ("name", "distro") for trail in wrong):
                 raise
             # The innermost first: what is around may be right without it.

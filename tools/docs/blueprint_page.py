@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from osbuild_compose.document.schema import schema_files, schema_refs
+from osbuild_compose.document.schema import schema_files, schema_view
 
 _HEAD = """\
 # Blueprint reference
@@ -59,7 +59,7 @@ def _key(key: str, node: Mapping[str, Any], required: bool) -> Iterator[str]:
 
 
 def _resolved(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    return schema_refs.resolved(node, schema_files.load("blueprint"))
+    return schema_view.resolved_refs(node, schema_files.load("blueprint"))
 
 
 _NAMES = {"object": "mapping", "array": "list", "string": "text", "integer": "number", "boolean": "true or false"}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from osbuild_compose.compile.module_catalog import Kind, Program, Programs
-from osbuild_compose.document.schema import schema_refs
+from osbuild_compose.document.schema import schema_view
 
 _HEAD = """\
 # Stages and assemblers
@@ -53,15 +53,15 @@ def section(program: Program) -> Iterator[str]:
 def _inside(node: Mapping[str, Any], schema: Mapping[str, Any], indent: str) -> Iterator[str]:
     """List items for the keys of a mapping, or for those of a list's items."""
     if isinstance(node.get("items"), Mapping):
-        yield from _inside(schema_refs.resolved(node["items"], schema), schema, indent)
+        yield from _inside(schema_view.resolved_refs(node["items"], schema), schema, indent)
         return
     required = node.get("required", ())
     for key, value in node.get("properties", {}).items():
-        yield from _item(f"`{key}`", schema_refs.resolved(value, schema), schema, key in required, indent)
+        yield from _item(f"`{key}`", schema_view.resolved_refs(value, schema), schema, key in required, indent)
     for value in node.get("patternProperties", {}).values():
-        yield from _item("each key", schema_refs.resolved(value, schema), schema, False, indent)
+        yield from _item("each key", schema_view.resolved_refs(value, schema), schema, False, indent)
     if isinstance(more := node.get("additionalProperties"), Mapping) and more:
-        yield from _item("each key", schema_refs.resolved(more, schema), schema, False, indent)
+        yield from _item("each key", schema_view.resolved_refs(more, schema), schema, False, indent)
     for form in _forms(node, schema):
         if not form.get("properties"):
             continue
@@ -86,7 +86,7 @@ def _item(name: str, node: Mapping[str, Any], schema: Mapping[str, Any], require
 
 def _forms(node: Mapping[str, Any], schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The forms that the node may have."""
-    return [schema_refs.resolved(form, schema) for form in [*node.get("oneOf", ()), *node.get("anyOf", ())]]
+    return [schema_view.resolved_refs(form, schema) for form in [*node.get("oneOf", ()), *node.get("anyOf", ())]]
 
 
 def _kind(node: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
@@ -95,7 +95,7 @@ def _kind(node: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     if "const" in node:
         return f"`{node['const']}`"
     if isinstance(node.get("items"), Mapping) and node.get("type") == "array":
-        return f"list of {_kind(schema_refs.resolved(node['items'], schema), schema)}"
+        return f"list of {_kind(schema_view.resolved_refs(node['items'], schema), schema)}"
     if "type" in node:
         types = node["type"] if isinstance(node["type"], list) else [node["type"]]
         return " or ".join(_KINDS.get(str(kind), str(kind)) for kind in types)

@@ -1,4 +1,4 @@
-"""A merged document as YAML that tells, for each value, where it comes from; and that means the same by itself."""
+"""Prints a merged document as YAML that is complete in itself, with a comment about the origin of each value."""
 
 import json
 import re
@@ -7,39 +7,39 @@ from typing import Any
 
 from osbuild_compose.document.node import Node
 from osbuild_compose.document.reader import Document
-from osbuild_compose.document.schema.schema_view import Shape
+from osbuild_compose.document.schema.schema_view import SchemaView
 
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+-]+)*")
-_NOT_TEXT = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # to some reader of YAML at least
+_NOT_TEXT = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # to at least some YAML readers
 
 
 def text(document: Document, schema: dict[str, Any]) -> str:
-    """The document's YAML. Where the schema has a default for what the document leaves out, that is in it too."""
-    lines = list(_mapping(document.tree, Shape.of(schema), 0))
+    """The YAML of the document, with the schema's defaults for keys that it leaves out."""
+    lines = list(_mapping(document.tree, SchemaView.whole(schema), 0))
     width = min(max((len(line) for line, _ in lines if line), default=0), 60)
     return "".join(f"{line:{width}}  # {origin}\n" if origin else f"{line}\n" for line, origin in lines)
 
 
-def _mapping(node: Node, shape: Shape, depth: int) -> Iterator[tuple[str, str]]:
-    """The lines, each with its origin; first the keys that have names, in the schema's order."""
+def _mapping(node: Node, view: SchemaView, depth: int) -> Iterator[tuple[str, str]]:
+    """The lines, each with its origin; known keys come first, in the schema's order."""
     indent = "  " * depth
-    for key in dict.fromkeys((*shape.keys, *node.value)):
+    for key in dict.fromkeys((*view.keys, *node.value)):
         head = f"{indent}{key if _is_plain(key) else _quoted(key)}:"
         if key in node.value:
-            yield from _entry(head, node.value[key], shape.below(key), depth + 1)
-        elif (default := shape.below(key).default) is not None:
+            yield from _entry(head, node.value[key], view.below(key), depth + 1)
+        elif (default := view.below(key).default) is not None:
             yield f"{head} {_flow(default)}", "default"
 
 
-def _entry(head: str, node: Node, shape: Shape, depth: int) -> Iterator[tuple[str, str]]:
-    """What follows a key or the dash of an item."""
+def _entry(head: str, node: Node, view: SchemaView, depth: int) -> Iterator[tuple[str, str]]:
+    """The lines from a key or the dash of an item on."""
     if isinstance(node.value, dict) and node.value:
         yield head, ""
-        yield from _mapping(node, shape, depth)
+        yield from _mapping(node, view, depth)
     elif isinstance(node.value, list) and node.value:
         yield head, ""
         for item in node.value:
-            yield from _item(item, shape.item, depth)
+            yield from _item(item, view.item, depth)
     elif isinstance(node.value, str) and _is_block(node.value):
         yield f"{head} |", origin(node)
         yield from (("  " * depth + line if line else "", "") for line in _escaped(node.value).split("\n")[:-1])
@@ -47,17 +47,17 @@ def _entry(head: str, node: Node, shape: Shape, depth: int) -> Iterator[tuple[st
         yield f"{head} {_scalar(node.value)}", origin(node)
 
 
-def _item(node: Node, shape: Shape, depth: int) -> Iterator[tuple[str, str]]:
+def _item(node: Node, view: SchemaView, depth: int) -> Iterator[tuple[str, str]]:
     indent = "  " * depth
     if isinstance(node.value, dict) and node.value:
-        for number, (line, place) in enumerate(_mapping(node, shape, depth + 1)):
+        for number, (line, place) in enumerate(_mapping(node, view, depth + 1)):
             yield (f"{indent}- {line.lstrip(' ')}" if number == 0 else line), place
     else:
-        yield from _entry(f"{indent}-", node, shape, depth + 1)
+        yield from _entry(f"{indent}-", node, view, depth + 1)
 
 
 def origin(node: Node) -> str:
-    """Where a value comes from: a file and line or an option, and what brought it here."""
+    """The origin of a value: a file and line or an option, and what brought it here."""
     place = node.place.location
     where = f"{place.file}:{place.line}" if place.line else place.file
     return ", ".join(part.translate(_ONE_LINE) for part in (where, *node.via))
@@ -68,7 +68,7 @@ _ONE_LINE |= dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")
 
 
 def _is_block(text: str) -> bool:
-    """Whether the text can stand as lines of their own after a |, which drops nothing and escapes nothing."""
+    """Whether the text can be written as a block after |, which neither drops nor escapes anything."""
     *lines, end = text.split("\n")
     return (
         bool(lines and lines[0] and lines[-1])
@@ -79,7 +79,7 @@ def _is_block(text: str) -> bool:
 
 
 def _escaped(value: str) -> str:
-    """The text as a blueprint writes it, in which ${ begins a variable."""
+    """The text as written in a blueprint, where ${ starts a variable."""
     return value.replace("${", "$${")
 
 
@@ -94,7 +94,7 @@ def _scalar(value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    """The text in double quotes. JSON's escapes are YAML's too, but for characters beyond the basic plane."""
+    """The text in double quotes. YAML has JSON's escapes, except for characters beyond the basic plane."""
     return "".join(
         c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"
         for c in json.dumps(text, ensure_ascii=False)

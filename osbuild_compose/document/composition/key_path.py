@@ -1,15 +1,15 @@
-"""Ways to a value as people write them: users.0.name, users.admin.shell, files[/etc/motd].mode."""
+"""Paths of keys as written in `unset` and `--set`: users.0.name, users.admin.shell, files[/etc/motd].mode."""
 
 import re
 
 from osbuild_compose.document.node import Node, Trail
-from osbuild_compose.document.schema.schema_view import Shape
+from osbuild_compose.document.schema.schema_view import SchemaView
 
 _STEP = re.compile(r"(?:^|\.)([^.\[\]]+)|\.?\[([^\]]+)\]")
 
 
 def steps(text: str) -> list[str]:
-    """The steps of a way. Raises ValueError for what is none."""
+    """The steps of a path. Raises ValueError for text that is not a path."""
     found: list[str] = []
     position = 0
     while position < len(text) or not found:
@@ -21,27 +21,27 @@ def steps(text: str) -> list[str]:
     return found
 
 
-def position(node: Node, step: str, shape: Shape) -> int | None:
-    """Which of the list's items the step means: by identity, or by its number, the first being 0; None for none."""
+def position(node: Node, step: str, view: SchemaView) -> int | None:
+    """The index of the item that a step of a path means, by its identity or its position; None if there is none."""
     for index, item in enumerate(node.value):
-        known = item.child(shape.identity) if shape.identity else None
+        known = item.child(view.identity) if view.identity else None
         if known is not None and str(known.value) == step:
             return index
     return int(step) if step.isascii() and step.isdecimal() and int(step) < len(node.value) else None
 
 
-def trail(tree: Node, way: list[str], shape: Shape) -> Trail:
-    """The way as steps into the tree; from where it leads nowhere on, the steps are as they are written."""
+def trail(tree: Node, path: list[str], view: SchemaView) -> Trail:
+    """The path as a trail into the tree. Steps that lead nowhere are left as they are written."""
     found: list[str | int] = []
     node: Node | None = tree
-    for step in way:
+    for step in path:
         known: str | int = step
         if node is not None and isinstance(node.value, list):
-            index = position(node, step, shape)
+            index = position(node, step, view)
             known = step if index is None else index
-            shape = shape.item
+            view = view.item
         else:
-            shape = shape.below(step)
+            view = view.below(step)
         found.append(known)
         node = node.child(known) if node is not None else None
     return tuple(found)

@@ -1,4 +1,4 @@
-"""One document from a file, those it extends, its profiles, and what the command line says."""
+"""Merges a document with the files it extends, its profiles, and options of the command line."""
 
 import os
 from collections.abc import Collection, Sequence
@@ -11,21 +11,21 @@ from osbuild_compose.document.composition import key_path
 from osbuild_compose.document.composition.merge import Merge
 from osbuild_compose.document.composition.overrides import override
 from osbuild_compose.document.composition.variables import Variables
-from osbuild_compose.document.node import Node, marked, plain
+from osbuild_compose.document.node import Node, plain, with_origin
 from osbuild_compose.document.reader import Document
 from osbuild_compose.document.schema import schema_files
-from osbuild_compose.document.schema.schema_view import Shape
+from osbuild_compose.document.schema.schema_view import SchemaView
 from osbuild_compose.document.suggest import nearest
 from osbuild_compose.errors import DocumentError, InputError
 from osbuild_compose.problem import Problem
 
-KEYS = ("extends", "vars", "profiles", "unset")  # what a document is put together with; gone afterwards
+KEYS = ("extends", "vars", "profiles", "unset")  # keys that control merging; the merged document does not have them
 MAX_FILES = 100
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What the command line says: "key=value" texts, names of profiles, "name=value" texts of variables."""
+    """Options of the command line: "key=value" settings, names of profiles, "name=value" variables."""
 
     settings: Sequence[str] = ()
     profiles: Sequence[str] = ()
@@ -34,7 +34,7 @@ class Choices:
 
 @dataclass
 class _Files:
-    """The files of a document, those that are extended before those that extend them, each once."""
+    """A file and those it extends, each once and after those that it extends itself."""
 
     documents: list[Document] = field(default_factory=list)
     errors: list[InputError] = field(default_factory=list)
@@ -47,33 +47,33 @@ class _Files:
             for node in _names(document.tree.child("extends")):
                 self._add_base(document, node, (*above, real))
         else:
-            hint = "begin with: name: my-image"
-            brief = "a blueprint is a mapping: lines of the form key: value"
+            hint = "start with: name: my-image"
+            brief = "a blueprint must be a mapping: lines of the form key: value"
             place = document.at_value(())
-            self.errors.append(InputError(brief, hint=hint, location=place, reference=doc_links.of_key(())))
+            self.errors.append(InputError(brief, hint=hint, location=place, reference=doc_links.key_page(())))
         self.documents.append(document)
 
     def _add_base(self, document: Document, node: Node, above: tuple[str, ...]) -> None:
         if "\0" in node.value:
-            self._wrong(node, "`extends` names no file: there is a NUL in it", "")
+            self._wrong(node, "`extends` contains a NUL character, which no file name can have", "")
             return
-        path = _beside(document.file, node.value)
+        path = _relative_path(document.file, node.value)
         real = os.path.realpath(path)
         if real in above:
             chain = [*above[above.index(real) :], real]
             shown = " extends ".join(os.path.relpath(file, Path(document.file).parent) for file in chain)
-            self._wrong(node, f"a blueprint cannot extend itself: {shown}", "take one of them out of `extends`")
+            self._wrong(node, f"a blueprint cannot extend itself: {shown}", "remove one of them from `extends`")
         elif "://" in node.value:
-            self._wrong(node, "`extends` names files on this machine", "download the blueprint first")
+            self._wrong(node, "`extends` takes local files only", "download the blueprint first")
         elif len(self._done) >= MAX_FILES:
-            self._wrong(node, f"the blueprint is made of more than {MAX_FILES} files", "")
+            self._wrong(node, f"the blueprint is merged from more than {MAX_FILES} files", "")
         elif real not in self._done:
             self._done.add(real)
             try:
                 base = reader.read(Path(path), regular=True)
             except InputError as error:
                 if error.location is None:
-                    self._wrong(node, error.brief, "the path is relative to the blueprint that names it")
+                    self._wrong(node, error.brief, "the path is relative to the file it is in")
                 else:
                     self.errors += error.each()
             else:
@@ -88,38 +88,38 @@ class _Files:
 
 @dataclass(frozen=True)
 class Composed:
-    """A document with all that it extends. `problems` is what is wrong with its parts; of what stands at the places in
-    `unsettled` nothing more can be said.
+    """A merged document. `problems` are those of its parts; nothing more can be said about the values at the locations
+    in `unresolved`.
     """
 
     document: Document
     problems: Sequence[Problem]
-    unsettled: Collection[str]
+    unresolved: Collection[str]
 
 
 def compose(document: Document, name: str, choices: Choices) -> Composed:
-    """The document with all that it extends, by the schema `name`.
+    """The document merged with everything it extends, as the schema `name` describes.
 
-    Raises DocumentError when files cannot be read, InputError for options that are wrong.
+    Raises DocumentError if files cannot be read, InputError for wrong options.
     """
     files = _Files()
     files.add(document)
     if files.errors:
         raise DocumentError([*files.errors, *(problem.error() for problem in _part_problems(files.documents, name))])
-    shape = Shape.of(schema_files.load(name))
+    view = SchemaView.whole(schema_files.load(name))
     merge = Merge()
-    tree = _merged(files.documents, shape, merge)
-    tree, wrong = _with_profiles(tree, files.documents, choices.profiles, shape, merge)
+    tree = _merged(files.documents, view, merge)
+    tree, wrong = _with_profiles(tree, files.documents, choices.profiles, view, merge)
     composed = len(files.documents) > 1 or not set(KEYS).isdisjoint(document.data) or plain(tree) != document.data
-    tree = override(tree, choices.settings, shape, merge)
+    tree = override(tree, choices.settings, view, merge)
     variables = Variables(tree.child("vars"), choices.variables)
     tree = variables.filled(_without(tree, KEYS))
     variables.unused()
-    tree = _relative_to(document.file, tree, shape)
+    tree = _relative_to(document.file, tree, view)
     problems = [*merge.problems, *variables.problems, *wrong]
-    if composed:  # otherwise the whole is the part
+    if composed:  # otherwise it is its only part
         problems = [*_part_problems(files.documents, name), *problems]
-    return Composed(Document.of(document.file, tree), problems, variables.unsettled | merge.unsettled)
+    return Composed(Document.from_tree(document.file, tree), problems, variables.unresolved | merge.unresolved)
 
 
 def _part_problems(documents: Sequence[Document], name: str) -> list[Problem]:
@@ -131,17 +131,17 @@ def _part_problems(documents: Sequence[Document], name: str) -> list[Problem]:
     ]
 
 
-def _merged(documents: Sequence[Document], shape: Shape, merge: Merge) -> Node:
+def _merged(documents: Sequence[Document], view: SchemaView, merge: Merge) -> Node:
     result = replace(documents[0].tree, value={})
     for document in documents:
-        result = _on_top(result, _without(document.tree, ("extends", "profiles")), shape, merge)
+        result = _on_top(result, _without(document.tree, ("extends", "profiles")), view, merge)
     return result
 
 
 def _with_profiles(
-    tree: Node, documents: Sequence[Document], names: Sequence[str], shape: Shape, merge: Merge
+    tree: Node, documents: Sequence[Document], names: Sequence[str], view: SchemaView, merge: Merge
 ) -> tuple[Node, list[Problem]]:
-    """The tree with the profiles on top, each as all of the files have it, and what is wrong with any profile."""
+    """The tree with the profiles merged on top, each from all of the files, and problems of any profile."""
     wrong: list[Problem] = []
     found: dict[str, list[Node]] = {}
     for document in documents:
@@ -160,7 +160,7 @@ def _with_profiles(
     for name in names:
         if name not in found:
             near = nearest(name, found)
-            known = f"known profiles: {', '.join(sorted(found))}" if found else "it has no profiles at all"
+            known = f"known profiles: {', '.join(sorted(found))}" if found else "it has no profiles"
             raise InputError(
                 f"{documents[-1].file} has no profile {name}",
                 hint=f"did you mean `{near}`? {known}" if near else known,
@@ -170,22 +170,22 @@ def _with_profiles(
         for profile in found[name]:
             part = _without(profile, ("extends", "profiles"))
             if isinstance(part.value, dict):
-                tree = _on_top(tree, marked(part, f"profile {name}"), shape, merge)
+                tree = _on_top(tree, with_origin(part, f"profile {name}"), view, merge)
     return tree, wrong
 
 
-def _on_top(tree: Node, own: Node, shape: Shape, merge: Merge) -> Node:
+def _on_top(tree: Node, own: Node, view: SchemaView, merge: Merge) -> Node:
     for node in _names(own.child("unset")):
         try:
             steps = key_path.steps(node.value)
         except ValueError:
-            continue  # the schema tells
-        tree = merge.without(tree, node, key_path.trail(tree, steps, shape))
-    return merge.merged(tree, _without(own, ("unset",)), shape)
+            continue  # the schema reports it
+        tree = merge.without(tree, node, key_path.trail(tree, steps, view))
+    return merge.merged(tree, _without(own, ("unset",)), view)
 
 
 def _names(node: Node | None) -> list[Node]:
-    """The texts of a list, or the one text that stands instead of it."""
+    """The strings of a list, or the string that is given instead of one."""
     items: Any = [] if node is None else node.value if isinstance(node.value, list) else [node]
     return [item for item in items if isinstance(item.value, str) and item.value]
 
@@ -196,21 +196,21 @@ def _without(tree: Node, keys: Sequence[str]) -> Node:
     return replace(tree, value={key: node for key, node in tree.value.items() if key not in keys})
 
 
-def _beside(file: str, name: str) -> str:
-    """The path `name`, relative to the file; without its dots, unless there are symbolic links in the way."""
+def _relative_path(file: str, name: str) -> str:
+    """The path `name`, which is relative to the file; normalised, unless that would change it because of symlinks."""
     path = os.path.join(os.path.dirname(file), name)
     short = os.path.normpath(path)
     return short if os.path.realpath(short) == os.path.realpath(path) else path
 
 
-def _relative_to(file: str, tree: Node, shape: Shape) -> Node:
-    """The tree with the paths of other files made relative to `file`."""
+def _relative_to(file: str, tree: Node, view: SchemaView) -> Node:
+    """The tree with the paths in other files made relative to `file`."""
     value: Any = tree.value
     if isinstance(value, dict):
-        value = {key: _relative_to(file, node, shape.below(key)) for key, node in value.items()}
+        value = {key: _relative_to(file, node, view.below(key)) for key, node in value.items()}
     elif isinstance(value, list):
-        value = [_relative_to(file, node, shape.item) for node in value]
-    elif isinstance(value, str) and shape.is_beside and tree.place.source.lines and _is_path(value):
+        value = [_relative_to(file, node, view.item) for node in value]
+    elif isinstance(value, str) and view.is_local_path and tree.place.source.lines and _is_path(value):
         value = _moved(value, Path(tree.place.source.file).parent, Path(file).parent)
     else:
         return tree

@@ -1,7 +1,7 @@
-"""Lists that change an inherited one, in the schema.
+"""The operators {append, remove, replace}, which change an inherited list, in the schema.
 
-schemas/blueprint.whole.schema.json says what a list is. In a file that is put together with others it may stand as
-{append, remove, replace} as well, and the schema for editors has that at every list.
+schemas/blueprint.whole.schema.json describes merged blueprints, which have plain lists only. In a file, a mapping of
+operators is valid in place of every list, and the schema for editors allows it.
 """
 
 import copy
@@ -9,11 +9,11 @@ from typing import Any
 
 OPERATORS = APPEND, REMOVE, REPLACE = ("append", "remove", "replace")
 REF = {"$ref": "#/definitions/changes"}
-_NOT_INHERITED = {"extends", "unset"}  # these are about inheriting
+_NOT_INHERITED = {"extends", "unset"}  # these control inheriting
 
 
 def with_changes(schema: dict[str, Any]) -> dict[str, Any]:
-    """A copy of the schema in which every list may be a change of one. Does nothing to a schema that has that."""
+    """A copy of the schema that allows the operators in place of every list. A schema without them is not changed."""
     if "changes" not in schema.get("definitions", {}):
         return schema
     changed = copy.deepcopy(schema)
@@ -22,7 +22,7 @@ def with_changes(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_list(node: dict[str, Any]) -> bool:
-    """Whether the schema's node is a list that may be a change of one as well."""
+    """Whether the node of the schema is a list that may be changed by operators."""
     return REF in node.get("allOf", ())
 
 

@@ -1,8 +1,8 @@
-"""One document on top of another.
+"""Merges one document on top of another.
 
 Mappings are merged key by key. The items of a list are added to the inherited ones; an item that has an identity (a
-user's name) is merged with the one of the same identity. A list that stands as {append, remove, replace} says so
-otherwise. Everything else takes the place of what was inherited. docs/reference/composition.md has the rules for users.
+user's name) is merged with the one of the same identity. The operators {append, remove, replace} change a list in other
+ways. All other values replace the inherited ones. docs/reference/composition.md has the rules for users.
 """
 
 import json
@@ -13,88 +13,90 @@ from osbuild_compose.document import doc_links
 from osbuild_compose.document.composition.list_operators import APPEND, OPERATORS, REMOVE, REPLACE
 from osbuild_compose.document.node import Node, Trail, plain
 from osbuild_compose.document.schema.schema_errors import flow
-from osbuild_compose.document.schema.schema_view import Shape
+from osbuild_compose.document.schema.schema_view import SchemaView
 from osbuild_compose.document.suggest import nearest
 from osbuild_compose.problem import Problem
 
 
 class Merge:
-    """Merges trees of one schema and gathers what cannot be."""
+    """Merges trees of one schema and collects problems."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
-        self.unsettled: set[str] = set()  # where mappings stand that are meant to be lists
+        self.unresolved: set[str] = set()  # locations of mappings that were meant to be lists
 
-    def merged(self, base: Node | None, own: Node, shape: Shape, trail: Trail = ()) -> Node:
-        """`own` on top of `base`. Lists in it are plain ones afterwards."""
-        if isinstance(own.value, dict) and shape.is_list:
-            return self._changed(base, own, shape, trail)
+    def merged(self, base: Node | None, own: Node, view: SchemaView, trail: Trail = ()) -> Node:
+        """`own` on top of `base`. The result has plain lists, without operators."""
+        if isinstance(own.value, dict) and view.is_list:
+            return self._changed(base, own, view, trail)
         if isinstance(own.value, dict):
-            return self._mapping(base, own, shape, trail)
+            return self._mapping(base, own, view, trail)
         if isinstance(own.value, list):
-            items = self._mapping_items(own, shape, trail)
+            items = self._mapping_items(own, view, trail)
             old = base.value if base and isinstance(base.value, list) else []
-            return replace(own, value=self._added(old, items, shape, trail))
+            return replace(own, value=self._added(old, items, view, trail))
         return own
 
-    def _mapping(self, base: Node | None, own: Node, shape: Shape, trail: Trail) -> Node:
+    def _mapping(self, base: Node | None, own: Node, view: SchemaView, trail: Trail) -> Node:
         old: dict[str, Node] = base.value if base and isinstance(base.value, dict) else {}
-        alternatives = shape.alternatives
+        alternatives = view.alternatives
         given = [keys for keys in alternatives if keys & own.value.keys()]
         gone = {key for keys in alternatives if given and keys not in given for key in keys}
         result = {key: node for key, node in old.items() if key not in gone}
         for key, node in own.value.items():
-            result[key] = self.merged(result.get(key), node, shape.below(key), (*trail, key))
+            result[key] = self.merged(result.get(key), node, view.below(key), (*trail, key))
         return replace(own, value=result)
 
-    def _mapping_items(self, own: Node, shape: Shape, trail: Trail) -> list[Node]:
-        """The list's items, each with the changes of lists inside it done where it inherits nothing."""
+    def _mapping_items(self, own: Node, view: SchemaView, trail: Trail) -> list[Node]:
+        """The items of the list, with operators inside them applied if they inherit nothing."""
         return [
-            item if shape.identity else self.merged(None, item, shape.item, (*trail, index))
+            item if view.identity else self.merged(None, item, view.item, (*trail, index))
             for index, item in enumerate(own.value)
         ]
 
-    def _added(self, old: list[Node], items: list[Node], shape: Shape, trail: Trail) -> list[Node]:
+    def _added(self, old: list[Node], items: list[Node], view: SchemaView, trail: Trail) -> list[Node]:
         result = list(old)
-        known = {identity: index for index, node in enumerate(old) if (identity := _identity(node, shape)) is not None}
-        present = {_canonical(node) for node in old} if shape.is_set else set()
+        known = {identity: index for index, node in enumerate(old) if (identity := _identity(node, view)) is not None}
+        present = {_canonical(node) for node in old} if view.is_set else set()
         for index, item in enumerate(items):
-            at = known.get(_identity(item, shape))
+            at = known.get(_identity(item, view))
             if at is not None:
-                result[at] = self.merged(result[at], item, shape.item, (*trail, at))
+                result[at] = self.merged(result[at], item, view.item, (*trail, at))
             elif _canonical(item) not in present:
-                result.append(self.merged(None, item, shape.item, (*trail, index)) if shape.identity else item)
+                result.append(self.merged(None, item, view.item, (*trail, index)) if view.identity else item)
         return result
 
-    def _changed(self, base: Node | None, own: Node, shape: Shape, trail: Trail) -> Node:
-        """The inherited list after {append, remove, replace}. Operators that are not lists are the schema's to tell."""
+    def _changed(self, base: Node | None, own: Node, view: SchemaView, trail: Trail) -> Node:
+        """The inherited list after {append, remove, replace}. The schema reports operators that are not lists."""
         lists = {key: own.value[key] for key in OPERATORS if isinstance(_child(own, key), list)}
         if own.value and not own.value.keys() & set(OPERATORS):
-            self.unsettled.add(str(own.place.location))
+            self.unresolved.add(str(own.place.location))
         result: list[Node] = list(base.value) if base and isinstance(base.value, list) else []
         if REPLACE in lists:
             if len(lists) > 1:
-                self._wrong(own, f"{_name(trail)} cannot be replaced and changed at once", "", trail)
-            result = self._added([], self._mapping_items(lists[REPLACE], shape, trail), shape, trail)
+                self._wrong(own, f"{_name(trail)} cannot be both replaced and changed", "", trail)
+            result = self._added([], self._mapping_items(lists[REPLACE], view, trail), view, trail)
         for node in lists[REMOVE].value if REMOVE in lists else ():
-            result = self._removed(result, node, shape, trail)
+            result = self._removed(result, node, view, trail)
         if APPEND in lists:
-            result = self._added(result, self._mapping_items(lists[APPEND], shape, trail), shape, trail)
+            result = self._added(result, self._mapping_items(lists[APPEND], view, trail), view, trail)
         return replace(own, value=result)
 
-    def _removed(self, items: list[Node], node: Node, shape: Shape, trail: Trail) -> list[Node]:
+    def _removed(self, items: list[Node], node: Node, view: SchemaView, trail: Trail) -> list[Node]:
         wanted = plain(node)
-        left = [item for item in items if wanted not in (_identity(item, shape), plain(item))]
+        left = [item for item in items if wanted not in (_identity(item, view), plain(item))]
         if len(left) == len(items):
-            names = [str(_identity(item, shape) or plain(item)) for item in items]
+            names = [str(_identity(item, view) or plain(item)) for item in items]
             near = nearest(str(wanted), names) or ""
             known = ", ".join(names) if 0 < sum(map(len, names)) < 200 else ""
             hint = f"did you mean `{near}`?" if near else f"inherited: {known}" if known else ""
-            self._wrong(node, f"{_name(trail)} inherits no {flow(wanted)} to remove", hint, trail, near)
+            self._wrong(
+                node, f"{_name(trail)} does not inherit {flow(wanted)}, so it cannot be removed", hint, trail, near
+            )
         return left
 
     def without(self, base: Node, unset: Node, trail: Trail) -> Node:
-        """`base` without the key at the end of the trail. `unset` is where that is asked for."""
+        """`base` without the key at the end of the trail. `unset` is the item of `unset` that names it."""
         if len(trail) > 1:
             below = base.child(trail[0])
             if below is not None:
@@ -126,11 +128,11 @@ class Merge:
         )
 
 
-def _identity(item: Node, shape: Shape) -> Any:
-    """By what the item is known: text or a number, or None."""
-    if shape.identity is None:
+def _identity(item: Node, view: SchemaView) -> Any:
+    """The identity of the item: text or a number, or None."""
+    if view.identity is None:
         return None
-    node = item.child(shape.identity)
+    node = item.child(view.identity)
     return node.value if node and isinstance(node.value, str | int) else None
 
 

@@ -1,4 +1,4 @@
-"""`--set way=value`: single values of a document replaced from the command line."""
+"""Applies `--set path=value`: values of a document replaced on the command line."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,22 +9,22 @@ from osbuild_compose.document.composition import key_path
 from osbuild_compose.document.composition.list_operators import OPERATORS
 from osbuild_compose.document.composition.merge import Merge
 from osbuild_compose.document.node import Node, Source, Span
-from osbuild_compose.document.schema.schema_view import Shape
+from osbuild_compose.document.schema.schema_view import SchemaView
 from osbuild_compose.errors import InputError
 
-_TOO_LATE = {"extends", "profiles", "unset"}  # these have done their work before
+_TOO_LATE = {"extends", "profiles", "unset"}  # these are applied before
 
 
-def override(tree: Node, settings: Sequence[str], shape: Shape, merge: Merge) -> Node:
+def override(tree: Node, settings: Sequence[str], view: SchemaView, merge: Merge) -> Node:
     """The tree with each "key.key=value" of `settings` applied in order; the value is YAML.
 
     A step into a list is an item's identity ("users.admin.shell", "files[/etc/motd].mode") or its position
-    ("users.0.shell"); one past the end appends. The value replaces what was there; {append: [...]} changes a list.
-    Errors in a value that was set are placed at the setting. Raises InputError for what is no such setting or leads
-    nowhere.
+    ("users.0.shell"); the position after the last item appends. The value replaces the old one; {append: [...]} changes
+    a list. Errors in a value are located at its setting. Raises InputError for a text of another form, or a path that
+    leads nowhere.
     """
     for setting in settings:
-        tree = _Setting(setting, merge).put(tree, shape)
+        tree = _Setting(setting, merge).put(tree, view)
     return tree
 
 
@@ -38,35 +38,35 @@ class _Setting:
         except ValueError:
             equals = ""
         if not equals:
-            raise InputError(f"--set {text}: want key=value", hint="for example: --set disk.size=8GiB")
+            raise InputError(f"--set {text}: expected key=value", hint="for example: --set disk.size=8GiB")
         if self.steps[0] in _TOO_LATE:
-            raise InputError(f"--set {text}: `{self.steps[0]}` cannot be set, only written in a blueprint")
+            raise InputError(f"--set {text}: `{self.steps[0]}` can only be given in a blueprint")
         self.span = Span(Source(f"--set {text}"))
         self.value = _value(value, f"--set {key}", self.span)
 
-    def put(self, tree: Node, shape: Shape) -> Node:
-        return self._put(tree, 0, shape)
+    def put(self, tree: Node, view: SchemaView) -> Node:
+        return self._put(tree, 0, view)
 
-    def _put(self, node: Node | None, number: int, shape: Shape) -> Node:
+    def _put(self, node: Node | None, number: int, view: SchemaView) -> Node:
         if number == len(self.steps):
-            return self._final(node, shape)
+            return self._final(node, view)
         step = self.steps[number]
         if node is None:
-            node = Node([] if shape.is_list and step == "0" else {}, self.span, self.span)
+            node = Node([] if view.is_list and step == "0" else {}, self.span, self.span)
         if isinstance(node.value, list):
-            return self._put_item(node, step, number, shape)
+            return self._put_item(node, step, number, view)
         if isinstance(node.value, dict):
-            below = self._put(node.value.get(step), number + 1, shape.below(step))
+            below = self._put(node.value.get(step), number + 1, view.below(step))
             return replace(node, value={**node.value, step: replace(below, key=below.key or self.span)})
-        there = key_path.steps(self.text.partition("=")[0])[:number]
-        raise InputError(f"--set {self.text}: there is nothing below `{'.'.join(there)}`, it is a plain value")
+        above = key_path.steps(self.text.partition("=")[0])[:number]
+        raise InputError(f"--set {self.text}: `{'.'.join(above)}` is a plain value with nothing below it")
 
-    def _put_item(self, node: Node, step: str, number: int, shape: Shape) -> Node:
-        index = key_path.position(node, step, shape)
+    def _put_item(self, node: Node, step: str, number: int, view: SchemaView) -> Node:
+        index = key_path.position(node, step, view)
         if index is None and step == str(len(node.value)):
             index = len(node.value)
         if index is None:
-            known = [item.child(shape.identity) for item in node.value] if shape.identity else []
+            known = [item.child(view.identity) for item in node.value] if view.identity else []
             names = [str(item.value) for item in known if item is not None]
             raise InputError(
                 f"--set {self.text}: `{step}` is not a position from 0 to {len(node.value)}"
@@ -74,13 +74,13 @@ class _Setting:
             )
         items = list(node.value)
         old = items[index] if index < len(items) else None
-        items[index : index + 1] = [self._put(old, number + 1, shape.item)]
+        items[index : index + 1] = [self._put(old, number + 1, view.item)]
         return replace(node, value=items)
 
-    def _final(self, old: Node | None, shape: Shape) -> Node:
+    def _final(self, old: Node | None, view: SchemaView) -> Node:
         value = self.value
-        changes = isinstance(value.value, dict) and shape.is_list and value.value.keys() <= set(OPERATORS)
-        new = self.merge.merged(old if changes else None, value, shape)
+        changes = isinstance(value.value, dict) and view.is_list and value.value.keys() <= set(OPERATORS)
+        new = self.merge.merged(old if changes else None, value, view)
         return replace(new, key=old.key if old is not None else self.span)
 
 
@@ -90,7 +90,7 @@ def _value(text: str, name: str, span: Span) -> Node:
     try:
         return _placed(reader.parse(text.encode(errors="surrogateescape"), name).tree, span)
     except reader.EmptyError:
-        hint = "`unset` in a blueprint does without an inherited key"
+        hint = "to drop an inherited key, use `unset` in a blueprint"
         raise InputError(f"{name}={text}: there is no value", hint=hint) from None
 
 

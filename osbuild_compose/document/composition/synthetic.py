@@ -1,4 +1,4 @@
-"""Data as YAML in which every error can be traced back: each key and each item has a line of its own."""
+"""Documents made of data, with a line for each key and item, so that errors can be traced back to the data."""
 
 import json
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from osbuild_compose.errors import ComposeError
 Trail = tuple[str | int, ...]
 
 
-def flat(data: Any, name: str) -> Document:
+def to_document(data: Any, name: str) -> Document:
     """The data as a document called `name`."""
     return reader.parse(("\n".join(_lines(data, "")) + "\n").encode(), name)
 
 
-def meant(document: Document, error: ComposeError) -> list[Trail]:
-    """The keys and items that the error may mean, the outermost first; none when it is not in the document.
+def error_trails(document: Document, error: ComposeError) -> list[Trail]:
+    """The trails of the keys and items that the error may be about, outermost first; none if it is not in the document.
 
-    What stands first in an item stands where the item does, so there may be several.
+    There may be several, as the first key of an item is at the same position as the item.
     """
     place = error.location
     if place is None or place.file != document.file:
@@ -36,7 +36,7 @@ def meant(document: Document, error: ComposeError) -> list[Trail]:
 
 
 def without(data: Any, trails: set[Trail]) -> Any:
-    """The data without what is at these places, and without what is empty then."""
+    """The data without the values at these trails, and without mappings and lists that this leaves empty."""
 
     def walk(value: Any, trail: Trail) -> Any:
         if isinstance(value, dict):

@@ -1,6 +1,6 @@
-"""`${name}` in values, replaced by what `vars` and `--var` say.
+"""Substitutes `${name}` in values by the variables of `vars` and `--var`.
 
-Once and plainly: what is put in is not looked at again, keys and files from beside the blueprint are left alone, and
+There is no recursion: inserted text is not searched again. Keys and the content of local files are not searched either;
 `$${` stands for the text `${`.
 """
 
@@ -24,9 +24,9 @@ class Variables:
     """The variables of one document."""
 
     def __init__(self, declared: Node | None, given: Sequence[str]) -> None:
-        """declared is the value of `vars`; given are "name=value" texts. Raises InputError for what is no such text."""
+        """declared is the value of `vars`; given are "name=value" texts. Raises InputError for texts of other forms."""
         self.problems: list[Problem] = []
-        self.unsettled: set[str] = set()  # where values stand that could not be filled in
+        self.unresolved: set[str] = set()  # locations of values with undefined variables
         self._used: set[str] = set()
         own: Mapping[str, Node] = declared.value if declared and isinstance(declared.value, dict) else {}
         self._values = {name: self._plain(name, node) for name, node in own.items()}
@@ -34,13 +34,13 @@ class Variables:
         for text in given:
             name, equals, value = text.partition("=")
             if not equals or not re.fullmatch(_NAME, name):
-                raise InputError(f"--var {text}: want name=value", hint="for example: --var domain=example.org")
+                raise InputError(f"--var {text}: expected name=value", hint="for example: --var domain=example.org")
             self._values[name] = _of_option(name, value, own.get(name))
             self._given.add(name)
         self._declared = set(own)
 
     def filled(self, node: Node, trail: Trail = ()) -> Node:
-        """The tree with its variables filled in."""
+        """The tree with its variables substituted."""
         value: Any = node.value
         if isinstance(value, dict):
             value = {key: self.filled(item, (*trail, key)) for key, item in value.items()}
@@ -53,7 +53,7 @@ class Variables:
         return replace(node, value=value)
 
     def unused(self) -> None:
-        """Note as errors the variables that were given but that nothing declares or uses."""
+        """Add a problem for each variable that was given but that nothing declares or uses."""
         for name in sorted(self._given - self._used - self._declared):
             known = self._declared | self._used - {name}
             self.problems.append(
@@ -76,17 +76,17 @@ class Variables:
             if name in self._values:
                 names.append(name)
                 return self._values[name].written
-            if (name, match[0]) not in told:
-                told.add((name, match[0]))
+            if (name, match[0]) not in reported:
+                reported.add((name, match[0]))
                 self._wrong(node, match[0], name, trail)
             return match[0]
 
-        told: set[tuple[str, str]] = set()
+        reported: set[tuple[str, str]] = set()
         text = _USE.sub(put, node.value)
         via = (*node.via, *(self._from(name) for name in dict.fromkeys(names)))
         self._used |= set(names)
         whole = _USE.fullmatch(node.value)
-        if whole and names:  # the variable alone: a number stays one
+        if whole and names:  # the variable alone: a number stays a number
             return replace(node, value=self._values[names[0]].value, written=text, via=via)
         return replace(node, value=text, written=text, via=via)
 
@@ -95,7 +95,7 @@ class Variables:
         return f"variable {name} ({place.file}:{place.line})" if place.line else f"variable {name} ({place.file})"
 
     def _plain(self, name: str, node: Node) -> Node:
-        """The value of a variable. It may not use others: what one means would depend on where it is looked at."""
+        """The value of a variable. It cannot use other variables: its meaning would depend on where it is used."""
         if not isinstance(node.value, str):
             return node
         for match in _USE.finditer(node.value):
@@ -114,7 +114,7 @@ class Variables:
         return replace(node, value=text, written=text)
 
     def _wrong(self, node: Node, text: str, name: str | None, trail: Trail) -> None:
-        self.unsettled.add(str(node.place.location))
+        self.unresolved.add(str(node.place.location))
         if name is None:
             brief = "`${` must be followed by the name of a variable and `}`"
         else:
@@ -135,22 +135,22 @@ class Variables:
 
 
 def _of_option(name: str, value: str, declared: Node | None) -> Node:
-    """The value of `--var`: text, unless `vars` has a number or a truth value for it, which it must then be too."""
+    """The value of `--var`: text, or a number, true or false if the declaration in `vars` has one."""
     place = Span(Source(f"--var {name}={value}"))
     default = declared.value if declared else ""
     if isinstance(default, bool):
         if value not in {"true", "false"}:
-            raise InputError(f"--var {name}={value}: `{name}` is true or false", reference=_REFERENCE)
+            raise InputError(f"--var {name}={value}: `{name}` must be true or false", reference=_REFERENCE)
         return Node(value == "true", place, written=value)
     if isinstance(default, int):
         if not re.fullmatch(r"-?\d{1,18}", value, re.ASCII):
-            raise InputError(f"--var {name}={value}: `{name}` is a whole number", reference=_REFERENCE)
+            raise InputError(f"--var {name}={value}: `{name}` must be a whole number", reference=_REFERENCE)
         return Node(int(value), place, written=value)
     return Node(value, place, written=value)
 
 
 def _within(place: Span, text: str) -> Span:
-    """Where the text stands in a value that begins at the place, on this line or a later one."""
+    """The position of the text in a value that starts at `place`, in the same line or a later one."""
     lines = place.source.lines
     for line in range(place.line, min(len(lines), place.line + 10_000)):
         column = lines[line].find(text, place.column if line == place.line else 0)

@@ -1,1 +1,1 @@
-"""Reading JSON schemas and explaining their errors."""
+"""Checking documents against JSON schemas, and explaining the errors."""

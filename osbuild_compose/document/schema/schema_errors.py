@@ -62,8 +62,8 @@ def explain(
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether the text has the pattern in it, as JSON Schema means it."""
-    # In Python a final $ lets a newline through, which JSON Schema's does not.
+    """Whether the pattern matches anywhere in the text, as in JSON Schema."""
+    # In Python, $ also matches before a trailing newline; in JSON Schema it does not.
     return re.search(re.sub(r"\$$", r"\\Z", pattern), text) is not None
 
 
@@ -124,7 +124,7 @@ class _Finding:
 def _unknown_keys(finding: _Finding) -> Iterator[Problem]:
     known = finding.schema.get("properties", {})
     if known.keys() == set(OPERATORS) and not known.keys() & finding.instance.keys():
-        hint = f"items of a list begin with a dash; a change of an inherited list has {', '.join(OPERATORS)}"
+        hint = f"items of a list start with a dash; an inherited list is changed with {', '.join(OPERATORS)}"
         yield finding.problem(f"{finding.what} must be a list, not a mapping", hint=hint, expected="a list")
         return
     patterns = finding.schema.get("patternProperties", {})
@@ -148,13 +148,13 @@ def _unknown_keys(finding: _Finding) -> Iterator[Problem]:
 
 
 def _wrong_name(finding: _Finding) -> Iterator[Problem]:
-    # The instance is the key itself; what it is a key of is at the trail.
+    # The instance is the key itself; the trail leads to its mapping.
     message = finding.schema.get("patternErrorMessage", f"does not match {finding.wanted}")
     yield finding.problem(f"`{finding.instance}` {message}", below=str(finding.instance), at_key=True)
 
 
 def _missing_key(finding: _Finding) -> Iterator[Problem]:
-    # jsonschema makes one error for each missing key, which its message begins with.
+    # jsonschema makes one error for each missing key; its message starts with the key.
     for key in finding.wanted:
         if finding.text.startswith(repr(key)):
             examples = finding.schema.get("properties", {}).get(key, {}).get("examples", [])
@@ -179,14 +179,14 @@ def _missing_beside(finding: _Finding) -> Iterator[Problem]:
 
 def _wrong_type(finding: _Finding) -> Iterator[Problem]:
     if "enum" in finding.schema:
-        return  # that it is none of these is told
+        return  # the error about `enum` says it
     if finding.schema.get("properties", {}).keys() == set(OPERATORS):
-        return  # that it is no list is told
+        return  # the error about the list says it
     wanted = finding.wanted if isinstance(finding.wanted, list) else [finding.wanted]
     if is_list(dict(finding.schema)):
         wanted = ["array"]
     kinds = " or ".join(_KINDS[kind] for kind in wanted)
-    suggestion = _meant(wanted, finding.node, finding.schema.get("examples", []))
+    suggestion = _correction(wanted, finding.node, finding.schema.get("examples", []))
     if not matches(finding.schema.get("pattern", ""), finding.node.written):
         suggestion = ""
     yield finding.problem(
@@ -199,8 +199,8 @@ def _wrong_type(finding: _Finding) -> Iterator[Problem]:
 
 def _not_a_choice(finding: _Finding) -> Iterator[Problem]:
     choices = [choice if isinstance(choice, str) else json.dumps(choice) for choice in finding.wanted]
-    meant = _TRUTH.get(str(finding.instance).lower())
-    suggestion = meant if meant in choices else nearest(str(finding.instance), choices)
+    boolean = _TRUTH.get(str(finding.instance).lower())
+    suggestion = boolean if boolean in choices else nearest(str(finding.instance), choices)
     yield finding.problem(
         f"{finding.what} cannot be {_shown(finding.instance)}; it is one of: {', '.join(choices)}",
         hint=f"did you mean `{suggestion}`?" if suggestion else finding.schema.get("choiceHint", ""),
@@ -269,12 +269,12 @@ def _shown(value: object) -> str:
 
 
 def _plainly(value: object) -> str:
-    """The value as one writes it in YAML, where that needs no quotes."""
+    """The value as YAML, without quotes where possible."""
     return value if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w./-]*", value) else _shown(value)
 
 
 def flow(value: object) -> str:
-    """The value as one writes it in YAML on one line."""
+    """The value as YAML in one line."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
@@ -282,13 +282,13 @@ def flow(value: object) -> str:
     return _plainly(value)
 
 
-def _meant(wanted: list[str], node: Node, examples: list[Any]) -> str:
-    """What to write instead of a value of the wrong type, where that is clear; as YAML."""
+def _correction(wanted: list[str], node: Node, examples: list[Any]) -> str:
+    """The YAML to write instead of a value of the wrong type, if that is clear."""
     value, written = node.value, node.written
     if len(written) > MAX_SHOWN or "\n" in written or written == "":
         return ""
     if "string" in wanted and isinstance(value, bool | int | float):
-        # A switch that may be a number is one, as those of the kernel are.
+        # true for a switch that may also be a number, such as a kernel parameter, is 1.
         return str(int(value)) if isinstance(value, bool) and "integer" in wanted else json.dumps(written)
     if "boolean" in wanted and isinstance(value, str):
         return {**_TRUTH, "true": "true", "false": "false"}.get(value.lower(), "")
@@ -306,7 +306,7 @@ def _type_hint(wanted: list[str], node: Node, suggestion: str, schema: Mapping[s
         how = "in quotes" if suggestion.startswith('"') else "in brackets" if wanted == ["array"] else "as"
         return f"write it {how}: {suggestion}"
     if node.value is None and node.written:
-        return "remove the key; `unset` is for one that is inherited"
+        return "remove the key; to drop an inherited one, use `unset`"
     if "string" in wanted and isinstance(node.value, bool | int | float):
         texts = [example for example in examples if isinstance(example, str)]
         return f"write it in quotes, for example: {json.dumps(texts[0])}" if texts else "write it in quotes"
@@ -316,13 +316,13 @@ def _type_hint(wanted: list[str], node: Node, suggestion: str, schema: Mapping[s
 
 
 def _slip(wanted: list[str], node: Node, schema: Mapping[str, Any]) -> str:
-    """What to do about something that was nearly written right; "" if it is nothing of the kind."""
+    """A hint for a slip of the pen; "" if it is none."""
     text = node.value if isinstance(node.value, str) else ""
     if "array" in wanted and re.match(r"-[^\s-]", text):
-        return "a space belongs after each dash"
+        return "put a space after each dash"
     key = re.match(r"(\w+):\S", text)
     if wanted == ["object"] and key and key[1] in schema.get("properties", {}):
-        return "a space belongs after the colon"
+        return "put a space after the colon"
     name = node.value.get("name") if isinstance(node.value, dict) else None
     return f"write the name alone: {flow(name.value)}" if name and wanted == ["string"] else ""
 

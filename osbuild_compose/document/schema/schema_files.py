@@ -1,13 +1,13 @@
-"""Checking a YAML document against one of the published schemas.
+"""Checks YAML documents against the published schemas.
 
-A schema may carry keywords that JSON Schema does not know:
+The schemas have keywords of our own in addition to those of JSON Schema:
 
-* `patternErrorMessage`, the end of the sentence when a text does not match its pattern; `errorMessage`, the sentence
-  when none or several of `oneOf` match or `not` does; `keyErrorMessage`, the end of the sentence when a key matches
-  none of `patternProperties`;
-* `choiceHint`, what to do about a value that is none of `enum` and near none;
-* `requiredOnceMerged`: like `required`, of a document with all that it extends;
-* `identity` and `beside`: see shape.py.
+* `patternErrorMessage`: the end of the message if a text does not match its pattern; `errorMessage`: the message if
+  none or several of `oneOf` match, or if `not` does; `keyErrorMessage`: the end of the message if a key matches none of
+  `patternProperties`;
+* `choiceHint`: a hint for a value that is not in `enum` and not similar to any of it;
+* `requiredOnceMerged`: like `required`, but for merged documents only;
+* `identity` and `localPath`: see schema_view.py.
 """
 
 import json
@@ -26,26 +26,26 @@ from osbuild_compose.document.reader import Document
 from osbuild_compose.document.schema import schema_errors
 from osbuild_compose.problem import Problem
 
-VARIABLE = re.compile(r"\$\{")  # a text that may become anything once its variables are filled in
+VARIABLE = re.compile(r"\$\{")  # a text with a variable, whose value is not known yet
 _COMPLETENESS = ("required", "requiredOnceMerged", "oneOf", "anyOf", "not", "dependencies")
-_FILES = {"blueprint": "blueprint.whole.schema.json"}  # from which blueprint.schema.json is made, for editors
+_FILES = {"blueprint": "blueprint.whole.schema.json"}  # blueprint.schema.json, for editors, is generated from it
 _OF_VALUES = ("type", "enum", "pattern", "minLength", "maxLength")
 
 
 def problems(document: Document, schema: str) -> list[Problem]:
-    """All that is wrong with the document by the schema of that name ("blueprint"), in no particular order."""
+    """All problems of the document by the schema of that name ("blueprint"), in no particular order."""
     return _explained(document, _validator(schema), schema)
 
 
 def problems_of_part(document: Document, schema: str) -> list[Problem]:
-    """The same for a document that others complete and change: nothing is missing in it, lists may be changes of lists,
-    and texts with variables are anything.
+    """The same for a part of a document, before merging: it may be incomplete, have operators in place of lists, and
+    texts with variables are not checked.
     """
     return _explained(document, _part_validator(schema), schema)
 
 
 def _explained(document: Document, validator: Any, schema: str) -> list[Problem]:
-    reference = partial(doc_links.of_schema, schema)
+    reference = partial(doc_links.schema_page, schema)
     return [
         problem.located(document)
         for error in validator.iter_errors(document.data)
@@ -55,7 +55,7 @@ def _explained(document: Document, validator: Any, schema: str) -> list[Problem]
 
 @cache
 def load(name: str) -> dict[str, Any]:
-    """The schema `name` of a document that is whole."""
+    """The schema `name` for merged documents."""
     path = data.directory("schemas") / _FILES.get(name, f"{name}.schema.json")
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
@@ -63,23 +63,23 @@ def load(name: str) -> dict[str, Any]:
 
 @cache
 def published(name: str) -> dict[str, Any]:
-    """The schema for editors: with all forms that a file may have before it is merged with others."""
+    """The schema `name` for editors: it allows everything that is valid in a file before merging."""
     return with_changes(load(name))
 
 
 @cache
 def _validator(name: str) -> Any:
-    return _Full(_undialected(load(name)))
+    return _Full(_without_dialect(load(name)))
 
 
 @cache
 def _part_validator(name: str) -> Any:
-    return _Part(_undialected(published(name)))
+    return _Part(_without_dialect(published(name)))
 
 
-def _undialected(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema without its `$schema`: where a schema refers to itself, jsonschema takes the validator of that name
-    instead of ours.
+def _without_dialect(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema without its `$schema`, for which jsonschema would use its own validator where the schema refers to
+    itself.
     """
     return {key: value for key, value in schema.items() if key != "$schema"}
 
@@ -102,13 +102,13 @@ def _unless_variable(check: Any) -> Any:
 
 
 def _if(validator: Any, condition: Any, instance: object, schema: Any) -> Iterator[ValidationError]:
-    # Whether the condition holds is a question of what is there; our conditions refer to no definitions.
+    # The condition is checked as in a merged document. Our conditions do not refer to definitions.
     branch = "then" if _Full(condition).is_valid(instance) else "else"
     if branch in schema:
         yield from validator.descend(instance, schema[branch], schema_path=branch)
 
 
-# JSON Schema takes 1.0 for an integer; what reads our numbers later does not.
+# In JSON Schema 1.0 is an integer; the readers of our output do not agree.
 _types = Draft7Validator.TYPE_CHECKER.redefine(
     "integer", lambda _checker, value: isinstance(value, int) and not isinstance(value, bool)
 )

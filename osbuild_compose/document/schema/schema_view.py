@@ -1,8 +1,8 @@
-"""What a schema says about how documents are put together.
+"""A view of a schema for merging and printing documents.
 
-Two keywords that JSON Schema does not know: `identity` at a list names the key by which its items are known (without
-it, the one of `id`, `name` and `path` that the items' schema requires, if it does), and `beside` at a text says that it
-is a path relative to the file in which it stands.
+Two keywords of our own: `identity` at a list names the key that identifies its items (by default, the one of `id`,
+`name` and `path` that the schema of the items requires), and `localPath` at a text marks it as a path relative to the
+file it is in.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,19 +13,19 @@ _IDENTITIES = ("id", "name", "path")
 
 
 @dataclass(frozen=True)
-class Shape:
-    """A node of a schema and the definitions it may refer to."""
+class SchemaView:
+    """A node of a schema, with the definitions that it may refer to."""
 
     node: Any
     definitions: Any
 
     @classmethod
-    def of(cls, schema: dict[str, Any]) -> "Shape":
-        """The shape of a whole schema."""
+    def whole(cls, schema: dict[str, Any]) -> "SchemaView":
+        """The view of a whole schema."""
         return cls(schema, schema.get("definitions", {}))
 
-    def below(self, key: str) -> "Shape":
-        """The shape of what stands at a key of this mapping."""
+    def below(self, key: str) -> "SchemaView":
+        """The view of the value at a key of this mapping."""
         for node in self._variants(self.node):
             if key in node.get("properties", {}):
                 return self._at(node["properties"][key])
@@ -37,28 +37,28 @@ class Shape:
         return self._at({})
 
     @property
-    def item(self) -> "Shape":
-        """The shape of this list's items."""
+    def item(self) -> "SchemaView":
+        """The view of the items of this list."""
         return self._at(next((node["items"] for node in self._variants(self.node) if "items" in node), {}))
 
     @property
     def is_list(self) -> bool:
-        """Whether a list stands here."""
+        """Whether this is a list."""
         return any("items" in node for node in self._variants(self.node))
 
     @property
     def is_set(self) -> bool:
-        """Whether each item may be in this list only once."""
+        """Whether this list may have each item only once."""
         return any(node.get("uniqueItems") for node in self._variants(self.node))
 
     @property
-    def is_beside(self) -> bool:
-        """Whether a path relative to the file stands here."""
-        return any(node.get("beside") for node in self._variants(self.node))
+    def is_local_path(self) -> bool:
+        """Whether this is a path relative to the file it is in."""
+        return any(node.get("localPath") for node in self._variants(self.node))
 
     @property
     def identity(self) -> str | None:
-        """The key by which this list's items are known, if they are."""
+        """The key that identifies the items of this list, if there is one."""
         for node in self._variants(self.node):
             if "identity" in node:
                 identity: str | None = node["identity"]
@@ -68,7 +68,7 @@ class Shape:
 
     @property
     def alternatives(self) -> list[set[str]]:
-        """Keys of this mapping that go together and exclude those of the others: [{content}, {url, sha256}]."""
+        """Groups of keys of this mapping that exclude each other: [{content}, {url, sha256}]."""
         found: list[set[str]] = []
         for node in self._variants(self.node):
             choices = node.get("oneOf", ())
@@ -81,28 +81,28 @@ class Shape:
 
     @property
     def default(self) -> Any:
-        """What holds when nothing stands here; None for nothing."""
+        """The default value; None if there is none."""
         return next((node["default"] for node in self._variants(self.node) if "default" in node), None)
 
     @property
     def keys(self) -> list[str]:
-        """The keys of this mapping that have names."""
+        """The named keys of this mapping."""
         return [key for node in self._variants(self.node) for key in node.get("properties", {})]
 
     @property
     def required(self) -> set[str]:
-        """The keys that this mapping must have."""
+        """The required keys of this mapping."""
         return {key for node in self._variants(self.node) for key in node.get("required", ())}
 
-    def _at(self, node: Any) -> "Shape":
-        return Shape(node, self.definitions)
+    def _at(self, node: Any) -> "SchemaView":
+        return SchemaView(node, self.definitions)
 
     def _variants(self, node: Any) -> Iterator[dict[str, Any]]:
-        """The node, and those it refers to or chooses between."""
+        """The node, and those that it refers to or chooses between."""
         if not isinstance(node, dict):
             return
         if str(node.get("$ref", "")).startswith("#/definitions/"):
-            yield node  # keywords of ours may stand beside
+            yield node  # keywords of our own may be next to the reference
             yield from self._variants(self.definitions.get(node["$ref"].rpartition("/")[2]))
             return
         yield node
@@ -111,5 +111,16 @@ class Shape:
 
 
 def _needed(keys: Iterable[str], needs: Mapping[str, Iterable[str]]) -> Iterator[str]:
-    """The keys that must be there because the keys are."""
+    """The keys that these keys depend on."""
     return (other for key in keys for other in needs.get(key, ()))
+
+
+def resolved_refs(node: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The node of `schema` merged with the definition that it refers to; its own keywords take precedence.
+
+    Raises KeyError for a missing definition.
+    """
+    if "$ref" not in node:
+        return node
+    definition = schema["definitions"][node["$ref"].rpartition("/")[2]]
+    return {**resolved_refs(definition, schema), **{key: value for key, value in node.items() if key != "$ref"}}

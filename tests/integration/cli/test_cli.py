@@ -107,7 +107,7 @@ def test_an_architecture_that_is_not_supported_fails_in_check(tmp_path: Path) ->
     [
         (["check", "--templates", "/nowhere", str(SAMPLE)], "there is no directory /nowhere"),
         (["render", str(SAMPLE), "--mirror", "ftp://a"], "--mirror: ftp://a is not an address"),
-        (["render", str(SAMPLE), "--set", "disk"], "want key=value"),
+        (["render", str(SAMPLE), "--set", "disk"], "expected key=value"),
         (["build", str(SAMPLE), str(SAMPLE)], "two blueprints make debian-minimal.qcow2"),
         (["build", str(SAMPLE), "-o", "/proc/x"], "cannot make the directory /proc/x"),
         (["build"], "Missing argument"),

@@ -79,7 +79,7 @@ def test_a_change_of_a_list_that_is_not_inherited() -> None:
     assert loaded().packages == ("a",)
     assert loaded().users[0].groups == ("b",)
     write(web=HEAD + "packages: {remove: [a]}\n")
-    assert told() == ["web.yaml:3:21: `packages` inherits no a to remove"]
+    assert told() == ["web.yaml:3:21: `packages` does not inherit a, so it cannot be removed"]
 
 
 def test_a_list_twice_in_its_own_file_is_still_wrong() -> None:
@@ -305,4 +305,4 @@ def test_the_number_of_files_is_bounded() -> None:
     for number in range(120):
         write(**{f"b{number}": f"extends: b{number + 1}.yaml\n"})
     write(web=HEAD + "extends: b0.yaml\n")
-    assert told() == ["b98.yaml:1:10: the blueprint is made of more than 100 files"]
+    assert told() == ["b98.yaml:1:10: the blueprint is merged from more than 100 files"]

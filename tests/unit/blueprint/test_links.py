@@ -20,7 +20,7 @@ def anchors(page: str) -> list[str]:
 def test_every_key_of_a_blueprint_has_a_heading() -> None:
     found = anchors(doc_links.BLUEPRINT)
     for key in schema_files.load("blueprint")["properties"]:
-        assert doc_links.of_key([key, 0]) == f"{doc_links.BLUEPRINT}#{key}"
+        assert doc_links.key_page([key, 0]) == f"{doc_links.BLUEPRINT}#{key}"
         assert key in found
     assert "keys" in found
 

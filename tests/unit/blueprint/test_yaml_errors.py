@@ -76,15 +76,15 @@ def test_a_syntax_error_in_a_base_does_not_hide_the_blueprints_own_errors(tmp_pa
 
 def test_text_that_is_not_indented(tmp_path: Path) -> None:
     head = HEAD + "files:\n  - path: /a\n    content: |\n"
-    assert reported(tmp_path, head + "hello\nkey: value\nmore: [\n") == [(6, "not valid YAML: a line lacks its colon")]
+    assert reported(tmp_path, head + "hello\nkey: value\nmore: [\n") == [(6, "not valid YAML: missing colon")]
     assert reported(tmp_path, HEAD + "description: >-  # text\nkey: value\noops\n") == [
-        (5, "not valid YAML: a line lacks its colon")
+        (5, "not valid YAML: missing colon")
     ]
     assert reported(tmp_path, HEAD + "description: |\nkey: *gone\n") == [
         (4, "not valid YAML: found undefined alias 'gone'")
     ]
     assert reported(tmp_path, HEAD + "one line\nanother line\npakages: []\nthird line\n") == [
-        (3, "not valid YAML: a line lacks its colon")
+        (3, "not valid YAML: missing colon")
     ]
 
 
