@@ -50,22 +50,24 @@ def assemble(
     hide: str = "",
     room: int = 0,
     secrets: Mapping[str, str] | None = None,
+    usr: Path = Path("/usr"),
+    stages: Path = REPO / "stages",
 ) -> Result:
     """Run the assembler on the tree: tree and /usr read-only, no network, no capability but those over files.
 
     hide: a file or directory of the sandbox that is empty. room: bytes that the output directory can take, 0: any.
-    secrets: passphrases by their names.
+    secrets: passphrases by their names. usr: the programs' directory; stages: that of stagelib.
     """
     meta = json.loads((REPO / "assemblers" / f"{name}.meta.json").read_text())
     jsonschema.validate(options, meta["schema"], jsonschema.Draft202012Validator)
     output.mkdir(exist_ok=True)
     argv = ["bwrap", "--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"]
-    argv += ["--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run"]
+    argv += ["--ro-bind", str(usr), "/usr", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run"]
     for link in ("bin", "sbin", "lib", "lib64"):
         argv += ["--symlink", f"usr/{link}", f"/{link}"]
     if Path("/etc/alternatives").is_dir():  # where Debian's lzip leads
         argv += ["--ro-bind", "/etc/alternatives", "/etc/alternatives"]
-    argv += ["--tmpfs", "/var/tmp", "--ro-bind", str(REPO / "stages"), "/run/osbuild/lib"]
+    argv += ["--tmpfs", "/var/tmp", "--ro-bind", str(stages), "/run/osbuild/lib"]
     argv += ["--ro-bind", str(tree), "/run/osbuild/tree"]
     argv += ["--size", str(room), "--tmpfs", "/run/osbuild/output"] if room else []
     argv += ["--bind", str(output), "/run/osbuild/output"] if not room else []

@@ -1,6 +1,7 @@
 """Running the programs that make images, with errors a person can act on."""
 
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -48,11 +49,15 @@ NO_SPACE = "No space left on device"
 
 
 class ToolError(StageError):
-    """A program ended with a status other than 0; `output` is everything it printed."""
+    """A program ended with `status`, which is not 0, after printing `output`."""
 
     def __init__(self, program: str, status: int, output: str) -> None:
         last = output.strip().splitlines()[-1:] or ["no message"]
-        super().__init__(f"{program} failed with status {status}: {last[0]}")
+        message, hint = f"{program} failed with status {status}: {last[0]}", ""
+        if NO_SPACE in output:
+            message = f"no space left for the image: {program} could not write it"
+            hint = "free space where the store lies, or move it: --store"
+        super().__init__(message, hint)
         self.output = output
 
 
@@ -71,17 +76,30 @@ def run(
     """Run a program and return what it printed (standard output and error together).
 
     env is added to the environment, or taken from it where it says None. Raises StageError when the program is
-    missing or the disk full, ToolError on a status other than 0.
+    missing, ToolError on a status other than 0.
     """
     given = subprocess.DEVNULL if stdin is None else subprocess.PIPE
     with _started(argv, given, subprocess.PIPE, subprocess.STDOUT, env=env, cwd=cwd) as process:
         progress.begun(process.pid)
-        output, _ = process.communicate(None if stdin is None else stdin.encode("utf-8", "replace"))
+        output, _ = process.communicate(None if stdin is None else os.fsencode(stdin))
     said = output.decode("utf-8", "replace")
     if process.returncode != 0:
         print(said, end="", flush=True)
-        raise failed(argv[0], process.returncode, said)
+        raise ToolError(argv[0], process.returncode, said)
     return said
+
+
+def version(program: str, option: str = "--version") -> tuple[int, ...]:
+    """The version that a program prints, as numbers. Raises as run() does, and StageError when it prints none."""
+    return parse_version(program, run([program, option]))
+
+
+def parse_version(program: str, said: str) -> tuple[int, ...]:
+    """The version in what a program printed: "mkfs.btrfs, part of btrfs-progs v6.2" is (6, 2)."""
+    match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said)
+    if match is None:
+        raise StageError(f"{program} printed no version: {said.strip()}")
+    return tuple(int(part) for part in match.groups() if part is not None)
 
 
 def compress(argv: Sequence[str], source: str, target: str) -> None:
@@ -94,7 +112,7 @@ def compress(argv: Sequence[str], source: str, target: str) -> None:
             progress.begun(process.pid)
         text = _said(said)
     if process.returncode != 0:
-        raise failed(argv[0], process.returncode, text)
+        raise ToolError(argv[0], process.returncode, text)
 
 
 def pipe(argv: Sequence[str], consume: Callable[[BinaryIO], None], *, source: str = os.devnull) -> None:
@@ -115,7 +133,7 @@ def pipe(argv: Sequence[str], consume: Callable[[BinaryIO], None], *, source: st
         text = _said(said)
     # A program whose reader gave up dies of that.
     if process.returncode != 0 and not (problem and process.returncode == -signal.SIGPIPE):
-        raise failed(argv[0], process.returncode, text)
+        raise ToolError(argv[0], process.returncode, text)
     if problem:
         raise problem
 
@@ -135,7 +153,7 @@ def feed(argv: Sequence[str], target: str) -> Iterator[Callable[[memoryview], ob
             try:
                 stdin.write(data)
             except BrokenPipeError:
-                raise failed(argv[0], process.wait(), _said(said)) from None
+                raise ToolError(argv[0], process.wait(), _said(said)) from None
 
         try:
             yield take
@@ -148,7 +166,7 @@ def feed(argv: Sequence[str], target: str) -> Iterator[Callable[[memoryview], ob
             process.wait()
         text = _said(said)
     if process.returncode != 0:
-        raise failed(argv[0], process.returncode, text)
+        raise ToolError(argv[0], process.returncode, text)
 
 
 def _started(
@@ -175,13 +193,3 @@ def _said(said: BinaryIO) -> str:
     text = said.read().decode("utf-8", "replace")
     print(text, end="", flush=True)
     return text
-
-
-def failed(program: str, status: int, output: str) -> StageError:
-    """The error for a program that ended with `status` (not 0) after printing `output`."""
-    if NO_SPACE in output:
-        return StageError(
-            f"no space left for the image: {program} could not write it",
-            "free space where the store lies, or move it: --store",
-        )
-    return ToolError(program, status, output)

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 from stagelib import api
-from stagelib.disk import archive, bios_grub, crc32c, identity, output, qemu_options, sizes
+from stagelib.disk import archive, bios_grub, crc32c, identity, output, qemu_options, sizes, tools
 from stagelib.disk.filesystems.ext4 import make as ext4
-from stagelib.disk.filesystems.xfs import make as xfs
 from stagelib.errors import StageError
 
 UUID = "76a22bf4-f153-4541-b6c7-0332c0dfaeac"
@@ -179,10 +178,21 @@ def test_full_disk_is_told_and_bugs_stay_bugs(capsys: pytest.CaptureFixture[str]
     assert api.guarded(lambda: None) == 0
 
 
-def test_xfs_version() -> None:
-    assert xfs.version("mkfs.xfs version 6.1.0") == (6, 1, 0)
-    with pytest.raises(StageError):
-        xfs.version("what?")
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("mkfs.xfs version 6.1.0", (6, 1, 0)),
+        ("mkfs.btrfs, part of btrfs-progs v6.2", (6, 2)),
+        ("mke2fs 1.47.0 (5-Feb-2023)\n\tUsing EXT2FS Library version 1.47.0\n", (1, 47, 0)),
+    ],
+)
+def test_versions(said: str, expected: tuple[int, ...]) -> None:
+    assert tools.parse_version("mkfs", said) == expected
+
+
+def test_a_program_without_a_version() -> None:
+    with pytest.raises(StageError, match="mkfs printed no version: what"):
+        tools.parse_version("mkfs", "what?")
 
 
 def test_tar_is_passed_on_with_labels_and_attributes_sorted() -> None:

@@ -1,7 +1,6 @@
 """Making a btrfs."""
 
 import os
-import re
 import stat
 from contextlib import ExitStack
 
@@ -116,12 +115,4 @@ def _content(job: FsSpec, point: str | None, stack: ExitStack) -> str:
 
 
 def _version() -> tuple[int, ...]:
-    return version(tools.run(["mkfs.btrfs", "--version"]))
-
-
-def version(said: str) -> tuple[int, ...]:
-    """The version in what mkfs.btrfs --version printed: "mkfs.btrfs, part of btrfs-progs v6.2" is (6, 2)."""
-    match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said)
-    if match is None:
-        raise StageError(f"mkfs.btrfs --version printed no version: {said.strip()}")
-    return tuple(int(part) for part in match.groups() if part is not None)
+    return tools.version("mkfs.btrfs")

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 
 from stagelib import selinux
 from stagelib.disk import output, sizes, tools
-from stagelib.disk.filesystems.ext4 import make_reproducible
+from stagelib.disk.filesystems.ext4 import debugfs, make_reproducible, old_mke2fs
 from stagelib.disk.sizes import BLOCK, MIB, human
 from stagelib.errors import StageError
 
 INODE_SIZE = 256
 BYTES_PER_INODE = 16384
 RESERVED_INODES = 11
+LIMITS_TIMES = (1, 47, 1)  # the first mke2fs that knows SOURCE_DATE_EPOCH
 
 # The host's mke2fs.conf must not matter: newer defaults (orphan_file, metadata_csum_seed) stop GRUB 2.06 and older
 # kernels from reading the file system, and other defaults would mean other bytes.
@@ -47,8 +48,12 @@ def make(
     fit or is not readable.
     """
     need = sizes.of_tree(tree)
+    files = make_reproducible.survey(tree)
+    # Names with a line break are out of debugfs' reach.
+    limits_times = tools.version("mke2fs", "-V") >= LIMITS_TIMES and make_reproducible.can_be_named(files)
     with output.scratch() as work:
         argv, env = _mke2fs(work, offset=offset, size=size, fs_uuid=fs_uuid, epoch=epoch, inodes=need.inodes)
+        env["SOURCE_DATE_EPOCH"] = str(epoch) if limits_times else None
         argv += ["-L", label] if label else []
         try:
             tools.run([*argv, "-d", tree, image, _kib(size)], env=env)
@@ -56,14 +61,18 @@ def make(
             if "Could not allocate" not in error.output:
                 raise
             raise _too_small(need, _room(work, argv, env, offset, size), size) from None
-    make_reproducible.make_reproducible(
-        image, tree, offset=offset, epoch=epoch, wanted=labels(), leave_out=selinux.RECORD
-    )
+    wanted = labels()
+    if limits_times:
+        make_reproducible.make_reproducible(
+            image, files, offset=offset, epoch=epoch, wanted=wanted, leave_out=selinux.RECORD
+        )
+    else:
+        old_mke2fs.make_reproducible(image, tree, offset=offset, epoch=epoch, wanted=wanted, leave_out=selinux.RECORD)
 
 
 def _mke2fs(
     work: str, *, offset: int, size: int, fs_uuid: str, epoch: int, inodes: int
-) -> tuple[list[str], tools.Environment]:
+) -> tuple[list[str], dict[str, str | None]]:
     """The command line, without tree, file and size, and its environment."""
     config = os.path.join(work, "mke2fs.conf")
     with open(config, "w", encoding="utf-8") as file:
@@ -82,8 +91,7 @@ def _mke2fs(
     ]
     argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", str(BLOCK), "-I", str(INODE_SIZE), "-N", str(count)]
     argv += ["-U", fs_uuid, "-E", ",".join(extended)]
-    # With SOURCE_DATE_EPOCH, mke2fs 1.47.1 and later would change times of modification; older ones do not know it.
-    return argv, {"MKE2FS_CONFIG": config, "E2FSPROGS_FAKE_TIME": str(epoch), "SOURCE_DATE_EPOCH": None}
+    return argv, {"MKE2FS_CONFIG": config, "E2FSPROGS_FAKE_TIME": str(epoch)}
 
 
 def hash_seed(fs_uuid: str) -> str:
@@ -97,7 +105,7 @@ def _room(work: str, argv: list[str], env: tools.Environment, offset: int, size:
     with open(empty, "wb") as file:
         file.truncate(offset + size)
     tools.run([*argv, empty, _kib(size)], env=env)
-    return make_reproducible.free_bytes(empty, offset)
+    return debugfs.free_blocks(empty, offset) * BLOCK
 
 
 def _kib(size: int) -> str:

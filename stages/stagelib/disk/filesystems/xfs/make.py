@@ -1,19 +1,26 @@
-"""Making an XFS."""
+"""Making an XFS from a directory: by mkfs.xfs alone from xfsprogs 6.17 on, otherwise with the package `writer`."""
 
 import os
-import re
+import stat
+import struct
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 
-from stagelib.disk import sparse_scan, tools
-from stagelib.disk.filesystems.xfs.writer.fill import fill
+from stagelib.disk import crc32c, labelled_view, sizes, sparse_copy, sparse_scan, tools
+from stagelib.disk.filesystems.xfs.writer import inodes
+from stagelib.disk.filesystems.xfs.writer.fill import does_not_fit, fill
 from stagelib.disk.planner import Place
 from stagelib.disk.sizes import BLOCK
 from stagelib.errors import StageError
+
+FILLS = (6, 17)  # the first mkfs.xfs whose -p takes a directory
 
 # The same features whatever the tools' defaults are: what Linux 5.10 and GRUB 2.06 can read. -K: nothing to discard.
 FEATURES = ["-K", "-m", "crc=1,finobt=1,rmapbt=0,reflink=1,bigtime=1,inobtcount=1", "-n", "ftype=1"]
 INODES = "size=512,sparse=1"
 SINCE = {(5, 19): ["-i", "nrext64=0"], (6, 10): ["-i", "exchange=0", "-n", "parent=0"]}  # options to turn off the new
+# What mkfs.xfs would draw at random: generations of inodes, for one.
+DETERMINISTIC = {"DETERMINISTIC_SEED": "1"}
 
 
 def make(
@@ -34,27 +41,82 @@ def make(
     for scratch files; sector: bytes in a sector of the disk. Raises StageError when the tree does not fit, or has a
     file that XFS cannot hold.
     """
-    empty = os.path.join(work, "xfs")
-    with open(empty, "wb") as file:
+    area = os.path.join(work, "xfs")
+    with open(area, "wb") as file:
         file.truncate(place.size // BLOCK * BLOCK)
-    found = version(tools.run(["mkfs.xfs", "-V"]))
+    version = tools.version("mkfs.xfs", "-V")
     argv = ["mkfs.xfs", "-q", *FEATURES, "-m", f"uuid={fs_uuid}", "-s", f"size={sector}", "-i", INODES]
-    argv += [word for since, words in SINCE.items() if found >= since for word in words]
+    argv += [word for since, words in SINCE.items() if version >= since for word in words]
     argv += ["-L", label] if label else []
-    tools.run([*argv, empty])
+    with ExitStack() as stack:
+        content = _ordered(tree, labels(), work, stack) if version >= FILLS else None
+        if content is not None:
+            _fill(argv, area, content, epoch)
+            sparse_copy.dig(area)
+            sparse_copy.put(area, image, place)
+            os.unlink(area)
+            return
+    tools.run([*argv, area])
     with open(image, "r+b") as file:
         # Without the zeroes of the log, which mkfs.xfs writes.
-        with open(empty, "rb") as source:
+        with open(area, "rb") as source:
             for at, part in sparse_scan.data_parts(source.fileno(), BLOCK):
                 file.seek(place.start + at)
                 file.write(part)
-        os.unlink(empty)
+        os.unlink(area)
         fill(file, place.start, tree, epoch=epoch, labels=labels())
 
 
-def version(said: str) -> tuple[int, ...]:
-    """The version in what mkfs.xfs -V printed: "mkfs.xfs version 6.1.0" is (6, 1, 0)."""
-    match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said)
-    if match is None:
-        raise StageError(f"mkfs.xfs -V printed no version: {said.strip()}")
-    return tuple(int(part) for part in match.groups() if part is not None)
+def _ordered(tree: str, wanted: Mapping[str, str], work: str, stack: ExitStack) -> str | None:
+    """The tree as mkfs.xfs is to read it, with labels and in the order of names; None when it is not to fill it."""
+    if obstacle := _obstacle(tree):
+        print(f"note: mkfs.xfs cannot copy {obstacle}, so the file system is filled without it", flush=True)
+        return None
+    try:
+        return stack.enter_context(labelled_view.shown(tree, wanted, work))
+    except StageError as error:
+        print(f"note: the file system is filled without mkfs.xfs: {error.message}", flush=True)
+        return None
+
+
+def _obstacle(tree: str) -> str:
+    """What is in the tree that mkfs.xfs 7.2 does not copy: it opens devices, and makes user's attributes of ACLs."""
+    for above, directories, names in os.walk(os.fsencode(tree)):
+        directories.sort()
+        for path in (above, *(os.path.join(above, name) for name in (*directories, *names))):
+            mode = os.lstat(path).st_mode
+            if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+                return f"the device node {_inside(tree, path)}"
+            if any(name.startswith("system.") for name in os.listxattr(path, follow_symlinks=False)):
+                return f"the ACL of {_inside(tree, path)}"
+    return ""
+
+
+def _inside(tree: str, path: bytes) -> str:
+    return os.fsdecode(path).removeprefix(tree.rstrip("/")) or "/"
+
+
+def _fill(argv: list[str], area: str, content: str, epoch: int) -> None:
+    """Have mkfs.xfs make a file system that holds `content`; all times but those of modification are `epoch`."""
+    try:
+        tools.run([*argv, "-p", content, area], env={**DETERMINISTIC, "SOURCE_DATE_EPOCH": str(epoch)})
+    except tools.ToolError as error:
+        if "error allocating space" not in error.output:
+            raise
+        raise does_not_fit(content, f"the file system is {sizes.human(os.path.getsize(area))} large") from None
+    _set_root_time(area, os.stat(content).st_mtime_ns)
+
+
+def _set_root_time(area: str, modified: int) -> None:
+    """Give the root directory its time of modification, in ns since 1970: mkfs.xfs gives it the epoch."""
+    with open(area, "r+b") as file:
+        superblock = file.read(512)
+        (root,) = struct.unpack_from(">Q", superblock, 56)
+        at = (root >> 3) * BLOCK + (root & 7) * inodes.SIZE  # it is in the first allocation group
+        file.seek(at)
+        inode = bytearray(file.read(inodes.SIZE))
+        struct.pack_into(">Q", inode, 40, modified - inodes.FIRST_TIME * 10**9)
+        struct.pack_into("<I", inode, inodes.CHECKSUM, 0)
+        struct.pack_into("<I", inode, inodes.CHECKSUM, crc32c.crc32c(bytes(inode)))
+        file.seek(at)
+        file.write(inode)

@@ -44,12 +44,16 @@ def fill(image: BinaryIO, offset: int, tree: str, *, epoch: int, labels: Mapping
     try:
         _Filler(room, Writer(image, offset, room.geometry), found, epoch, labels).run()
     except space.FullError as full:
-        need = sizes.of_tree(tree)
-        raise StageError(
-            f"the tree does not fit: it has {sizes.human(need.data)} in {need.inodes} files and directories, the file "
-            f"system has room for {sizes.human(free)}",
-            "raise its size",
-        ) from full
+        raise does_not_fit(tree, f"the file system has room for {sizes.human(free)}") from full
+
+
+def does_not_fit(tree: str, room: str) -> StageError:
+    """The error for a tree that is too large; room: what there is for it, in words."""
+    need = sizes.of_tree(tree)
+    return StageError(
+        f"the tree does not fit: it has {sizes.human(need.data)} in {need.inodes} files and directories, {room}",
+        "raise its size",
+    )
 
 
 class _Filler:
