@@ -18,7 +18,7 @@ from runner.manifest import formats
 from runner.manifest.document import decode
 from runner.session import Session
 from runner.sources.fetch import read_secrets
-from runner.store.size import parse_size
+from runner.store.maintenance import parse_size
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,6 +1,7 @@
 """`python3 -m runner.store`: maintenance of a store. `compose cache` prints its results for people."""
 
 import argparse
+import functools
 import json
 import sys
 from collections.abc import Sequence
@@ -9,8 +10,8 @@ from pathlib import Path
 from runner.errors import RunnerError, build_error, input_error
 from runner.sandbox import namespace
 from runner.store import maintenance
+from runner.store.maintenance import parse_size
 from runner.store.scratch import clear_scratch
-from runner.store.size import parse_size
 from runner.store.store import Store
 
 
@@ -21,13 +22,14 @@ def parser() -> argparse.ArgumentParser:
     )
     parse.add_argument("--store", metavar="DIRECTORY", default=".osbuild", help="the store (default: .osbuild)")
     commands = parse.add_subparsers(dest="command", required=True)
-    commands.add_parser("ls", help="print what is in it, as JSON lines, the least recently used first")
-    commands.add_parser("du", help="print how large it is, as JSON")
-    prune = commands.add_parser("prune", help="remove the least recently used entries")
+    add = functools.partial(commands.add_parser, allow_abbrev=False)
+    add("ls", help="print what is in it, as JSON lines, the least recently used first")
+    add("du", help="print how large it is, as JSON")
+    prune = add("prune", help="remove the least recently used entries")
     prune.add_argument("--keep", metavar="SIZE", help="until at most this much is left, such as 10G")
     prune.add_argument("--days", metavar="N", type=float, help="only what was not used for N days")
-    commands.add_parser("verify", help="read every byte; remove what is damaged and say so (exit code 1)")
-    commands.add_parser("clear", help="remove everything, also the scratch directory in memory")
+    add("verify", help="read every byte; remove what is damaged and say so (exit code 1)")
+    add("clear", help="remove everything, also the scratch directory in memory")
     return parse
 
 

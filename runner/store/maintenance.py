@@ -7,8 +7,11 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from runner.errors import input_error
 from runner.store import files
 from runner.store.store import STORE_LOCK, Store
+
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 class EntryKind(StrEnum):
@@ -152,3 +155,13 @@ def _downloads(store: Store) -> Iterable[Entry]:
 def days_ago(days: float) -> float:
     """The time so many days ago, in epoch seconds."""
     return time.time() - days * 86400
+
+
+def parse_size(text: str) -> int:
+    """Bytes from a number with a unit K, M, G or T (of 1024), with or without iB. Raises RunnerError (input)."""
+    number = text.strip().removesuffix("iB").removesuffix("B").strip()
+    unit = number[-1:].upper() if number[-1:].isalpha() else ""
+    try:
+        return int(float(number.removesuffix(number[-1:]) if unit else number) * UNITS[unit])
+    except (ValueError, KeyError):
+        raise input_error(f"{text!r} is not a size", hint="for instance 10G or 500 MiB") from None

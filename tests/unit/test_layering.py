@@ -40,6 +40,46 @@ FRONTEND: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 
+# The same for the runner.
+RUNNER: dict[str, set[str]] = {
+    "": set(),
+    "errors": set(),
+    "archiver": set(),
+    "passphrases": set(),
+    "cancellation": {"errors"},
+    "events": {"errors"},
+    "manifest": {"errors"},
+    "programs": {"errors", "manifest"},
+    "steps": {"manifest", "programs"},
+    "plan": {"manifest", "steps"},
+    "options": {"errors", "steps"},
+    "sandbox": {"cancellation", "errors", "programs"},
+    "store": {"errors", "sandbox", "steps"},
+    "tree": {"sandbox", "store"},
+    "sources": {"errors", "events", "manifest", "passphrases", "store"},
+    "resolve": {"errors", "manifest", "passphrases", "programs", "sandbox", "steps"},
+    "build": {
+        "errors",
+        "manifest",
+        "options",
+        "passphrases",
+        "plan",
+        "programs",
+        "resolve",
+        "sandbox",
+        "steps",
+        "store",
+    },
+    "failure": {"build", "errors", "manifest", "steps", "store"},
+    "export": {"build", "errors", "store", "tree"},
+    "execute": {"archiver", "build", "cancellation", "errors", "events", "failure", "manifest", "sandbox", "sources"}
+    | {"steps", "store", "tree"},
+    "schedule": {"build", "errors", "execute", "steps", "store"},
+    "session": {"build", "cancellation", "events", "execute", "export", "failure", "manifest", "passphrases", "sandbox"}
+    | {"schedule", "sources", "steps", "store", "tree"},
+    "__main__": {"build", "errors", "events", "manifest", "session", "sources", "store"},
+}
+
 # Which packages import a library, for those that have one place where they are dealt with.
 LIBRARIES: dict[str, set[str]] = {
     "typer": {"osbuild_compose.cli"},
@@ -130,7 +170,7 @@ def is_within(module: str, packages: Iterable[str]) -> bool:
 
 
 def part(module: str) -> str:
-    """The frontend's part that a module belongs to, as in FRONTEND."""
+    """The part of the frontend or the runner that a module belongs to, as in FRONTEND and RUNNER."""
     return module.split(".")[1] if "." in module else ""
 
 
@@ -155,6 +195,16 @@ def test_the_frontend_imports_as_the_table_says() -> None:
         and part(one.name) not in FRONTEND[part(one.module)] | {part(one.module)}
     }
     assert wrong == TO_DO_IMPORTS
+
+
+def test_the_runner_imports_as_the_table_says() -> None:
+    assert {part(module) for module in modules() if top(module) == "runner"} == set(RUNNER)
+    assert {
+        (one.module, one.name)
+        for one in imports()
+        if top(one.module) == top(one.name) == "runner"
+        and part(one.name) not in RUNNER[part(one.module)] | {part(one.module)}
+    } == set()
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

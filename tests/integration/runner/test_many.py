@@ -84,6 +84,15 @@ def test_a_failed_stage_can_be_run_again_with_a_shell_in_its_sandbox(bench: Benc
     assert "failed with exit code 9" in output
 
 
+def test_the_command_to_run_a_failed_stage_again_has_absolute_paths(bench: Bench) -> None:
+    bench.program("fail", "import sys; sys.exit(9)")
+    libdir = (bench.place / "lib").rename(bench.place / "other")
+    relative = libdir.relative_to(bench.account.home)
+    ran = bench.run("fail", args=("--libdir", relative))
+    argv = shlex.split(ran.result["error"]["command"])
+    assert argv[argv.index("--libdir") + 1] == str(libdir)
+
+
 def on_terminal(account: Account, argv: list[Any], typed: str) -> str:
     """Run a command on a terminal of its own, type something, and return all that was shown."""
     main, other = pty.openpty()
