@@ -21,7 +21,8 @@ FRONTEND: dict[str, set[str]] = {
     "errors": set(),
     "data": set(),
     "firmware": set(),
-    "document": {"data", "errors"},
+    # A problem has a place in a document, and what is wrong with a document is a problem.
+    "document": {"data", "errors", "problem"},
     "problem": {"document", "errors"},
     "distro": {"data", "document", "errors", "problem"},
     # A blueprint has a disk, and a disk is checked for the other keys of its blueprint.
@@ -31,7 +32,7 @@ FRONTEND: dict[str, set[str]] = {
     "importing": {"blueprint", "document", "errors"},
     "inspecting": {"data", "errors"},
     "boot": {"errors", "firmware"},
-    "report": {"errors"},
+    "report": {"errors", "problem"},
     "runner_client": {"", "errors", "report"},
     "project": {"", "blueprint", "boot", "compile", "data", "disk", "distro", "document", "errors", "firmware"}
     | {"inspecting", "problem", "report", "runner_client"},
@@ -86,6 +87,7 @@ LIBRARIES: dict[str, set[str]] = {
     "rich": {"osbuild_compose.report"},
     "jinja2": {"osbuild_compose.compile.template"},
     "markupsafe": {"osbuild_compose.compile.template"},
+    "cronsim": {"osbuild_compose.blueprint.values"},
     "passlib": {"osbuild_compose.blueprint.values"},
     "pefile": {"osbuild_compose.inspecting.analysis"},
     "ruamel": {"osbuild_compose.document", "osbuild_compose.compile", "osbuild_compose.importing"},
@@ -96,7 +98,8 @@ LIBRARIES: dict[str, set[str]] = {
 LAZY: dict[tuple[str, str], str] = {
     ("osbuild_compose.distro.keys", "http.client"): "slow to import, and most builds fetch no key",
     ("osbuild_compose.distro.keys", "urllib.request"): "slow to import, and most builds fetch no key",
-    ("osbuild_compose.blueprint.values.password", "passlib.hash"): "slow to import, for plain-text passwords only",
+    ("osbuild_compose.blueprint.values.credentials", "passlib.hash"): "slow to import, for plain-text passwords only",
+    ("osbuild_compose.blueprint.values.schedules", "cronsim"): "few blueprints have a cron job",
     ("osbuild_compose.compile.verify", "jsonschema"): "slow to import, and not needed for options known to be valid",
     ("osbuild_compose.compile.verify", "jsonschema.validators"): "as jsonschema",
     ("osbuild_compose.inspecting.analysis.bootloader", "pefile"): "not needed for an image without UEFI programs",

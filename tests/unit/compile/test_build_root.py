@@ -105,7 +105,7 @@ def test_another_format_makes_no_other_root(tmp_path: Path) -> None:
     ("value", "place", "message"),
     [
         ("{from: debain-13}", "3:27", "unknown distro debain-13"),
-        ("{from: host, packages: [jq]}", "3:44", "`packages`: this machine's programs are used as they are"),
+        ("{from: host, packages: [jq]}", "3:44", "`packages`: with `from: host`, this machine's programs are used"),
         ("{packages: [jq]}", "3:20", "`from`"),
         ("debian-13", "3:20", "`build_environment`"),
     ],
