@@ -160,7 +160,7 @@ class Project:
             raise InputError(f"--security-mirror: {release.name} has no mirrors of its own for security updates")
         if not all(isinstance(item, release.family.form) for item in self._instead):
             raise InputError(
-                f"--repo: {release.name} takes packages from repositories of the {release.family.name} kind",
+                f"--repo: {release.name} takes packages from {release.family.name} repositories",
                 hint="use --mirror, or the blueprint's `repositories`",
             )
         blueprint = own_repositories.with_fetched_keys(blueprint, os.environ)

@@ -41,7 +41,7 @@ def _template(name: str, chain: Sequence[template_blocks.Layer], only: Sequence[
     for block in only:
         if block not in known:
             raise InputError(f"the template of {name} has no block {block}", hint=did_you_mean(block, known))
-    texts = [template_blocks.standing_alone(known[block]) for block in known if block in only]
+    texts = [template_blocks.standalone(known[block]) for block in known if block in only]
     return "\n\n".join([f'{{% extends "{parent}" %}}', *texts]) + "\n"
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from osbuild_compose.blueprint.model import Blueprint, BuildEnvironment, Repositories
-from osbuild_compose.compile import located_errors
 from osbuild_compose.compile.module_catalog import Kind, Programs
 from osbuild_compose.distro.model import Release
+from osbuild_compose.problem import Problem
 
 RUNNER = "org.osbuild.linux"  # osbuild wants one named beside a build pipeline
 
@@ -48,6 +48,6 @@ def around(made: Mapping[str, Any]) -> dict[str, Any]:
 def check(made: Mapping[str, Any], wanted: Blueprint, distro: str) -> None:
     """Raise InputError unless the pipeline makes a root: a template that knows nothing of roots makes an image."""
     if "assembler" in made or not made["stages"]:
-        what = f"{distro} cannot be a build environment: its template makes no root"
-        hint = "give the template a block `build_root`, or name another release"
-        raise located_errors.at_value(wanted, ("build_environment", "from"), what, hint)
+        brief = f"{distro} cannot be a build environment: its template makes no build root"
+        hint = "add a block `build_root` to the template, or choose another release"
+        raise Problem(("build_environment", "from"), brief, hint).located(wanted.document).error()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from osbuild_compose.compile.request import BuildRequest
-from osbuild_compose.compile.template.json_values import plain
+from osbuild_compose.compile.template.filters import plain
 from osbuild_compose.distro.repository import Repository
 
 

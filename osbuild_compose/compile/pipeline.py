@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ruamel.yaml.error import YAMLError
 
-from osbuild_compose.compile import context, located_errors, release_checks
+from osbuild_compose.compile import context, release_checks
 from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.compile.template import engine, output, template_blocks
 from osbuild_compose.distro.catalog import built_in
-from osbuild_compose.errors import DocumentError, InputError, TemplateError, as_one
+from osbuild_compose.distro.model import Release
+from osbuild_compose.document.node import path_text
+from osbuild_compose.errors import TemplateError
+from osbuild_compose.problem import Problem, as_error
 
 if TYPE_CHECKING:
     from osbuild_compose.compile.template.tracing import Origin, Origins
@@ -57,23 +61,22 @@ def _render(
 ) -> Rendered:
     """What the renderer makes of the release's template. Raises InputError(s) for all that the release cannot do."""
     release, seen = request.release, context.of(request)
-    refused = release_checks.problems(request.blueprint, release, bool(seen["base_repositories"]))
+    refused = list(release_checks.problems(request.blueprint, release, bool(seen["base_repositories"])))
     rendered: Rendered | None = None
     try:
         rendered = renderer(release.template, request.catalog.directories, built_in(), seen)
     except engine.RefusedError as error:
-        refused += [_refused(item, request) for item in error.refusals]
+        refused += [_refused(problem, release) for problem in error.problems]
     except TemplateError:
         if not refused:  # otherwise it may follow from that
             raise
     if refused or rendered is None:
-        raise as_one(refused, DocumentError)
+        raise as_error([problem.located(request.blueprint.document) for problem in refused])
     return rendered
 
 
-def _refused(refusal: engine.Refusal, request: BuildRequest) -> InputError:
-    what = f"{request.release.name} cannot do `{refusal.key}`: {refusal.reason}"
-    return located_errors.at_key(request.blueprint, refusal.trail, what, refusal.hint)
+def _refused(problem: Problem, release: Release) -> Problem:
+    return replace(problem, brief=f"{release.name} does not support `{path_text(problem.trail)}`: {problem.brief}")
 
 
 def to_json(pipeline: Pipeline) -> str:

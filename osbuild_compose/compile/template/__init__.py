@@ -1,1 +1,1 @@
-"""The Jinja environment that turns a distribution's template into text."""
+"""Rendering the templates of distributions with Jinja."""

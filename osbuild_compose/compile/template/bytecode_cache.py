@@ -1,4 +1,4 @@
-"""Templates that were compiled before, kept in the user's cache: compiling them takes longer than rendering them."""
+"""Caches compiled templates in the user's cache directory: compiling takes longer than rendering."""
 
 import contextlib
 import hashlib
@@ -10,24 +10,24 @@ from jinja2.bccache import Bucket, FileSystemBytecodeCache
 
 
 class CompiledTemplates(FileSystemBytecodeCache):
-    """Python's code of templates, by their names, places and content. Where nothing can be kept, nothing is."""
+    """Byte code of templates, by their name, path and content. Files that cannot be read or written are ignored."""
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        """Fill the bucket, if its template is there."""
+        """Fill the bucket from the cache, if its template is there."""
         with contextlib.suppress(OSError):
             super().load_bytecode(bucket)
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        """Keep what is in the bucket."""
+        """Store the bucket in the cache."""
         with contextlib.suppress(OSError):
             super().dump_bytecode(bucket)
 
 
 def cache() -> CompiledTemplates | None:
-    """The user's, of this Jinja and this program; None where it cannot be made or others may write to it."""
+    """The user's cache for this Jinja and this program; None if it cannot be created or others may write to it."""
     home = Path(os.environ.get("XDG_CACHE_HOME", ""))
     top = (home if home.is_absolute() else Path.home() / ".cache") / "osbuild-compose-templates"
-    directory = top / _maker()
+    directory = top / _compiler()
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = directory.stat()
@@ -38,8 +38,8 @@ def cache() -> CompiledTemplates | None:
     return CompiledTemplates(str(directory))
 
 
-def _maker() -> str:
-    """A name for what decides about the code besides the templates: Jinja's own code, and that of this package."""
+def _compiler() -> str:
+    """A digest of what compiled code depends on besides the templates: the code of Jinja and of this package."""
     digest = hashlib.sha256()
     for package in (jinja2.__file__, __file__):
         for path in sorted(Path(package).parent.glob("*.py")):

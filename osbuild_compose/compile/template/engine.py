@@ -1,51 +1,58 @@
-"""The template engine: Jinja in its sandbox, values as JSON, undefined names are errors."""
+"""Renders templates: Jinja in its sandbox, values as JSON, undefined names as errors."""
 
+import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import fields, is_dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader
+from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader, StrictUndefined
 from jinja2 import TemplateError as JinjaError
-from jinja2.exceptions import TemplateNotFound, TemplateSyntaxError
+from jinja2.exceptions import TemplateNotFound, TemplateSyntaxError, UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import Namespace
+from jinja2.utils import Namespace, missing
 
-from osbuild_compose.compile.template import bytecode_cache, filters, undefined
-from osbuild_compose.compile.template.json_values import emit, plain
+from osbuild_compose.compile.template import bytecode_cache, filters
 from osbuild_compose.document.suggest import did_you_mean
 from osbuild_compose.errors import Location, TemplateError
+from osbuild_compose.problem import Problem
 
 MAX_SOURCE_LINE = 200
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """A template says that its distribution cannot do what a key of the blueprint asks."""
+class _Undefined(StrictUndefined):
+    """An undefined value that keeps the name that was looked up, and in what, for the message."""
 
-    key: str
-    reason: str
-    hint: str = ""
+    __slots__ = ()
 
-    @property
-    def trail(self) -> tuple[str | int, ...]:
-        """The way to the key: "users.0.sudo" is a key of the first user."""
-        return tuple(int(step) if step.isdecimal() else step for step in self.key.split("."))
+    def __init__(
+        self, hint: str | None = None, obj: Any = missing, name: str | None = None, exc: Any = UndefinedError
+    ) -> None:
+        super().__init__(hint, obj, name, exc)
+        if exc is UndefinedError:
+            self._undefined_exception = partial(_UndefinedNameError, obj, name)  # type: ignore[assignment]
+
+
+class _UndefinedNameError(UndefinedError):
+    def __init__(self, owner: Any, name: str | None, message: str | None) -> None:
+        super().__init__(message)
+        self.owner = owner
+        self.name = name or ""
 
 
 class RefusedError(Exception):
-    """All that a template refused. `refusals` is not empty."""
+    """A template refused keys of the blueprint. `problems` is not empty; their `brief` is the reason."""
 
-    def __init__(self, refusals: Sequence[Refusal]) -> None:
-        super().__init__(*refusals)
-        self.refusals = tuple(refusals)
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(*problems)
+        self.problems = tuple(problems)
 
 
-# What was refused in the rendering that is going on: `refuse` is a global of an engine that many renderings share.
-_refused: ContextVar[list[Refusal]] = ContextVar("refused")
+# The refusals of the current rendering: `refuse` is a global of an environment that many renderings share.
+_refused: ContextVar[list[Problem]] = ContextVar("refused")
 
 
 Prepare = Callable[[ImmutableSandboxedEnvironment], None] | None
@@ -54,18 +61,19 @@ Prepare = Callable[[ImmutableSandboxedEnvironment], None] | None
 def render(
     name: str, directories: Sequence[Path], built_in: Path, context: Mapping[str, Any], prepare: Prepare = None
 ) -> str:
-    """The text that template `name` makes of the context. Templates are searched for in `directories`, in their order;
-    `builtin/NAME` is always the one that comes with the program, so that a template of the same name can extend it.
-    `prepare` changes the environment before the template is compiled; such a template is compiled anew each time.
+    """The text that template `name` renders from the context.
 
-    Raises TemplateError with the template's line, RefusedError with all keys that the template refuses.
+    Templates are searched for in `directories`, in their order; `builtin/NAME` is always the one that comes with the
+    program, so that a template of the same name can extend it. `prepare` changes the environment before the template is
+    compiled; such a template is compiled anew each time. Raises TemplateError with the line in the template,
+    RefusedError with all keys that the template refuses.
     """
-    refused: list[Refusal] = []
+    refused: list[Problem] = []
     token = _refused.set(refused)
     try:
         rendered = _render(name, directories, built_in, context, prepare)
     except TemplateError:
-        if not refused:  # otherwise it may follow from what was refused, and there is no telling
+        if not refused:  # otherwise it may be a consequence of the refusal
             raise
         rendered = ""
     finally:
@@ -100,8 +108,8 @@ def _render(
         hint = "the one that comes with the program is builtin/DISTRO/pipeline.yaml.j2"
         raise TemplateError("the template extends or calls itself", hint=hint, location=_where(error, name)) from None
     except (JinjaError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # A template is a program; its mistakes come out as Python's errors.
-        brief, hint = undefined.explained(error, context)
+        # A template is a program: its mistakes raise Python's exceptions.
+        brief, hint = _explained(error, context)
         raise TemplateError(f"template: {brief}", hint=hint, location=_where(error, name)) from None
 
 
@@ -113,67 +121,37 @@ def _cached_environment(directories: tuple[Path, ...], built_in: Path) -> Immuta
 
 
 def environment(directories: Sequence[Path], built_in: Path) -> ImmutableSandboxedEnvironment:
-    """What templates are compiled and run in."""
+    """The environment that templates are compiled and rendered in."""
     engine = ImmutableSandboxedEnvironment(
         loader=ChoiceLoader(
             [FileSystemLoader([*directories, built_in]), PrefixLoader({"builtin": FileSystemLoader(built_in)})]
         ),
-        undefined=undefined.Undefined,
-        finalize=emit,
+        undefined=_Undefined,
+        finalize=filters.emit,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=True,  # what blocks and macros made is marked as such and not emitted a second time
+        autoescape=True,  # output of blocks and macros is marked as such, and not emitted a second time
     )
-    engine.globals = {"namespace": Namespace, "refuse": refuse}  # lipsum is chance, and nobody missed the others
-    engine.filters["pick"] = pick
-    engine.filters["defaults"] = defaults
-    engine.filters["rename"] = rename
-    functions = (
-        filters.lines,
-        filters.pairs,
-        filters.json_text,
-        filters.unit_word,
-        filters.unit_name,
-        filters.script_text,
-        filters.matches,
-    )
-    for function in functions:
+    engine.globals = {"namespace": Namespace, "refuse": refuse}  # without Jinja's own: lipsum is random
+    for function in filters.FILTERS:
         engine.filters[function.__name__] = function
     engine.filters.pop("random")
     return engine
 
 
 def refuse(key: str, reason: str, hint: str = "") -> str:
-    """Note that the distribution cannot do what the blueprint's `key` ("services.masked", "users.0.sudo") asks.
+    """Refuse the blueprint's `key` ("services.masked", "users.0.sudo"), which the distribution cannot honour.
 
-    Rendering goes on, so that all that is refused is told at once, and ends with RefusedError.
+    Rendering goes on, so that all refusals are reported at once, and ends with RefusedError.
     """
-    _refused.get().append(Refusal(key, reason, hint))
+    trail = tuple(int(step) if step.isdecimal() else step for step in key.split("."))
+    _refused.get().append(Problem(trail, reason, hint, at_key=True))
     return ""
 
 
-def pick(value: Any, *names: str) -> dict[str, Any]:
-    """The fields of `value` of these names that are set: neither None nor an empty list.
-
-    Raises KeyError for a name that the value does not have at all.
-    """
-    fields = plain(value)
-    return {name: fields[name] for name in names if fields[name] not in (None, [])}
-
-
-def rename(value: Mapping[str, Any], **names: str) -> dict[str, Any]:
-    """The mapping with some keys called otherwise: rename(ssh_keys="keys")."""
-    return {names.get(key, key): item for key, item in value.items()}
-
-
-def defaults(value: Mapping[str, Any], **values: Any) -> dict[str, Any]:
-    """The mapping with these values where it has none of its own."""
-    return {**values, **value}
-
-
 def _undecodable(engine: ImmutableSandboxedEnvironment, content: bytes) -> Location | None:
-    """Which of the templates it is that has this content."""
+    """The location of the template that has this content."""
     loaders = engine.loader.loaders if isinstance(engine.loader, ChoiceLoader) else []
     directories = [path for loader in loaders if isinstance(loader, FileSystemLoader) for path in loader.searchpath]
     files = (file for directory in directories for file in sorted(Path(directory).glob("*/*.j2")))
@@ -181,16 +159,28 @@ def _undecodable(engine: ImmutableSandboxedEnvironment, content: bytes) -> Locat
 
 
 def _where(error: BaseException, name: str) -> Location:
-    # Jinja rewrites tracebacks so that frames of templates carry the template's file and line.
+    # Jinja rewrites tracebacks: frames of templates have the file and line of the template.
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
     return location_of(frames[-1].filename, frames[-1].lineno or 0) if frames else Location(name)
 
 
 def location_of(file: str, line: int) -> Location:
-    """That line of a template, with its text."""
+    """The location of a line of a template, with its text."""
     try:
         text = Path(file).read_text(encoding="utf-8").split("\n")[line - 1][:MAX_SOURCE_LINE]
     except (OSError, ValueError, IndexError):
         return Location(file, line, 1)
     indent = len(text) - len(text.lstrip())
     return Location(file, line, indent + 1, text, max(1, len(text.rstrip()) - indent))
+
+
+def _explained(error: Exception, context: Mapping[str, Any]) -> tuple[str, str]:
+    """A message for an error in a template, and a hint that lists similar names."""
+    if not isinstance(error, _UndefinedNameError):
+        return str(error) or type(error).__name__, ""
+    brief = re.sub(r"'[\w.]*\.(\w+ object')", r"'\1", str(error))
+    if error.owner is missing:
+        return brief, did_you_mean(error.name, context)
+    if is_dataclass(error.owner):
+        return brief, did_you_mean(error.name, [field.name for field in fields(error.owner) if field.repr])
+    return brief, did_you_mean(error.name, map(str, error.owner)) if isinstance(error.owner, Mapping) else ""

@@ -1,4 +1,4 @@
-"""The blocks of a template and of those it extends."""
+"""The blocks of a template and of the templates that it extends."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ _SUPER = re.compile(r"[{]{[-+]?\s*super\(\)\s*[-+]?}}")
 
 @dataclass(frozen=True)
 class Block:
-    """A block with its text, from its begin to its end."""
+    """A block with its text, from its first tag to its last."""
 
     name: str
     file: str
@@ -33,16 +33,16 @@ class Block:
 
 @dataclass(frozen=True)
 class Layer:
-    """One template of a chain of templates that extend each other, with its blocks in their order."""
+    """A template in a chain of templates that extend each other, with its blocks in order."""
 
     template: str
     file: str
     blocks: tuple[Block, ...]
-    outermost: frozenset[str] = frozenset()  # the names of those that are in no other
+    outermost: frozenset[str] = frozenset()  # names of the blocks that are not inside another
 
 
 def layers(template: str, directories: Sequence[Path], built_in: Path) -> list[Layer]:
-    """The template, the one it extends, and so on. Raises TemplateError for one that is not there or is no template."""
+    """The template, the one it extends, and so on. Raises TemplateError for one that is missing or not a template."""
     environment = engine.environment(directories, built_in)
     found: list[Layer] = []
     name: str | None = template
@@ -53,8 +53,9 @@ def layers(template: str, directories: Sequence[Path], built_in: Path) -> list[L
 
 
 def check(template: str, directories: Sequence[Path], built_in: Path) -> None:
-    """Raise TemplateError(s) for blocks that nothing shows: those of no template that theirs extends, in none of its
-    blocks. Jinja passes over them without a word.
+    """Raise TemplateError(s) for blocks that override nothing: top-level blocks that no extended template has.
+
+    Jinja silently ignores such blocks.
     """
     if not any((directory / template).is_file() for directory in directories if directory != built_in):
         return
@@ -64,7 +65,7 @@ def check(template: str, directories: Sequence[Path], built_in: Path) -> None:
         known = {block.name for other in chain[index + 1 :] for block in other.blocks}
         for block in layer.blocks:
             if block.name in layer.outermost - known:
-                brief = f"there is no block `{block.name}` to override, so this does nothing"
+                brief = f"there is no block `{block.name}` to override, so this one has no effect"
                 where = engine.location_of(layer.file, block.line)
                 errors.append(TemplateError(brief, hint=did_you_mean(block.name, known), location=where))
     if errors:
@@ -72,7 +73,7 @@ def check(template: str, directories: Sequence[Path], built_in: Path) -> None:
 
 
 def in_order(chain: Sequence[Layer]) -> dict[str, list[Block]]:
-    """The definitions of each block, the one that counts first; the blocks in the order of the last template."""
+    """The definitions of each block, the effective one first; the blocks are in the order of the last template."""
     order = [block.name for layer in reversed(chain) for block in layer.blocks]
     return {
         name: [block for layer in chain for block in layer.blocks if block.name == name]
@@ -80,23 +81,23 @@ def in_order(chain: Sequence[Layer]) -> dict[str, list[Block]]:
     }
 
 
-def standing_alone(definitions: Sequence[Block]) -> str:
-    """The text of a block that does the same in a template of its own.
+def standalone(definitions: Sequence[Block]) -> str:
+    """The text of a block that has the same effect in a template of its own.
 
-    `super()` is replaced by what it stands for, and blocks inside by calls of them, which others may have overridden.
+    `super()` is replaced by the text it stands for, and inner blocks by calls, as they may be overridden elsewhere.
     """
     first, *others = definitions
     begin, body, end = _parts(first.text)
     while _INNERMOST.search(body):
         body = _INNERMOST.sub(lambda match: f"{{{{ self.{match[1]}() }}}}", body)
     if others and _SUPER.search(body):
-        inner = _parts(standing_alone(others))[1].strip("\n")
+        inner = _parts(standalone(others))[1].strip("\n")
         body = _SUPER.sub(lambda _: inner, body)
     return begin + body + end
 
 
 def _parts(text: str) -> tuple[str, str, str]:
-    """A block's first tag, what is in it, and its last tag."""
+    """The first tag of a block, its body, and its last tag."""
     begin, end = text.index("%}") + 2, text.rindex("{%")
     return text[:begin], text[begin:end], text[end:]
 
@@ -137,7 +138,7 @@ def _blocks(text: str, file: str, environment: ImmutableSandboxedEnvironment) ->
 
 
 def _text(name: str, lines: list[str]) -> str:
-    """Of these lines the block alone: there may be more in the first and the last one."""
+    """The block's part of these lines: the first and the last may contain more."""
     begin = re.search(rf"[{{]%[-+]?\s*block\s+{name}\b", lines[0])
     start = begin.start() if begin and lines[0][: begin.start()].strip() else 0
     text = "\n".join([lines[0][start:], *lines[1:]])

@@ -254,23 +254,23 @@ def test_users_have_the_distributions_shell() -> None:
         ("arch: aarch64\n", "b.yaml:3:7: fedora-43 cannot be built for aarch64, only for x86_64"),
         (
             "repositories: [{url: http://a, suites: [a]}]\n",
-            "b.yaml:3:16: fedora-43 takes packages from repositories of the RPM kind",
+            "b.yaml:3:16: fedora-43 takes packages from RPM repositories",
         ),
         (
             "kernel: {append: a=$b}\n",
-            "b.yaml:3:10: fedora-43 cannot do `kernel.append`: the boot loader cannot pass on the character $",
+            "b.yaml:3:10: fedora-43 does not support `kernel.append`: the boot loader cannot pass on the character $",
         ),
         (
             "exclude: [nano, sudo]\nusers: [{name: a, sudo: true}]\n",
-            "b.yaml:3:1: fedora-43 cannot do `exclude`: other keys of the blueprint need sudo",
+            "b.yaml:3:1: fedora-43 does not support `exclude`: other keys of the blueprint need sudo",
         ),
         (
             "exclude: [libkcapi-hmaccalc]\nfips: true\n",
-            "b.yaml:3:1: fedora-43 cannot do `exclude`: other keys of the blueprint need libkcapi-hmaccalc",
+            "b.yaml:3:1: fedora-43 does not support `exclude`: other keys of the blueprint need libkcapi-hmaccalc",
         ),
         (
             "fips: true\ndisk: {bootloader: none}\n",
-            "b.yaml:3:1: fedora-43 cannot do `fips`: without a boot loader nothing tells the kernel of it",
+            "b.yaml:3:1: fedora-43 does not support `fips`: without a boot loader nothing tells the kernel of it",
         ),
     ],
 )

@@ -68,23 +68,28 @@ def test_nftables() -> None:
 @pytest.mark.parametrize(
     ("package", "text", "message", "hint"),
     [
-        ("nginx", "firewall: {}", "4:1: debian-12 cannot do `firewall`: neither nftables nor firewalld", "add one"),
+        (
+            "nginx",
+            "firewall: {}",
+            "4:1: debian-12 does not support `firewall`: neither nftables nor firewalld",
+            "add one",
+        ),
         (
             "nftables",
             "firewall: {services: {enabled: [http, finger]}}",
-            "4:39: debian-12 cannot do `firewall.services.enabled.1`: nftables has no service finger",
+            "4:39: debian-12 does not support `firewall.services.enabled.1`: nftables has no service finger",
             "firewall.ports",
         ),
         (
             "nftables",
             "firewall: {services: {disabled: [finger]}}",
-            "4:34: debian-12 cannot do `firewall.services.disabled.0`: nftables has no service finger",
+            "4:34: debian-12 does not support `firewall.services.disabled.0`: nftables has no service finger",
             "firewalld",
         ),
         (
             "nftables",
             "firewall: {zones: [{name: drop, sources: [::1]}, {name: work, sources: [::1]}]}",
-            "4:51: debian-12 cannot do `firewall.zones.1.name`: nftables has no zone work",
+            "4:51: debian-12 does not support `firewall.zones.1.name`: nftables has no zone work",
             "trusted, drop and block",
         ),
     ],

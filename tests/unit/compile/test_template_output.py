@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from osbuild_compose.compile.template import output
-from osbuild_compose.compile.template.json_values import emit
+from osbuild_compose.compile.template.filters import emit
 
 
 def as_yaml(text: str) -> Any:
