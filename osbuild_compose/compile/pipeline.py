@@ -76,7 +76,7 @@ def _render(
 
 
 def _refused(problem: Problem, release: Release) -> Problem:
-    return replace(problem, brief=f"{release.name} does not support `{path_text(problem.trail)}`: {problem.brief}")
+    return replace(problem, brief=f"{release.name} cannot do `{path_text(problem.trail)}`: {problem.brief}")
 
 
 def to_json(pipeline: Pipeline) -> str:
