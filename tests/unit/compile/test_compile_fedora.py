@@ -270,7 +270,7 @@ def test_users_have_the_distributions_shell() -> None:
         ),
         (
             "fips: true\ndisk: {bootloader: none}\n",
-            "b.yaml:3:1: fedora-43 cannot do `fips`: without a boot loader nothing tells the kernel of it",
+            "b.yaml:3:1: fedora-43 cannot do `fips`: without a boot loader nothing passes it to the kernel",
         ),
     ],
 )

@@ -299,7 +299,7 @@ def test_nothing_is_written_for_nothing() -> None:
     [
         (
             "distro: debian-12\nsshd: {port: [22]}\n",
-            "b.yaml:3:1: debian-12 cannot do `sshd`: no openssh-server in `packages`",
+            "b.yaml:3:1: debian-12 cannot do `sshd`: `packages` has no openssh-server",
             "add it or remove the key",
         ),
         (
@@ -315,22 +315,22 @@ def test_nothing_is_written_for_nothing() -> None:
         (
             "distro: fedora-43\ncontainers: [{name: a, url: 'http://a', sha256: SHA}]\n".replace("SHA", "a" * 64),
             "b.yaml:3:1: fedora-43 cannot do `containers`: "
-            "nothing in `packages` that runs them: podman, buildah or cri-o",
+            "`packages` has no container engine: podman, buildah or cri-o",
             "add one or remove the key",
         ),
         (
             "distro: debian-12\npackages: [nginx, '@web']\n",
-            "b.yaml:3:19: debian-12 cannot do `packages.1`: it has no groups of packages",
+            "b.yaml:3:19: debian-12 cannot do `packages.1`: it has no package groups",
             "name packages; its tasks are packages such as task-ssh-server",
         ),
         (
             "distro: debian-12\npackages: [a+b=1.0~1, nginx/bookworm-backports, Foo]\n",
-            "b.yaml:3:49: debian-12 cannot do `packages.2`: it has no packages with names such as Foo",
+            "b.yaml:3:49: debian-12 cannot do `packages.2`: Foo is not the name of a package",
             "lower case, then perhaps =VERSION or /SUITE",
         ),
         (
             "distro: debian-12\nexclude: [nano=1]\n",
-            "b.yaml:3:11: debian-12 cannot do `exclude.0`: it has no packages with names such as nano=1",
+            "b.yaml:3:11: debian-12 cannot do `exclude.0`: nano=1 is not the name of a package",
             "a name in lower case, without a version",
         ),
         (

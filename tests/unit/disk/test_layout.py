@@ -224,7 +224,7 @@ def test_a_protected_usr_leaves_the_root_as_it_is() -> None:
 def test_what_cannot_open_a_protected_root_is_refused() -> None:
     items = "[{mount: /, verity: true}, {mount: /var}]"
     text = f"disk: {{bootloader: systemd-boot, partitions: {items}}}\n"
-    with pytest.raises(ComposeError, match="nothing is known that sets up verity of / or /usr when it boots"):
+    with pytest.raises(ComposeError, match="no package is configured to set up verity of / or /usr at boot"):
         disk(text)
     with pytest.raises(ComposeError, match="its live systems need initramfs-tools"):
         compiled(blueprint(f"name: web\ndistro: debian-13\n{text}"), Format.ISO)
