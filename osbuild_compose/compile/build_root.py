@@ -1,4 +1,4 @@
-"""What stages run in, where a blueprint's `build_environment` says another root than this machine's."""
+"""The root that stages run in, where a blueprint's `build_environment` asks for another than this machine's."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +12,9 @@ RUNNER = "org.osbuild.linux"  # osbuild wants one named beside a build pipeline
 
 
 def blueprint_of(wanted: Blueprint, environment: BuildEnvironment) -> Blueprint:
-    """The blueprint that the root is made by: of its distribution, with nothing of the image's own in it.
+    """The blueprint of the root: of its own distribution, with nothing of the image in it.
 
-    Its document is the image's, so that what is wrong with the root is told there.
+    Its document is the image's, so that errors in the root are located there.
     """
     own = environment.distro == wanted.distro
     return Blueprint(
@@ -29,10 +29,10 @@ def blueprint_of(wanted: Blueprint, environment: BuildEnvironment) -> Blueprint:
 def packages(
     environment: BuildEnvironment, release: Release, pipeline: Mapping[str, Any], programs: Programs
 ) -> tuple[str, ...]:
-    """What the root has: what building needs, what the pipeline's stages need, what the blueprint wants besides.
+    """The root's packages: those of the release for building, of the pipeline's stages, and of the blueprint.
 
-    What assemblers need is part of the first: another format must not make another root, of which nothing in the store
-    is. Raises TemplateError for a stage whose meta.json cannot be read.
+    Those of assemblers are part of the first: another format must not make another root, for which the store has
+    nothing. Raises TemplateError for a stage whose meta.json cannot be read.
     """
     stages = {stage["name"] for stage in pipeline["stages"]}
     tools = [programs.find(Kind.STAGE, name).meta.get("tools", {}) for name in stages]
@@ -41,12 +41,12 @@ def packages(
 
 
 def around(made: Mapping[str, Any]) -> dict[str, Any]:
-    """What a pipeline says of the root that it is run in, which `made` makes."""
+    """The `build` of a pipeline that is run in the root that `made` makes."""
     return {"pipeline": made, "runner": RUNNER}
 
 
 def check(made: Mapping[str, Any], wanted: Blueprint, distro: str) -> None:
-    """Raise InputError unless the pipeline makes a root: a template that knows nothing of roots makes an image."""
+    """Raise InputError unless the pipeline makes a root: a template without a block for it makes an image."""
     if "assembler" in made or not made["stages"]:
         brief = f"{distro} cannot be a build environment: its template makes no build root"
         hint = "add a block `build_root` to the template, or choose another release"

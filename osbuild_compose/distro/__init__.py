@@ -1,1 +1,1 @@
-"""Distributions: what their directories under templates/ say, and which mirror their packages come from."""
+"""Distributions: the data in their distro.yaml, their package families, repositories, mirrors and keys."""
