@@ -71,7 +71,7 @@ def test_nftables() -> None:
         (
             "nginx",
             "firewall: {}",
-            "4:1: debian-12 cannot do `firewall`: neither nftables nor firewalld",
+            "4:1: debian-12 cannot do `firewall`: `packages` has neither nftables nor firewalld",
             "add one",
         ),
         (
