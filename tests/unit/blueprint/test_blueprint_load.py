@@ -1,6 +1,7 @@
 """Right blueprints."""
 
 import base64
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from osbuild_compose.blueprint.model import Blueprint, File, Firewall, FirewallS
 from osbuild_compose.blueprint.values import size
 from osbuild_compose.distro.repository import DebRepository, NamedRepository
 from osbuild_compose.document import reader
+from osbuild_compose.errors import InputError
 from tests import small_key
 
 DISTROS = ["debian-12"]
@@ -136,3 +138,23 @@ def test_sizes(text: int | str, expected: int) -> None:
 def test_wrong_sizes(text: int | str) -> None:
     with pytest.raises(ValueError, match=r"."):
         size.parse(text)
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_the_time_to_check_grows_with_the_number_of_items_and_not_its_square(repeated: bool) -> None:
+    def seconds(count: int) -> float:
+        users = "".join(f"  - {{name: u{number}, uid: {10000 + number}}}\n" for number in range(count))
+        files = "".join(f"  - {{path: /srv/f{number}, content: x}}\n" for number in range(count))
+        again = "".join(f"  - {{path: /srv/f{number}, content: y}}\n" for number in range(count)) if repeated else ""
+        document = reader.parse(f"{HEAD}users:\n{users}files:\n{files}{again}".encode(), "b.yaml")
+        begun = time.process_time()
+        if repeated:
+            with pytest.raises(InputError) as caught:
+                load.check(document, DISTROS)
+            assert len(caught.value.each()) == count
+        else:
+            load.check(document, DISTROS)
+        return time.process_time() - begun
+
+    seconds(10)
+    assert seconds(2000) < 20 * seconds(250)
