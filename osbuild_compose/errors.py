@@ -1,7 +1,7 @@
-"""What can go wrong in a way a person can act on.
+"""The exceptions of osbuild_compose: errors that a person can act on.
 
-Everything below the command line raises one of these and never prints or exits; the command line shows them all the
-same way (report/errors.py) and ends with `exit_code`.
+Everything below the command line raises these, and never prints or exits; the command line shows all of them in the
+same way (report/errors.py) and exits with their `exit_code`.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 
 class ExitCode(IntEnum):
-    """How a program of this project ends."""
+    """The exit status of this project's programs."""
 
     DONE = 0
     BUILD_FAILED = 1
@@ -21,9 +21,9 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class Location:
-    """A place in a text file. line and column count from 1; 0 means the file as a whole.
+    """A position in a text file. line and column count from 1; 0 stands for the file as a whole.
 
-    `text` is the line itself, without its end, and `length` how many columns of it are meant.
+    `text` is the line without its end, and `length` the number of columns to mark.
     """
 
     file: str
@@ -39,9 +39,9 @@ class Location:
 class ComposeError(Exception):
     """An error to show to a person: what is wrong, where, and what to do about it.
 
-    brief is one sentence without a full stop; details are lines to show below it, as they are; hint says what to do;
-    location is where it is, if it is in a file. For programs: path is the way to the value ("users.0.name"), expected
-    says what may stand there, suggestion is what was probably meant. reference is a page and heading of docs/.
+    brief is one sentence without a full stop; details are lines to show below it unchanged; hint says what to do;
+    location is its position, if it is in a file; reference is a page and heading of docs/. For programs, path is the
+    path of the value ("users.0.name"), expected says which values are valid, suggestion is what was probably meant.
     """
 
     exit_code = ExitCode.INPUT_WRONG
@@ -72,20 +72,20 @@ class ComposeError(Exception):
         return f"{self.location}: {self.brief}" if self.location else self.brief
 
     def each(self) -> tuple["ComposeError", ...]:
-        """The errors this one stands for: itself, or all those of a file."""
+        """The individual errors: this one, or all that it combines."""
         return (self,)
 
 
 class InputError(ComposeError):
-    """Something the user wrote is wrong: a blueprint, an option, a pipeline."""
+    """Wrong input of the user: a blueprint, an option, a pipeline."""
 
     def each(self) -> tuple["InputError", ...]:
-        """The errors this one stands for: itself, or all those of a file."""
+        """The individual errors: this one, or all that it combines."""
         return (self,)
 
 
 class DocumentError(InputError):
-    """All errors at once: file after file as they were met, in each in the order of its lines. None is told twice."""
+    """Several errors, each once: in the order of the files in which they were found, and of the lines in each file."""
 
     def __init__(self, errors: Sequence[InputError]) -> None:
         """errors is not empty."""
@@ -109,11 +109,11 @@ class DocumentError(InputError):
 
 
 class TemplateError(ComposeError):
-    """A distribution's template or data file is wrong: not the blueprint's fault."""
+    """A distribution's template or distro.yaml is wrong, not the blueprint."""
 
 
 class TemplatesError(TemplateError):
-    """All errors of templates or data files at once. `errors` is not empty."""
+    """Several errors of templates or distro.yaml files. `errors` is not empty."""
 
     def __init__(self, errors: Sequence[ComposeError]) -> None:
         first = errors[0]
@@ -126,17 +126,17 @@ class TemplatesError(TemplateError):
 
 
 class HostError(ComposeError):
-    """This machine lacks something that is needed, or does not let us do it."""
+    """This machine lacks something that is needed, or does not permit it."""
 
 
 class BuildError(ComposeError):
-    """The build was started and failed."""
+    """The build failed after it was started."""
 
     exit_code = ExitCode.BUILD_FAILED
 
 
-class SeveralErrors(BuildError):  # noqa: N818 - several, as each of them says what it is
-    """The builds that failed of those that were run together. `errors` is not empty."""
+class SeveralErrors(BuildError):  # noqa: N818 - a combination of errors
+    """The errors of several builds that were run together. `errors` is not empty."""
 
     def __init__(self, errors: Sequence[ComposeError]) -> None:
         super().__init__(errors[-1].brief, details=errors[-1].details, hint=errors[-1].hint)
@@ -151,11 +151,11 @@ Error = TypeVar("Error", bound=ComposeError)
 
 
 def as_one(errors: Sequence[Error], kind: Callable[[Sequence[Error]], Error]) -> Error:
-    """The only one of the errors, or all of them as one of this kind. errors is not empty."""
+    """The only error, or all of them combined to one of this kind. errors is not empty."""
     return errors[0] if len(errors) == 1 else kind(errors)
 
 
 class Interrupted(ComposeError):  # noqa: N818 - it is an event, not an error
-    """The user stopped it."""
+    """The user interrupted the command."""
 
     exit_code = ExitCode.INTERRUPTED

@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from osbuild_compose.compile import module_text
 from osbuild_compose.compile.module_catalog import Kind, Program, Programs, nearest_name
 from osbuild_compose.document.schema import schema_files as schemas
 from osbuild_compose.errors import InputError
-from tools.docs import stages_page
 
 
 def list_all(libdirs: Sequence[Path], as_json: bool) -> None:
@@ -33,7 +33,7 @@ def show(name: str, libdirs: Sequence[Path], as_json: bool) -> None:
     if as_json:
         print(json.dumps(found.meta, indent=2))
     else:
-        print("\n".join(stages_page.section(found)).rstrip())
+        print("\n".join(module_text.section(found)).rstrip())
 
 
 def schema(what: str, name: str | None, libdirs: Sequence[Path]) -> None:

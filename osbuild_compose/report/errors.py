@@ -1,4 +1,4 @@
-"""An error as text for a person."""
+"""Formats errors and warnings as text for people, and as data for programs."""
 
 import unicodedata
 from typing import Any, TextIO
@@ -11,7 +11,7 @@ MAX_TEXT = 160  # columns of a source line that are shown
 
 
 def show(error: ComposeError, out: TextIO) -> None:
-    """Write the error, or all those it stands for, to `out`."""
+    """Write the error, or all that it combines, to `out`."""
     style = Style.of(out)
     each = error.each()
     out.write("\n".join(text(one, style) for one in each))
@@ -28,7 +28,7 @@ def warn(problem: Problem, out: TextIO) -> None:
 
 
 def text(error: ComposeError, style: Style) -> str:
-    """The error in lines: place and message, the line it is in with a caret below, details, hint."""
+    """The error in lines: location and message, the source line with a caret below, details, hint, reference."""
     return _text(error, style.red("error:"), style)
 
 
@@ -46,7 +46,7 @@ def _text(error: ComposeError, word: str, style: Style) -> str:
 
 
 def as_data(error: ComposeError) -> dict[str, Any]:
-    """One error for programs, in the types of JSON. What does not apply is empty; lines and columns count from 1."""
+    """One error as JSON data. Fields that do not apply are empty; lines and columns count from 1."""
     place = error.location or Location("")
     return {
         "file": place.file,
@@ -63,7 +63,7 @@ def as_data(error: ComposeError) -> dict[str, Any]:
 
 
 def _source(location: Location, style: Style) -> list[str]:
-    # A place far to the right of a long line is shown with what stands around it.
+    # Of a long line, the part around the position is shown.
     start = max(0, location.column - MAX_TEXT // 2) if location.column > MAX_TEXT else 0
     shown = location.text[start : start + MAX_TEXT]
     before = location.column - 1 - start
@@ -73,7 +73,7 @@ def _source(location: Location, style: Style) -> list[str]:
 
 
 def _width(character: str) -> int:
-    """How many columns of a terminal the character takes."""
+    """The number of terminal columns that the character takes."""
     if unicodedata.combining(character):
         return 0
     return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1

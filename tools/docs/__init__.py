@@ -1,1 +1,1 @@
-"""Generators of docs/reference/ and of the schema for editors."""
+"""Generators of the pages of docs/reference that are made from schemas, metadata and the command line."""

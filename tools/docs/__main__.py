@@ -1,4 +1,4 @@
-"""`python3 -m osbuild_compose.document` writes what is generated: pages of the reference, the schema for editors."""
+"""`python3 -m tools.docs` writes what is generated: pages of docs/reference, and the schema for editors."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ TOP = Path(__file__).parents[2]
 
 
 def schema_for_editors() -> str:
-    """schemas/blueprint.schema.json: what a blueprint may have before it is merged with others."""
+    """schemas/blueprint.schema.json: what is valid in a blueprint file before it is merged with others."""
     return json.dumps(schema_files.published("blueprint"), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,21 +1,22 @@
-"""The blueprint reference, made from its schema."""
+"""Generates the blueprint reference from the schema."""
 
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from osbuild_compose.document.schema import schema_files, schema_view
+from osbuild_compose.document.schema.schema_view import type_names
 
 _HEAD = """\
 # Blueprint reference
 
 <!-- Made by `make docs`: change schemas/blueprint.whole.schema.json, not this page. -->
 
-A blueprint is one YAML document. A key that is not on this page is an error, wherever it stands. With the first line
+A blueprint is one YAML document. Keys that are not on this page are errors. With the first line
 
     # yaml-language-server: $schema=../schemas/blueprint.schema.json
 
-(the path is relative to the blueprint) editors complete and check keys while you type.
+(the path is relative to the blueprint), editors complete and check keys while you type.
 """
 
 
@@ -62,19 +63,15 @@ def _resolved(node: Mapping[str, Any]) -> Mapping[str, Any]:
     return schema_view.resolved_refs(node, schema_files.load("blueprint"))
 
 
-_NAMES = {"object": "mapping", "array": "list", "string": "text", "integer": "number", "boolean": "true or false"}
-
-
 def _kind(node: Mapping[str, Any]) -> str:
-    """What kind of value the node wants, in Markdown."""
+    """The type of a node's value, in Markdown."""
     if "enum" in node:
         return "one of " + ", ".join(f"`{_flow(choice)}`" for choice in node["enum"])
     if "not" in node:
         return "refused"
     if node.get("type") == "array":
         return f"list of {_kind_of_items(node['items'])}"
-    kinds = node["type"] if isinstance(node["type"], list) else [node["type"]]
-    return " or ".join(_NAMES[kind] for kind in kinds)
+    return type_names(node)
 
 
 def _kind_of_items(item: Mapping[str, Any]) -> str:

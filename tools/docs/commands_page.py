@@ -1,4 +1,4 @@
-"""The reference of the command line, made from the functions that are its commands."""
+"""Generates the reference of the command line from the functions that are its commands."""
 
 import inspect
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ Exit status: 0 done, 1 the build failed, 2 the input or the machine is not right
 
 def page() -> str:
     """The whole page in Markdown."""
-    from osbuild_compose.cli.app import app  # noqa: PLC0415 - the command line makes this page, too
+    from osbuild_compose.cli.app import app  # noqa: PLC0415 - slow to import
 
     sections = sorted(_sections(app, "compose"))
     return "\n".join([_HEAD, *(text for _, text in sections)])
@@ -53,7 +53,7 @@ def _command(name: str, callback: Any) -> Iterator[str]:
     for _, kind, info in arguments:
         yield f"* `{info.metavar}`: {_help(kind, info)}"
     for item, kind, info in options:
-        # In Annotated[] the first name is where the default would be otherwise.
+        # Within Annotated[], the first name takes the position of the default.
         first = [info.default] if isinstance(info.default, str) else []
         names = ", ".join([*first, *(info.param_decls or ())] or [f"--{item.name.replace('_', '-')}"])
         value = "" if kind is bool else f" {info.metavar or 'VALUE'}"
@@ -61,7 +61,7 @@ def _command(name: str, callback: Any) -> Iterator[str]:
 
 
 def _help(kind: Any, info: Any) -> str:
-    """The help text, with the values there are if it does not name them."""
+    """The help text, with the possible values if it does not name them."""
     inner = [kind, *get_args(kind), *(deeper for part in get_args(kind) for deeper in get_args(part))]
     choices = [str(choice) for part in inner if isinstance(part, EnumType) for choice in list[Any](part)]
     text = str(info.help or "")

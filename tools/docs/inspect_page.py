@@ -1,9 +1,10 @@
-"""The reference of what `compose inspect --json` prints, made from its schema."""
+"""Generates the reference of the output of `compose inspect --json` from its schema."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from osbuild_compose.document.schema import schema_files
+from osbuild_compose.document.schema.schema_view import type_names
 
 _HEAD = """\
 # What compose inspect prints as JSON
@@ -14,7 +15,6 @@ _HEAD = """\
 How to use it: [Inspect an image](../how-to/inspect.md). An image that cannot be read at all gives exit status 2 and
 `{{"success": false, "errors": […]}}` as [other commands](errors.md) do.
 """
-_NAMES = {"object": "mapping", "array": "list", "string": "text", "integer": "number", "boolean": "true or false"}
 
 
 def page() -> str:
@@ -28,7 +28,7 @@ def page() -> str:
 
 
 def _keys(node: dict[str, Any], prefix: str) -> Iterator[str]:
-    """The keys below a node, of which lists show those of their items."""
+    """The keys below a node; for a list, those of its items."""
     node = node.get("items", node)
     for key, inner in node.get("properties", {}).items():
         name = f"{prefix}{key}"
@@ -39,5 +39,4 @@ def _keys(node: dict[str, Any], prefix: str) -> Iterator[str]:
 def _kind(node: dict[str, Any]) -> str:
     if "enum" in node:
         return "one of " + ", ".join("null" if choice is None else f"`{choice}`" for choice in node["enum"])
-    kinds = node["type"] if isinstance(node["type"], list) else [node["type"]]
-    return " or ".join(_NAMES.get(str(kind), str(kind)) for kind in kinds)
+    return type_names(node)

@@ -124,3 +124,12 @@ def resolved_refs(node: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping
         return node
     definition = schema["definitions"][node["$ref"].rpartition("/")[2]]
     return {**resolved_refs(definition, schema), **{key: value for key, value in node.items() if key != "$ref"}}
+
+
+_TYPE_NAMES = {"object": "mapping", "array": "list", "string": "text", "integer": "number", "boolean": "true or false"}
+
+
+def type_names(node: Mapping[str, Any]) -> str:
+    """The types that a node of a schema allows, in plain words."""
+    types = node["type"] if isinstance(node["type"], list) else [node["type"]]
+    return " or ".join(_TYPE_NAMES.get(str(name), str(name)) for name in types)

@@ -11,6 +11,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from osbuild_compose.blueprint.formats import Format
+from osbuild_compose.compile import module_text
 from osbuild_compose.compile.module_catalog import Kind, Programs
 from osbuild_compose.distro import catalog
 from osbuild_compose.document.schema import schema_files
@@ -42,7 +43,7 @@ def test_every_option_is_on_the_page() -> None:
     programs = Programs()
     for kind in Kind:
         for name in programs.names(kind):
-            text = "\n".join(__import__("tools.docs.stages_page", fromlist=["x"]).section(programs.find(kind, name)))
+            text = "\n".join(module_text.section(programs.find(kind, name)))
             for key, node in programs.find(kind, name).schema.get("properties", {}).items():
                 assert f"`{key}` (" in text
                 assert node.get("description", "") in text
