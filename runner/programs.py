@@ -17,6 +17,7 @@ from runner.manifest.model import ModuleKind
 LIBRARY = "stagelib"
 DIRECTORIES = {ModuleKind.STAGE: "stages", ModuleKind.ASSEMBLER: "assemblers"}
 # The keys that a meta.json may have. schema_2 is that of osbuild's format 2.
+Package = str | Mapping[str, str]  # a package's name, or its names by package families, "deb" and "rpm"
 META_KEYS = ("summary", "description", "capabilities", "network", "tools", "schema", "schema_2")
 
 
@@ -38,7 +39,7 @@ class Program:
     schema: Mapping[str, Any]
     digest: str
     stagelib: Path
-    tools: Mapping[str, str]
+    tools: Mapping[str, Package]
 
 
 def builtin() -> Path:

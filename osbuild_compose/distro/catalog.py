@@ -8,7 +8,7 @@ from typing import Any
 
 from osbuild_compose import data
 from osbuild_compose.distro import keys, model, repository, sources
-from osbuild_compose.distro.family.choice import family_of
+from osbuild_compose.distro.family import family_of
 from osbuild_compose.distro.family.protocol import Archive, Family
 from osbuild_compose.distro.repository import Repository
 from osbuild_compose.distro.sources import Sources

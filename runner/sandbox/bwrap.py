@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.errors import environment_error
-from runner.programs import DIRECTORIES, LIBRARY, Program
+from runner.programs import DIRECTORIES, LIBRARY, Package, Program
 from runner.sandbox.buildroot import BuildRoot
 
 API = "/run/osbuild"
@@ -125,12 +125,12 @@ def check_tools(programs: Iterable[Program]) -> None:
 
     Raises RunnerError (environment) with the packages of all missing tools, for Debian and for Fedora.
     """
-    needed = dict(TOOLS)
+    needed: dict[str, Package] = dict(TOOLS)
     for program in programs:
         needed.update(program.tools)
     missing = {tools: package for tools, package in needed.items() if not any(map(_has, tools.split("|")))}
     if missing:
-        debian, fedora = (sorted({_package(names, n) for names in missing.values()}) for n in (0, -1))
+        debian, fedora = (sorted({_package(names, kind) for names in missing.values()}) for kind in ("deb", "rpm"))
         raise environment_error(
             f"missing on this machine: {', '.join(tools.split('|')[0] for tools in missing)}",
             hint=f"apt install {' '.join(debian)} (Debian) or dnf install {' '.join(fedora)} (Fedora)",
@@ -141,6 +141,6 @@ def _has(tool: str) -> bool:
     return shutil.which(tool, path=ENVIRONMENT["PATH"]) is not None
 
 
-def _package(names: str, position: int) -> str:
-    """Debian's (0) or Fedora's (-1) name of a package in a text such as "fdisk|util-linux"."""
-    return names.split("|")[position]
+def _package(names: Package, family: str) -> str:
+    """The name of a package in a package family, "deb" or "rpm"."""
+    return names if isinstance(names, str) else names.get(family, "")

@@ -41,7 +41,7 @@ META = {
     "description": ["Looks."],
     "capabilities": [],
     "network": False,
-    "tools": {"jq": "jq|no-such-package"},
+    "tools": {"jq": {"deb": "jq", "rpm": "no-such-package"}},
     "schema": {"type": "object", "properties": {"number": {"type": "string"}}},
 }
 

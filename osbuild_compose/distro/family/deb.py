@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from osbuild_compose.distro.family.host_apt import HostApt
-from osbuild_compose.distro.family.protocol import Archive, ReadHost
+from osbuild_compose.distro.family.protocol import Archive, ReadHost, Tools, package_name
 from osbuild_compose.distro.mirrors import Mirrors
 from osbuild_compose.distro.repository import DebRepository, Repository, Role
 
@@ -21,9 +21,9 @@ class DebFamily:
     has_security_mirrors: bool = True
     has_mirrors_of_all_releases: bool = True
 
-    def packages_with(self, tools: Mapping[str, str]) -> tuple[str, ...]:
-        """The packages with these programs: the first of those named for each."""
-        return tuple(packages.partition("|")[0] for packages in tools.values())
+    def packages_with(self, tools: Tools) -> tuple[str, ...]:
+        """The packages with these programs."""
+        return tuple(package_name(package, "deb") for package in tools.values())
 
     def mirrored(
         self, repositories: Sequence[Repository], archives: Mapping[str, Archive], asked: Mirrors, read_host: ReadHost

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from osbuild_compose.distro.family.protocol import Archive, ReadHost
+from osbuild_compose.distro.family.protocol import Archive, ReadHost, Tools, package_name
 from osbuild_compose.distro.mirrors import Mirrors
 from osbuild_compose.distro.repository import NamedRepository, Repository
 from osbuild_compose.errors import InputError
@@ -25,12 +25,12 @@ class NamedFamily:
     has_security_mirrors: bool = False
     has_mirrors_of_all_releases: bool = False
 
-    def packages_with(self, tools: Mapping[str, str]) -> tuple[str, ...]:
-        """The packages with these programs: what the distro.yaml says, or else the first of those named for each."""
+    def packages_with(self, tools: Tools) -> tuple[str, ...]:
+        """The packages with these programs: those of the distro.yaml, or else of the stage's meta.json."""
         found = []
-        for programs, packages in tools.items():
+        for programs, package in tools.items():
             own = (self.packages[name] for name in programs.split("|") if name in self.packages)
-            found.append(next(own, packages.partition("|")[0]))
+            found.append(next(own, package_name(package, self.name)))
         return tuple(found)
 
     def mirrored(
@@ -64,6 +64,6 @@ class RpmFamily(NamedFamily):
     name: str = "RPM"
     stage: str = "org.osbuild.dnf"
 
-    def packages_with(self, tools: Mapping[str, str]) -> tuple[str, ...]:
-        """The packages with these programs: the last of those named for each."""
-        return tuple(packages.rpartition("|")[2] for packages in tools.values())
+    def packages_with(self, tools: Tools) -> tuple[str, ...]:
+        """The packages with these programs."""
+        return tuple(package_name(package, "rpm") for package in tools.values())

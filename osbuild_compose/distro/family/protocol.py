@@ -27,6 +27,18 @@ ReadHost = Callable[[Sequence[str], str], HostApt]
 """host_apt.read: what this machine's apt uses, by the suites and the keyring of an archive."""
 
 
+Tools = Mapping[str, str | Mapping[str, str]]
+"""The `tools` of a stage's meta.json: programs, as alternatives with "|" in between, with the package that each is in.
+
+The package is a name, or its names by package families: {"qemu-img": {"deb": "qemu-utils", "rpm": "qemu-img"}}.
+"""
+
+
+def package_name(package: str | Mapping[str, str], family: str) -> str:
+    """The name of a package in a family, or else the first that is known of it."""
+    return package if isinstance(package, str) else package.get(family) or next(iter(package.values()))
+
+
 class Family(Protocol):
     """A package family. A distro.yaml says which one it is, and describes one that is not built in."""
 
@@ -58,8 +70,8 @@ class Family(Protocol):
     def has_mirrors_of_all_releases(self) -> bool:
         """Whether a mirror of one release serves the others as well."""
 
-    def packages_with(self, tools: Mapping[str, str]) -> tuple[str, ...]:
-        """The packages with these programs; `tools` is as in the meta.json of a stage."""
+    def packages_with(self, tools: Tools) -> tuple[str, ...]:
+        """The packages with these programs."""
 
     def mirrored(
         self, repositories: Sequence[Repository], archives: Mapping[str, Archive], asked: Mirrors, read_host: ReadHost

@@ -226,7 +226,8 @@ def test_a_build_pipelines_tree_is_the_root_that_stages_run_in(any_bench: Bench)
 
 def test_a_tool_that_the_machine_lacks_is_reported_with_its_package_before_anything_runs(any_bench: Bench) -> None:
     prepare(any_bench)
-    any_bench.program("needy", "print('ran')", tools={"sh": "dash", "frobnicate|frob": "frob-utils|frobnicator"})
+    tools = {"sh": "dash", "frobnicate|frob": {"deb": "frob-utils", "rpm": "frobnicator"}}
+    any_bench.program("needy", "print('ran')", tools=tools)
     ran = any_bench.run(write("a", "1"), "needy")
     assert ran.returncode == 2
     assert ran.result["stages"] == []

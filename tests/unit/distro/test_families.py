@@ -17,6 +17,7 @@ from osbuild_compose.project import Project
 from tests.conftest import REPO
 
 TEMPLATES = REPO / "tests/templates"
+GPGV = {"deb": "gpgv", "rpm": "gnupg2"}
 DERIVATIVE, PARCEL = TEMPLATES / "derivative", TEMPLATES / "parcel"
 LIBDIR = TEMPLATES / "parcel-lib"
 
@@ -139,7 +140,11 @@ def test_the_build_root_of_such_a_family_has_its_names_of_packages(tmp_path: Pat
     assert stage["name"] == "org.example.parcel"
     assert {"base", "python", "apt", "dpkg"} <= set(stage["options"]["packages"])
     family = catalog.find([PARCEL]).releases["parcel-1"].family
-    assert family.packages_with({"mke2fs": "e2fsprogs", "gpgv": "gpgv|gnupg2"}) == ("disk-tools", "gpgv")
+    assert family.packages_with({"mke2fs": "e2fsprogs", "gpgv": GPGV, "x|y": {"deb": "z", "parcel": "xy"}}) == (
+        "disk-tools",
+        "gpgv",
+        "xy",
+    )
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,8 @@ def test_programs_that_it_runs_come_from_packages_that_are_known(name: str) -> N
     for program, packages in meta(name).get("tools", {}).items():
         known = tools.PACKAGES.get(program.partition("|")[0])
         if known:
-            assert packages.split("|")[0] == known[0]
+            names = packages if isinstance(packages, dict) else {"deb": packages, "rpm": packages}
+            assert (names["deb"], names["rpm"]) == known
 
 
 @every
