@@ -46,7 +46,7 @@ def aligned(amount: int) -> int:
 
 def _content(item: Partition) -> int:
     """The bytes that the partition's content takes at least, as far as it is known before there is any."""
-    own = item.file_system.minimum if item.file_system else 0
+    own = item.file_system.traits.minimum if item.file_system else 0
     if item.logical_volumes:
         extents = (max(1, -(-(minimum(volume)) // LVM_EXTENT)) for volume in item.logical_volumes)
         own = LVM_START + sum(extents) * LVM_EXTENT
@@ -65,7 +65,7 @@ def _own_size(item: Partition) -> Problem | None:
     hint = f"write {_mib(need)} or more, or leave `size` out"
     if item.logical_volumes:
         brief = f"the partition is too small for its logical volumes, by {lack}"
-    elif item.luks and item.file_system and item.size >= item.file_system.minimum:
+    elif item.luks and item.file_system and item.size >= item.file_system.traits.minimum:
         brief = f"the partition is too small: its encryption takes {_mib(LUKS_HEADER)} of it, {lack} too little"
     else:
         return too_small(item.file_system, need, item.size, item.at("size"))

@@ -1,7 +1,7 @@
 """Checks of a disk's layout and of the outputs that are made of it, beyond what the schema says."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from osbuild_compose.blueprint.formats import Format, Kind, Output
@@ -9,10 +9,11 @@ from osbuild_compose.blueprint.local_files import LocalFiles
 from osbuild_compose.blueprint.select import ANY, texts, values
 from osbuild_compose.blueprint.values.size import GIB, MIB
 from osbuild_compose.disk import capacity, types
-from osbuild_compose.disk.model import Bootloader, Firmware, Layout, Partition, Table
-from osbuild_compose.disk.parse import SECTORS, Parsed, parse
+from osbuild_compose.disk.model import ROOT_HASH_ARGUMENTS, SECTORS, Bootloader, Firmware, Layout, Partition, Table
+from osbuild_compose.disk.parse import Parsed, parse
 from osbuild_compose.disk.resolve import resolve
 from osbuild_compose.disk.types import FileSystemType
+from osbuild_compose.document.node import Trail
 from osbuild_compose.problem import Problem
 
 FirmwareOf = Callable[[str, str], tuple[str, ...]]  # what images of a distribution boot with on an architecture
@@ -20,8 +21,19 @@ FirmwareOf = Callable[[str, str], tuple[str, ...]]  # what images of a distribut
 OF_THE_KERNEL = ("/dev", "/proc", "/run", "/sys")  # hidden by what the kernel and systemd mount there
 LINKS = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")  # to the directories of /usr
 VOLATILE = "systemd.volatile="
-COMPRESSIONS = {FileSystemType(kind): kind.traits.options["compression"] for kind in (Format.SQUASHFS, Format.EROFS)}
 NEED_FILE_SYSTEM = ("mount", "file_system", "label", "uuid", "options", "compression", "subvolumes", "verity")
+# What no two partitions may share: the key to point at, what is wrong, and what to do about it.
+UNIQUE = {
+    "luks": ("luks", "two encrypted partitions would both be /dev/mapper/{}", "give one of them a `name`"),
+    "verity": (
+        "mount",
+        "two partitions with `verity` would both be /dev/mapper/{}",
+        "mount one of them somewhere else",
+    ),
+    "volume_group": ("volume_group", "two volume groups are called {}", "a group lies on one partition; rename one"),
+    "uuid": ("uuid", "two have the uuid {}", "leave one of them out"),
+    "partition_uuid": ("partition_uuid", "two have the partition uuid {}", "leave one of them out"),
+}
 FOR_SYSTEMS = "use ext4, xfs or btrfs"
 OWN_BOOT = "add a partition for /boot: {mount: /boot, size: 1 GiB}"
 
@@ -44,25 +56,36 @@ def examine(data: Any, files: LocalFiles, firmware: FirmwareOf) -> Parsed:
 
 def layout_problems(layout: Layout) -> Iterator[Problem]:
     """All that is wrong with the layout but for its sizes."""
-    yield from _table(layout)
-    yield from _sectors(layout)
+    yield from _identifiers(layout)
+    if layout.disk.table is Table.DOS:
+        yield from _dos_table(layout)
     yield from _bootloader(layout)
     yield from _mount_points(layout)
-    yield from _device_names(layout)
     for item in layout.written:
+        yield from _file_system(item)
         yield from _partition(item, layout)
-        yield from _luks(item, layout)
         for volume in item.logical_volumes:
             yield from _file_system(volume)
-            yield from _logical_volume(volume, layout)
+            yield from _unreadable_at_boot(volume, "mount", "on a logical volume", layout)
 
 
-def _table(layout: Layout) -> Iterator[Problem]:
-    """What the partition table has no place for."""
-    for key in ("uuid", "partition_uuid"):
-        yield from _twice(layout, key)
-    if layout.disk.table is not Table.DOS:
-        return
+def _identifiers(layout: Layout) -> Iterator[Problem]:
+    """The same identifier of two things."""
+    volumes = [one for item in layout.written for one in (item, *item.logical_volumes)]
+    found = [(item, "luks", item.luks_name) for item in layout.written if item.luks]
+    found += [(item, "verity", item.verity_name) for item in layout.written if item.verity and item.mount]
+    for key in ("volume_group", "uuid", "partition_uuid"):
+        found += [(item, key, value) for item in volumes if key in item.written and (value := getattr(item, key))]
+    seen: set[tuple[str, str]] = set()
+    for item, key, name in found:
+        if (key, name.lower()) in seen:
+            at, brief, hint = UNIQUE[key]
+            yield Problem(item.at(at), brief.format(name), hint)
+        seen.add((key, name.lower()))
+
+
+def _dos_table(layout: Layout) -> Iterator[Problem]:
+    """What a DOS partition table has no place for."""
     count = len(layout.partitions)
     if count > types.DOS_PARTITIONS:
         brief = f"a DOS partition table has {types.DOS_PARTITIONS} partitions at most, not {count}"
@@ -81,57 +104,31 @@ def _table(layout: Layout) -> Iterator[Problem]:
         if "partition_uuid" in item.written:
             brief = "partitions of a DOS table have no UUIDs but what follows from the disk's and their number"
             yield Problem(item.at("partition_uuid"), brief, "leave it out, or `table`")
-        if "name" in item.written and not item.luks:  # which is called after it, too
+        if "name" in item.written and not item.luks:  # the decrypted device is called after the name
             hint = "write a `label` for the file system, or leave `table` out"
             yield Problem(item.at("name"), "partitions of a DOS table have no names", hint)
-
-
-def _twice(layout: Layout, key: str) -> Iterator[Problem]:
-    """The same identifier of two."""
-    seen: set[str] = set()
-    for item in _with_volumes(layout):
-        value = getattr(item, key)
-        if key in item.written and value:
-            if value.lower() in seen:
-                yield Problem(item.at(key), f"two have the {key.replace('_', ' ')} {value}", "leave one of them out")
-            seen.add(value.lower())
-
-
-def _with_volumes(layout: Layout) -> list[Partition]:
-    """The blueprint's partitions, each with its logical volumes behind it."""
-    return [one for item in layout.written for one in (item, *item.logical_volumes)]
-
-
-def _sectors(layout: Layout) -> Iterator[Problem]:
-    disk = layout.disk
-    by_bios = Firmware.BIOS in disk.firmware or disk.table is Table.DOS
-    if disk.sector_size == SECTORS[1] and by_bios and disk.bootloader is not Bootloader.NONE:
-        brief = "BIOS cannot boot from sectors of 4096 bytes"
-        yield Problem(("disk", "sector_size"), brief, "leave `bios` out of `firmware`, with a GPT")
 
 
 def _bootloader(layout: Layout) -> Iterator[Problem]:
     """What keeps the disk from booting: needs of boot loaders, and of firmware."""
     disk = layout.disk
-    if disk.boots:
-        yield from _found_by_uuid(layout)
-    if disk.uki and disk.bootloader is Bootloader.GRUB:
-        brief = "GRUB starts kernels and initramfs images of their own, no unified ones"
-        hint = "add `bootloader: systemd-boot`, or `none` to have firmware start the kernel itself"
-        yield Problem(("disk", "uki"), brief, hint)
-    elif disk.bootloader is Bootloader.GRUB:
-        yield from _grub(layout)
-    elif disk.boots:
-        yield from _uefi_only(layout, "systemd-boot" if disk.bootloader is Bootloader.SYSTEMD_BOOT else "")
-
-
-def _found_by_uuid(layout: Layout) -> Iterator[Problem]:
-    """File systems without UUIDs where those are asked for."""
-    finders = {"/": "the kernel", **({"/boot": "GRUB"} if layout.disk.bootloader is Bootloader.GRUB else {})}
+    by_bios = Firmware.BIOS in disk.firmware or disk.table is Table.DOS
+    if disk.sector_size == SECTORS[1] and by_bios and disk.bootloader is not Bootloader.NONE:
+        brief = "BIOS cannot boot from sectors of 4096 bytes"
+        yield Problem(("disk", "sector_size"), brief, "leave `bios` out of `firmware`, with a GPT")
+    finders = {"/": "the kernel", **({"/boot": "GRUB"} if layout.has_grub else {})} if disk.boots else {}
     for item in layout.volumes:
         if item.mount in finders and item.file_system is FileSystemType.SQUASHFS and not item.verity:
             brief = f"{finders[item.mount]} finds {item.mount} by its UUID, and a squashfs has none"
             yield Problem(item.at("file_system"), brief, FOR_SYSTEMS)
+    if disk.uki and layout.has_grub:
+        brief = "GRUB starts kernels and initramfs images of their own, no unified ones"
+        hint = "add `bootloader: systemd-boot`, or `none` to have firmware start the kernel itself"
+        yield Problem(("disk", "uki"), brief, hint)
+    elif layout.has_grub:
+        yield from _grub(layout)
+    elif disk.boots:
+        yield from _uefi_only(layout)
 
 
 def _grub(layout: Layout) -> Iterator[Problem]:
@@ -146,9 +143,10 @@ def _grub(layout: Layout) -> Iterator[Problem]:
             yield Problem(item.at("type"), brief, "add `mount: /boot/efi`")
 
 
-def _uefi_only(layout: Layout, loader: str) -> Iterator[Problem]:
+def _uefi_only(layout: Layout) -> Iterator[Problem]:
     """What keeps UEFI from starting systemd-boot or a kernel itself, which nothing else can start."""
-    name, disk = loader or "a unified kernel image", layout.disk
+    disk = layout.disk
+    name = "systemd-boot" if disk.bootloader is Bootloader.SYSTEMD_BOOT else "a unified kernel image"
     if disk.table is Table.DOS:
         yield Problem(("disk", "table"), f"{name} starts from a GPT", "leave `table` out")
     if Firmware.BIOS in disk.firmware:
@@ -170,68 +168,35 @@ def _mount_points(layout: Layout) -> Iterator[Problem]:
     """Mount points that another partition has already, and those that keep a system from starting."""
     seen: set[str] = set()
     for item in layout.written:
-        trail = item.trail or ()
         for point in item.mounts:
             top = "/" + point.strip("/").split("/")[0]
+            brief, hint = "", "leave it out"
             if point in seen:
-                yield Problem(trail, f"two file systems are mounted at {point}")
+                brief, hint = f"two file systems are mounted at {point}", ""
             elif top in OF_THE_KERNEL:
                 brief = f"{point} is not on a disk: the system makes what is in {top} when it starts"
-                yield Problem(trail, brief, "leave it out")
             elif top in LINKS:
-                brief = f"{point} cannot be a mount point: {top} leads to /usr{top}"
-                yield Problem(trail, brief, f"write /usr{point}")
+                brief, hint = f"{point} cannot be a mount point: {top} leads to /usr{top}", f"write /usr{point}"
             elif point == "/etc":
                 brief = "/etc is on the root file system: what says where to mount it is in there"
-                yield Problem(trail, brief, "leave it out")
+            if brief:
+                yield Problem(item.trail or (), brief, hint)
             seen.add(point)
-
-
-def _device_names(layout: Layout) -> Iterator[Problem]:
-    """Two things of one name below /dev/mapper, and two volume groups of one name."""
-    encrypted, protected, groups = set[str](), set[str](), set[str]()
-    for item in layout.written:
-        if item.luks:
-            if item.luks_name in encrypted:
-                brief = f"two encrypted partitions would both be /dev/mapper/{item.luks_name}"
-                yield Problem(item.at("luks"), brief, "give one of them a `name`")
-            encrypted.add(item.luks_name)
-        if item.verity and item.mount:
-            if item.verity_name in protected:
-                brief = f"two partitions with `verity` would both be /dev/mapper/{item.verity_name}"
-                yield Problem(item.at("mount"), brief, "mount one of them somewhere else")
-            protected.add(item.verity_name)
-        if item.volume_group:
-            if item.volume_group in groups:
-                hint = "a group lies on one partition here; give it another name"
-                yield Problem(item.at("volume_group"), f"two volume groups are called {item.volume_group}", hint)
-            groups.add(item.volume_group)
-
-
-def _partition(item: Partition, layout: Layout) -> Iterator[Problem]:
-    if item.type == "bios-boot" and item.written & {"mount", "file_system"}:
-        yield Problem(item.at("type"), "a BIOS boot partition has no file system", "leave `mount` out: GRUB is in it")
-    if item.verity:
-        yield from _verity(item, layout)
-    yield from _file_system(item)
-    if "volume_group" in item.written and not item.logical_volumes:
-        hint = "list them, or give a file system instead"
-        yield Problem(item.at("volume_group"), "a volume group without `logical_volumes`", hint)
-    if "logical_volumes" in item.written and not item.volume_group:
-        yield Problem(item.at("logical_volumes"), "logical volumes of no group", "name the group: `volume_group`")
-    for key in NEED_FILE_SYSTEM:
-        if item.volume_group and key in item.written:
-            yield Problem(item.at(key), f"a partition with a volume group has no `{key}`", "its logical volumes have")
-    for inner, called in (("subvolumes", "subvolumes"), ("logical_volumes", "logical volumes")):
-        names = [volume.name for volume in getattr(item, inner)]
-        for number, name in enumerate(names):
-            if name and name in names[:number]:
-                yield Problem((*item.at(inner), number, "name"), f"two {called} are called {name}")
 
 
 def _file_system(item: Partition) -> Iterator[Problem]:
     """What the file system of a partition or logical volume has not, and keys that exclude each other."""
     kind, written = item.file_system, item.written
+    if kind is None and not item.volume_group and "file_system" not in written:
+        for key in ("label", "uuid", "options", "compression", "subvolumes"):
+            if key in written:
+                brief = f"there is no file system that `{key}` could be for"
+                yield Problem(item.at(key), brief, "add `mount` or `file_system`")
+    if "size" in written and (("grow" in written and item.grow) or "minimum" in written):
+        key = "grow" if "grow" in written and item.grow else "minimum"
+        yield Problem(item.at(key), f"a partition with a `size` cannot have `{key}`, too", "leave one of them out")
+    if kind is None:
+        return
     if "subvolumes" in written and kind is not FileSystemType.BTRFS:
         yield Problem(item.at("subvolumes"), f"{kind} has no subvolumes", "only btrfs has")
     if {"subvolumes", "mount"} <= written:
@@ -240,41 +205,62 @@ def _file_system(item: Partition) -> Iterator[Problem]:
     if kind is FileSystemType.SWAP and ("mount" in written or "size" not in written):
         trail = item.at("mount", "type")
         yield Problem(trail, "swap space has a `size` and no `mount`", "for example: {type: swap, size: 1 GiB}")
-    if item.compression and item.compression not in COMPRESSIONS.get(kind or FileSystemType.EXT4, ()):
-        known = ", ".join(COMPRESSIONS.get(kind or FileSystemType.EXT4, ())) or "none here"
-        brief = f"{kind or 'what has no file system'} cannot have `compression` {item.compression}; it has: {known}"
+    known = Format(kind).traits.options.get("compression", ()) if kind.is_read_only else ()
+    if item.compression and item.compression not in known:
+        brief = f"{kind} cannot have `compression` {item.compression}; it has: {', '.join(known) or 'none here'}"
         yield Problem(item.at("compression"), brief)
     if "/" in item.mounts and kind in (FileSystemType.VFAT, FileSystemType.SWAP):
         yield Problem(item.at("file_system"), f"{kind} cannot hold a system: it has no owners and modes", FOR_SYSTEMS)
     if item.type == "esp" and "file_system" in written and kind is not FileSystemType.VFAT:
         brief = f"firmware reads no {kind}: an EFI system partition is vfat"
         yield Problem(item.at("file_system"), brief, "leave `file_system` out")
-    if kind is None and not item.volume_group and "file_system" not in written:
-        for key in ("label", "uuid", "options"):
-            if key in written:
-                brief = f"there is no file system that `{key}` could be for"
-                yield Problem(item.at(key), brief, "add `mount` or `file_system`")
-    if kind and item.label:
-        yield from _label(kind, item.label, item.at("label"))
-    if kind and "uuid" in written and (len(item.uuid or "") == len("1234-ABCD")) != (kind is FileSystemType.VFAT):
+    yield from _label(kind, item.label or "", item.at("label"))
+    if "uuid" in written and (len(item.uuid or "") == len("1234-ABCD")) != (kind is FileSystemType.VFAT):
         hint = "a vfat has a number such as 1234-ABCD, all others a UUID"
         yield Problem(item.at("uuid"), f"{item.uuid} does not fit {kind}", hint)
-    if "size" in written and (("grow" in written and item.grow) or "minimum" in written):
-        key = "grow" if "grow" in written and item.grow else "minimum"
-        yield Problem(item.at(key), f"a partition with a `size` cannot have `{key}`, too", "leave one of them out")
 
 
-def _label(kind: FileSystemType, label: str, trail: Sequence[str | int]) -> Iterator[Problem]:
-    if len(label) > kind.label_length:
-        most = f"a label of {kind} has {kind.label_length} characters at most"
-        yield Problem((*trail,), most if kind.label_length else f"{kind} has no label")
+def _label(kind: FileSystemType, label: str, trail: Trail) -> Iterator[Problem]:
+    limit = kind.traits.label_length
+    if len(label) > limit:
+        brief = f"a label of {kind} has {limit} characters at most" if limit else f"{kind} has no label"
+        yield Problem(trail, brief)
+
+
+def _partition(item: Partition, layout: Layout) -> Iterator[Problem]:
+    """What partitions have that logical volumes have not: types, groups, dm-verity, encryption."""
+    if item.type == "bios-boot" and item.written & {"mount", "file_system"}:
+        yield Problem(item.at("type"), "a BIOS boot partition has no file system", "leave `mount` out: GRUB is in it")
+    if item.verity:
+        yield from _verity(item, layout)
+    if "volume_group" in item.written and not item.logical_volumes:
+        hint = "list them, or give a file system instead"
+        yield Problem(item.at("volume_group"), "a volume group without `logical_volumes`", hint)
+    if "logical_volumes" in item.written and not item.volume_group:
+        yield Problem(item.at("logical_volumes"), "logical volumes of no group", "name the group: `volume_group`")
+    for key in NEED_FILE_SYSTEM:
+        if item.volume_group and key in item.written:
+            yield Problem(item.at(key), f"a partition with a volume group has no `{key}`", "its logical volumes have")
+    for inner in ("subvolumes", "logical_volumes"):
+        names = [volume.name for volume in getattr(item, inner)]
+        for number, name in enumerate(names):
+            if name and name in names[:number]:
+                yield Problem((*item.at(inner), number, "name"), f"two {inner.replace('_', ' ')} are called {name}")
+    if item.luks and item.verity:
+        brief = "`luks` and `verity` do not go together: hashes of what is encrypted anew each time"
+        yield Problem(item.at("luks"), brief, "leave one out")
+    if item.luks and not item.written & {"mount", "file_system", "volume_group", "subvolumes", "type"}:
+        brief = "there is nothing to encrypt: no file system"
+        yield Problem(item.at("luks"), brief, "add `mount` or `file_system`")
+    if item.luks:
+        yield from _unreadable_at_boot(item, "luks", "encrypted", layout)
 
 
 def _verity(item: Partition, layout: Layout) -> Iterator[Problem]:
     """Why dm-verity cannot protect the partition."""
     kind = item.file_system
-    if kind and not kind.has_verity:
-        able = sorted((one for one in FileSystemType if one.has_verity), key=lambda one: not one.is_read_only)
+    if kind and not kind.traits.verity:
+        able = sorted((one for one in FileSystemType if one.traits.verity), key=lambda one: not one.is_read_only)
         brief = f"{kind} cannot be protected by `verity`: it is written even when it is mounted read-only"
         yield Problem(item.at("verity"), brief, f"use {', '.join(able)}")
     elif not item.mount:
@@ -286,58 +272,33 @@ def _verity(item: Partition, layout: Layout) -> Iterator[Problem]:
     elif not re.fullmatch(r"/[A-Za-z0-9._/-]*", item.mount):
         brief = "the mount point of a partition with `verity` has letters, digits and . _ - / only"
         yield Problem(item.at("mount"), brief, "the device below /dev/mapper is called after it")
-    elif item.mount in ("/", "/usr") and "partition_uuid" in item.written:
+    elif item.mount in ROOT_HASH_ARGUMENTS and "partition_uuid" in item.written:
         brief = f"the UUID of a {item.mount} with `verity` follows from its root hash"
         yield Problem(item.at("partition_uuid"), brief, "leave it out")
     if item.grow:
         yield Problem(item.at("grow"), "what `verity` protects has one size for ever", "leave `grow` out")
-    if item.mount in ("/", "/usr") and layout.disk.bootloader is Bootloader.GRUB:
+    if item.mount in ROOT_HASH_ARGUMENTS and layout.has_grub:
         brief = f"{item.mount} cannot have `verity` with GRUB: it knows no root hash to tell the kernel"
         hint = "take `bootloader: systemd-boot`, with `uki: true` or without, or protect other partitions"
         yield Problem(item.at("verity"), brief, hint)
 
 
-def _luks(item: Partition, layout: Layout) -> Iterator[Problem]:
-    """What cannot be encrypted."""
-    if not item.luks:
-        return
-    if item.verity:
-        brief = "`luks` and `verity` do not go together: hashes of what is encrypted anew each time"
-        yield Problem(item.at("luks"), brief, "leave one out")
-    if not item.written & {"mount", "file_system", "volume_group", "subvolumes", "type"}:
-        brief = "there is nothing to encrypt: no file system"
-        yield Problem(item.at("luks"), brief, "add `mount` or `file_system`")
-    if _is_read_by_firmware(item, layout):
-        yield Problem(item.at("luks"), "firmware does not read what is encrypted", "leave `luks` out")
-    elif _has_grub(layout) and layout.holding("/boot")[0] in item.volumes:
-        yield Problem(item.at("luks"), "GRUB's files cannot be encrypted", OWN_BOOT)
-
-
-def _logical_volume(volume: Partition, layout: Layout) -> Iterator[Problem]:
-    """What cannot be on a logical volume."""
-    if volume.type == "esp":
-        hint = "make the EFI system partition a partition"
-        yield Problem(volume.at("mount"), "firmware does not read logical volumes", hint)
-    elif _has_grub(layout) and layout.holding("/boot")[0] is volume:
-        yield Problem(volume.at("mount"), "GRUB's files cannot be on a logical volume", OWN_BOOT)
-
-
-def _has_grub(layout: Layout) -> bool:
-    return layout.disk.bootloader is Bootloader.GRUB
-
-
-def _is_read_by_firmware(item: Partition, layout: Layout) -> bool:
-    """Whether firmware reads the partition, or a boot loader that can read what firmware can."""
-    if item.type in ("bios-boot", "esp"):
-        return True
+def _unreadable_at_boot(item: Partition, key: str, state: str, layout: Layout) -> Iterator[Problem]:
+    """What firmware or GRUB cannot read where it is: `state` says how that is, which follows from `key`."""
     has_kernels = layout.disk.bootloader is Bootloader.SYSTEMD_BOOT and item.file_system is FileSystemType.VFAT
-    return has_kernels and (item.type == "xbootldr" or item.mount == "/boot")
+    is_fat_boot = has_kernels and (item.type == "xbootldr" or item.mount == "/boot")
+    if item.type in ("bios-boot", "esp") or (is_fat_boot and item.luks):
+        brief = "firmware does not read what is encrypted" if item.luks else "firmware does not read logical volumes"
+        hint = "leave `luks` out" if item.luks else "make the EFI system partition a partition"
+        yield Problem(item.at(key), brief, hint)
+    elif layout.has_grub and any(layout.holding("/boot")[0] is one for one in item.volumes):
+        yield Problem(item.at(key), f"GRUB's files cannot be {state}", OWN_BOOT)
 
 
 def _writes_to_protected_root(data: Any, layout: Layout) -> Iterator[Problem]:
     """What a blueprint asks of a system whose / dm-verity makes read-only."""
     root = next((item for item in layout.written if item.mount == "/" and item.verity), None)
-    if root is None or _has_grub(layout) or not layout.disk.boots:
+    if root is None or layout.has_grub or not layout.disk.boots:
         return
     words = (word for _, text in texts(data, "kernel", "append") for word in text.split())
     volatile = [word.removeprefix(VOLATILE) for word in words if word.startswith(VOLATILE)]
@@ -384,8 +345,8 @@ def _output_options(output: Output) -> Iterator[Problem]:
     if {"size", "free"} <= options.keys():
         brief = "a file system with a `size` cannot have `free`, too"
         yield Problem((*output.trail, "free"), brief, "leave one of them out")
-    if options.get("size", file_system.minimum) < file_system.minimum:
-        yield capacity.too_small(file_system, file_system.minimum, options["size"], (*output.trail, "size"))
+    if options.get("size", file_system.traits.minimum) < file_system.traits.minimum:
+        yield capacity.too_small(file_system, file_system.traits.minimum, options["size"], (*output.trail, "size"))
 
 
 def _format_of_disk(kind: Format, layout: Layout) -> Iterator[Problem]:

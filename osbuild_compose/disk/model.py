@@ -11,7 +11,8 @@ from osbuild_compose.document.node import Trail
 DEVICES = "/dev/mapper"
 # Where a root hash says what to mount, it is on the kernel's command line: systemd-veritysetup-generator(8).
 ROOT_HASH_ARGUMENTS = {"/": "roothash", "/usr": "usrhash"}
-SECTOR = 512  # bytes, unless a blueprint says 4096
+SECTORS = (512, 4096)  # bytes: the sizes that a sector can have, the default one first
+SECTOR = SECTORS[0]
 
 
 class Table(StrEnum):
@@ -264,7 +265,7 @@ class Layout:
     def packages(self) -> tuple[str, ...]:
         """Packages that the image needs for its file systems, called the same by all distributions."""
         used = {item.file_system for item in self.volumes}
-        return tuple(kind.package for kind in sorted(FileSystemType) if kind in used and kind.package)
+        return tuple(package for kind in sorted(FileSystemType) if kind in used and (package := kind.traits.package))
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -296,6 +297,11 @@ class Layout:
         return f"{root.group}/{root.name}" if isinstance(root, LogicalVolume) else None
 
     @property
+    def has_grub(self) -> bool:
+        """Whether GRUB is the boot loader."""
+        return self.disk.bootloader is Bootloader.GRUB
+
+    @property
     def has_bios_grub(self) -> bool:
         """Whether GRUB is installed for BIOS."""
-        return self.disk.bootloader is Bootloader.GRUB and Firmware.BIOS in self.firmware
+        return self.has_grub and Firmware.BIOS in self.firmware

@@ -6,17 +6,15 @@ The document need not be valid: what does not have the form that the schema want
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.local_files import LocalFiles
 from osbuild_compose.blueprint.values import size
-from osbuild_compose.blueprint.values.size import MIB
 from osbuild_compose.disk import types
 from osbuild_compose.disk.model import (
-    SECTOR,
+    SECTORS,
     Bootloader,
     Disk,
     Firmware,
@@ -26,19 +24,19 @@ from osbuild_compose.disk.model import (
     Subvolume,
     Table,
 )
-from osbuild_compose.disk.types import FileSystemType
 from osbuild_compose.document.node import Trail
 from osbuild_compose.document.suggest import did_you_mean
 from osbuild_compose.problem import InvalidValueError, Problem
 
-SECTORS = (SECTOR, 4096)
 BLOCK = 4096  # a file system has a whole number of them
-_FORMS = {
+_SIZES = ("size", "free", "minimum", "start")
+_FLAGS = ("grow", "bootable", "verity", "uki")
+_CHOICES = {"file_system": types.FileSystemType, "table": Table, "bootloader": Bootloader}
+_TEXTS = ("mount", "name", "label", "uuid", "partition_uuid", "options", "compression", "volume_group", "type")
+_TYPE_FORMS = {
     Table.GPT: (r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", "a GUID", "GPT"),
     Table.DOS: (r"[0-9a-fA-F]{1,2}", "two hexadecimal digits, such as 83", "DOS partition table"),
 }
-_Kind = TypeVar("_Kind")
-_Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 @dataclass
@@ -51,56 +49,55 @@ class Parsed:
     all_sizes: bool = True
 
 
-def parse(data: Any, files: LocalFiles) -> Parsed:
+def parse(data: Mapping[str, Any], files: LocalFiles) -> Parsed:
     """The disk and the outputs of the blueprint `data`. Reads the passphrases of encrypted partitions."""
     parsed = Parsed()
-    top = _Section(data if isinstance(data, dict) else {}, (), parsed)
-    if isinstance(top.data.get("disk"), dict):
-        parsed.disk = _disk(top.section("disk"), files)
-    if isinstance(top.data.get("formats"), list):
-        parsed.outputs = tuple(_outputs(top.data["formats"], parsed))
+    if isinstance(data.get("disk"), dict):
+        parsed.disk = _disk(_Section(data["disk"], ("disk",), parsed), files)
+    if isinstance(data.get("formats"), list):
+        parsed.outputs = tuple(_outputs(data["formats"], parsed))
     return parsed
 
 
 @dataclass
 class _Section:
-    """A mapping of the document, read key by key."""
+    """A mapping of the document. sector: what sizes in it are multiples of, in bytes."""
 
     data: Mapping[str, Any]
     trail: Trail
     parsed: Parsed
-    sector: int = 1  # bytes that sizes are multiples of
+    sector: int = SECTORS[0]
 
     def problem(self, key: str, brief: str, hint: str = "") -> None:
-        self.parsed.problems.append(Problem((*self.trail, *([key] if key else [])), brief, hint))
-
-    def get(self, key: str, kind: type[_Kind]) -> _Kind | None:
-        value = self.data.get(key)
-        is_kind = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-        return value if is_kind else None
-
-    def choice(self, key: str, choices: type[_Choice]) -> _Choice | None:
-        value = self.data.get(key)
-        return choices(value) if value in list(choices) else None
-
-    def section(self, key: str) -> "_Section":
-        return _Section(self.data[key], (*self.trail, key), self.parsed, self.sector)
+        self.parsed.problems.append(Problem((*self.trail, key), brief, hint))
 
     def sections(self, key: str) -> Iterator["_Section"]:
-        """The items of a list of mappings."""
+        """The mappings in a list."""
         items = self.data.get(key)
         for index, item in enumerate(items if isinstance(items, list) else []):
             if isinstance(item, dict):
                 yield _Section(item, (*self.trail, key, index), self.parsed, self.sector)
 
-    def size(self, key: str, parse: Any = size.to_bytes, unit: str = "a sector's ") -> int | None:
-        """The size in bytes, unless it is no multiple of a sector."""
-        value = self.data.get(key)
-        if key not in self.data:
-            return None
+    def scalars(self, kind: type) -> dict[str, Any]:
+        """The values of those fields of the dataclass `kind` that are neither mappings nor lists."""
+        known = self.data.keys() & {one.name for one in fields(kind)}
+        found = {key: self._scalar(key, self.data[key]) for key in known}
+        return {key: value for key, value in found.items() if value is not None}
+
+    def _scalar(self, key: str, value: Any) -> Any:
+        if key in _SIZES:
+            return self.size(key, "a sector's ")
+        if key in _CHOICES:
+            return _CHOICES[key](value) if value in list(_CHOICES[key]) else None
+        form = bool if key in _FLAGS else str if key in _TEXTS else ()
+        return value if isinstance(value, form) else None
+
+    def size(self, key: str, unit: str = "") -> int | None:
+        """The size in bytes, unless it is no multiple of a sector, which messages call a `unit`."""
+        value, is_of_disk = self.data[key], self.trail == ("disk",) and key == "size"
         if isinstance(value, int | str) and not isinstance(value, bool):
             try:
-                found: int = parse(value)
+                found = size.parse(value) if is_of_disk else size.to_bytes(value)
             except InvalidValueError as error:
                 self.problem(key, f"`{key}`: {error}")
             else:
@@ -113,69 +110,48 @@ class _Section:
 
 
 def _disk(section: _Section, files: LocalFiles) -> Disk:
-    sector = section.get("sector_size", int)
-    section.sector = sector if sector in SECTORS else SECTOR
-    firmware = section.get("firmware", list) or []
-    table = section.choice("table", Table)
+    if section.data.get("sector_size") in SECTORS:
+        section.sector = section.data["sector_size"]
+    firmware = section.data.get("firmware")
+    found = section.scalars(Disk)
     return Disk(
-        **_given(
-            size=section.size("size", size.parse),
-            free=section.size("free"),
-            table=table,
-            sector_size=section.sector,
-            uuid=section.get("uuid", str),
-            bootloader=section.choice("bootloader", Bootloader),
-            uki=section.get("uki", bool),
+        **found,
+        sector_size=section.sector,
+        firmware=tuple(Firmware(one) for one in firmware if one in list(Firmware))
+        if isinstance(firmware, list)
+        else (),
+        partitions=tuple(
+            _partition(item, found.get("table", Table.GPT), files) for item in section.sections("partitions")
         ),
-        firmware=tuple(Firmware(name) for name in firmware if name in list(Firmware)),
-        partitions=tuple(_partition(item, table or Table.GPT, files) for item in section.sections("partitions")),
         written=frozenset(section.data),
     )
 
 
-def _given(**values: Any) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}
-
-
 def _partition(section: _Section, table: Table, files: LocalFiles) -> Partition:
-    group = section.get("volume_group", str)
+    found = section.scalars(Partition)
+    found["type"] = _type(section, table, found.get("type"))
+    subvolumes = (item.scalars(Subvolume) for item in section.sections("subvolumes"))
     return Partition(
-        **_volume(section),
-        type=_type(section, table),
-        start=section.size("start"),
-        partition_uuid=section.get("partition_uuid", str),
-        bootable=section.get("bootable", bool),
-        subvolumes=tuple(
-            Subvolume(item.get("name", str) or "", item.get("mount", str) or "")
-            for item in section.sections("subvolumes")
-        ),
-        verity=section.get("verity", bool) or False,
-        volume_group=group,
+        **found,
+        subvolumes=tuple(Subvolume(item.get("name", ""), item.get("mount", "")) for item in subvolumes),
         logical_volumes=tuple(
-            LogicalVolume(**_volume(item), group=group or "") for item in section.sections("logical_volumes")
+            LogicalVolume(
+                **item.scalars(LogicalVolume),
+                group=found.get("volume_group", ""),
+                trail=item.trail,
+                written=frozenset(item.data),
+            )
+            for item in section.sections("logical_volumes")
         ),
-        luks=_luks(section.section("luks"), files) if isinstance(section.data.get("luks"), dict) else None,
+        luks=_luks(section, files) if isinstance(section.data.get("luks"), dict) else None,
+        trail=section.trail,
+        written=frozenset(section.data),
     )
 
 
-def _volume(section: _Section) -> dict[str, Any]:
-    """What partitions and logical volumes have in common."""
-    texts = ("mount", "name", "label", "uuid", "options", "compression")
-    return {
-        **{key: section.get(key, str) for key in texts},
-        "file_system": section.choice("file_system", FileSystemType),
-        "size": section.size("size"),
-        "minimum": section.size("minimum"),
-        "grow": section.get("grow", bool),
-        "trail": section.trail,
-        "written": frozenset(section.data),
-    }
-
-
-def _type(section: _Section, table: Table) -> str | None:
+def _type(section: _Section, table: Table, text: str | None) -> str | None:
     """The partition's type by its name, or as its table numbers it."""
-    text = section.get("type", str)
-    form, described, place = _FORMS[table]
+    form, described, place = _TYPE_FORMS[table]
     if text is None or text in types.PARTITION_TYPES or re.fullmatch(form, text):
         return types.type_name(text) if text else None
     names = [name for name in types.PARTITION_TYPES if not (table is Table.DOS and name == "bios-boot")]
@@ -185,15 +161,16 @@ def _type(section: _Section, table: Table) -> str | None:
 
 
 def _luks(section: _Section, files: LocalFiles) -> Luks:
-    keys = [key for key in ("passphrase_file", "passphrase_variable") if isinstance(section.data.get(key), str)]
-    if len(section.data) != 1 or len(keys) != 1:
+    source = section.data["luks"]
+    keys = [key for key in ("passphrase_file", "passphrase_variable") if isinstance(source.get(key), str)]
+    if len(source) != 1 or len(keys) != 1:
         hint = "write passphrase_file or passphrase_variable, one of them"
-        section.problem("", "`luks` says where the passphrase is", hint)
+        section.problem("luks", "`luks` says where the passphrase is", hint)
         return Luks("")
     try:
-        return Luks(files.passphrase(section.data, os.environ))
+        return Luks(files.passphrase(source, os.environ))
     except InvalidValueError as error:
-        section.parsed.problems.append(error.problem.within(*section.trail, keys[0]))
+        section.parsed.problems.append(error.problem.within(*section.trail, "luks", keys[0]))
         return Luks("")
 
 
@@ -216,14 +193,15 @@ def _options(kind: Format, section: _Section) -> Iterator[tuple[str, Any]]:
         if key == "format":
             continue
         if key not in known:
-            others = ", ".join(str(other) for other in Format if key in other.traits.options)
-            if others:  # of a key that none has the schema says so
-                section.problem(key, f"{kind} has no `{key}`", f"only {others} {'have' if ',' in others else 'has'} it")
+            others = [str(other) for other in Format if key in other.traits.options]
+            if others:  # the schema reports a key that no format has
+                has = "have" if others[1:] else "has"
+                section.problem(key, f"{kind} has no `{key}`", f"only {', '.join(others)} {has} it")
         elif known[key] and isinstance(value, str) and value not in known[key]:
             section.problem(key, f"{kind} cannot have `{key}` {value}; it has: {', '.join(known[key])}")
-        elif key in ("size", "free", "memory"):
-            section.sector = MIB if key == "memory" else BLOCK
-            if (found := section.size(key, unit="")) is not None:
-                yield key, found // MIB if key == "memory" else found
+        elif key in (*_SIZES, "memory"):
+            section.sector = size.MIB if key == "memory" else BLOCK
+            if (found := section.size(key)) is not None:
+                yield key, found // size.MIB if key == "memory" else found
         else:
             yield key, value

@@ -16,11 +16,6 @@ def table_uuid_for(blueprint: str) -> str:
     return text if int(text[:8], 16) else "1" + text[1:]
 
 
-def disk_id_for(blueprint: str) -> str:
-    """The identifier of the DOS partition table: 0x and eight hexadecimal digits, never 0."""
-    return "0x" + table_uuid_for(blueprint)[:8]
-
-
 def volume_id_for(blueprint: str, role: str) -> str:
     """The number of a FAT volume, "1234-ABCD"."""
     digits = uuid_for(blueprint, f"{role} volume").replace("-", "")[:8].upper()

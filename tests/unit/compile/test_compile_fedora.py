@@ -88,7 +88,7 @@ def test_the_structure_is_that_of_the_readme_of_2019() -> None:
     assert document["assembler"]["name"] == "org.osbuild.qemu"
     assert document["assembler"]["options"] == {
         **{"format": "qcow2", "filename": "web.qcow2", "size": 4 * 1024**3},
-        **{"ptuuid": uuids.disk_id_for("web"), "root_fs_uuid": uuid},
+        **{"ptuuid": "0x" + uuids.table_uuid_for("web")[:8], "root_fs_uuid": uuid},
     }
 
 

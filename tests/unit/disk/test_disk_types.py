@@ -8,7 +8,8 @@ from pathlib import Path
 from jsonschema import Draft7Validator
 
 from osbuild_compose.disk import types
-from runner.programs import Library, ModuleKind
+from runner.manifest.model import ModuleKind
+from runner.programs import Library
 from tests.conftest import REPO
 
 FILE = REPO / "schemas/disk-types.json"
