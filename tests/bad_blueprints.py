@@ -1,7 +1,7 @@
-"""What `compose check` says of the blueprints in tests/bad-blueprints: NAME.yaml is told as in NAME.txt.
+"""The output of `compose check` for the blueprints in tests/bad-blueprints: NAME.txt is expected for NAME.yaml.
 
-`python3 -m tests.bad_blueprints` prints what would be told otherwise now, as differences; with --accept it becomes what
-is expected. A comment `# arguments: ...` in the first line of a blueprint has further arguments.
+`python3 -m tests.bad_blueprints` prints the differences between expected and actual output; with --accept, the actual
+output becomes the expected one. A comment `# arguments: ...` in the first line of a blueprint has further arguments.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from osbuild_compose.distro import catalog
 DIRECTORY = Path(__file__).resolve().parent / "bad-blueprints"
 NEED_GPG = {"value-repository-key-damaged"}
 _ARGUMENTS = b"# arguments: "
-_distributions = cache(catalog.find)  # they are the same for all, and reading them takes as long as all else
+_distributions = cache(catalog.find)  # the same for all blueprints, and slow to read
 
 
 def names() -> list[str]:
@@ -29,8 +29,8 @@ def names() -> list[str]:
     return sorted(path.stem for path in DIRECTORY.glob("*.yaml"))
 
 
-def told(name: str) -> tuple[int, str]:
-    """The exit status of the check, and all that it says on standard error."""
+def check(name: str) -> tuple[int, str]:
+    """The exit status of the check, and its standard error."""
     first = (DIRECTORY / f"{name}.yaml").read_bytes().split(b"\n", 1)[0]
     arguments = shlex.split(first.removeprefix(_ARGUMENTS).decode()) if first.startswith(_ARGUMENTS) else []
     out = io.StringIO()
@@ -45,13 +45,13 @@ def told(name: str) -> tuple[int, str]:
 
 
 def expected(name: str) -> str:
-    """What it is to say."""
+    """The expected standard error."""
     path = DIRECTORY / f"{name}.txt"
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def differences(name: str, now: str) -> str:
-    """What was expected and what is told now, line by line; empty when they are the same."""
+    """The differences between the expected output and this one; empty if there are none."""
     before, after = (text.splitlines(keepends=True) for text in (expected(name), now))
     return "".join(difflib.unified_diff(before, after, f"{name}.txt", "now"))
 
@@ -59,11 +59,11 @@ def differences(name: str, now: str) -> str:
 def main() -> int:
     """The command line; returns 1 when there are differences."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.bad_blueprints", description=__doc__)
-    parser.add_argument("--accept", action="store_true", help="write what is told now")
+    parser.add_argument("--accept", action="store_true", help="expect the actual output from now on")
     accept = parser.parse_args().accept
     found = False
     for name in names():
-        _, now = told(name)
+        _, now = check(name)
         text = differences(name, now)
         sys.stdout.write(text)
         found |= bool(text)

@@ -58,7 +58,7 @@ def convert(document: Document, disk: Parsed) -> model.Blueprint:
 
 
 def certificates(item: str, local_files: LocalFiles) -> tuple[str, ...]:
-    """The certificates of one item of `cacerts`. Raises InvalidValueError if there are none."""
+    """The certificates of an item of `cacerts`. Raises InvalidValueError if it has none."""
     if certificate.MARK in item:
         return certificate.split(item, "this")
     return certificate.split(local_files.read(item).decode(errors="replace"), item)

@@ -16,7 +16,7 @@ _HINT = "the path is relative to the blueprint's directory"
 
 
 class LocalFiles:
-    """Reads files relative to a blueprint, each once. The methods raise InvalidValueError for a file that is no use."""
+    """Reads files relative to a blueprint, each once. The methods raise InvalidValueError for unusable files."""
 
     def __init__(self, blueprint: str) -> None:
         """blueprint is the blueprint's own path."""

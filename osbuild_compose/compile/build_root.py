@@ -8,7 +8,7 @@ from osbuild_compose.compile.module_catalog import Kind, Programs
 from osbuild_compose.distro.model import Release
 from osbuild_compose.problem import Problem
 
-RUNNER = "org.osbuild.linux"  # osbuild wants one named beside a build pipeline
+RUNNER = "org.osbuild.linux"  # osbuild requires a runner for a build pipeline
 
 
 def blueprint_of(wanted: Blueprint, environment: BuildEnvironment) -> Blueprint:

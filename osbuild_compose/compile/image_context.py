@@ -1,4 +1,4 @@
-"""What templates see as `image`: the disk, the files to make of it, and how the system in it finds its own parts."""
+"""The variable `image` of templates: the disk, the image files, and how the system finds its own parts."""
 
 import re
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.disk import mounts, options, qemu_options, uuids
 from osbuild_compose.disk.model import Firmware
 
-# Those of org.osbuild.qemu.
+# The formats of org.osbuild.qemu.
 QEMU_FORMATS = (Format.RAW, Format.RAW_XZ, Format.QCOW2, Format.VDI, Format.VMDK, Format.VPC, Format.VHDX)
 
 
 def filename(blueprint: Blueprint, image_format: Format) -> str:
-    """What the file of this format is called."""
+    """The name of the image file in this format."""
     return f"{blueprint.name}{image_format.extension}"
 
 
 def _output(item: Output, blueprint: Blueprint, firmware: Sequence[Firmware]) -> dict[str, Any]:
-    """A file to make, as the assembler takes it."""
+    """An image file, as an option of the assembler."""
     made = {"format": item.format, "filename": filename(blueprint, item.format), **item.options}
     if item.format is Format.OCI_ARCHIVE:
         made["architecture"] = blueprint.arch
@@ -35,7 +35,7 @@ def _output(item: Output, blueprint: Blueprint, firmware: Sequence[Firmware]) ->
 
 
 def image_context(request: BuildRequest) -> dict[str, Any]:
-    """What templates see of the images of the request."""
+    """The fields of `image` for the images of the request."""
     blueprint, outputs, layout = request.blueprint, request.outputs, request.layout
     items = [_output(item, blueprint, layout.firmware) for item in outputs]
     only = outputs[0].format if len(outputs) == 1 else None

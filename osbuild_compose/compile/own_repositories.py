@@ -11,7 +11,7 @@ from osbuild_compose.errors import InputError
 
 
 def with_fetched_keys(blueprint: Blueprint, environ: Mapping[str, str]) -> Blueprint:
-    """The blueprint with the texts of all keys of its repositories. Raises InputError when one cannot be had."""
+    """The blueprint with the texts of all keys of its repositories. Raises InputError if one cannot be fetched."""
     try:
         own = tuple(keys.with_fetched_keys(item, environ) for item in blueprint.repositories.own)
     except ValueError as error:

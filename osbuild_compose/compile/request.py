@@ -1,4 +1,4 @@
-"""What to compile: a blueprint, what is to be made of it, and where packages are read from."""
+"""What to compile: a blueprint, its image files, and where packages are read from."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,11 +14,11 @@ from osbuild_compose.distro.repository import NamedRepository, Repository
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """The images `outputs` of the blueprint, all of one run.
+    """The images `outputs` of the blueprint, all made in one run.
 
-    mirrors are the release's repositories with the addresses to read from while building, `instead` what to read from
-    instead of these and of the blueprint's; what ends up in the image is always the official address, or the
-    blueprint's own. build_root: packages to make of them, instead of images, a root that stages can run in.
+    mirrors are the release's repositories with the URLs to read from during the build; `instead` replaces these and the
+    blueprint's repositories during the build. The image itself always gets the official URLs, or the blueprint's own.
+    build_root: the packages of a build root to make instead of images.
     """
 
     blueprint: Blueprint
@@ -30,12 +30,12 @@ class BuildRequest:
 
     @cached_property
     def release(self) -> Release:
-        """The blueprint's release. Raises TemplateError when one of its keys cannot be had."""
+        """The blueprint's release. Raises TemplateError if one of its signing keys cannot be read."""
         return self.catalog.release(self.blueprint.distro)
 
     @property
     def architecture(self) -> Architecture:
-        """The release's architecture; one of its others where it is not made for the blueprint's."""
+        """The architecture; another one of the release's if it does not have the blueprint's."""
         known = self.release.architectures
         return known.get(self.blueprint.arch) or next(iter(known.values()))
 
@@ -46,5 +46,5 @@ class BuildRequest:
         return resolve(self.blueprint.disk, self.blueprint.name, self.blueprint.arch, firmware)
 
     def official(self) -> "BuildRequest":
-        """The same, with packages from their official addresses."""
+        """The same request with packages from their official URLs."""
         return replace(self, mirrors=self.release.repositories, instead=())

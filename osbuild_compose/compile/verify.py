@@ -58,7 +58,8 @@ def _programs(pipeline: Any, trail: Trail) -> Iterator[tuple[Trail, Any]]:
 def _options(program: Program, item: Mapping[str, Any], trail: Trail) -> Iterator[Problem]:
     for key in item:
         if key not in ("name", "options"):
-            yield Problem((*trail, key), f"{program.name}: unknown key `{key}` beside `name` and `options`")
+            brief = f"{program.name}: unknown key `{key}`; a {program.kind} has `name` and `options`"
+            yield Problem((*trail, key), brief)
     fallback = f"its options: compose stages show {program.name}"
     options = item.get("options", {})
     tree = from_data(options, Span(Source(program.name)))

@@ -1,4 +1,4 @@
-"""What is said of those blueprints in tests/bad-blueprints that are checked with another program's help."""
+"""The messages for those blueprints in tests/bad-blueprints whose check needs another program."""
 
 import pytest
 
@@ -6,9 +6,9 @@ from tests import bad_blueprints
 
 
 @pytest.mark.parametrize("name", sorted(bad_blueprints.NEED_GPG))
-def test_what_is_told(name: str) -> None:
-    status, told = bad_blueprints.told(name)
+def test_messages(name: str) -> None:
+    status, reported = bad_blueprints.check(name)
     assert status == 2
-    assert "Traceback" not in told
-    different = bad_blueprints.differences(name, told)
-    assert not different, f"look at it; to accept it: python3 -m tests.bad_blueprints --accept\n{different}"
+    assert "Traceback" not in reported
+    different = bad_blueprints.differences(name, reported)
+    assert not different, f"review them; to accept them: python3 -m tests.bad_blueprints --accept\n{different}"

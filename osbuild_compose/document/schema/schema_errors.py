@@ -41,7 +41,7 @@ def explain(
     schema: Mapping[str, Any] = MappingProxyType({}),
     subject: str = "the document",
 ) -> list[Problem]:
-    """The problems that one error of jsonschema stands for.
+    """The problems behind one error of jsonschema.
 
     `tree` is what was validated, by `schema`; `subject` is what messages call the whole of it. `reference` returns the
     page of the documentation about the value at a trail.
@@ -316,7 +316,7 @@ def _type_hint(wanted: list[str], node: Node, suggestion: str, schema: Mapping[s
 
 
 def _slip(wanted: list[str], node: Node, schema: Mapping[str, Any]) -> str:
-    """A hint for a slip of the pen; "" if it is none."""
+    """A hint for a common typing mistake; "" if it is not one."""
     text = node.value if isinstance(node.value, str) else ""
     if "array" in wanted and re.match(r"-[^\s-]", text):
         return "put a space after each dash"

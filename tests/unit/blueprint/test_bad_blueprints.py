@@ -1,4 +1,4 @@
-"""What is said of every blueprint in tests/bad-blueprints is known, word for word."""
+"""The messages for every blueprint in tests/bad-blueprints, word for word."""
 
 import pytest
 
@@ -6,15 +6,15 @@ from tests import bad_blueprints
 
 
 @pytest.mark.parametrize("name", sorted({*bad_blueprints.names()} - bad_blueprints.NEED_GPG))
-def test_what_is_told(name: str) -> None:
-    status, told = bad_blueprints.told(name)
+def test_messages(name: str) -> None:
+    status, reported = bad_blueprints.check(name)
     assert status == 2
-    assert "Traceback" not in told
-    different = bad_blueprints.differences(name, told)
-    assert not different, f"look at it; to accept it: python3 -m tests.bad_blueprints --accept\n{different}"
+    assert "Traceback" not in reported
+    different = bad_blueprints.differences(name, reported)
+    assert not different, f"review them; to accept them: python3 -m tests.bad_blueprints --accept\n{different}"
 
 
-def test_there_are_many_and_none_is_left_over() -> None:
+def test_there_are_many_and_no_message_is_left_over() -> None:
     names = bad_blueprints.names()
     assert len(names) >= 120
     assert sorted(path.stem for path in bad_blueprints.DIRECTORY.glob("*.txt")) == names

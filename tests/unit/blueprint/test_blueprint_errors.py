@@ -1,4 +1,4 @@
-"""Every wrong blueprint is told with its place, what is wrong and what to do; all of it at once."""
+"""Errors of blueprints: all at once, each with its location and a hint."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ DISTROS = ["debian-12", "debian-13"]
 HEAD = "name: web\ndistro: debian-12\n"
 
 
-def told(tmp_path: Path, content: str | bytes) -> list[ComposeError]:
+def reported(tmp_path: Path, content: str | bytes) -> list[ComposeError]:
     path = tmp_path / "b.yaml"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(ComposeError) as caught:
@@ -126,7 +126,7 @@ def told(tmp_path: Path, content: str | bytes) -> list[ComposeError]:
     ],
 )
 def test_error(tmp_path: Path, content: str | bytes, place: str, message: str, hint: str) -> None:
-    found = told(tmp_path, content)
+    found = reported(tmp_path, content)
     texts = [f"{error.location} {error.brief}" for error in found]
     path = f"{tmp_path / 'b.yaml'}"
     mine = [error for error in found if message in error.brief]
@@ -137,7 +137,7 @@ def test_error(tmp_path: Path, content: str | bytes, place: str, message: str, h
 
 
 def test_all_errors_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
-    found = told(
+    found = reported(
         tmp_path, "distro: plan9\npakages: []\nusers: [{name: a, password: $x}]\ndisk: {size: 1Q}\nkernel: {apend: a}\n"
     )
     assert [(error.location.line, error.brief.split(":")[0]) for error in found if error.location] == [
@@ -150,8 +150,8 @@ def test_all_errors_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     ]
 
 
-def test_all_doubled_keys_at_once(tmp_path: Path) -> None:
-    found = told(tmp_path, "name: a\nname: b\nusers:\n- name: c\n  name: d\n")
+def test_all_duplicate_keys_at_once(tmp_path: Path) -> None:
+    found = reported(tmp_path, "name: a\nname: b\nusers:\n- name: c\n  name: d\n")
     assert [str(error.location).rsplit(":", 2)[1] for error in found] == ["2", "5"]
 
 
@@ -165,29 +165,29 @@ def test_unreadable(tmp_path: Path, name: str) -> None:
 
 
 def test_too_large(tmp_path: Path) -> None:
-    assert "larger than" in told(tmp_path, b"#" * 5_000_000)[0].brief
+    assert "larger than" in reported(tmp_path, b"#" * 5_000_000)[0].brief
 
 
 def test_alias_bomb_ends_quickly(tmp_path: Path) -> None:
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
-    assert "too large" in told(tmp_path, "\n".join(levels))[0].brief
+    assert "too large" in reported(tmp_path, "\n".join(levels))[0].brief
 
 
-def test_caret_stands_below_the_value(tmp_path: Path) -> None:
-    error = told(tmp_path, HEAD + "disk:\n  {size: 4G}\n")[0]
+def test_the_caret_is_below_the_value(tmp_path: Path) -> None:
+    error = reported(tmp_path, HEAD + "disk:\n  {size: 4G}\n")[0]
     lines = report.text(error, Style(color=False)).splitlines()
     assert lines[0].startswith(f"{tmp_path}/b.yaml:4:10: error: ")
     assert lines[1:3] == ["      {size: 4G}", "             ^^"]
-    wide = told(tmp_path, HEAD + "disk: {日本: 1, size: 4G}\n")[1]
+    wide = reported(tmp_path, HEAD + "disk: {日本: 1, size: 4G}\n")[1]
     assert report.text(wide, Style(color=False)).splitlines()[2] == " " * 26 + "^^"
 
 
 def test_control_characters_do_not_reach_the_terminal(tmp_path: Path) -> None:
-    error = told(tmp_path, HEAD + 'hostname: "\\e[31m"\n')[0]
+    error = reported(tmp_path, HEAD + 'hostname: "\\e[31m"\n')[0]
     assert "\x1b" not in report.text(error, Style(color=False))
 
 
-def test_a_very_long_line_is_cut_around_the_place(tmp_path: Path) -> None:
-    error = told(tmp_path, HEAD + "packages: [" + "nginx, " * 1 + "x" * 500 + "-, y]\n")[0]
+def test_a_very_long_line_is_cut_around_the_location(tmp_path: Path) -> None:
+    error = reported(tmp_path, HEAD + "packages: [" + "nginx, " * 1 + "x" * 500 + "-, y]\n")[0]
     assert all(len(line) < 400 for line in report.text(error, Style(color=False)).splitlines()[1:])

@@ -1,4 +1,4 @@
-"""Right blueprints."""
+"""Loading valid blueprints."""
 
 import base64
 import time
@@ -78,7 +78,7 @@ def test_plain_scalars_are_text_where_yaml_has_exotic_types() -> None:
     assert loaded(HEAD + "description: yes\n").description == "yes"
 
 
-def test_source_is_read_beside_the_blueprint(tmp_path: Path) -> None:
+def test_source_is_relative_to_the_blueprint(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text("hello é")
     (tmp_path / "logo").write_bytes(b"\xff\x00")
     files = "files: [{path: //srv/./page, source: page.html}, {path: /srv/logo, source: logo}]\n"
@@ -98,7 +98,7 @@ def test_repositories(tmp_path: Path) -> None:
     assert not loaded(HEAD + "repositories: [{url: http://a, suites: [s]}]\n").repositories.default
 
 
-def test_repositories_of_the_rpm_kind(tmp_path: Path) -> None:
+def test_rpm_repositories(tmp_path: Path) -> None:
     armour = small_key.TEXT
     (tmp_path / "key.asc").write_text(armour)
     text = (

@@ -44,7 +44,7 @@ def test_values_are_replaced_added_and_appended(path: Path) -> None:
     assert blueprint.packages == ("nano", "gdb")
 
 
-def test_errors_are_placed_at_the_setting(path: Path) -> None:
+def test_errors_are_located_at_the_setting(path: Path) -> None:
     with pytest.raises(ComposeError) as caught:
         load.load(path, ["debian-12"], Choices(["disk.size=4G", "users.0.nam=a", "hostnam=b"]))
     places = {str(error.location) for error in caught.value.each()}

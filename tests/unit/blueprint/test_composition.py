@@ -1,4 +1,4 @@
-"""Blueprints that extend others, profiles, variables, and what of them is on top of what."""
+"""Blueprints that extend others, profiles, variables, and in which order they are merged."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def loaded(**choices: list[str]) -> Blueprint:
     return load.load(Path("web.yaml"), DISTROS, Choices(**choices))
 
 
-def told(**choices: list[str]) -> list[str]:
+def reported(**choices: list[str]) -> list[str]:
     with pytest.raises(ComposeError) as caught:
         loaded(**choices)
     return [f"{error.location}: {error.brief}" for error in caught.value.each()]
@@ -45,7 +45,7 @@ def test_scalars_are_replaced_and_mappings_merged() -> None:
     assert (blueprint.kernel.append, blueprint.kernel.package) == ("debug", "linux-image-amd64")
 
 
-def test_lists_add_up_and_what_is_there_is_not_added_again() -> None:
+def test_lists_are_appended_without_repeating_items() -> None:
     write(
         base=HEAD + "packages: [a, b]\nservices: {enabled: [x]}\nscripts: [echo]\n",
         web="extends: base.yaml\npackages: [b, c]\nservices: {enabled: [y], disabled: [z]}\nscripts: [echo]\n",
@@ -79,12 +79,12 @@ def test_a_change_of_a_list_that_is_not_inherited() -> None:
     assert loaded().packages == ("a",)
     assert loaded().users[0].groups == ("b",)
     write(web=HEAD + "packages: {remove: [a]}\n")
-    assert told() == ["web.yaml:3:21: `packages` does not inherit a, so it cannot be removed"]
+    assert reported() == ["web.yaml:3:21: `packages` does not inherit a, so it cannot be removed"]
 
 
-def test_a_list_twice_in_its_own_file_is_still_wrong() -> None:
+def test_an_item_twice_in_one_file_is_still_an_error() -> None:
     write(base=HEAD + "packages: [a]\n", web="extends: base.yaml\npackages: [b, b]\n")
-    assert told() == ['web.yaml:2:15: `packages` has "b" twice']
+    assert reported() == ['web.yaml:2:15: `packages` has "b" twice']
 
 
 def test_items_with_an_identity_are_merged() -> None:
@@ -106,7 +106,7 @@ def test_items_with_an_identity_are_merged() -> None:
     assert len(blueprint.repositories.own) == 2  # such a repository has no identity
 
 
-def test_what_goes_together_is_replaced_together() -> None:
+def test_keys_that_exclude_each_other_replace_each_other() -> None:
     digests = ["0" * 64, "1" * 64]
     write(
         base=HEAD + f"files: [{{path: /a, url: 'http://a/1', sha256: '{digests[0]}'}}, {{path: /b, content: x}}]\n",
@@ -153,12 +153,12 @@ def test_later_bases_are_on_top() -> None:
 def test_a_base_through_a_symbolic_link_is_the_same() -> None:
     write(base=HEAD, web="extends: [base.yaml, link.yaml]\nextra: 1\n")
     Path("link.yaml").symlink_to("base.yaml")
-    assert told() == ["web.yaml:2:1: unknown key `extra`"]
+    assert reported() == ["web.yaml:2:1: unknown key `extra`"]
     Path("base.yaml").write_text("extends: link.yaml\n")
-    assert "a blueprint cannot extend itself" in told()[0]
+    assert "a blueprint cannot extend itself" in reported()[0]
 
 
-def test_files_beside_the_blueprint_that_names_them(files: Path) -> None:
+def test_local_files_are_relative_to_their_blueprint(files: Path) -> None:
     for name in ("parts", "parts/deep"):
         Path(name).mkdir()
     Path("parts/deep/page.html").write_text("deep")
@@ -176,7 +176,7 @@ def test_files_beside_the_blueprint_that_names_them(files: Path) -> None:
     assert load.load(files / "elsewhere/link/web.yaml", DISTROS).files == loaded().files
 
 
-def test_keys_and_certificates_beside_the_blueprint_that_names_them() -> None:
+def test_keys_and_certificates_are_relative_to_their_blueprint() -> None:
     Path("parts").mkdir()
     armour = small_key.TEXT
     Path("parts/key.asc").write_text(armour)
@@ -184,7 +184,7 @@ def test_keys_and_certificates_beside_the_blueprint_that_names_them() -> None:
     write(web="extends: parts/base.yaml\n")
     assert loaded().repositories.own[0].keys == (armour,)
     Path("parts/base.yaml").write_text(HEAD + "cacerts: [gone.pem]\n")
-    assert "parts/gone.pem" in told()[0]
+    assert "parts/gone.pem" in reported()[0]
 
 
 def test_files_of_a_base_above_a_symbolic_link(files: Path) -> None:
@@ -226,7 +226,7 @@ def test_profiles() -> None:
     assert loaded(profiles=["dev"], settings=["hostname=set"]).hostname == "set"
 
 
-def test_a_profile_that_is_not_asked_for_may_use_variables() -> None:
+def test_a_profile_that_is_not_selected_may_use_variables() -> None:
     text = HEAD + 'vars: {stage: dev}\nprofiles: {a: {name: "${stage}-web", hostname: "${stage}"}}\n'
     write(web=text)
     assert loaded().name == "web"
@@ -259,7 +259,7 @@ def test_variables() -> None:
     assert loaded(variables=["uid=7"]).users[0].uid == 7
 
 
-def test_a_variable_is_put_in_as_it_is() -> None:
+def test_a_variable_is_inserted_verbatim() -> None:
     write(web=HEAD + "vars: {a: '$${b}', b: wrong}\ndescription: ${a}\n")
     assert loaded().description == "${b}"
     write(web=HEAD + "vars: {a: x}\ndescription: ${a}\n")
@@ -270,15 +270,15 @@ def test_a_variable_is_put_in_as_it_is() -> None:
 def test_a_variable_of_the_command_line_need_not_be_declared() -> None:
     write(web=HEAD + "description: ${a}\n")
     assert loaded(variables=["a=b"]).description == "b"
-    assert told() == ["web.yaml:3:14: the variable `a` is not defined"]
+    assert reported() == ["web.yaml:3:14: the variable `a` is not defined"]
 
 
-def test_errors_are_told_once_and_in_the_file_that_they_are_in() -> None:
+def test_errors_are_reported_once_and_in_the_file_that_they_are_in() -> None:
     write(
         base=HEAD + "users: [{name: a, shell: x}]\ntimezon: UTC\npackages: [1]\n",
         web="extends: base.yaml\nusers: [{name: a, groups: [B]}]\npackages: {append: [-y]}\n",
     )
-    assert told() == [
+    assert reported() == [
         'web.yaml:2:28: an item of `groups`: "B" is not the name of a user or group '
         "(lower case, digits, - and _, not starting with a digit)",
         'web.yaml:3:21: an item of `packages`: "-y" is not the name of a package',
@@ -288,12 +288,12 @@ def test_errors_are_told_once_and_in_the_file_that_they_are_in() -> None:
     ]
 
 
-def test_what_is_replaced_is_checked_too() -> None:
+def test_overridden_values_are_checked_too() -> None:
     write(base=HEAD + "hostname: a_b\n", web="extends: base.yaml\nhostname: ab\n")
-    assert [line.partition(" ")[0] for line in told()] == ["base.yaml:3:11:"]
+    assert [line.partition(" ")[0] for line in reported()] == ["base.yaml:3:11:"]
 
 
-def test_a_part_need_not_be_a_whole_blueprint() -> None:
+def test_a_part_need_not_be_a_complete_blueprint() -> None:
     write(
         base="files: [{path: /m, mode: '0600'}]\n",
         web=HEAD + "extends: base.yaml\nfiles: [{path: /m, content: x}]\n",
@@ -305,4 +305,4 @@ def test_the_number_of_files_is_bounded() -> None:
     for number in range(120):
         write(**{f"b{number}": f"extends: b{number + 1}.yaml\n"})
     write(web=HEAD + "extends: b0.yaml\n")
-    assert told() == ["b98.yaml:1:10: the blueprint is merged from more than 100 files"]
+    assert reported() == ["b98.yaml:1:10: the blueprint is merged from more than 100 files"]

@@ -1,4 +1,4 @@
-"""Whatever the bytes of a blueprint are: it is right, or told to be wrong with exit status 2."""
+"""For any bytes, a blueprint is either valid or reported as wrong with exit status 2."""
 
 import json
 import os
@@ -52,11 +52,11 @@ def survives(raw: bytes, project: Project, directory: Path) -> None:
     try:
         project.images([path], ())
     except ComposeError as error:
-        told = error
+        reported = error
     else:
         return
-    assert told.exit_code is ExitCode.INPUT_WRONG
-    for one in told.each():
+    assert reported.exit_code is ExitCode.INPUT_WRONG
+    for one in reported.each():
         text = report.text(one, Style(color=False))
         assert one.brief
         assert all(character.isprintable() or character in "\n\t" for character in text)

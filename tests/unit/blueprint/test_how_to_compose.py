@@ -1,4 +1,4 @@
-"""The how-to about blueprints of blueprints, followed literally."""
+"""Follows the how-to about composing blueprints step by step."""
 
 import re
 import textwrap

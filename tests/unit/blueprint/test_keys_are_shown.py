@@ -1,7 +1,7 @@
-"""Every key of a blueprint is shown to work, on a tree of each family, or is refused: no key without either.
+"""Every key of a blueprint is tested on a tree of each family, or refused.
 
 tests/integration/keys has a blueprint for each family, built into a real tree that tests look at with the tree's own
-programs. What these do not use stands here with the test that shows it.
+programs. Keys that these do not use are listed here with the tests that cover them.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What errors say to see is there."""
+"""The pages and headings that errors refer to exist."""
 
 import re
 
@@ -26,17 +26,17 @@ def test_every_key_of_a_blueprint_has_a_heading() -> None:
 
 
 def references() -> list[str]:
-    told = "".join(bad_blueprints.expected(name) for name in bad_blueprints.names())
-    return sorted(set(re.findall(r"(?m)^  see: (.*)$", told)))
+    reported = "".join(bad_blueprints.expected(name) for name in bad_blueprints.names())
+    return sorted(set(re.findall(r"(?m)^  see: (.*)$", reported)))
 
 
 @pytest.mark.parametrize("reference", references())
-def test_what_errors_refer_to_is_there(reference: str) -> None:
+def test_references_of_errors_exist(reference: str) -> None:
     page, _, anchor = reference.partition("#")
     assert anchor in anchors(page)
 
 
-def test_the_documentation_is_not_alone_with_its_headings() -> None:
+def test_headings_about_errors_are_referred_to() -> None:
     known = references()
     for page in (doc_links.COMPOSITION, doc_links.ERRORS):
         assert any(reference.startswith(page) for reference in known)

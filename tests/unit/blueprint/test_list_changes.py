@@ -1,4 +1,4 @@
-"""What the schema for editors says of lists that change an inherited one."""
+"""The schema for editors on operators that change inherited lists."""
 
 import pytest
 from jsonschema import Draft7Validator, ValidationError
@@ -20,7 +20,7 @@ EDITORS = schema_files.published("blueprint")
         {"profiles": {"dev": {"packages": {"append": ["gdb"]}}}},
     ],
 )
-def test_what_is_right(blueprint: object) -> None:
+def test_valid(blueprint: object) -> None:
     Draft7Validator(EDITORS).validate(blueprint)
 
 
@@ -36,12 +36,12 @@ def test_what_is_right(blueprint: object) -> None:
         {"profiles": {"dev": {"pakages": []}}},
     ],
 )
-def test_what_is_wrong(blueprint: object) -> None:
+def test_invalid(blueprint: object) -> None:
     with pytest.raises(ValidationError):
         Draft7Validator(EDITORS).validate(blueprint)
 
 
-def test_it_is_a_schema_and_stays_what_it_is() -> None:
+def test_it_is_a_schema_and_adding_operators_again_changes_nothing() -> None:
     Draft7Validator.check_schema(EDITORS)
     assert with_changes(EDITORS) == EDITORS
     assert is_list(EDITORS["properties"]["packages"])

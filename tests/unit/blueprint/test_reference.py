@@ -1,4 +1,4 @@
-"""The published schema describes every key, and the reference page is made from it."""
+"""The published schema describes every key, and its examples are valid."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`render --resolved`: the merged blueprint tells where each value comes from, and means the same by itself."""
+"""`render --resolved`: the merged blueprint has the origin of each value, and gives the same image."""
 
 import json
 from pathlib import Path
@@ -92,7 +92,7 @@ def test_every_value_has_its_origin(web: Path) -> None:
     }  # fmt: skip
 
 
-def test_it_is_a_blueprint_that_gives_the_same_pipeline(web: Path) -> None:
+def test_it_renders_to_the_same_pipeline(web: Path) -> None:
     chosen = {"settings": ["timezone=UTC"], "profiles": ["dev"], "variables": ["domain=a.test"]}
     before = pipelines(web, **chosen)
     text = text_of(Project(**chosen).blueprints([web])[0])
@@ -102,13 +102,13 @@ def test_it_is_a_blueprint_that_gives_the_same_pipeline(web: Path) -> None:
 
 
 @pytest.mark.parametrize("sample", sorted(REPO.glob("blueprints/*.yaml")), ids=lambda path: path.stem)
-def test_samples_give_the_same_pipeline(sample: Path, tmp_path: Path) -> None:
+def test_samples_render_to_the_same_pipeline(sample: Path, tmp_path: Path) -> None:
     text = text_of(Project().blueprints([sample])[0])
     (tmp_path / "whole.yaml").write_text(text)
     assert pipelines(tmp_path / "whole.yaml") == pipelines(sample)
 
 
-def test_defaults_of_the_schema_are_what_holds_without_them(tmp_path: Path) -> None:
+def test_defaults_of_the_schema_are_the_actual_defaults(tmp_path: Path) -> None:
     """All examples of all keys, with and without what the schema says is the default."""
     example = {
         key: node["examples"][0]

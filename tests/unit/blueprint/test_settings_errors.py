@@ -1,4 +1,4 @@
-"""Mistakes in the keys that become configuration files, and that nothing secret is in the messages."""
+"""Errors in keys that become configuration files, and no secrets in messages."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ HEAD = "name: web\ndistro: debian-12\n"
 PRIVATE = "-----BEGIN PRIVATE KEY-----\\nAAAA\\n-----END PRIVATE KEY-----"
 
 
-def told(text: str, directory: Path = Path()) -> list[ComposeError]:
+def reported(text: str, directory: Path = Path()) -> list[ComposeError]:
     with pytest.raises(ComposeError) as caught:
         load.check(reader.parse((HEAD + text).encode(), str(directory / "b.yaml")), ["debian-12"])
     return list(caught.value.each())
@@ -136,7 +136,7 @@ def told(text: str, directory: Path = Path()) -> list[ComposeError]:
     ],
 )
 def test_error(text: str, place: str, message: str) -> None:
-    found = told(text)
+    found = reported(text)
     mine = [error for error in found if message in error.brief]
     assert mine, [str(error) for error in found]
     assert str(mine[0].location) == f"b.yaml:{place}"
@@ -144,16 +144,16 @@ def test_error(text: str, place: str, message: str) -> None:
 
 @pytest.mark.parametrize("password", ['"s3cret\\twith a tab"', "$6$s3cret:x$", "[s3cret]", "{a: s3cret}"])
 def test_a_message_about_a_password_does_not_repeat_it(password: str) -> None:
-    for error in told(f"users: [{{name: a, password: {password}}}]\n"):
+    for error in reported(f"users: [{{name: a, password: {password}}}]\n"):
         assert "s3cret" not in error.brief + error.hint
 
 
 def test_a_file_that_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "x.service").write_bytes(b"[Service]\n\xff")
-    (error,) = told("units: [{name: x.service, source: x.service}]\n", tmp_path)
+    (error,) = reported("units: [{name: x.service, source: x.service}]\n", tmp_path)
     assert "is not text: byte 10 is not UTF-8" in error.brief
 
 
-def test_the_command_that_tells_the_digest_of_a_tag() -> None:
-    error = told("containers: [{name: a, url: 'docker://r.io/a:1', tls_verify: false}]\n")[0]
+def test_the_hint_has_the_command_that_prints_the_digest_of_a_tag() -> None:
+    error = reported("containers: [{name: a, url: 'docker://r.io/a:1', tls_verify: false}]\n")[0]
     assert "skopeo inspect --tls-verify=false --format '{{.Digest}}' docker://r.io/a:1" in error.hint

@@ -64,7 +64,7 @@ def mistake(directory: Path, text: str, libdirs: tuple[Path, ...] = ()) -> Templ
             'org.osbuild-compose.files: `mode`: "9z" does not match',
             "compose stages show",
         ),
-        ("- name: org.osbuild.noop\n  option: {}", 4, "unknown key `option` beside `name` and `options`", ""),
+        ("- name: org.osbuild.noop\n  option: {}", 4, "unknown key `option`; a stage has `name` and `options`", ""),
     ],
 )
 def test_mistakes_in_stages(tmp_path: Path, stage: str, line: int, message: str, hint: str) -> None:

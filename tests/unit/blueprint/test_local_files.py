@@ -1,4 +1,4 @@
-"""Files that a blueprint names lie beside the one that names them, also when another one extends it."""
+"""Paths of local files are relative to the blueprint they are in, also when another one extends it."""
 
 import shutil
 from pathlib import Path
