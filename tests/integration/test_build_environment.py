@@ -108,5 +108,5 @@ def test_stages_run_with_the_programs_of_the_release(place: Path) -> None:
 def test_a_distribution_whose_template_makes_no_root(place: Path) -> None:
     done = run(place, "check", "build_environment: {from: own}\n")
     assert done.returncode == 2
-    assert "b.yaml:4:27: error: tiny-1 cannot be a build environment: its template makes no root\n" in done.stderr
-    assert "give the template a block `build_root`" in done.stderr
+    assert "b.yaml:4:27: error: tiny-1 cannot be a build environment: its template makes no build root\n" in done.stderr
+    assert "block `build_root` to the template" in done.stderr

@@ -17,7 +17,7 @@ from osbuild_compose.compile.own_repositories import with_fetched_keys
 from osbuild_compose.distro import keys
 from osbuild_compose.distro.keys import fingerprints
 from osbuild_compose.document import reader
-from osbuild_compose.errors import InputError
+from osbuild_compose.errors import HostError, InputError
 from tests.conftest import REPO
 
 KEYS = sorted(path for path in (REPO / "templates").glob("*/keys/*") if path.is_file())
@@ -50,12 +50,30 @@ def blueprint(url: str, fingerprint: str = FINGERPRINT) -> Blueprint:
 
 @pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed")
 @pytest.mark.parametrize("path", KEYS, ids=lambda path: path.name)
-def test_fingerprints_as_gpg_tells_them(path: Path, tmp_path: Path) -> None:
+def test_fingerprints_are_those_of_gpg(path: Path, tmp_path: Path) -> None:
     argv = ["gpg", "--homedir", str(tmp_path), "--show-keys", "--with-colons", str(path)]
-    told = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     assert list(fingerprints(path.read_text())) == re.findall(
-        r"^pub:(?:.*\n)(?:rvk.*\n)*fpr:+(\w+):", told, re.MULTILINE
+        r"^pub:(?:.*\n)(?:rvk.*\n)*fpr:+(\w+):", listing, re.MULTILINE
     )
+
+
+def test_the_fingerprint_of_a_key_is_as_it_is_published() -> None:
+    assert fingerprints(KEY.read_text()) == ("41587F7DB8C774BCCF131416762F67A0B2C39DE4",)
+
+
+def test_without_gpg_a_key_is_not_judged_but_not_fetched_either(
+    site: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, url = site
+    shutil.copy(KEY, root / "key.asc")
+    fingerprints.cache_clear()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert keys.problem(KEY.read_text()) == ""
+    assert keys.problem("hello") == "it is not an armoured public key"
+    with pytest.raises(HostError, match="gpg is missing on this machine"):
+        with_fetched_keys(blueprint(f"{url}/key.asc"), {"HOME": str(tmp_path)})
+    assert not keys.cache_directory({"HOME": str(tmp_path)}).exists()
 
 
 def test_a_key_is_fetched_once_and_kept(site: tuple[Path, str], tmp_path: Path) -> None:
