@@ -15,7 +15,7 @@ from osbuild_compose.document import reader
 from osbuild_compose.document.composition.layering import Choices, compose
 from osbuild_compose.document.reader import Document, Trail
 from osbuild_compose.document.schema import schema_files
-from osbuild_compose.document.suggest import nearest
+from osbuild_compose.document.suggest import did_you_mean, nearest
 from osbuild_compose.problem import Problem, Severity, as_error, in_order
 
 _NO_CHOICES = Choices()
@@ -70,11 +70,11 @@ def _unknown_distros(source: Document, distros: Collection[str]) -> Iterator[Pro
         if not isinstance(name, str) or name in others or name in distros or schema_files.VARIABLE.search(name):
             continue
         known = (*distros, *others)
-        near = nearest(name, known)
+        near = did_you_mean(name, known, otherwise="")
         yield Problem(
             trail,
             f"unknown distro {name}",
-            f"did you mean `{near}`? " * bool(near) + "`compose distros` lists them",
+            f"{near} `compose distros` lists them".lstrip(),
             expected=f"one of: {', '.join(sorted(known))}",
-            suggestion=near or "",
+            suggestion=nearest(name, known) or "",
         )

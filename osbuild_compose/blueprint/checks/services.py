@@ -1,5 +1,6 @@
-"""Services, units, timers, cron jobs and first-boot scripts."""
+"""Services, units, timers, cron jobs, first-boot scripts, and the firewall."""
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -8,15 +9,17 @@ from osbuild_compose.blueprint.select import ANY, in_two_lists, repeated, texts
 from osbuild_compose.blueprint.values import schedules
 from osbuild_compose.problem import Problem, within
 
+_PORTS = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?:[a-z]+", re.ASCII)
 _SECTION = re.compile(r"^\[[A-Za-z0-9-]+\]\s*$", re.MULTILINE)
 
 
 def problems(data: Any) -> Iterator[Problem]:
-    """All problems of the keys that start programs in the running system."""
+    """All problems of the keys that start programs in the running system or open it to the network."""
     yield from in_two_lists(data, ("services",), ("enabled", "disabled", "masked"))
     for key in ("units", "timers", "cron", "first_boot"):
         yield from repeated(data, key, ANY, "name")
     yield from _units(data)
+    yield from _firewall(data)
     for trail, text in texts(data, "cron", ANY, "schedule"):
         yield from within(trail, schedules.cron_problems(text))
     for trail, text in texts(data, "timers", ANY, "schedule"):
@@ -32,3 +35,18 @@ def _units(data: Any) -> Iterator[Problem]:
     for trail, name in texts(data, "timers", ANY, "name"):
         if taken := {f"{name}.service", f"{name}.timer"} & units:
             yield Problem(trail, f"`timers`: {min(taken)} is already in `units`", "give one of them another name")
+
+
+def _firewall(data: Any) -> Iterator[Problem]:
+    for trail, text in texts(data, "firewall", "ports", ANY):
+        if match := _PORTS.fullmatch(text):
+            first, last = int(match[1]), int(match[2] or match[1])
+            if not 0 < first <= last < 65536:
+                yield Problem(trail, f"`ports`: {text} is not a port or an ascending range between 1 and 65535")
+    for trail, text in texts(data, "firewall", "zones", ANY, "sources", ANY):
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            yield Problem(trail, f"`sources`: {error}")
+    yield from repeated(data, "firewall", "zones", ANY, "name")
+    yield from in_two_lists(data, ("firewall", "services"), ("enabled", "disabled"))

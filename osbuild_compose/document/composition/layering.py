@@ -15,7 +15,7 @@ from osbuild_compose.document.node import Node, plain, with_origin
 from osbuild_compose.document.reader import Document
 from osbuild_compose.document.schema import schema_files
 from osbuild_compose.document.schema.schema_view import SchemaView
-from osbuild_compose.document.suggest import nearest
+from osbuild_compose.document.suggest import did_you_mean, nearest
 from osbuild_compose.errors import DocumentError, InputError
 from osbuild_compose.problem import Problem
 
@@ -159,12 +159,12 @@ def _with_profiles(
                 wrong.append(problem.located(document))
     for name in names:
         if name not in found:
-            near = nearest(name, found)
+            near = did_you_mean(name, found, otherwise="")
             known = f"known profiles: {', '.join(sorted(found))}" if found else "it has no profiles"
             raise InputError(
                 f"{documents[-1].file} has no profile {name}",
-                hint=f"did you mean `{near}`? {known}" if near else known,
-                suggestion=near or "",
+                hint=f"{near} {known}".lstrip(),
+                suggestion=nearest(name, found) or "",
                 reference=f"{doc_links.COMPOSITION}#profiles",
             )
         for profile in found[name]:

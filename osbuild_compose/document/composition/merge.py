@@ -14,7 +14,7 @@ from osbuild_compose.document.composition.list_operators import APPEND, OPERATOR
 from osbuild_compose.document.node import Node, Trail, plain
 from osbuild_compose.document.schema.schema_errors import flow
 from osbuild_compose.document.schema.schema_view import SchemaView
-from osbuild_compose.document.suggest import nearest
+from osbuild_compose.document.suggest import did_you_mean, nearest
 from osbuild_compose.problem import Problem
 
 
@@ -87,12 +87,10 @@ class Merge:
         left = [item for item in items if wanted not in (_identity(item, view), plain(item))]
         if len(left) == len(items):
             names = [str(_identity(item, view) or plain(item)) for item in items]
-            near = nearest(str(wanted), names) or ""
             known = ", ".join(names) if 0 < sum(map(len, names)) < 200 else ""
-            hint = f"did you mean `{near}`?" if near else f"inherited: {known}" if known else ""
-            self._wrong(
-                node, f"{_name(trail)} does not inherit {flow(wanted)}, so it cannot be removed", hint, trail, near
-            )
+            hint = did_you_mean(str(wanted), names, otherwise=f"inherited: {known}" if known else "")
+            brief = f"{_name(trail)} does not inherit {flow(wanted)}, so it cannot be removed"
+            self._wrong(node, brief, hint, trail, nearest(str(wanted), names) or "")
         return left
 
     def without(self, base: Node, unset: Node, trail: Trail) -> Node:
@@ -105,14 +103,11 @@ class Merge:
             if isinstance(base.value, dict):
                 return replace(base, value={key: node for key, node in base.value.items() if key != trail[0]})
             return replace(base, value=[node for index, node in enumerate(base.value) if index != trail[0]])
-        near = nearest(str(trail[0]), base.value) if isinstance(base.value, dict) else None
-        self._wrong(
-            unset,
-            f"`{plain(unset)}` is not inherited, so it cannot be unset",
-            f"did you mean `{near}`?" if near else "",
-            ("unset",),
-            near or "",
-        )
+        keys = base.value if isinstance(base.value, dict) else ()
+        step = str(trail[0])
+        brief = f"`{plain(unset)}` is not inherited, so it cannot be unset"
+        hint = did_you_mean(step, keys, otherwise="")
+        self._wrong(unset, brief, hint, ("unset",), nearest(step, keys) or "")
         return base
 
     def _wrong(self, node: Node, brief: str, hint: str, trail: Trail, suggestion: str = "") -> None:
