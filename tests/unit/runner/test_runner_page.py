@@ -58,6 +58,6 @@ def test_what_the_sandbox_allows() -> None:
     assert set(seccomp.ARCHITECTURES) == {"x86_64", "aarch64"}
     environment = text.partition("Its environment is")[2].partition("and its umask")[0]
     assert named(environment, r"\w+") == {*bwrap.environment(0), "COMPOSE_PROGRESS_FD"}
-    etc = text.partition("what programs need:")[2].partition("\n* its own")[0]
+    etc = text.partition("that programs need:")[2].partition("\n* its own")[0]
     assert named(etc, r"[\w.-]+") == set(buildroot.ETC_SHARED)
     assert all(place in text for place in (bwrap.TREE, bwrap.OUTPUT, bwrap.ARGUMENTS, bwrap.SOURCES, bwrap.DOWNLOADS))
