@@ -45,11 +45,14 @@ OneFormat = Annotated[
     typer.Option("-f", "--format", metavar="FORMAT", help="Instead of the blueprint's formats."),
 ]
 Mirror = Annotated[
-    str | None, typer.Option("--mirror", metavar="URL", help="Where packages are read from; or COMPOSE_MIRROR.")
+    str | None,
+    typer.Option("--mirror", metavar="[ARCHIVE=]URL", help="Where packages are read from; or COMPOSE_MIRROR."),
 ]
 SecurityMirror = Annotated[
     str | None,
-    typer.Option("--security-mirror", metavar="URL", help="The same for security updates; or COMPOSE_SECURITY_MIRROR."),
+    typer.Option(
+        "--security-mirror", metavar="[ARCHIVE=]URL", help="The same for security updates; or COMPOSE_SECURITY_MIRROR."
+    ),
 ]
 Repo = Annotated[
     list[str] | None,

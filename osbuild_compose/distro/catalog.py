@@ -127,7 +127,7 @@ def find(own: Sequence[Path] = ()) -> Catalog:
     """
     for directory in own:
         if not directory.is_dir():
-            raise InputError(f"there is no directory {directory}", hint="--templates wants a directory of templates")
+            raise InputError(f"there is no directory {directory}", hint="--templates names a directory of templates")
     return Catalog((*own, built_in()))
 
 
@@ -213,10 +213,10 @@ def _check(
     if family.is_signed and not all(item.keys for item in repositories):
         raise InputError(f"`{release}` has a repository without `keys`", location=place)
     if len({type(item) for item in repositories}) > 1:
-        raise InputError(f"`{release}` has repositories of two kinds, Debian's and RPM", location=place)
+        raise InputError(f"`{release}` has repositories of two forms, with `id` and with `suites`", location=place)
     if not isinstance(repositories[0], family.form):
         raise InputError(
-            f"`{release}` has repositories of another kind than its family, {family.name}",
+            f"`{release}` has repositories of another form than its family, {family.name}",
             hint=f"such a repository has {family.form_keys}",
             location=place,
         )

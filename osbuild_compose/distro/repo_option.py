@@ -23,20 +23,20 @@ def parse(repos: Sequence[str], key_files: Sequence[Path]) -> tuple[NamedReposit
     Raises InputError for what is neither NAME=URL nor such a file, and for a key that cannot be read.
     """
     if key_files and not repos:
-        raise InputError("--repo-key is the key of a --repo, and there is none")
+        raise InputError("--repo-key is the key of a --repo, and none is given")
     keys = tuple(_key(path, f"--repo-key {path}") for path in key_files)
     found: dict[str, NamedRepository] = {}
     for repo in repos:
         match = _NAMED.fullmatch(repo)
         for item in [_named(repo, match, keys)] if match else _file(repo, keys):
             if item.id in found:
-                raise InputError(f"--repo {repo}: there is a repository {item.id} already")
+                raise InputError(f"--repo {repo}: there is already a repository {item.id}")
             found[item.id] = item
     return tuple(found.values())
 
 
 def _named(repo: str, match: re.Match[str], keys: tuple[str, ...]) -> NamedRepository:
-    """What the address is shows in its last part: .../metalink?... and .../mirrorlist?... are what they are called."""
+    """The repository NAME=URL. An address whose path ends in metalink or mirrorlist is one, any other is a base URL."""
     url = _checked(match["url"], f"--repo {repo}")
     last = urlsplit(url).path.rstrip("/").rpartition("/")[2]
     place = last if last in _PLACES else "baseurl"
@@ -50,7 +50,7 @@ def _file(repo: str, keys: tuple[str, ...]) -> list[NamedRepository]:
         parser.read_string(Path(repo).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        hint = "write NAME=URL, or the name of a .repo file"
+        hint = "give NAME=URL or the name of a .repo file"
         raise InputError(f"--repo {repo}: cannot read it: {reason}", hint=hint) from None
     except configparser.Error as error:
         raise InputError(f"--repo {repo}: not a file of repositories: {error}".replace("\n", " ")) from None
@@ -66,7 +66,7 @@ def _file(repo: str, keys: tuple[str, ...]) -> list[NamedRepository]:
 
 def _section(repo: str, id_: str, section: configparser.SectionProxy, keys: tuple[str, ...]) -> NamedRepository:
     where = f"--repo {repo}: {id_}"
-    # Where a file has several, dnf takes the first of these and leaves the others for humans.
+    # Where a file has several, dnf uses the first of these.
     place = next((place for place in ("metalink", "mirrorlist", "baseurl") if section.get(place)), None)
     if place is None:
         raise InputError(f"{where} has none of {', '.join(_PLACES)}")

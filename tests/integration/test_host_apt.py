@@ -1,4 +1,4 @@
-"""The mirror of this machine's own apt is found in both forms of source lists, and nobody else's is."""
+"""The mirror of this machine's own apt is found in both forms of source lists, those of other archives are not."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -117,10 +117,10 @@ ARCHIVES = {"debian": Archive(is_default=True, suites=("sid", "trixie"), keyring
 )
 def test_order_of_mirrors(asked: Mirrors, host: HostApt, expected: list[tuple[str, bool]]) -> None:
     found = DebFamily().mirrored(REPOSITORIES, ARCHIVES, asked, lambda *_: host)
-    told = [
+    read = [
         (item.url.removeprefix("http://"), item.check_valid_until) for item in found if isinstance(item, DebRepository)
     ]
-    assert told[:2] == expected
+    assert read[:2] == expected
     assert found[2:] == REPOSITORIES[2:]
 
 

@@ -95,7 +95,7 @@ def test_a_template_alone_is_that_of_its_distribution(tmp_path: Path, owner: str
         ("[]", "must be a mapping"),
         ("title: X\n", "lacks the key `architectures`"),
         (LAB + "colour: red\n", "unknown key `colour`"),
-        (LAB.replace("inherits: debian\n", "inherits: nobody\n"), "there is no nobody/distro.yaml"),
+        (LAB.replace("inherits: debian\n", "inherits: absent\n"), "there is no absent/distro.yaml"),
         (LAB.replace("inherits: debian\n", "inherits: lab\n"), "inherits itself"),
         (
             LAB.replace("debian-12", "debian-1"),
@@ -169,7 +169,7 @@ def test_a_missing_key_matters_only_to_its_release(tmp_path: Path, key: str, mes
         ("baseurl: http://a}", "baseurl: a}", "must be an address"),
         ("baseurl: http://a}", "baseurl: http://a, metalink: http://b}", "exactly one of"),
         ("{id: base, ", "{role: main, suites: [s], ", "unknown key `role`"),
-        ("{id: base, baseurl: http://a}", "{role: main, url: http://a, suites: [s]}", "two kinds"),
+        ("{id: base, baseurl: http://a}", "{role: main, url: http://a, suites: [s]}", "two forms"),
         (RPM.split("\n")[2] + "\n", "", "`lab-1` lacks the key `repositories`"),
     ],
 )
@@ -185,9 +185,9 @@ def test_errors_of_all_files_with_the_page_about_them(tmp_path: Path) -> None:
     directory(tmp_path, LAB.replace("inherits: debian", "inherits: debain"), "other")
     with pytest.raises(TemplateError) as caught:
         catalog.find([tmp_path]).read_all()
-    told = [(Path(one.location.file).parent.name, one.brief) for one in caught.value.each() if one.location]
-    assert [name for name, _ in told] == ["lab", "lab", "other"]
-    assert "unknown key `pakages`" in str(told)
+    found = [(Path(one.location.file).parent.name, one.brief) for one in caught.value.each() if one.location]
+    assert [name for name, _ in found] == ["lab", "lab", "other"]
+    assert "unknown key `pakages`" in str(found)
     assert {one.reference for one in caught.value.each()} == {"docs/reference/templates.md#distroyaml"}
 
 

@@ -175,7 +175,7 @@ def test_what_such_a_family_cannot_do(tmp_path: Path, text: str, chosen: dict[st
         (
             "id: parcels\n    baseurl: ",
             "role: main\n    suites: [a]\n    url: ",
-            "of another kind than its family, parcel",
+            "of another form than its family, parcel",
         ),
     ],
 )

@@ -103,9 +103,9 @@ def test_wrong(tmp_path: Path, repo: str | bytes, message: str) -> None:
 
 
 def test_wrong_keys(tmp_path: Path, key: Path) -> None:
-    with pytest.raises(InputError, match="there is none"):
+    with pytest.raises(InputError, match="none is given"):
         repo_option.parse([], [key])
     with pytest.raises(InputError, match="cannot read the key"):
         repo_option.parse(["a=http://h"], [tmp_path / "gone"])
-    with pytest.raises(InputError, match="there is a repository a already"):
+    with pytest.raises(InputError, match="there is already a repository a"):
         repo_option.parse(["a=http://h", "a=http://i"], [key])
