@@ -173,14 +173,14 @@ class Project:
             return None
         release = self.catalog.release(environment.distro)
         own = environment.distro == request.blueprint.distro
-        # --repo, and mirrors that have one release only, are for the image's release alone.
+        # --repo, and mirrors that name no archive and have one release only, are for the image's release alone.
         families = (release.family, request.release.family)
         shared = own or all(family.has_mirrors_of_all_releases for family in families)
         return BuildRequest(
             build_root.blueprint_of(request.blueprint, environment),
             (Output(Format.TAR),),
             self.catalog,
-            _mirrored(release, self._mirrors if shared else Mirrors()),
+            _mirrored(release, self._mirrors if shared else self._mirrors.of_named_archives()),
             self._instead if own else (),
             build_root.packages(environment, release, made, self.programs),
         )

@@ -26,6 +26,10 @@ class Mirrors:
             return self.by_archive[archive]
         return Mirrors(self.main, self.security) if is_default else Mirrors()
 
+    def of_named_archives(self) -> "Mirrors":
+        """Those that were asked for by the name of their archive."""
+        return Mirrors(by_archive=self.by_archive)
+
 
 def asked_for(main: str | None, security: str | None, environment: Mapping[str, str]) -> Mirrors:
     """The mirrors of the command line, or else of COMPOSE_MIRROR and COMPOSE_SECURITY_MIRROR.

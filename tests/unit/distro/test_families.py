@@ -116,6 +116,15 @@ def test_a_build_root_of_the_derivative_is_from_its_archive(tmp_path: Path) -> N
     assert urls(document["build"]["pipeline"]) == [OFFICIAL]
 
 
+def test_a_mirror_that_names_its_archive_is_for_the_build_root_of_another_family_too(tmp_path: Path) -> None:
+    text = "name: a\ndistro: fedora-43\nbuild_environment: {from: debian-13}\n"
+    mirror = "http://m.example/fedora debian=http://m.example/debian"
+    document = rendered(tmp_path, text, mirror=mirror)
+    assert urls(document["build"]["pipeline"])[0][0] == "http://m.example/debian"
+    base = document["stages"][0]["options"]["repos"]
+    assert base[0]["baseurl"] == "http://m.example/fedora/releases/$releasever/Everything/$basearch/os"
+
+
 def test_a_family_that_only_data_describes(tmp_path: Path) -> None:
     release = catalog.find([PARCEL]).release("parcel-1")
     assert (release.family.name, release.family.stage) == ("parcel", "org.example.parcel")
