@@ -20,7 +20,7 @@ class User:
 
 
 def users(tree: str) -> dict[str, User]:
-    """The tree's users by name; {} when there is no etc/passwd. Lines that make no sense are left out."""
+    """The tree's users by name; {} when there is no etc/passwd. Malformed lines are skipped."""
     found = {}
     for fields in _lines(tree, "etc/passwd"):
         if len(fields) == PASSWD_FIELDS and fields[2].isdecimal() and fields[3].isdecimal():
@@ -58,11 +58,11 @@ def gid_of(tree: str, group: int | str) -> int:
 
 
 def remove_leftovers(tree: str) -> None:
-    """Remove the backups and the lock that the account tools leave behind, which are no part of the system."""
+    """Remove the backups and the lock file that the account tools leave behind."""
     tree_paths.remove(tree, "etc/.pwd.lock")
     for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid"):
         tree_paths.remove(tree, f"etc/{name}-")
 
 
 def _lines(tree: str, path: str) -> list[list[str]]:
-    return [line.split(":") for line in (tree_paths.text(tree, path) or "").splitlines()]
+    return [line.split(":") for line in (tree_paths.text_or_none(tree, path) or "").splitlines()]

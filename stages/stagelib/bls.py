@@ -1,22 +1,25 @@
-"""Boot entries, loader/entries/*.conf: https://uapi-group.org/specifications/specs/boot_loader_specification"""
+"""Boot loader entries, loader/entries/*.conf.
+
+https://uapi-group.org/specifications/specs/boot_loader_specification
+"""
 
 import re
 
 from stagelib import tree_paths
 
 ENTRIES = "/boot/loader/entries"
-# kernel-install asks grub2-mkrelpath where /boot is in its file system, and that answers by the mounts of the build
-# machine: "/some/where/boot/vmlinuz-6.1". Greedy, so that the last /boot counts.
+# kernel-install asks grub2-mkrelpath for the path of /boot in its file system, and the answer depends on the mounts of
+# the build machine: "/some/where/boot/vmlinuz-6.1". Greedy, so that the last /boot matches.
 PATH = re.compile(r"^((?:linux|initrd|devicetree)[ \t]+)(?:/\S*)?/boot(?=/)", re.MULTILINE)
 
-# What /proc/cmdline says while packages are installed, from which kernel-install takes the options when there is no
-# /etc/kernel/cmdline. osbuild's value.
+# The content of /proc/cmdline while packages are installed: kernel-install takes the options from it if there is no
+# /etc/kernel/cmdline. The value is osbuild's.
 UNKNOWN_ROOT = "root=/dev/osbuild"
 OPTIONS = re.compile(rf"^(options[ \t]+){re.escape(UNKNOWN_ROOT)}[ \t]*$", re.MULTILINE)
 
 
 def set_prefix(tree: str, prefix: str) -> None:
-    """Have all entries name their files below `prefix`: "/boot", or "" where /boot is a file system of its own."""
+    """Set the directory of the files in all entries to `prefix`: "/boot", or "" if /boot is a separate file system."""
     for name in _names(tree):
         path = f"{ENTRIES}/{name}"
         before = tree_paths.read_text(tree, path)
@@ -26,7 +29,7 @@ def set_prefix(tree: str, prefix: str) -> None:
 
 
 def set_arguments(tree: str, arguments: str) -> None:
-    """Give the kernel's `arguments` to the entries that were made without knowing the root file system."""
+    """Set the kernel's `arguments` in entries that were created without knowing the root file system."""
     for name in _names(tree):
         path = f"{ENTRIES}/{name}"
         before = tree_paths.read_text(tree, path)
@@ -36,16 +39,16 @@ def set_arguments(tree: str, arguments: str) -> None:
 
 
 def directory(boot: str) -> str:
-    """Where the entries are on the file system that is mounted at `boot`."""
+    """The directory of the entries on the file system mounted at `boot`."""
     return f"{boot}/loader/entries"
 
 
 def relocate(tree: str, entry: str, mount: str) -> None:
-    """Have the entry name its files as the file system mounted at `mount` does, for a boot loader that reads that."""
+    """Make the paths in the entry relative to the file system mounted at `mount`, as its boot loader sees them."""
     text = tree_paths.read_text(tree, entry)
     pattern = re.compile(rf"^((?:linux|initrd|devicetree)[ \t]+){re.escape(mount)}(?=/)", re.MULTILINE)
     tree_paths.write_file(tree, entry, pattern.sub(r"\1", text))
 
 
 def _names(tree: str) -> list[str]:
-    return [name for name in tree_paths.names(tree, ENTRIES) if name.endswith(".conf")]
+    return [name for name in tree_paths.list_names(tree, ENTRIES) if name.endswith(".conf")]

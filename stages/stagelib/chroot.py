@@ -1,8 +1,8 @@
-"""Running the tree's own programs: a sandbox inside the stage's sandbox.
+"""Run the tree's own programs, in a sandbox inside the stage's sandbox.
 
 The program sees the tree as / and nothing else: fresh /proc, /dev, /run and /tmp, no network, its own process ids
-(whatever it leaves running ends with it), and no privilege over the kernel. So a package's script can do to the tree
-what it likes and nothing to anything else. A stage that uses this asks for CAP_SYS_ADMIN in its meta.json.
+(processes that it leaves running are killed with it), and no privilege over the kernel. So a package's script can
+change the tree and nothing else. A stage that uses this needs CAP_SYS_ADMIN in its meta.json.
 """
 
 import os
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# What installing a system needs: owners, modes, file capabilities, changing user. No mounts, no devices.
+# What installing packages needs: owners, modes, file capabilities, changing user. No mounts, no devices.
 CAPABILITIES = (
     "CAP_AUDIT_WRITE",
     "CAP_CHOWN",
@@ -31,7 +31,7 @@ CAPABILITIES = (
 
 @dataclass(frozen=True)
 class Bind:
-    """A file or directory of the stage's sandbox shown at `target` in the tree while the program runs."""
+    """A file or directory of the stage's sandbox, mounted at `target` in the tree while the program runs."""
 
     source: str
     target: str
@@ -43,7 +43,7 @@ def command(
 ) -> list[str]:
     """The argument list that runs `argv` with the tree as its root; paths in argv are the tree's.
 
-    Mount points for `binds` must exist in the tree, or they are made in it and stay.
+    Mount points for `binds` should exist in the tree; otherwise they are created and stay.
     """
     base = ["unshare", "--net", "--", "bwrap", "--bind", tree, "/"]
     base += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--new-session"]
@@ -61,8 +61,8 @@ def command(
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What a program in the tree finds in its environment: nothing of the host's but SOURCE_DATE_EPOCH."""
-    # Python's compiled files belong to packages: those that running a program leaves belong to nobody.
+    """The environment of a program in the tree: of the host's variables only SOURCE_DATE_EPOCH."""
+    # Compiled Python files come from packages; running a program must not leave others that no package owns.
     env = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", "SYSTEMD_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
         env["SOURCE_DATE_EPOCH"] = epoch

@@ -1,4 +1,4 @@
-"""Images of containers as skopeo's directories (dir:), and such an image as one with a single layer.
+"""Container images in skopeo's directory form (dir:): their layers, and flattening them into a single layer.
 
 Formats: OCI's image-spec, layer.md (whiteouts) and manifest.md; containers-transports(5).
 """
@@ -24,13 +24,13 @@ _MEDIA = "application/vnd.oci.image"
 
 
 def layers(image: str) -> list[str]:
-    """The files of the image's layers, the lowest first. image is a directory as skopeo's dir: has it."""
+    """The files of the image's layers, the lowest first. image is a directory in skopeo's dir: form."""
     manifest = json.loads(Path(image, "manifest.json").read_bytes())
     return [os.path.join(image, _name(layer)) for layer in manifest["layers"]]
 
 
 def removes_anything(files: Sequence[str]) -> bool:
-    """Whether a layer removes what is in those below it."""
+    """Whether a layer removes files of a lower one."""
     for file in files[1:]:
         with _unpacked(file) as plain, tarfile.open(plain) as tar:
             if any(_is_whiteout(member.name) for member in tar):
@@ -39,7 +39,7 @@ def removes_anything(files: Sequence[str]) -> bool:
 
 
 def flattened(image: str, target: str) -> None:
-    """Make the directory `target`: an image with the files of `image` in one layer, and with its settings."""
+    """Create the directory `target` with an image that has the files of `image` in one layer, and its settings."""
     os.mkdir(target)
     layer = os.path.join(target, "layer")
     _merge(layers(image), layer)
@@ -72,7 +72,7 @@ def _name(part: dict[str, Any]) -> str:
 
 @dataclass
 class _Hidden:
-    """What the layers above hide of those below: paths with all that is below them, and what is below paths."""
+    """What upper layers hide of lower ones: `paths` with all that is below them, and all below the paths in `below`."""
 
     paths: set[str] = field(default_factory=set)
     below: set[str] = field(default_factory=set)
@@ -83,14 +83,14 @@ class _Hidden:
 
 
 def _merge(files: Sequence[str], target: str) -> None:
-    """Write the tar of what is to be seen of the layers, as one."""
+    """Write one tar archive with the visible files of all layers."""
     hidden, written = _Hidden(), set[str]()
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as out:
         for file in reversed(files):
             with _unpacked(file) as plain, tarfile.open(plain) as tar:
-                members = {_path(member): member for member in tar}  # the last one of a name counts
+                members = {_path(member): member for member in tar}  # the last one of a name wins
                 seen = {name for name in members if not (hidden.has(name) or name in written or _is_whiteout(name))}
-                # Directories come before what is in them, and links last, each after what it links to.
+                # Directories come before their contents, and links last, each after its target.
                 for name in sorted(seen, key=lambda name: (_link_place(members[name]), name)):
                     _add(out, tar, members, name, seen)
                 written.update(seen)
@@ -101,11 +101,11 @@ def _merge(files: Sequence[str], target: str) -> None:
 def _add(
     out: tarfile.TarFile, tar: tarfile.TarFile, members: dict[str, tarfile.TarInfo], name: str, seen: set[str]
 ) -> None:
-    """Add the member of that name; seen are those of its layer that are added."""
+    """Add the member of that name; `seen` are the visible names of its layer."""
     member = members[name]
     made = copy.copy(member)
     made.name = name
-    # What the others say is said again from the member itself.
+    # tarfile writes the other records again from the member's attributes.
     made.pax_headers = {key: value for key, value in member.pax_headers.items() if key.startswith("SCHILY.xattr.")}
     if member.islnk():
         linked = os.path.normpath(member.linkname.lstrip("/"))
@@ -114,8 +114,8 @@ def _add(
             out.addfile(made)
             return
         if linked not in members:
-            raise StageError(f"a layer of the image has a link to what it does not have: {linked}")
-        member = members[linked]  # a layer above has something else there
+            raise StageError(f"a layer of the image has a hard link to a missing file: {linked}")
+        member = members[linked]  # an upper layer has replaced the link's target
         made.size = member.size
     if member.isreg():
         made.type, made.linkname = tarfile.REGTYPE, ""
@@ -125,7 +125,7 @@ def _add(
 
 
 def _link_place(member: tarfile.TarInfo) -> int:
-    """Where a hard link is in its layer, which is after what it links to; 0 for all else."""
+    """The position of a hard link in its layer, which is after its target; 0 for everything else."""
     return member.offset if member.islnk() else 0
 
 
@@ -155,7 +155,7 @@ def _above(path: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _unpacked(file: str) -> Iterator[str]:
-    """The file, or a copy that tarfile can read: Python knows gzip and xz, but not zstd."""
+    """The file, or a decompressed copy: tarfile reads gzip and xz, but not zstd."""
     with Path(file).open("rb") as stream:
         is_zstd = stream.read(len(_ZSTD)) == _ZSTD
     if not is_zstd:
@@ -167,7 +167,7 @@ def _unpacked(file: str) -> Iterator[str]:
         subprocess.run(["zstd", "-q", "-d", "-f", file, "-o", plain], check=True)
         yield plain
     except FileNotFoundError:
-        raise StageError("the image is compressed by zstd, which is not there", "install zstd") from None
+        raise StageError("the image is compressed with zstd, which is not installed", "install zstd") from None
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(plain)

@@ -1,4 +1,4 @@
-"""What kind of system the tree is, for the few files that differ between families."""
+"""Which distribution the tree is, by its os-release."""
 
 import shlex
 
@@ -6,15 +6,15 @@ from stagelib import tree_paths
 
 
 def os_release(tree: str) -> dict[str, str]:
-    """The fields of the tree's os-release(5); {} when it has none. Lines that are not KEY=value are left out."""
+    """The fields of the tree's os-release(5); {} when it has none. Lines that are not KEY=value are skipped."""
     for path in ("etc/os-release", "usr/lib/os-release"):
-        if (text := tree_paths.text(tree, path)) is not None:
+        if (text := tree_paths.text_or_none(tree, path)) is not None:
             return _parse(text)
     return {}
 
 
 def is_debian(tree: str) -> bool:
-    """Whether the tree is Debian or made from it (Ubuntu and others)."""
+    """Whether the tree is Debian or a derivative such as Ubuntu."""
     fields = os_release(tree)
     return "debian" in (fields.get("ID"), *fields.get("ID_LIKE", "").split())
 
@@ -27,6 +27,6 @@ def _parse(text: str) -> dict[str, str]:
             continue
         try:
             fields[key.strip()] = "".join(shlex.split(value))
-        except ValueError:  # a quote without its partner
+        except ValueError:  # an unbalanced quote
             continue
     return fields

@@ -8,11 +8,11 @@ from typing import Any
 from stagelib.errors import StageError
 
 ENVIRONMENT_HEADER = "# GRUB Environment Block\n"
-ENVIRONMENT_BYTES = 1024  # GRUB reads and writes it as a whole, and only with this size
+ENVIRONMENT_BYTES = 1024  # GRUB accepts exactly this size
 TIMEOUT = 0  # seconds
 
-# Rolls back: whoever counts boots (greenboot) sets boot_counter, and boot_success=1 when all is well. `decrement` is
-# a command of Fedora's GRUB.
+# Automatic rollback: greenboot sets boot_counter, and boot_success=1 after a successful boot. `decrement` is a command
+# of Fedora's GRUB.
 GREENBOOT = """\
 insmod increment
 if [ -n "${boot_counter}" -a "${boot_success}" = "0" ]; then
@@ -27,7 +27,7 @@ fi
 set boot_success=0
 save_env boot_success
 """
-# ignition.firstboot is there until the first boot is over; it may set options for the network.
+# ignition.firstboot exists until the first boot has finished; it may set network options.
 IGNITION = """\
 set ignition_firstboot=""
 if [ -f "{directory}/ignition.firstboot" ]; then
@@ -40,26 +40,26 @@ fi
 
 @dataclass(frozen=True)
 class FileSystemId:
-    """How to find a file system: by `kind`, "UUID" or "LABEL", and its value."""
+    """Identifies a file system by `kind`, "UUID" or "LABEL", and its value."""
 
     kind: str
     value: str
 
     @property
     def kernel(self) -> str:
-        """The kernel's option."""
+        """The kernel's root= option."""
         return f"root={self.kind}={self.value}"
 
     @property
     def search(self) -> str:
-        """The arguments of GRUB's search."""
+        """The arguments of GRUB's search command."""
         return f"{'--fs-uuid' if self.kind == 'UUID' else '--label'} {self.value}"
 
 
 def configuration(grub_fs: FileSystemId, *, separate: bool, arguments: str, options: Mapping[str, Any]) -> str:
     """The text of grub.cfg.
 
-    grub_fs: the file system that /boot is on; separate: whether that is not the root's; arguments: the kernel's;
+    grub_fs: the file system with /boot; separate: whether that is not the root file system; arguments: the kernel's;
     options: the stage's.
     """
     config = options.get("config", {})
@@ -88,8 +88,8 @@ def configuration(grub_fs: FileSystemId, *, separate: bool, arguments: str, opti
         "function load_video {",
         "  insmod all_video",
         "}",
-        # Fedora's GRUB looks in both places by itself and takes no path; upstream's (2.14) has the command in another
-        # module and looks in /loader/entries only.
+        # Fedora's GRUB searches both directories and takes no path; upstream's (2.14) has the command in another module
+        # and searches /loader/entries only.
         'if [ -f "${prefix}/${grub_cpu}-${grub_platform}/blsuki.mod" ]; then',
         f"  blscfg --path {directory}/loader/entries",
         "else",
@@ -100,14 +100,14 @@ def configuration(grub_fs: FileSystemId, *, separate: bool, arguments: str, opti
 
 
 def terminals(config: Mapping[str, Any]) -> dict[str, Sequence[str]]:
-    """GRUB's commands for input and output, with their arguments; `terminal` stands for both."""
+    """GRUB's commands for input and output, with their arguments; `terminal` sets both."""
     both = config.get("terminal")
     given = {name: config.get(name, both) for name in ("terminal_input", "terminal_output")}
     return {name: words for name, words in given.items() if words}
 
 
 def redirection(grub_fs: FileSystemId, directory: str) -> str:
-    """The text of a grub.cfg on the EFI system partition that goes on with the one in `directory` of grub_fs."""
+    """The text of a grub.cfg on the EFI system partition that loads the one in `directory` of grub_fs."""
     return (
         f"search --no-floppy --set=dev {grub_fs.search}\n"
         f"set prefix=($dev){directory}\n"
@@ -173,12 +173,12 @@ class Serial:
 
     @property
     def lines(self) -> list[str]:
-        """GRUB's commands that use the port beside keyboard and screen."""
+        """GRUB's commands that use the port in addition to keyboard and screen."""
         return [self.command, "terminal_input console serial", "terminal_output console serial"]
 
 
 def kernels_console(kernel_opts: str) -> Serial | None:
-    """The kernel's first serial console, by its options; None when it has none."""
+    """The kernel's first serial console in its options; None when there is none."""
     console = CONSOLE.search(kernel_opts)
     return Serial(int(console[1]), int(console[2] or Serial.speed)) if console else None
 

@@ -1,7 +1,7 @@
-"""What kernel-install(8) and its plug-ins are told in a tree, so that the running system updates its kernels by itself.
+"""Configuration and plug-ins of kernel-install(8), with which the running system updates its own kernels.
 
-The plug-ins and hooks here are for what distributions lack: ukify (Debian 12), a unified kernel image that firmware
-starts without a boot loader, and Debian's hooks, which look for an installed systemd-boot.
+The plug-ins and hooks here provide what distributions lack: ukify (Debian 12), unified kernel images that firmware
+starts without a boot loader, and hooks without Debian's condition that systemd-boot is installed.
 """
 
 BLS, UKI = "bls", "uki"
@@ -89,6 +89,6 @@ DEBIAN_HOOKS = {
 
 
 def configuration(layout: str, boot: str) -> str:
-    """The text of install.conf: which kind of entries kernel-install makes, and on which file system."""
+    """The text of install.conf: the type of entries that kernel-install creates, and their file system."""
     generator = "uki_generator=ukify\n" if layout == UKI else ""
     return f"# Made by osbuild-compose.\nlayout={layout}\n{generator}BOOT_ROOT={boot}\n"

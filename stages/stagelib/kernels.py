@@ -1,4 +1,4 @@
-"""The kernels of a tree."""
+"""The kernels in a tree's /boot, by version."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ KERNEL = re.compile(r"vmlinuz-([0-9A-Za-z.+~_-]+)")
 
 def versions(tree: str) -> list[str]:
     """The versions of the kernels in the tree's /boot, newest first."""
-    return newest_first(match[1] for name in tree_paths.names(tree, "boot") if (match := KERNEL.fullmatch(name)))
+    return newest_first(match[1] for name in tree_paths.list_names(tree, "boot") if (match := KERNEL.fullmatch(name)))
 
 
 def newest_first(found: Iterable[str]) -> list[str]:

@@ -1,9 +1,8 @@
-"""What a tree says about its SELinux labels: a record in it, instead of labels on its files.
+"""The record of SELinux labels in a tree, which replaces labels on its files.
 
-Only root may set a label on a file, and setting one in an overlay copies the file. So `org.osbuild.selinux` writes
-down which file contexts of the tree are to be applied, and whatever makes an image of the tree applies them
-(stagelib.disk.labels) and leaves the record out. Every file gets its label, whichever stage made it; root's image and
-an ordinary user's are the same.
+Only root may set a label on a file, and setting one in an overlay copies the file. So `org.osbuild.selinux` records
+which file contexts of the tree apply, and assemblers apply them (stagelib.disk.labels) and leave the record out. Every
+file gets its label, whichever stage wrote it; images built by root and by ordinary users are the same.
 """
 
 import json
@@ -16,7 +15,7 @@ from typing import Any
 from stagelib import tree_paths
 
 RECORD = ".osbuild-compose-labels.json"  # in the root of the tree
-MOST = 1 << 20  # bytes of a record
+MOST = 1 << 20  # largest size of a record in bytes
 
 
 class RecordError(Exception):
@@ -25,10 +24,10 @@ class RecordError(Exception):
 
 @dataclass(frozen=True)
 class Rule:
-    """Label what is at and below `target` as the file contexts say, then give `labels` to single paths.
+    """Label `target` and everything below it by the file contexts, then set `labels` of single paths.
 
-    All paths are the tree's, with a slash in front. What is at or below one of exclude_paths gets no label from the
-    file contexts; labels are exact.
+    All paths are absolute paths in the tree. exclude_paths and everything below them get no label from the file
+    contexts; keys of `labels` match exactly.
     """
 
     file_contexts: str
@@ -38,7 +37,7 @@ class Rule:
 
 
 def read(tree: str) -> tuple[Rule, ...]:
-    """The rules for the tree, to be applied in this order; none when it is not to be labelled.
+    """The rules for the tree, in the order in which they apply; none when it is not labelled.
 
     Raises RecordError when the record is damaged.
     """
@@ -63,7 +62,7 @@ def _rule(found: dict[str, Any]) -> Rule:
 
 
 def add(tree: str, rule: Rule) -> None:
-    """Add a rule after those that the tree has. The tree's root keeps its time. Raises RecordError as read() does."""
+    """Append a rule to those of the tree; the root directory keeps its time. Raises RecordError as read() does."""
     rules = [*read(tree), rule]
     times = os.stat(tree)
     text = json.dumps([asdict(one) for one in rules], sort_keys=True, indent=1) + "\n"

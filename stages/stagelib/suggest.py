@@ -1,4 +1,4 @@
-"""Suggestions for names that are not there."""
+"""Suggestions for unknown names."""
 
 import difflib
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ MOST = 3
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean a, b or c?` with the names nearest to `word`; "" when nothing is near."""
+    """`did you mean a, b or c?` with the names most similar to `word`; "" when none is similar."""
     by_lower = {name.lower(): name for name in sorted(known, reverse=True)}
     near = [by_lower[name] for name in difflib.get_close_matches(word.lower(), by_lower, n=MOST)]
     if not near:

@@ -1,4 +1,4 @@
-"""Reading and writing inside a tree that may be hostile.
+"""Read and write files inside a tree that may be hostile.
 
 A path of the tree is followed as the booted system would follow it: absolute symlinks and ".." start and end at the
 tree's root, never at the host's. Nothing else changes the tree while a stage runs, so following it step by step is
@@ -19,7 +19,7 @@ MAX_SYMLINKS = 40  # the kernel's own limit, path_resolution(7)
 def resolve(tree: str, path: str, *, follow_last: bool = True) -> str:
     """The host path of the tree's `path`, with every symlink followed inside the tree.
 
-    The last component may be absent; with follow_last=False it is not followed when it is a symlink.
+    The last component need not exist; with follow_last=False it is not followed when it is a symlink.
     Raises OSError (ELOOP) on more than 40 symlinks and (ENOTDIR) when a component in the middle is a file.
     """
     todo = [part for part in path.split("/") if part not in ("", ".")][::-1]
@@ -47,16 +47,16 @@ def resolve(tree: str, path: str, *, follow_last: bool = True) -> str:
             todo.extend([p for p in target.split("/") if p not in ("", ".")][::-1])
             continue
         if todo and not stat.S_ISDIR(mode):
-            raise NotADirectoryError(errno.ENOTDIR, "a file stands where the tree needs a directory", path)
+            raise NotADirectoryError(errno.ENOTDIR, "a file is in the place of a directory", path)
         done.append(part)
     return os.path.join(tree, *done)
 
 
 def make_dirs(tree: str, path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> str:
-    """Make the directory `path` and its parents where they are missing; returns the host path.
+    """Create the directory `path` and its missing parents; returns the host path.
 
-    mode and owner are those of every directory that had to be made; existing ones are left as they are.
-    Raises FileExistsError when something else than a directory stands there.
+    mode and owner are for every directory that is created; existing ones are not changed.
+    Raises FileExistsError when something other than a directory exists there.
     """
     host = resolve(tree, path)
     missing = []
@@ -75,15 +75,15 @@ def make_dirs(tree: str, path: str, *, mode: int = 0o755, uid: int = 0, gid: int
 def write_file(
     tree: str, path: str, data: str | bytes | BinaryIO, *, mode: int = 0o644, uid: int = 0, gid: int = 0
 ) -> None:
-    """Put a regular file at `path`: parents are made, an existing file or symlink at the end is replaced.
+    """Write a regular file at `path`, creating its parents and replacing an existing file or symlink.
 
     A symlink at the end is replaced and not followed. data is the content, or a file to copy it from.
-    Raises IsADirectoryError when a directory stands there.
+    Raises IsADirectoryError when a directory exists there.
     """
     make_dirs(tree, os.path.dirname(path) or "/")
     host = resolve(tree, path, follow_last=False)
     if os.path.isdir(host) and not os.path.islink(host):
-        raise IsADirectoryError(errno.EISDIR, "a directory stands where the file should go", path)
+        raise IsADirectoryError(errno.EISDIR, "a directory is in the place of the file", path)
     if os.path.lexists(host):
         os.unlink(host)
     fd = os.open(host, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -98,9 +98,9 @@ def write_file(
 
 
 def copy_file(tree: str, source: str, target: str) -> None:
-    """Copy the file `source` of this machine, as resolve() tells it for one of the tree, to the tree's `target`.
+    """Copy the file at the host path `source`, which resolve() returned for one of the tree, to the tree's `target`.
 
-    Raises OSError for what is no regular file: a device that a package made may have no end.
+    Raises OSError for anything but a regular file: a device node from a package may never end.
     """
     with os.fdopen(os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -109,7 +109,7 @@ def copy_file(tree: str, source: str, target: str) -> None:
 
 
 def write_symlink(tree: str, path: str, target: str) -> None:
-    """Put a symlink to `target` (taken as it is) at `path`, replacing a file or symlink there."""
+    """Create a symlink to `target` (verbatim) at `path`, replacing a file or symlink there."""
     make_dirs(tree, os.path.dirname(path) or "/")
     host = resolve(tree, path, follow_last=False)
     if os.path.lexists(host):
@@ -124,7 +124,7 @@ def read_text(tree: str, path: str) -> str:
 
 
 def exists(tree: str, path: str) -> bool:
-    """Whether the tree has something at `path`, symlinks followed inside the tree."""
+    """Whether `path` exists in the tree, symlinks followed inside the tree."""
     try:
         return os.path.lexists(resolve(tree, path))
     except OSError:
@@ -146,14 +146,14 @@ def has_program(tree: str, name: str) -> bool:
     return any(exists(tree, f"{directory}/{name}") for directory in PROGRAM_DIRS)
 
 
-def need_program(tree: str, name: str, package: str) -> None:
-    """Raise StageError unless the tree has the program `name`; `package` says what to install for it."""
+def require_program(tree: str, name: str, package: str) -> None:
+    """Raise StageError unless the tree has the program `name`, which is in `package`."""
     if not has_program(tree, name):
         raise StageError(f"the tree has no `{name}`", f"install {package} in an earlier stage")
 
 
 def is_symlink(tree: str, path: str) -> bool:
-    """Whether a symlink, dangling or not, stands at `path`."""
+    """Whether `path` is a symlink, dangling or not."""
     return os.path.islink(resolve(tree, path, follow_last=False))
 
 
@@ -162,12 +162,12 @@ def is_dir(tree: str, path: str) -> bool:
     return os.path.isdir(resolve(tree, path))
 
 
-def names(tree: str, path: str) -> list[str]:
-    """The sorted names in the directory `path`; [] when it is not there."""
+def list_names(tree: str, path: str) -> list[str]:
+    """The sorted names in the directory `path`; [] when it does not exist."""
     host = resolve(tree, path)
     return sorted(os.listdir(host)) if os.path.isdir(host) else []
 
 
-def text(tree: str, path: str) -> str | None:
-    """The text of the file `path`, or None when it is not there. Raises UnicodeDecodeError, OSError."""
+def text_or_none(tree: str, path: str) -> str | None:
+    """The text of the file `path`, or None when it does not exist. Raises UnicodeDecodeError, OSError."""
     return read_text(tree, path) if os.path.isfile(resolve(tree, path)) else None

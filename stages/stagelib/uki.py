@@ -1,6 +1,6 @@
-"""Unified kernel images: the kernel's command line in one that is made already.
+"""Change the kernel's command line in an existing unified kernel image.
 
-A root hash, for one, is known only when the file system is there, and the image with the kernel long before that.
+A root hash, for example, is known only when its file system exists, long after the image with the kernel was made.
 https://uapi-group.org/specifications/specs/unified_kernel_image, https://learn.microsoft.com/windows/win32/debug/pe-format
 """
 
@@ -19,7 +19,7 @@ KERNEL, COMMAND_LINE = b".linux", b".cmdline"
 
 @dataclass(frozen=True)
 class Section:
-    """A section: where its header is in the file, its size in memory and its place in the file, in bytes."""
+    """A section: the offset of its header in the file, its size in memory and its place in the file, in bytes."""
 
     header: int
     size: int
@@ -29,7 +29,7 @@ class Section:
 
 
 def sections(data: bytes) -> dict[bytes, Section]:
-    """The sections of the program for UEFI by their names; {} when `data` is none."""
+    """The sections of a UEFI program by name; {} when `data` is not one."""
     if data[:2] != b"MZ" or len(data) < PE_OFFSET + 4:
         return {}
     (pe,) = struct.unpack_from("<I", data, PE_OFFSET)
@@ -60,11 +60,11 @@ def command_line(data: bytes) -> bytes:
 def with_command_line(data: bytes, text: bytes) -> bytes:
     """The image with another command line in the same place.
 
-    Raises StageError when it has no room for it (there is some up to the next multiple of 512 bytes), or is signed.
+    Raises StageError when it is signed, or has no room for it (up to the next multiple of 512 bytes).
     """
     section = sections(data)[COMMAND_LINE]
     if struct.unpack_from("<I", data, _optional(data) + CERTIFICATES + 4)[0]:
-        raise StageError("a signed unified kernel image cannot have another command line", "sign it afterwards")
+        raise StageError("the command line of a signed unified kernel image cannot be changed", "sign it afterwards")
     if len(text) > section.room:
         raise StageError(
             f"the unified kernel image has room for {section.room} bytes of options for the kernel, not {len(text)}",

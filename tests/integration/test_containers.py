@@ -61,4 +61,4 @@ def test_an_archive_of_something_else(tmp_path: Path) -> None:
     other.write_bytes(tar_of({"a": b"b"}))
     done = build(tmp_path, other, "store")
     assert done.returncode == 1
-    assert "the archive of localhost/hello:1 holds no image of a container" in done.stderr
+    assert "the archive of localhost/hello:1 contains no container image" in done.stderr

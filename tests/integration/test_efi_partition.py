@@ -93,7 +93,7 @@ def test_files_of_fat_are_copied_in_parts(tmp_path: Path, monkeypatch: pytest.Mo
     work.mkdir()
     image.touch()
     spec = FileSystem("vfat", "1234-ABCD", mountpoint="/")
-    job = FsSpec(spec, str(content), {"/": TreePart(str(content), "/")}, str(work), EPOCH)
-    fat.make(job, str(image), Place(0, 4 * MIB))
+    spec = FsSpec(spec, str(content), {"/": TreePart(str(content), "/")}, str(work), EPOCH)
+    fat.make(spec, str(image), Place(0, 4 * MIB))
     run("mcopy", "-s", "-i", image, "::/*", tmp_path_of(tmp_path, "read"))
     assert {name: (tmp_path / "read" / name).read_text() for name in names} == {name: name for name in names}

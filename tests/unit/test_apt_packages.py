@@ -88,7 +88,7 @@ def test_pre_depends_are_configured_before_dpkg_unpacks() -> None:
 
 def test_reasons_for_dpkg() -> None:
     assert make("a", preinst=IDLE).reason_for_dpkg == ""
-    assert make("a", preinst="#!/bin/sh\nrm /x\n").reason_for_dpkg == "its preinst acts"
+    assert make("a", preinst="#!/bin/sh\nrm /x\n").reason_for_dpkg == "its preinst does something"
     assert make("a", conffiles="remove-on-upgrade /etc/x\n").reason_for_dpkg == "it has conffiles with flags"
 
 

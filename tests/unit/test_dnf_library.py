@@ -73,11 +73,11 @@ def test_where_a_package_comes_from_by_the_tables_of_both() -> None:
 [4/4] Installing docs-0:1-1.x86_ 100% |  49.2 KiB/s | 252.0   B |  00m00s
 """.splitlines()
     origins = Origins(wanted(), lines)
-    assert origins.of("bash-5.2.15-2.x86_64") == "the repository http://a.example"
-    assert origins.of("docs-0:1-1.x86_64") == "the repository http://b.example/m"
+    assert origins.repository_of("bash-5.2.15-2.x86_64") == "the repository http://a.example"
+    assert origins.repository_of("docs-0:1-1.x86_64") == "the repository http://b.example/m"
     name = "a-package-with-a-name-that-is-too-long-for-its-column-3-4.fc43.noarch"
-    assert origins.of(name) == "the repository http://b.example/m"
-    assert origins.of("other-1-1.noarch") == "one of the repositories http://a.example, http://b.example/m"
+    assert origins.repository_of(name) == "the repository http://b.example/m"
+    assert origins.repository_of("other-1-1.noarch") == "one of the repositories http://a.example, http://b.example/m"
     assert origins.installed_before(7) == "bash-5.2.15-2.x86_64 from the repository http://a.example"
     assert origins.installed_before(8) == "docs-1-1.x86_64 from the repository http://b.example/m"
 

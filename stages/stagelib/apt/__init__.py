@@ -1,1 +1,1 @@
-"""Installing Debian packages into a tree: the host's apt decides and downloads, the tree's dpkg configures."""
+"""Install Debian packages into a tree: the host's apt resolves and downloads, the tree's dpkg configures."""

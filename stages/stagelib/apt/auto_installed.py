@@ -1,4 +1,4 @@
-"""Which packages came only as dependencies: what `apt autoremove` on the running system goes by."""
+"""Mark packages that were installed only as dependencies, for `apt autoremove` on the running system."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ def mark(tree: str, packages: Iterable[Package], requested: Sequence[str], archi
 
 
 def extended_states(packages: Iterable[Package], requested: Sequence[str], architecture: str) -> str:
-    """The text of extended_states. `requested` is in apt's notation; a virtual package stands for its providers."""
+    """The text of extended_states. `requested` is in apt's notation; a virtual package means its providers."""
     names = {re.split(r"[=/]", one)[0] for one in requested}
     others = [package for package in packages if not names.intersection(provided_names(package.stanza))]
     return "".join(

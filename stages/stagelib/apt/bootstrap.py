@@ -1,4 +1,4 @@
-"""Installing into an empty tree, fast: files are unpacked directly and in parallel, dpkg configures once.
+"""Install into an empty tree, fast: files are unpacked directly and in parallel, dpkg configures once.
 
 The result is what apt and dpkg would have made. In order:
 
@@ -24,8 +24,8 @@ from stagelib.errors import StageError
 from stagelib.packages import cleanup
 
 MERGED = ("bin", "sbin", "lib")
-LIB64 = ("amd64", "ppc64el", "loong64")  # where the dynamic loader's path begins with /lib64
-FIRST = ("base-passwd", "base-files")  # users, then directories: every other script may count on both
+LIB64 = ("amd64", "ppc64el", "loong64")  # where the dynamic loader is in /lib64
+FIRST = ("base-passwd", "base-files")  # users, then directories: all other scripts may rely on both
 
 
 def install(tree: str, work: str, downloaded: Downloaded, wanted: Options, epoch: int) -> None:
@@ -53,7 +53,7 @@ def install(tree: str, work: str, downloaded: Downloaded, wanted: Options, epoch
             os.chown(tree + path, uid, gid)
             os.chmod(tree + path, mode)
     cleanup.date_directories(tree, epoch)
-    with scaffolding.quiet(tree):
+    with scaffolding.nothing_started(tree):
         with phase("configure the essential packages"):
             _configure_foundation(tree, work, foundation, by_dpkg)
         rest = {package: files for package, files in unpacked.items() if package not in foundation}
@@ -68,7 +68,7 @@ def install(tree: str, work: str, downloaded: Downloaded, wanted: Options, epoch
                     dpkg.configure(tree, work, [one.name for one in step.packages], "--no-triggers")
         with phase("configure"):
             dpkg.configure(tree, work, ["-a"])
-        scaffolding.run_noted(tree, work)
+        scaffolding.run_deferred(tree, work)
     dependencies = [package for package in packages if package not in foundation]
     auto_installed.mark(tree, dependencies, wanted.packages, wanted.architecture)
 
@@ -87,9 +87,10 @@ def _merge_usr(tree: str, architecture: str) -> None:
 def _unpack(
     workers: Workers, packages: Sequence[Package], foundation: Sequence[Package]
 ) -> tuple[dict[Package, Unpacked], set[Package]]:
-    """Unpack what can be; returns what dpkg's database has to be told, and the packages left to dpkg."""
+    """Unpack directly where possible; returns what was unpacked, and the packages left to dpkg."""
     direct, stored = [], []
-    big_first = sorted(packages, key=lambda one: one.archive.size, reverse=True)  # the last one to end is a small one
+    # So that the last one to finish is small.
+    big_first = sorted(packages, key=lambda one: one.archive.size, reverse=True)
     for package in big_first:
         if reason := package.reason_for_dpkg:
             print(f"{package.name} is unpacked by dpkg: {reason}", flush=True)
@@ -107,7 +108,7 @@ def _unpack(
             print(f"{package.name} is unpacked by dpkg: {reason}", flush=True)
             workers.write_stored(package.archive.sha256, file_name(package)).result()
     by_dpkg |= late.keys()
-    # dict in apt's order: results must not depend on which worker was quicker
+    # in apt's order: results must not depend on which worker was faster
     return {one: results[one] for one in packages if one in results and one not in by_dpkg}, by_dpkg
 
 

@@ -14,25 +14,25 @@ from stagelib.errors import StageError
 
 @dataclass(frozen=True)
 class Apt:
-    """The host's apt programs under a configuration of our own in the directory `home`."""
+    """The host's apt programs with a private configuration in the directory `home`."""
 
     home: str
     lists: str
 
     def run(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Run an apt program to its end, output captured; never raises on a failing one."""
+        """Run an apt program and capture its output; does not raise when it fails."""
         return subprocess.run(argv, env=self.environment(), capture_output=True, text=True, check=False)
 
     def environment(self) -> dict[str, str]:
-        """The environment in which the host's apt programs read this configuration only."""
+        """The environment in which the host's apt programs read only this configuration."""
         return {**os.environ, "APT_CONFIG": f"{self.home}/apt.conf", "TMPDIR": f"{self.home}/temporary"}
 
 
 def make(home: str, lists: str, status: str, options: Options, *, extra: Sequence[str] = ()) -> Apt:
     """Write an apt configuration into the empty directory `home`.
 
-    lists: where the repositories' indexes are kept; status: the dpkg status file to resolve against;
-    extra: more lines for apt.conf. Raises StageError for a key that is none.
+    lists: the directory of the repositories' indexes; status: the dpkg status file to resolve against;
+    extra: more lines for apt.conf. Raises StageError for an invalid key.
     """
     for name in ("etc/preferences.d", "state", "cache/archives/partial", "temporary"):
         os.makedirs(f"{home}/{name}")
@@ -49,7 +49,7 @@ def make(home: str, lists: str, status: str, options: Options, *, extra: Sequenc
 
 
 def with_lists(apt: Apt, lists: str) -> Apt:
-    """The same apt reading the indexes in the directory `lists` from now on."""
+    """The same apt, reading the indexes in the directory `lists` from now on."""
     with open(f"{apt.home}/apt.conf", "a", encoding="utf-8") as file:
         file.write(f'Dir::State::lists "{lists}";\n')
     return Apt(apt.home, lists)
@@ -96,11 +96,11 @@ def _settings(home: str, lists: str, status: str, options: Options) -> list[str]
         f'APT::Install-Recommends "{"true" if options.recommends else "false"}";',
         'APT::Install-Suggests "false";',
         'APT::Get::Assume-Yes "true";',
-        'APT::Cmd::Pattern-Only "true";',  # a name is a name: no regular expressions, no task^
+        'APT::Cmd::Pattern-Only "true";',  # no regular expressions and tasks among names
         'APT::Sandbox::User "root";',
         'APT::Update::Error-Mode "any";',
-        'pkgCacheGen::ForceEssential ",";',  # otherwise apt counts itself among the Essential packages
-        # Not sqv, which apt 3 prefers: it judges keys by the time of SOURCE_DATE_EPOCH, when an expired one was good.
+        'pkgCacheGen::ForceEssential ",";',  # otherwise apt treats itself as Essential
+        # Not sqv, which apt 3 prefers: it checks keys at the time of SOURCE_DATE_EPOCH, when an expired one was valid.
         'APT::Key::GPGVCommand "gpgv";',
         'Acquire::Languages "none";',
         'Acquire::Retries "3";',
@@ -118,9 +118,9 @@ BLOCK = re.compile(r"-----BEGIN PGP PUBLIC KEY BLOCK-----\n(.*?)-----END PGP PUB
 
 
 def keyring(armoured: Iterable[str]) -> bytes:
-    """One binary keyring of all keys in the armoured texts; a text may hold several blocks.
+    """One binary keyring of all keys in the armoured texts; a text may contain several blocks.
 
-    Raises StageError when a text holds no key or a damaged one: apt would say no more than NO_PUBKEY.
+    Raises StageError when a text contains no key or a damaged one: apt would report only NO_PUBKEY.
     """
     ring = b""
     for number, text in enumerate(armoured, start=1):
@@ -128,7 +128,7 @@ def keyring(armoured: Iterable[str]) -> bytes:
         if not blocks:
             raise StageError(
                 f"key {number} of the repository is not an ASCII-armoured OpenPGP public key",
-                "give the text that starts with -----BEGIN PGP PUBLIC KEY BLOCK-----",
+                "use the text that starts with -----BEGIN PGP PUBLIC KEY BLOCK-----",
             )
         for block in blocks:
             ring += _dearmour(block, number)

@@ -1,6 +1,6 @@
-"""dpkg's database for packages that were unpacked without dpkg, as dpkg itself would have left it.
+"""Write dpkg's database for packages that were unpacked without dpkg, as dpkg itself would have left it.
 
-Written once, into an empty directory, before any dpkg runs in the tree; paths need no care there.
+It is written once, into an empty directory, before any program runs in the tree, so its paths have no symlinks.
 """
 
 import os
@@ -27,8 +27,8 @@ def create(tree: str, unpacked: Mapping[Package, Unpacked]) -> None:
 def stanza(package: Package, conffiles: Mapping[str, str]) -> str:
     """The package's entry in the status file.
 
-    A conffile carries the digest of what lies in the tree and not dpkg's "newconffile": there is no .dpkg-new to
-    decide about, in which case dpkg leaves the entry as it is (deferred_configure_conffile).
+    A conffile has the digest of the file in the tree instead of dpkg's "newconffile": there is no .dpkg-new, and then
+    dpkg keeps the entry (deferred_configure_conffile).
     """
     lines = [package.text("control").strip("\n"), "Status: install ok unpacked"]
     if package.conffiles:
@@ -37,10 +37,10 @@ def stanza(package: Package, conffiles: Mapping[str, str]) -> str:
 
 
 def activations(directly: Mapping[Package, Unpacked], interested: Iterable[Package]) -> str:
-    """What unpacking these packages by dpkg would have activated, in the format of dpkg's triggers/Unincorp.
+    """The triggers that dpkg would have activated by unpacking these packages, in the format of its triggers/Unincorp.
 
-    A package that is not configured yet does not hear its triggers: its configuration does the work anyway. So only
-    packages that were configured before (`interested`) matter.
+    Triggers of a package that is not configured yet are not processed, since its configuration does the work anyway.
+    So only packages that were configured before (`interested`) matter.
     """
     names: dict[str, None] = {}
     watched = tuple(name for package in interested for _, name in _interests(package) if name.startswith("/"))
@@ -66,7 +66,7 @@ def _write_info(prefix: str, package: Package, files: Unpacked) -> None:
 
 
 def _write_interests(directory: str, packages: Iterable[Package]) -> None:
-    """triggers/File holds who watches which path, triggers/NAME who listens to an explicit trigger."""
+    """triggers/File has the packages interested in paths, triggers/NAME those interested in an explicit trigger."""
     of_files = []
     of_names: dict[str, list[str]] = {}
     for package in packages:
@@ -96,7 +96,7 @@ def _write(path: str, text: str) -> None:
 
 
 def overlapping(unpacked: Mapping[Package, Unpacked]) -> set[Package]:
-    """The packages that ship a file which another one ships too: only dpkg knows whose it is (Replaces)."""
+    """The packages that ship a file of another one: only dpkg decides whose it is (Replaces)."""
     owners: dict[str, Package] = {}
     both: set[Package] = set()
     for package, files in unpacked.items():
@@ -116,13 +116,13 @@ MERGED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/libo32")
 
 
 def _merged(path: str) -> str:
-    """The path where a merged /usr has it."""
+    """The path with a merged /usr."""
     top = "/" + path.split("/", 2)[1]
     return f"/usr{path}" if top in MERGED and path != top else path
 
 
 def first_directories(unpacked: Iterable[Unpacked]) -> list[tuple[str, int, int, int]]:
-    """The directories that several packages ship with different modes or owners: the first package's word counts."""
+    """The directories that several packages ship with different modes or owners, as the first package has them."""
     first: dict[str, tuple[str, int, int, int]] = {}
     differing: set[str] = set()
     for files in unpacked:

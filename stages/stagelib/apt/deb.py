@@ -1,4 +1,4 @@
-"""Reading .deb files: an ar archive of two compressed tar archives, control and data (deb(5))."""
+"""Read .deb files: ar archives of two compressed tar archives, control and data (deb(5))."""
 
 import io
 import lzma
@@ -15,7 +15,7 @@ AR_HEADER = 60
 
 
 class DebError(Exception):
-    """The file is not a .deb that this program can read; the message says why."""
+    """The file is not a readable .deb; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Stream:
         return b"".join(parts)
 
     def chunk(self, limit: int) -> bytes:
-        """At least one and at most `limit` bytes, as many as are at hand; b"" at the end. Raises DebError."""
+        """At least one and at most `limit` bytes, as many as are buffered; b"" at the end. Raises DebError."""
         while self._used == len(self._buffer):
             if not self._fill():
                 return b""
@@ -160,7 +160,7 @@ def data_stream(fd: int) -> Stream:
 
 
 def write_stored(fd: int, out: int) -> None:
-    """Write the .deb at `fd` to the file `out` with an uncompressed data archive: the same package, quick to unpack.
+    """Write the .deb at `fd` to the file `out` with an uncompressed data archive, which is faster to unpack.
 
     Raises DebError.
     """
@@ -191,7 +191,7 @@ def _ar_member(file: io.BufferedWriter, name: str, data: bytes) -> None:
 def entries(stream: Stream) -> Iterator["Entry"]:
     """The entries of the data archive; after each regular file its `size` bytes must be read from the stream.
 
-    Raises DebError on what dpkg does not unpack either (pax headers, unknown types).
+    Raises DebError on entries that dpkg does not unpack either (pax headers, unknown types).
     """
     name = link = ""
     while True:
@@ -220,7 +220,7 @@ def entries(stream: Stream) -> Iterator["Entry"]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of a package: path without leading or trailing "/" ("" is the root), type as in tar's header
+    """A file of a package: path without leading or trailing "/" ("" is the root), type as in tar's header
     ("0" file, "1" hard link, "2" symlink, "5" directory), mode bits, numeric owners, mtime in seconds, size in bytes.
     """
 
@@ -235,7 +235,7 @@ class Entry:
 
 
 def clean(path: str) -> str:
-    """The path of an archive entry, relative to the tree's root. Raises DebError when it has "..": none may."""
+    """The path of an archive entry, relative to the tree's root. Raises DebError when it contains ".."."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise DebError(f"it holds the path {path}")

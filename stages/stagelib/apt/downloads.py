@@ -1,4 +1,4 @@
-"""Package archives by content: <downloads>/sha256/<hex>, shared between builds, verified on every use."""
+"""Download package archives to <downloads>/sha256/<hex>, shared between builds and verified on every use."""
 
 import os
 import shutil
@@ -17,23 +17,23 @@ from stagelib.errors import StageError
 from stagelib.packages import download_cache
 
 BATCH = 500  # archives per apt-helper: an argument list may have 2 MiB
-NO_SPACE = "free some space there, or give another store with --store"
-POLL = 0.2  # seconds between two looks at how much has arrived
+NO_SPACE = "free some space there, or use another store with --store"
+POLL = 0.2  # seconds between two progress reports
 
 
 @dataclass(frozen=True)
 class Downloaded:
-    """Archives that lie, each verified, in the directory `cache` under their sha256, in apt's order."""
+    """Verified archives in the directory `cache`, named by their sha256, in apt's order."""
 
     cache: str
     archives: Sequence[Archive]
 
 
 def fetch(apt: Apt, archives: Sequence[Archive], downloads: str) -> Downloaded:
-    """Have every archive in the shared cache, each one's sha256 verified now.
+    """Download missing archives to the shared cache and verify the sha256 of all.
 
-    Other builds may do the same at the same time: files come by rename only. Raises StageError when an archive
-    cannot be had or is not what the signed index says.
+    Other builds may do the same at the same time: files are only renamed into place. Raises StageError when an archive
+    cannot be downloaded or differs from the signed index.
     """
     cache = f"{downloads}/sha256"
     os.makedirs(cache, exist_ok=True)
@@ -80,12 +80,12 @@ def _download(apt: Apt, archives: Sequence[Archive], cache: str) -> None:
             raise failure(output, len(archives))
         for one in archives:
             if download_cache.sha256(f"{new}/{one.sha256}") != one.sha256:
-                raise StageError(f"{one} is not what the signed index says", "try again later, or another mirror")
+                raise StageError(f"{one} differs from the signed index", "try again later, or another mirror")
             os.replace(f"{new}/{one.sha256}", f"{cache}/{one.sha256}")
 
 
 def arrived(directory: str) -> int:
-    """The bytes in the directory's files. apt may take one away meanwhile, to begin it again."""
+    """The total size of the directory's files. apt may remove one meanwhile, to start over."""
     size = 0
     for entry in os.scandir(directory):
         with suppress(FileNotFoundError):
@@ -94,7 +94,7 @@ def arrived(directory: str) -> int:
 
 
 def failure(output: str, count: int) -> StageError:
-    """Why `count` packages could not be had, from the output of apt-helper."""
+    """The error for `count` packages that could not be downloaded, from the output of apt-helper."""
     errors = [line[3:] for line in output.splitlines() if line.startswith("E: ")]
     hint = "the mirror may be changing or out of reach: try again"
     if "Hash Sum mismatch" in output or "unexpected size" in output:

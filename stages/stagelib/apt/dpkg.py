@@ -1,4 +1,4 @@
-"""Running the tree's dpkg in the nested sandbox, and saying which package it failed on."""
+"""Run the tree's dpkg in the nested sandbox, and find the package on which it failed."""
 
 import re
 import subprocess
@@ -13,14 +13,14 @@ ENVIRONMENT = {
     "DEBCONF_NONINTERACTIVE_SEEN": "true",
     "DEBCONF_NOWARNINGS": "yes",
 }
-# Nobody is there to answer: a configuration file that was changed in the tree stays. A build needs no fsync.
+# Without questions: a configuration file that was changed in the tree stays. A build needs no fsync.
 OPTIONS = ("--force-unsafe-io", "--force-confdef", "--force-confold")
 NUMBERED = re.compile(r"^.*/apt-dpkg-install-\w+/\d+-")  # apt gives dpkg the archives in a directory, numbered
 TAIL = 15  # lines of a failing script's output in the error
 
 
 def binds(tree: str, work: str, *, configuring: bool) -> list[chroot.Bind]:
-    """What a dpkg in the tree sees of the stage: its working directory, and the stand-ins while it configures.
+    """The mounts that a dpkg in the tree sees: the stage's working directory, and the stubs while it configures.
 
     Not while it unpacks: it could not replace a program under a mount.
     """
@@ -86,7 +86,7 @@ def failure(lines: Sequence[str], status: int) -> StageError:
     pattern = r"^dpkg: error processing (?:package|archive) (\S+) \(--\w+\):\n\s*(?!dependency problems)(.*)$"
     if not (match := re.search(pattern, text, re.MULTILINE)):
         tail = "\n  ".join(lines[-TAIL:])
-        return StageError(f"installing packages failed with status {status}:\n  {tail}", "the log above tells more")
+        return StageError(f"installing packages failed with status {status}:\n  {tail}", "see the log above")
     package = NUMBERED.sub("", match[1])
     package = re.sub(r"^.*/|_.*$", "", package)
     before = text[: match.start()].splitlines()

@@ -1,4 +1,4 @@
-"""The tree's dpkg as a program for apt: `python3 -m stagelib.apt.dpkg_wrapper SETTINGS DPKG-ARGUMENT...`."""
+"""A wrapper of the tree's dpkg for apt: `python3 -m stagelib.apt.dpkg_wrapper SETTINGS DPKG-ARGUMENT...`."""
 
 import json
 import os
@@ -12,9 +12,9 @@ DATABASE = "--admindir"
 
 
 def main(settings: str, arguments: list[str]) -> None:
-    """Become the tree's dpkg. settings: JSON with tree, work, home (apt's files) and cache (the archives)."""
+    """Execute the tree's dpkg. settings: JSON with tree, work, home (apt's files) and cache (the archives)."""
     paths = json.loads(settings)
-    # apt names archives by where they are here, so they are shown at the same place inside.
+    # apt passes the archives' paths on the host, so they are mounted at the same paths inside.
     same = [chroot.Bind(paths[name], paths[name]) for name in ("home", "cache")]
     binds = [*same, *dpkg.binds(paths["tree"], paths["work"], configuring="--configure" in arguments)]
     argv = ["dpkg", *own_database(arguments)]
@@ -23,10 +23,10 @@ def main(settings: str, arguments: list[str]) -> None:
 
 
 def own_database(arguments: Sequence[str]) -> list[str]:
-    """dpkg's arguments without the one that names a database, so that it uses its own.
+    """dpkg's arguments without --admindir, so that it uses its default database.
 
-    apt 3 names the directory of the status file that it reads itself (apt 2 did not). That is the tree's as seen from
-    outside; inside there is no such path, and dpkg would begin an empty database there.
+    apt 3 passes the directory of the status file that it reads itself (apt 2 did not). That is a path on the host,
+    which does not exist inside, and dpkg would create an empty database there.
     """
     kept = []
     words = iter(arguments)

@@ -1,8 +1,8 @@
-"""Unpacking packages straight into the tree, several at once.
+"""Unpack packages directly into the tree, several at once.
 
 Every worker process has the tree as its root (chroot), so that a symlink of one package cannot lead another package's
-file out of it. What is unpacked here is what `dpkg --unpack` leaves on disk: owners, modes and times of the archive,
-existing directories (also those reached through a symlink, as in a merged /usr) kept as they are.
+file out of it. The result is what `dpkg --unpack` leaves on disk: owners, modes and times of the archive, existing
+directories (also those reached through a symlink, as in a merged /usr) unchanged.
 """
 
 import hashlib
@@ -16,25 +16,25 @@ from multiprocessing import get_context
 from stagelib.apt import deb
 from stagelib.errors import StageError
 
-FIRST_DYNAMIC_ID = 100  # below it every Debian system has the same users and groups; dpkg goes by name
+FIRST_DYNAMIC_ID = 100  # lower ids are the same on every Debian system; for others dpkg uses names
 
 
 @dataclass
 class Unpacked:
-    """What became of one package's files."""
+    """The result of unpacking one package."""
 
     paths: list[str] = field(default_factory=list)  # as in dpkg's .list file: "/.", "/usr", ...
-    files: list[str] = field(default_factory=list)  # those of them that are no directories
+    files: list[str] = field(default_factory=list)  # those that are not directories
     directories: list[tuple[str, int, int, int]] = field(default_factory=list)  # path, mode, uid, gid
     conffiles: dict[str, str] = field(default_factory=dict)  # path to md5
     reason: str = ""  # why only dpkg can unpack this package; "" when it is done
 
 
 class Workers:
-    """Processes that read packages, one per core. Archives are named as in the directory they lie in."""
+    """Processes that read packages, one per core. Archives are named relative to their directory."""
 
     def __init__(self, tree: str, archives: str, work: str) -> None:
-        """tree: where packages are unpacked; archives: where they are read; work: where write_stored() writes."""
+        """tree: where packages are unpacked; archives: where they are read from; work: where write_stored() writes."""
         dirs = (os.open(archives, os.O_RDONLY | os.O_DIRECTORY), os.open(work, os.O_RDONLY | os.O_DIRECTORY))
         self._pool = ProcessPoolExecutor(
             os.cpu_count(), mp_context=get_context("fork"), initializer=_enter, initargs=(tree, *dirs)
@@ -53,7 +53,7 @@ class Workers:
         return self._pool.submit(_write_stored, archive, name)
 
     def close(self) -> None:
-        """End the processes; what has not begun is dropped."""
+        """End the processes; pending tasks are dropped."""
         self._pool.shutdown(cancel_futures=True)
 
 
@@ -166,7 +166,7 @@ def _link(entry: deb.Entry) -> None:
         return
     if not (os.path.islink(path) and os.readlink(path) == entry.target):  # base-files ships a merged /usr's links
         if os.path.isdir(path):
-            return  # what dpkg does: neither a directory nor a symlink to one is replaced by a symlink
+            return  # as dpkg: neither a directory nor a symlink to one is replaced by a symlink
         _make_room(path)
         os.symlink(entry.target, path)
     os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
@@ -174,7 +174,7 @@ def _link(entry: deb.Entry) -> None:
 
 
 def _make_room(path: str) -> None:
-    """Make the file's directory if a careless package did not ship it, and remove another package's file."""
+    """Create the file's directory if its package does not ship it, and remove another package's file."""
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The repositories' indexes: downloaded once, revalidated and verified by every stage that uses them."""
+"""The repositories' package lists: shared, revalidated and verified by every stage that uses them."""
 
 import fcntl
 import hashlib
@@ -16,11 +16,11 @@ from stagelib.apt.options import Options
 from stagelib.errors import StageError
 from stagelib.packages import download_cache
 
-# What apt says in an error, and what a person can do about it. The first match counts.
+# Patterns in apt's error messages, and hints for the user. The first match wins.
 HINTS = (
-    (r"EXPKEYSIG|KEYEXPIRED|REVKEYSIG|expired key", "the repository's key has expired or was revoked: give today's"),
+    (r"EXPKEYSIG|KEYEXPIRED|REVKEYSIG|expired key", "the repository's key has expired or was revoked: use a valid one"),
     (r"BADSIG|invalid signature|NODATA|Clearsigned", "the mirror's index is damaged or forged: try another mirror"),
-    (r"NO_PUBKEY|not signed|Missing key|not available", "give the key that signs this repository in its `keys`"),
+    (r"NO_PUBKEY|not signed|Missing key|not available", "add the key that signs this repository to its `keys`"),
     (r"not valid yet|expired", "the mirror or the clock is wrong; for a snapshot set check_valid_until: false"),
     (r"does not have a Release file|404 +Not Found", "check the repository's url and suites"),
     (r"have the component|support arch|expected entry", "check the repository's components and the architecture"),
@@ -30,17 +30,17 @@ HINTS = (
 
 
 def directory(downloads: str, options: Options) -> str:
-    """The shared directory in which the lists of exactly these repositories are kept."""
+    """The shared directory for the lists of exactly these repositories."""
     what = json.dumps([options.architecture, [asdict(one) for one in options.repositories]], sort_keys=True)
     return f"{downloads}/apt-lists/{hashlib.sha256(what.encode()).hexdigest()}"
 
 
 @contextmanager
 def current(apt: Apt) -> Iterator[Apt]:
-    """Bring the shared lists up to date, verify them, and give an apt that reads a snapshot of them.
+    """Update and verify the shared lists, and give an apt that reads a snapshot of them.
 
-    The lists are locked only while they are brought up to date: the snapshot is a directory of hard links, and apt
-    replaces files by renaming. Raises StageError as update() does.
+    The lists are locked only during the update: the snapshot is a directory of hard links, and apt replaces files by
+    renaming. Raises StageError as update() does.
     """
     os.makedirs(apt.lists, exist_ok=True)
     with download_cache.scratch_directory(os.path.dirname(apt.lists)) as snapshot:
@@ -54,10 +54,10 @@ def current(apt: Apt) -> Iterator[Apt]:
 
 
 def update(apt: Apt) -> None:
-    """Bring the lists up to date with the repositories and verify every byte of them; call with the lock held.
+    """Update the lists and verify all of their content; call with the lock held.
 
-    apt asks the mirror with If-Modified-Since and checks the signature; it trusts index files that rest on disk, so
-    these are compared with the signed Release file here, and fetched again when they differ.
+    apt asks the mirror with If-Modified-Since and checks the signature, but trusts index files on disk, so these are
+    compared with the signed Release file here, and downloaded again when they differ.
     Raises StageError with apt's explanation.
     """
     _update(apt)
@@ -76,14 +76,14 @@ def _update(apt: Apt) -> None:
     if done.returncode == 0:
         return
     errors = re.findall(r"^(?:E: |W: (?=GPG error|OpenPGP signature))(.*)$", done.stderr, re.MULTILINE)
-    told = [line for line in dict.fromkeys(errors) if "Some index files failed to download" not in line]
+    reported = [line for line in dict.fromkeys(errors) if "Some index files failed to download" not in line]
     hint = next((hint for pattern, hint in HINTS if re.search(pattern, done.stderr)), "")
     print(done.stderr, end="", flush=True)
-    raise StageError("cannot use the repositories: " + "; ".join(told or ["apt-get update failed"]), hint)
+    raise StageError("cannot use the repositories: " + "; ".join(reported or ["apt-get update failed"]), hint)
 
 
 def _damaged(lists: str) -> list[str]:
-    """The index files whose sha256 is not the one their repository's InRelease (or Release) names."""
+    """The index files whose sha256 differs from that in their repository's InRelease (or Release)."""
     bad = []
     releases = [name for name in sorted(os.listdir(lists)) if re.search(r"_(InRelease|Release)$", name)]
     known: dict[str, str] = {}

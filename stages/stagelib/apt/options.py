@@ -1,4 +1,4 @@
-"""The stage's options as typed values."""
+"""The options of org.osbuild-compose.apt as typed values."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ class Repository:
 
 @dataclass(frozen=True)
 class Options:
-    """What to install from where; see the stage's meta.json for the meaning of each."""
+    """The stage's options; see its meta.json for the meaning of each."""
 
     architecture: str
     repositories: tuple[Repository, ...]

@@ -1,4 +1,4 @@
-"""Who must be there before whom: plain functions over the set of packages that apt chose."""
+"""The order of installation from Depends and Pre-Depends among the packages that apt chose."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from stagelib.apt.package import Package, provided_names, related_names
 
 @dataclass(frozen=True)
 class Step:
-    """One call of dpkg: unpack or configure these packages."""
+    """A call of dpkg: unpack or configure these packages."""
 
     action: str  # "unpack" | "configure"
     packages: tuple[Package, ...]
 
 
 class Relations:
-    """The dependencies among the packages of one installation. apt has chosen them, so versions need no look."""
+    """The dependencies among the packages of one installation. Versions are ignored, since apt has checked them."""
 
     def __init__(self, packages: Sequence[Package]) -> None:
         self.packages = packages
@@ -25,7 +25,7 @@ class Relations:
                 self._by_name.setdefault(name, []).append(package)
 
     def needed(self, package: Package, *fields: str) -> list[Package]:
-        """The packages of the set that could satisfy any clause of the fields."""
+        """The packages of the set that can satisfy a clause of the fields."""
         clauses = (clause for field in fields for clause in related_names(package.stanza, field))
         return [found for clause in clauses for name in clause for found in self._by_name.get(name, ())]
 
@@ -41,11 +41,11 @@ class Relations:
         return [package for package in self.packages if package in done]
 
     def foundation(self) -> list[Package]:
-        """The Essential packages and all they need: maintainer scripts may count on these and nothing else."""
+        """The Essential packages and their dependencies: maintainer scripts may rely on these and nothing else."""
         return self.closure(package for package in self.packages if package.essential)
 
     def unpacking(self, waiting: Sequence[Package], configured: Collection[Package]) -> list[Step]:
-        """The calls of dpkg that unpack the `waiting` packages, everybody's Pre-Depends being configured before.
+        """The calls of dpkg that unpack the `waiting` packages, each after its Pre-Depends are configured.
 
         All other packages of the set are unpacked, `configured` ones are configured.
         """

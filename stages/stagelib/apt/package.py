@@ -66,7 +66,7 @@ def is_idle_preinst(script: str) -> bool:
 
 @dataclass(frozen=True)
 class Package:
-    """An archive and its control files; two are the same when they are the same archive."""
+    """An archive and its control files; equal when the archives are."""
 
     archive: Archive
     files: Mapping[str, ControlFile]
@@ -83,14 +83,14 @@ class Package:
 
     @property
     def info_name(self) -> str:
-        """How its files in dpkg's info directory begin."""
+        """The prefix of its files in dpkg's info directory."""
         if self.stanza.get("Multi-Arch") == "same":
             return f"{self.name}:{self.stanza['Architecture']}"
         return self.name
 
     @property
     def essential(self) -> bool:
-        """Whether the system must always have it."""
+        """Whether the package is Essential."""
         return self.stanza.get("Essential") == "yes"
 
     @property
@@ -100,18 +100,18 @@ class Package:
 
     @property
     def reason_for_dpkg(self) -> str:
-        """Why dpkg must unpack it, "" when its files may be put in the tree by others."""
+        """Why only dpkg can unpack it; "" when its files can be unpacked directly."""
         script = self.files.get("preinst")
         if script and not is_idle_preinst(script.data.decode("utf-8", "replace")):
-            return "its preinst acts"
+            return "its preinst does something"
         if "md5sums" not in self.files:
-            return "it has no md5sums"  # dpkg then makes them while unpacking
+            return "it has no md5sums"  # which dpkg then creates while unpacking
         if any(not path.startswith("/") for path in self.conffiles):
             return "it has conffiles with flags"
         return ""
 
     def text(self, name: str) -> str:
-        """A control file as text, "" when the package has none of that name."""
+        """A control file as text; "" when the package does not have it."""
         return self.files[name].data.decode("utf-8", "surrogateescape") if name in self.files else ""
 
     def __hash__(self) -> int:

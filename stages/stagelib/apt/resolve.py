@@ -1,4 +1,4 @@
-"""What has to be installed: decided by apt, as a list of archives."""
+"""Resolve dependencies with apt: the list of archives to install."""
 
 import difflib
 import re
@@ -14,7 +14,7 @@ URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P
 
 @dataclass(frozen=True)
 class Archive:
-    """A .deb that apt chose: its address, apt's name for the file, size in bytes and sha256 from the signed index."""
+    """A .deb that apt chose: URI, apt's file name, size in bytes, sha256 from the signed index."""
 
     uri: str
     file: str
@@ -23,7 +23,7 @@ class Archive:
 
     @property
     def package(self) -> str:
-        """The name of the package in it."""
+        """The name of its package."""
         return self.file.partition("_")[0]
 
     def __str__(self) -> str:
@@ -31,9 +31,9 @@ class Archive:
 
 
 def archives(apt: Apt, packages: Sequence[str]) -> list[Archive]:
-    """The archives to install so that `packages` (apt's notation) are, in apt's order; empty when they are already.
+    """The archives to install so that `packages` (apt's notation) are, in apt's order; empty if they all are already.
 
-    Raises StageError with the reason: unknown names all at once, conflicts in apt's words.
+    Raises StageError with the reason: all unknown names at once, conflicts in apt's words.
     """
     done = apt.run(["apt-get", "install", "-q", "--print-uris", "--", *packages])
     if done.returncode != 0:
@@ -65,13 +65,13 @@ def _explain(apt: Apt, packages: Sequence[str], stdout: str, stderr: str) -> Sta
         r"^E: (Version '\S+' for '\S+' was not found|Release '\S+' for '\S+' was not found)$", stderr, re.M
     )
     if versions:
-        return StageError("; ".join(versions), "leave the version away, or ask for one that the repositories have")
+        return StageError("; ".join(versions), "omit the version, or request one that the repositories have")
     broken = stdout[stdout.find("The following packages have unmet dependencies:") :]
     if broken.startswith("The following"):
         lines = [line.strip() for line in broken.splitlines()[1:] if line.strip()]
         return StageError(
             "these packages cannot be installed together:\n  " + "\n  ".join(lines),
-            "remove one of them, or what they need from `exclude`, or add the repository that has it",
+            "remove one of them, remove what they need from `exclude`, or add a repository that has it",
         )
     errors = [line[3:] for line in stderr.splitlines() if line.startswith("E: ")]
     return StageError(f"apt cannot resolve {' '.join(packages)}: {'; '.join(errors) or stderr.strip()}")

@@ -1,4 +1,4 @@
-"""What the tree has only while packages are configured: files that keep scripts from starting and making things."""
+"""Temporary files in the tree that keep packages' scripts from starting services and making host keys."""
 
 import os
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ SSH_KEYS = tuple(f"/etc/ssh/ssh_host_{kind}_key" for kind in ("rsa", "ecdsa", "e
 
 
 @contextmanager
-def quiet(tree: str) -> Iterator[None]:
-    """No service starts and openssh-server makes no host keys (it makes those that are missing) inside the block."""
+def nothing_started(tree: str) -> Iterator[None]:
+    """Inside the block no service starts, and openssh-server makes no host keys (it would make missing ones)."""
     put = []
     if not tree_paths.exists(tree, POLICY):
         tree_paths.write_file(tree, POLICY, NOTHING_STARTS, mode=0o755)
@@ -29,11 +29,11 @@ def quiet(tree: str) -> Iterator[None]:
         tree_paths.remove(tree, path)
     etc_ssh = tree_paths.resolve(tree, "/etc/ssh")
     if os.path.isdir(etc_ssh) and not os.listdir(etc_ssh):
-        os.rmdir(etc_ssh)  # made for the keys, and nobody wanted it
+        os.rmdir(etc_ssh)  # created for the keys only
 
 
-def run_noted(tree: str, work: str) -> None:
-    """Run the programs that stand-ins took notes for. Raises StageError."""
+def run_deferred(tree: str, work: str) -> None:
+    """Run the programs whose stubs were called. Raises StageError."""
     for program, effect in ((stubs.CERTIFICATES, stubs.certificates), (stubs.INITRAMFS, stubs.initramfs)):
         for command in effect(stubs.calls(work, program)):
             with phase(" ".join(command)):

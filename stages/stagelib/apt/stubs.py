@@ -1,9 +1,9 @@
-"""Programs over which something else lies while packages are configured.
+"""Stub programs, bind-mounted over real ones while packages are configured.
 
-Two are called by many packages and need to run only once: their stand-ins note the arguments, and afterwards the real
-program runs, if it was called at all. The third answers whether this is a running system; it looks for a chroot and
-does not know our sandbox, so that scripts would try to restart services. A stand-in is a bind mount in the nested
-sandbox: the tree itself does not change.
+Two programs are called by many packages but need to run only once: their stubs record the arguments, and afterwards
+the real program runs, if it was called at all. The third, ischroot, does not recognise the sandbox as a chroot, so that
+scripts would try to restart services; its stub says yes. Stubs are bind mounts in the nested sandbox, so the tree does
+not change.
 """
 
 import os
@@ -12,23 +12,23 @@ from collections.abc import Sequence
 
 from stagelib import chroot, tree_paths
 
-SHARED = "/run/osbuild-compose"  # where the stage's working directory appears in the tree
+SHARED = "/run/osbuild-compose"  # where the stage's working directory is mounted in the tree
 INITRAMFS = "/usr/sbin/update-initramfs"
 CERTIFICATES = "/usr/sbin/update-ca-certificates"
 CHROOTED = "/usr/bin/ischroot"
 
 YES = "#!/bin/sh\nexit 0\n"
 NOTE = """#!/bin/sh
-case "$*" in --version | -h | --help) exec {real} "$@" ;; esac  # asked by hooks that want to know whose program it is
+case "$*" in --version | -h | --help) exec {real} "$@" ;; esac  # hooks ask this to identify the program
 echo "$*" >> {calls}
-echo "{name} $*: noted, and done once when all packages are configured"
+echo "{name} $*: deferred until all packages are configured"
 """
 
 
 def binds(tree: str, work: str) -> list[chroot.Bind]:
-    """What lies over the tree's programs while packages are configured; work is the stage's working directory.
+    """The mounts over the tree's programs while packages are configured; work is the stage's working directory.
 
-    Only programs that the tree has at this moment: a mount point must not be made in it.
+    Only over programs that the tree has now: no mount point may be created in it.
     """
     found = []
     for program in (INITRAMFS, CERTIFICATES, CHROOTED):
@@ -46,7 +46,7 @@ def binds(tree: str, work: str) -> list[chroot.Bind]:
 
 
 def calls(work: str, program: str) -> list[str]:
-    """The argument lines with which the program was called, in order."""
+    """The arguments of each call of the program, in order."""
     try:
         with open(f"{work}/calls/{os.path.basename(program)}", encoding="utf-8") as file:
             return file.read().splitlines()
@@ -57,7 +57,7 @@ def calls(work: str, program: str) -> list[str]:
 def initramfs(lines: Sequence[str]) -> list[list[str]]:
     """The commands that have the effect of all these calls of update-initramfs.
 
-    Deleting one, or making it somewhere else than in /boot, is done as it was called.
+    Calls that delete an image or write one outside of /boot are repeated verbatim.
     """
     special, making = [], set()
     for line in lines:

@@ -1,4 +1,4 @@
-"""Adding packages to a tree that has some: the host's apt orders the work, the tree's dpkg does it."""
+"""Install packages into a tree that already has some: the host's apt drives the tree's dpkg."""
 
 import json
 import os
@@ -29,21 +29,21 @@ def install(tree: str, work: str, apt: Apt, downloaded: Downloaded, packages: Se
         "Dir::Bin::dpkg": wrapper,
         "Dir::State::extended_states": tree_paths.resolve(tree, auto_installed.EXTENDED_STATES),
         "DPkg::Use-Pty": "false",
-        "Debug::NoLocking": "true",  # apt's lock would shut out the dpkg it runs; the tree is ours alone
+        "Debug::NoLocking": "true",  # apt's lock would block the dpkg that it runs; nothing else uses the tree
         "APT::Keep-Downloaded-Packages": "true",
     }
     argv = ["apt-get", "install", "-q", "--no-download"]
     for name, value in settings.items():
         argv += ["-o", f"{name}={value}"]
     argv += [word for option in dpkg.OPTIONS for word in ("-o", f"DPkg::Options::={option}")]
-    with scaffolding.quiet(tree):
+    with scaffolding.nothing_started(tree):
         with phase("install"):
             dpkg.run([*argv, "--", *packages], env=apt.environment(), packages=len(downloaded.archives))
-        scaffolding.run_noted(tree, work)
+        scaffolding.run_deferred(tree, work)
 
 
 def _wrapper(tree: str, work: str, cache: str, apt: Apt) -> str:
-    """A program to be called like dpkg, which is the tree's dpkg in the nested sandbox."""
+    """A program that apt calls as dpkg: it runs the tree's dpkg in the nested sandbox."""
     path = f"{apt.home}/dpkg"
     settings = json.dumps({"tree": tree, "work": work, "home": apt.home, "cache": cache})
     module = [sys.executable, "-m", dpkg_wrapper.__name__, settings]

@@ -1,1 +1,1 @@
-"""Disk images made in plain files: no loop device, no mount, no privilege. Standard library only."""
+"""Make disk images in plain files, without loop devices and privileges."""

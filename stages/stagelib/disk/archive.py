@@ -27,11 +27,10 @@ def make(archive: str, tree: str, *, compression: str | None) -> None:
 def make_all(
     archives: Mapping[str | None, str], tree: str, *others: compress.Take, wanted: Mapping[str, str] | None = None
 ) -> None:
-    """Pack `tree` once into several new files, by their compression as for make(); `others` are given it as well.
+    """Pack `tree` once into several new files, by compression as for make(), and pass the archive to `others`, too.
 
     Entries are sorted and named ./...; owners are numbers; extended attributes and ACLs are in; SELinux labels are
-    those that the tree is to have (labels.of_tree), or `wanted`. Times of modification are the tree's; there are no
-    others.
+    those of labels.of_tree(), or `wanted`. Times of modification are the tree's; other times are left out.
     """
     argv = [
         "tar",
@@ -46,7 +45,7 @@ def make_all(
         "--xattrs",
         "--xattrs-include=*",
         "--xattrs-exclude=system.*",  # ACLs, which --acls writes in a form that other programs read, too
-        f"--xattrs-exclude={labels.XATTR}",  # that of the machine where the tree was made
+        f"--xattrs-exclude={labels.XATTR}",  # of the machine where the tree was made
         "--acls",
         "--no-wildcards",
         "--anchored",
@@ -61,14 +60,14 @@ def make_all(
 
 
 def clear_lzop_time(archive: str) -> None:
-    """Set the time in an lzop file's header to 0, which --no-name leaves in; layout: lzop's lzop.c, write_header()."""
+    """Set the time in an lzop file's header to 0: --no-name keeps it. Layout: lzop's lzop.c, write_header()."""
     with open(archive, "r+b") as file:
         header = bytearray(file.read(64))
         size = 34 + header[33]  # magic 9, versions 6, method 1, level 1, flags 4, mode 4, time 8, name 1 + n; at 33: n
         flags = struct.unpack_from(">I", header, 17)[0]
         crc_instead_of_adler = 0x1000
         if header[:9] != LZOP_MAGIC or flags & crc_instead_of_adler:
-            raise StageError("lzop made a file of a layout that is not known here")
+            raise StageError("lzop made a file with an unknown layout")
         header[25:33] = bytes(8)
         struct.pack_into(">I", header, size, zlib.adler32(bytes(header[9:size])))
         file.seek(0)
@@ -95,9 +94,9 @@ Records = dict[bytes, bytes]
 
 
 def copy_labelled(source: BinaryIO, target: BinaryIO, wanted: Mapping[str, str]) -> None:
-    """Copy an archive whose names begin with "./" from `source` to the file `target`, with the labels of paths.
+    """Copy an archive whose names begin with "./" from `source` to the file `target`, adding labels.
 
-    wanted is what labels.of_tree() gives. Raises StageError when the archive ends too early.
+    wanted: labels by path, as labels.of_tree() returns them. Raises StageError when the archive ends too early.
     """
     while (header := _read(source, BLOCK)) != bytes(BLOCK):
         extended, records = header, Records()
@@ -134,7 +133,7 @@ def parse_records(data: bytes) -> Records:
 
 
 def format_records(records: Records) -> bytes:
-    """A pax header with the records, in the order of their names; each says its own length in front."""
+    """A pax header with the records sorted by name, each with its own length in front."""
     texts = []
     for key, value in sorted(records.items()):
         rest = len(key) + len(value) + 3  # a space, an equals sign and a line break
@@ -152,7 +151,7 @@ def parse_number(field: bytes) -> int:
 
 
 def _path(header: bytes, records: Records) -> str:
-    """The entry's path as a label's: "/" for the root."""
+    """The entry's path as a key of labels: "/" for the root."""
     name = records.get(b"path") or header[NAME].rstrip(b"\0")
     if b"path" not in records and (above := header[345:500].rstrip(b"\0")):
         name = above + b"/" + name
@@ -160,7 +159,7 @@ def _path(header: bytes, records: Records) -> str:
 
 
 def _extended(header: bytes) -> bytes:
-    """The header of a pax header for an entry that has none."""
+    """A tar header for a pax header, for an entry that has none."""
     made = bytearray(header)
     above, _, name = header[NAME].rstrip(b"\0/").rpartition(b"/")
     made[NAME] = (above + b"/PaxHeaders/" + name)[:100].ljust(100, b"\0")
@@ -198,7 +197,7 @@ def _copy_bytes(source: BinaryIO, target: BinaryIO, size: int) -> None:
 
 
 class _Nowhere:
-    """Takes what is after the archive's end."""
+    """Discards what follows the archive's end."""
 
     def write(self, data: bytes) -> int:
         return len(data)

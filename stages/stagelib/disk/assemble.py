@@ -1,4 +1,4 @@
-"""One run of an assembler: the disk once, and every output from it or from the tree."""
+"""Run an assembler: make the disk once, and every output from it or from the tree."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ def images(
 ) -> None:
     """Make all `outputs` ({"format", "filename", options of the format}) of `tree` in the directory output_dir.
 
-    Either all of them appear or none. identity: a UUID from which formats make the identifiers they need. secrets
-    has the passphrases that the disk names. Raises StageError for what its user can correct.
+    Either all of them appear or none. identity: a UUID from which formats derive the identifiers they need. secrets:
+    the passphrases of the disk by name. Raises StageError for what its user can correct.
     """
     names = [str(item["filename"]) for item in outputs]
     disks = _of(outputs, Source.DISK)
@@ -37,7 +37,7 @@ def images(
         names += [hashes.filename for _, hashes in disk.hashes]
     for name in names:
         if names.count(name) > 1:
-            raise StageError(f"two outputs are called {name}", "give each a filename of its own")
+            raise StageError(f"two outputs are called {name}", "give each its own filename")
     with output.all_staged(output_dir, names) as partial:
         epoch = output.epoch()
         trees = _of(outputs, Source.TREE)
@@ -46,9 +46,9 @@ def images(
         meter = Meter(size * sum(steps))
         if disks:
             if disk is None:
-                raise StageError("there is no disk to make these formats from", "describe it under `disk`")
-            # Where it can be handed over without a copy. It goes before anything is made from the tree.
-            with output.scratch_beside(partial) as work:
+                raise StageError("these formats are made from a disk, and there is none", "describe it under `disk`")
+            # On the same file system as the outputs, so that it need not be copied; removed before the tree's formats.
+            with output.scratch_in(partial) as work:
                 path = os.path.join(work, "disk.raw")
                 with meter.step(size):
                     done = raw_disk.make(path, tree, disk, loader, secrets)
@@ -58,10 +58,10 @@ def images(
                         file.write(f"{root_hash}\n")
                 groups = _groups(disks)
                 for group in groups:
-                    with output.scratch_beside(partial) as room, meter.step(size * _reads(group)):
+                    with output.scratch_in(partial) as room, meter.step(size * _reads(group)):
                         _make(partial, Run(tree, epoch, identity, group, room, made, is_last=group is groups[-1]))
         for group in _groups(trees):
-            with output.scratch_beside(partial) as room, meter.step(size * _reads(group)):
+            with output.scratch_in(partial) as room, meter.step(size * _reads(group)):
                 _make(partial, Run(tree, epoch, identity, group, room))
 
 
@@ -70,7 +70,7 @@ def _of(outputs: Sequence[Output], source: Source) -> list[Output]:
 
 
 def _groups(outputs: Sequence[Output]) -> list[tuple[Output, ...]]:
-    """Outputs that share something together, others alone."""
+    """Groups of outputs that share something; others alone."""
 
     def shared(item: Output) -> tuple[str, str]:
         word = FORMATS[item["format"]].shares
@@ -80,7 +80,7 @@ def _groups(outputs: Sequence[Output]) -> list[tuple[Output, ...]]:
 
 
 def _reads(group: Sequence[Output]) -> bool:
-    """Whether making the group takes reading all that it is made from."""
+    """Whether making the group reads all of its input."""
     return any(FORMATS[item["format"]].reads for item in group)
 
 

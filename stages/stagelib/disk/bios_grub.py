@@ -22,7 +22,7 @@ DRIVE_CHECK = 0x66  # in boot.img: a jump around the work-around for BIOSes that
 CORE_SECTOR = 1
 BLOCKLIST = 500  # in the core image's first sector: where its rest starts, 64 bits
 
-# These and the file system's find /boot; the useful ones let a system start whose /boot/grub has no modules.
+# These and the file system's module find /boot; the useful ones let a system boot whose /boot/grub has no modules.
 NEEDED = ("biosdisk",)
 GRUB_READS = {"ext4": "ext2", "xfs": "xfs", "btrfs": "btrfs", "vfat": "fat", "squashfs": "squash4"}
 TABLES = {"dos": "part_msdos", "gpt": "part_gpt"}
@@ -56,7 +56,7 @@ USEFUL = (
 
 @dataclass(frozen=True)
 class Grub:
-    """What will be installed: the modules' directory, where the core image looks for the rest, and what it needs."""
+    """The GRUB to install: its modules' directory, the core image's prefix, and the modules that it needs."""
 
     modules: str
     prefix: str
@@ -65,7 +65,7 @@ class Grub:
 
 @dataclass(frozen=True)
 class Spot:
-    """Where the core image goes, in bytes; room is what is free there."""
+    """The place of the core image, in bytes; room is its size."""
 
     start: int
     room: int
@@ -74,9 +74,9 @@ class Spot:
 def choose(tree: str, disk: layout.Disk, host: str = "/") -> Grub:
     """Pick the GRUB for `tree`: its own, or the one of `host` (the build root).
 
-    A GRUB loads modules of its own version only, so where /boot/grub already has modules, a directory with the same
-    ones is taken. Raises StageError, naming the packages to install, when there is no GRUB at all, or it cannot read
-    the file system that /boot is on.
+    A GRUB loads only modules of its own version, so if /boot/grub already has modules, a directory with the same ones
+    is used. Raises StageError, naming the packages to install, when there is no GRUB, or it cannot read the file system
+    with /boot.
     """
     boot = "boot/grub2" if tree_paths.exists(tree, "boot/grub2") else "boot/grub"
     found = []
@@ -100,11 +100,12 @@ def _prefix(disk: layout.Disk, boot: str) -> tuple[str, str]:
     number = disk.holding(f"/{boot}")
     file_system = disk.partitions[number].file_system if number is not None else None
     if number is None or file_system is None:
-        raise StageError("there is no file system with /boot for GRUB to read", 'add one, or take bootloader "none"')
+        raise StageError("there is no file system with /boot for GRUB to read", 'add one, or use bootloader "none"')
     module = GRUB_READS.get(file_system.type)
     if module is None:
         raise StageError(
-            f"GRUB cannot read /boot from {file_system.type}", f"put /boot on {', '.join(GRUB_READS)}, or on its own"
+            f"GRUB cannot read /boot from {file_system.type}",
+            f"put /boot on {', '.join(GRUB_READS)}, or make it a partition",
         )
     points = {volume.mountpoint: f"/{volume.name.strip('/')}" for volume in file_system.subvolumes}
     if file_system.mountpoint:
@@ -119,7 +120,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def core_image(grub: Grub, work: str) -> bytes:
-    """Make GRUB's core image, with all that is needed to reach `grub.prefix`; files go to the directory `work`."""
+    """Make GRUB's core image with all modules that it needs to read `grub.prefix`; work: a scratch directory."""
     have = set(os.listdir(grub.modules))
     core = os.path.join(work, "core.img")
     argv = [mkimage(), "--directory", grub.modules, "--prefix", grub.prefix, "--format", "i386-pc"]
@@ -138,7 +139,7 @@ def mkimage() -> str:
 
 
 def spot(disk: layout.Disk, plan: Plan) -> Spot:
-    """Where the core image goes. Raises StageError when the disk has no place for it."""
+    """The place of the core image. Raises StageError when the disk has none."""
     if disk.sector != SECTOR:
         raise StageError(
             f"GRUB for BIOS cannot start from a disk with sectors of {disk.sector} bytes", "boot with UEFI only"
@@ -155,12 +156,12 @@ def spot(disk: layout.Disk, plan: Plan) -> Spot:
 
 
 def install(image: str, grub: Grub, core: bytes, where: Spot) -> None:
-    """Write boot code and `core` into the file `image`, whose partition table stays.
+    """Write boot code and `core` into the file `image`, keeping its partition table.
 
-    Raises StageError when the core image does not fit where it goes.
+    Raises StageError when the core image does not fit.
     """
     if len(core) > where.room:
-        raise StageError(f"GRUB's core image has {len(core)} bytes, only {where.room} are there for it")
+        raise StageError(f"GRUB's core image has {len(core)} bytes, only {where.room} are available")
     sector = where.start // SECTOR
     with open(os.path.join(grub.modules, "boot.img"), "rb") as file:
         boot = bytearray(file.read(BOOT_CODE))

@@ -16,13 +16,13 @@ PROGRAMS = {
     "lzma": ("xz", "--format=lzma", "--stdout"),
     "lzop": ("lzop", "--no-name", "--stdout"),
     "xz": ("xz", "--stdout", "--block-size=24MiB"),
-    "xz for a kernel": ("xz", "--stdout", "--block-size=24MiB", "--check=crc32"),  # it knows no other checksum
+    "xz for a kernel": ("xz", "--stdout", "--block-size=24MiB", "--check=crc32"),  # which supports no other checksum
     "zstd": ("zstd", "--quiet", "--stdout", "--threads=0"),
 }
 BUFFER = 1 << 20
 _ZEROES = memoryview(bytes(BUFFER))
 
-Take = Callable[[memoryview], object]  # takes all of what it is given
+Take = Callable[[memoryview], object]  # takes all of the data
 
 
 def argv(compression: str) -> list[str]:
@@ -31,15 +31,15 @@ def argv(compression: str) -> list[str]:
 
 
 def xz_threads() -> list[str]:
-    """xz's option for all processors; two threads at least, because its single-threaded mode makes other bytes."""
+    """xz's option for all processors: at least two threads, because its single-threaded mode makes other bytes."""
     return [f"--threads={max(2, os.cpu_count() or 1)}"]
 
 
 @contextmanager
 def writing(targets: Mapping[str | None, str], *others: Take) -> Iterator[BinaryIO]:
-    """A file to write to, all of which is in the new files `targets` (path by compression) afterwards.
+    """A file to write to; what is written ends up in the new files `targets` (path by compression).
 
-    A compression is gzip, a key of PROGRAMS, or None for not at all. `others` are given the same, not compressed.
+    A compression is gzip, a key of PROGRAMS, or None for not at all. `others` get the same data, not compressed.
     Raises StageError when a program is missing, fails or has no room.
     """
     with ExitStack() as stack:
@@ -72,7 +72,7 @@ def _write_sparsely(file: BinaryIO, data: memoryview) -> None:
 
 
 class _Tee(io.RawIOBase):
-    """Passes on what is written; knows how much it was."""
+    """Passes on what is written and counts it."""
 
     def __init__(self, takers: Sequence[Take]) -> None:
         super().__init__()

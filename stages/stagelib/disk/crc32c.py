@@ -17,15 +17,15 @@ _PLANES = [bytes(word >> shift & 0xFF for word in _TABLE) for shift in (0, 8, 16
 
 
 def crc32c(data: bytes, start: int = 0xFFFFFFFF) -> int:
-    """The checksum of data; 3 MB/s, so for headers only. start: the register's first state."""
+    """The checksum of data, at 3 MB/s, so for headers only. start: the initial state."""
     crc = start
     for byte in data:
         crc = _TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
     return crc ^ 0xFFFFFFFF
 
 
-def of_each(data: bytes, size: int) -> list[int]:
-    """The checksums of the records of `size` bytes that data consists of; 50 MB/s where there are hundreds of them.
+def of_records(data: bytes, size: int) -> list[int]:
+    """The checksums of the records of `size` bytes in data, at 50 MB/s for hundreds of records.
 
     All records advance by a byte at once: each of the state's four bytes is a string with one byte for every record.
     """

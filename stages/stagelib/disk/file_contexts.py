@@ -15,16 +15,16 @@ from typing import Any
 from stagelib import tree_paths
 from stagelib.errors import StageError
 
-PARTS = ("", ".homedirs", ".local")  # later ones are stronger
+PARTS = ("", ".homedirs", ".local")  # later ones take precedence
 SUBSTITUTIONS = (".subs", ".subs_dist")
-FEW = 100  # patterns: trying them takes less time than sorting out which of them can match
+FEW = 100  # patterns: trying them all is faster than filtering them
 MOST_ALIASES = 100
-META = "\\.^$?*+|[({"  # characters of a pattern that stand for others, pcre2pattern(3)
+META = "\\.^$?*+|[({"  # metacharacters of a pattern, pcre2pattern(3)
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A line of one of PARTS; `prefix` is what every path begins with that it can match."""
+    """A line of one of PARTS; every path that it can match begins with `prefix`."""
 
     prefix: str
     part: str
@@ -33,17 +33,17 @@ class Spec:
 
 @dataclass(frozen=True)
 class Policy:
-    """What holds in every part of the tree: its substitutions, and the directory `work` with their files."""
+    """The substitutions for the whole tree, and the directory `work` with their files."""
 
     substitutions: tuple[tuple[str, str], ...]
     work: str
 
 
 class Matcher:
-    """The labels of what is below one directory."""
+    """The labels of files below one directory."""
 
     def __init__(self, specs: Sequence[Spec], policy: Policy) -> None:
-        """Write the specs down as file contexts of their own and open them."""
+        """Write the specs to new file contexts and open them."""
         self._specs = specs
         self._policy = policy
         base = os.path.join(policy.work, str(len(os.listdir(policy.work))))
@@ -60,7 +60,7 @@ class Matcher:
         return self._contexts.label(path, mode)
 
     def below(self, directory: str) -> "Matcher":
-        """A matcher for what is below `directory`, which is this one unless that has far fewer patterns to try."""
+        """A matcher for files below `directory`: this one, unless another has far fewer patterns."""
         if len(self._specs) < FEW:
             return self
         places = tuple(aliases(directory.rstrip("/") + "/", self._policy.substitutions))
@@ -73,14 +73,12 @@ class Matcher:
 
 
 def read(tree: str, path: str, work: str) -> Matcher:
-    """The matcher for the whole tree by the file contexts at the tree's `path`. Raises StageError."""
+    """The matcher for the whole tree, from the file contexts at the tree's `path`. Raises StageError."""
     specs: list[Spec] = []
     for part in PARTS:
         text = _text(tree, path + part)
         if text is None and part == "":
-            raise StageError(
-                f"the tree has no {path}, by which it is to be labelled", "install the SELinux policy, and keep it"
-            )
+            raise StageError(f"the tree has no {path} to label it by", "install the SELinux policy, and keep it")
         lines = [line for line in (text or "").split("\n") if _says(line)]
         specs += [Spec(prefix(line.split(maxsplit=1)[0]), part, line) for line in lines]
     pairs: list[tuple[str, str]] = []
@@ -110,18 +108,18 @@ def _text(tree: str, path: str) -> str | None:
 
 
 def prefix(pattern: str) -> str:
-    """The longest text that every match of the pattern surely begins with."""
+    """The longest text with which every match of the pattern begins."""
     if _has_alternatives(pattern):
         return ""
     for at, character in enumerate(pattern):
         if character in META:
-            # What may occur no time at all is not part of it.
+            # What is optional is not part of it.
             return pattern[: max(0, at - 1)] if character in "?*{" else pattern[:at]
     return pattern
 
 
 def _has_alternatives(pattern: str) -> bool:
-    """Whether there is a | outside of parentheses."""
+    """Whether the pattern has a | outside of parentheses."""
     depth = 0
     escaped = False
     for character in pattern:
@@ -134,9 +132,9 @@ def _has_alternatives(pattern: str) -> bool:
 
 
 def aliases(place: str, substitutions: Sequence[tuple[str, str]]) -> set[str]:
-    """What paths below the directory `place` ("/usr/lib64/") may begin with after substitutions, however often done.
+    """The prefixes of paths below the directory `place` ("/usr/lib64/") after any number of substitutions.
 
-    {""}, which is anything, when they would never end.
+    {""}, which matches anything, when there is no end of them.
     """
     found = {place}
     todo = [place]
@@ -167,12 +165,12 @@ class _Option(ctypes.Structure):
 
 
 class Contexts:
-    """File contexts, open for questions."""
+    """Opened file contexts."""
 
     def __init__(self, path: str) -> None:
-        """Read the file contexts at `path` and what lies beside it (.homedirs, .local, .subs, .subs_dist).
+        """Read the file contexts at `path` and the files with its suffixes (.homedirs, .local, .subs, .subs_dist).
 
-        Raises StageError when libselinux is not there or cannot read the file.
+        Raises StageError when libselinux is not installed or cannot read the file.
         """
         self._library = _load()
         options = (_Option * 1)(_Option(OPT_PATH, os.fsencode(path)))
@@ -181,12 +179,12 @@ class Contexts:
             raise StageError(f"libselinux cannot read the file contexts: {os.strerror(ctypes.get_errno())}")
 
     def label(self, path: str, mode: int) -> str | None:
-        """The label of a file of this type and mode at the absolute `path`; None when it is to have none.
+        """The label of a file of this type and mode at the absolute `path`; None when it has none.
 
         Raises StageError when a pattern cannot be used.
         """
         found = ctypes.c_void_p()
-        ctypes.set_errno(0)  # libselinux leaves it alone when a pattern is not a regular expression
+        ctypes.set_errno(0)  # libselinux does not set it when a pattern is not a regular expression
         if self._library.selabel_lookup_raw(self._handle, ctypes.byref(found), os.fsencode(path), mode) == 0:
             label = ctypes.string_at(found).decode("utf-8", "surrogateescape")
             self._library.freecon(found)
@@ -196,7 +194,7 @@ class Contexts:
         raise StageError(f"libselinux cannot match {path}: a pattern of the file contexts is wrong")
 
     def close(self) -> None:
-        """Forget the file contexts."""
+        """Close the file contexts."""
         self._library.selabel_close(self._handle)
 
 

@@ -1,4 +1,4 @@
-"""The identifiers of partition tables."""
+"""Parse the identifier of a DOS partition table."""
 
 import re
 

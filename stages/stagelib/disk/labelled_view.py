@@ -1,8 +1,8 @@
-"""A tree as makers of file systems are to see it that read directories: labels on files, names in a fixed order.
+"""A sorted, labelled view of the tree for mkfs programs that read a directory.
 
-An overlay with what changes in memory. As root, the kernel copies only a file's inode when its attributes are set
-(metacopy, Documentation/filesystems/overlayfs.rst); in a user namespace it copies the data, too, so that the tree has
-to fit into memory. The namespace's own tmpfs is where an ordinary user may set security.selinux.
+An overlay with the changes in memory. As root, the kernel copies only a file's inode when its attributes are set
+(metacopy, Documentation/filesystems/overlayfs.rst); in a user namespace it copies the data, too, so that the tree must
+fit into memory. The namespace's own tmpfs is where an ordinary user may set security.selinux.
 """
 
 import os
@@ -18,7 +18,7 @@ from stagelib.disk.tree_parts import mounted
 from stagelib.errors import StageError
 
 NEW = ".arranged"
-SPARE = 256 * sizes.MIB  # memory to leave for the maker
+SPARE = 256 * sizes.MIB  # memory to leave for the mkfs program
 ROOT = "metacopy=on,redirect_dir=on,index=off,xino=off"
 USER = "userxattr"
 
@@ -27,9 +27,9 @@ _ESCAPED = re.compile(r"\\([0-7]{3})")  # mountinfo, proc(5)
 
 @contextmanager
 def labelled(tree: str, at: str, directory: str, work: str) -> Iterator[str]:
-    """Show `directory`, which is the tree's `at`, with SELinux labels, and attributes in an order of their own.
+    """Show `directory`, which is the tree's `at`, with SELinux labels and sorted attributes.
 
-    It is `directory` itself when no file has a label or is to have one, or has several attributes.
+    It is `directory` itself when no file has or gets a label, or has several attributes.
     """
     wanted = labels.of_tree(tree, at)
     if not wanted and not _matters(directory):
@@ -41,10 +41,10 @@ def labelled(tree: str, at: str, directory: str, work: str) -> Iterator[str]:
 
 @contextmanager
 def shown(directory: str, wanted: Mapping[str, str], work: str) -> Iterator[str]:
-    """Show `directory` (a path without commas and colons), its files having the labels that are `wanted`.
+    """Show `directory` (a path without commas and colons) with the `wanted` labels on its files.
 
-    wanted: what labels.of_tree() gives. Names are listed in an order that only depends on the names. The record of
-    labels is left out. work: a directory to mount in. Raises StageError when this machine cannot do it.
+    wanted: labels as labels.of_tree() returns them. Directories are listed in an order that depends only on the names.
+    The record of labels is left out. work: a directory to mount in. Raises StageError when this machine cannot do it.
     """
     top = os.path.join(work, "view")
     os.mkdir(top)
@@ -52,7 +52,7 @@ def shown(directory: str, wanted: Mapping[str, str], work: str) -> Iterator[str]
         for name in ("upper", "work", "merged"):
             os.mkdir(os.path.join(top, name))
         merged = os.path.join(top, "merged")
-        with mounted(_overlay(directory, top), merged):  # a kernel that cannot says so
+        with mounted(_overlay(directory, top), merged):  # fails on a kernel without overlayfs
             for path in _mounted_below(directory):
                 _replace(os.path.join(directory, path), os.path.join(merged, path))
             try:
@@ -64,7 +64,7 @@ def shown(directory: str, wanted: Mapping[str, str], work: str) -> Iterator[str]
 
 @contextmanager
 def copied(directory: str, wanted: Mapping[str, str], work: str) -> Iterator[str]:
-    """The same as a copy in memory, whose inodes have numbers that only depend on the names, too."""
+    """The same as a copy in memory, whose inode numbers depend only on the names, too."""
     top = os.path.join(work, "copy")
     os.mkdir(top)
     need, free = sizes.with_holes(directory) + SPARE, _memory()
@@ -80,7 +80,7 @@ def copied(directory: str, wanted: Mapping[str, str], work: str) -> Iterator[str
 
 
 def _matters(directory: str) -> bool:
-    """Whether a file has a label, which is of the machine where it was made, or attributes, which that orders."""
+    """Whether a file has a label of this machine, or several attributes, whose order depends on it."""
     for above, directories, files in os.walk(os.fsencode(directory)):
         for name in (b"", *directories, *files):
             found = os.listxattr(os.path.join(above, name), follow_symlinks=False)
@@ -90,7 +90,7 @@ def _matters(directory: str) -> bool:
 
 
 def _overlay(directory: str, top: str) -> list[str]:
-    """Arguments of mount(8): copying inodes only, or where that is not allowed whole files."""
+    """The arguments of mount(8): copying only inodes, or whole files where that is not allowed."""
     layers = f"lowerdir={directory},upperdir={top}/upper,workdir={top}/work"
     if _is_root_of_the_machine():
         return ["-t", "overlay", "-o", f"nosuid,nodev,{layers},{ROOT}", "overlay"]
@@ -103,13 +103,13 @@ def _overlay(directory: str, top: str) -> list[str]:
 
 
 def _is_root_of_the_machine() -> bool:
-    """Whether this is not a user namespace of somebody's, user_namespaces(7)."""
+    """Whether this is the initial user namespace, user_namespaces(7)."""
     with open("/proc/self/uid_map", encoding="ascii") as file:
         return file.read().split() == ["0", "0", str((1 << 32) - 1)]
 
 
 def _mounted_below(directory: str) -> list[str]:
-    """What something else is mounted on, by paths in `directory`: overlays do not show that."""
+    """The mount points in `directory`, which overlays do not show."""
     inside = os.path.realpath(directory) + "/"
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         points = [_ESCAPED.sub(lambda found: chr(int(found[1], 8)), line.split(" ")[4]) for line in file]
@@ -117,7 +117,7 @@ def _mounted_below(directory: str) -> list[str]:
 
 
 def _replace(source: str, target: str) -> None:
-    """Have at `target` what is at `source`: an empty directory or a file."""
+    """Replace `target` by a copy of `source`: an empty directory or a file."""
     if os.path.isdir(source):
         shutil.rmtree(target)
         os.mkdir(target)
@@ -136,7 +136,7 @@ def _same(source: str, target: str) -> None:
 
 def _impossible(why: str) -> StageError:
     return StageError(
-        f"the files cannot be given the SELinux labels that they are to have: {why}",
+        f"the files cannot be shown in order with their SELinux labels: {why}",
         "use ext4, xfs or tar, which need nothing of the kernel, or build as root",
     )
 
@@ -148,7 +148,7 @@ def _memory() -> int:
 
 
 def _arrange(merged: str, directory: str, wanted: Mapping[str, str]) -> None:
-    """Move everything into new directories, which list what is newest first; the old ones list as the lower layer does.
+    """Move everything into new directories, which list the newest first; the old ones list as the lower layer does.
 
     merged: the overlay of `directory`; the new top is merged/NEW.
     """
@@ -172,7 +172,7 @@ def _arrange(merged: str, directory: str, wanted: Mapping[str, str]) -> None:
                 continue
             first = known.setdefault((info.st_dev, info.st_ino), target) if info.st_nlink > 1 else target
             if first != target:
-                os.link(first, target, follow_symlinks=False)  # moving one of its names leaves the others behind
+                os.link(first, target, follow_symlinks=False)  # moving one name would not move the others
                 continue
             _label(merged + path, path, wanted)
             os.rename(merged + path, target)
@@ -183,7 +183,7 @@ def _arrange(merged: str, directory: str, wanted: Mapping[str, str]) -> None:
 
 
 def _label(path: str, name: str, wanted: Mapping[str, str]) -> None:
-    """Give a file its label, and its attributes in the order of their names; one without them is only copied."""
+    """Set a file's label, and its attributes sorted by name; a file without them is only copied."""
     info = os.lstat(path)
     os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns), follow_symlinks=False)
     found = sorted(os.listxattr(path, follow_symlinks=False))
@@ -196,7 +196,7 @@ def _label(path: str, name: str, wanted: Mapping[str, str]) -> None:
     if name in wanted:
         values[labels.XATTR] = labels.value(wanted[name])
     for one in values.keys() | ({labels.XATTR} & set(found)):
-        with suppress(PermissionError):  # where SELinux is active, nobody may take a label away
+        with suppress(PermissionError):  # where SELinux is active, labels cannot be removed
             if one in found:
                 os.removexattr(path, one, follow_symlinks=False)
     for one, value in sorted(values.items()):

@@ -1,12 +1,12 @@
-"""The SELinux labels of a tree, for whatever makes an image of it.
+"""The SELinux labels of a tree, for the makers of images.
 
-A tree has no labels on its files but a record of what they are to be (stagelib.selinux). An image maker
+A tree has no labels on its files, but a record of them (stagelib.selinux). A maker of images
 
-* asks of_tree() for the labels and gives them to the files in the image,
+* gets the labels from of_tree() and sets them on the files in the image,
 * leaves selinux.RECORD out of the image, and
-* leaves out what the files' own attribute security.selinux says: that is of the machine where the tree was made.
+* ignores the files' own attribute security.selinux: it belongs to the machine where the tree was made.
 
-For makers that take labels from files only there is stagelib.disk.labelled_view.
+For programs that take labels only from files there is stagelib.disk.labelled_view.
 """
 
 import os
@@ -21,20 +21,19 @@ from stagelib.disk.file_contexts import Matcher
 from stagelib.errors import StageError
 
 XATTR = "security.selinux"
-MADE = ("/lost+found",)  # what makers of file systems add to the tree
+MADE_BY_MKFS = ("/lost+found",)  # what mkfs programs add to the tree
 
 
 def value(label: str) -> bytes:
-    """The attribute's value: the kernel and all tools keep the label with a NUL at its end."""
+    """The attribute's value: the label with a NUL at its end, as the kernel and all tools store it."""
     return label.encode("utf-8", "surrogateescape") + b"\0"
 
 
 def of_tree(tree: str, at: str = "/") -> dict[str, str]:
-    """The labels of what is at and below the tree's directory `at`; empty when the tree is not to be labelled.
+    """The labels of the tree's directory `at` and everything below it; empty when the tree is not labelled.
 
-    Keys are paths in `at` as a file system of its own ("/" is `at` itself), names not UTF-8 as os.fsdecode gives
-    them. A path that is to have no label is not there; "/lost+found" is even where the tree has none. Links to one
-    file all have the same label. Raises StageError.
+    Keys are paths relative to `at` ("/" is `at` itself), names that are not UTF-8 as os.fsdecode returns them. Paths
+    without a label are left out; "/lost+found" is always included. Hard links have the same label. Raises StageError.
     """
     tree = os.path.realpath(tree)
     top = _plain(tree, at)
@@ -45,8 +44,8 @@ def of_tree(tree: str, at: str = "/") -> dict[str, str]:
 
 
 @contextmanager
-def beside(tree: str, at: str = "/") -> Iterator[Callable[[], dict[str, str]]]:
-    """Do of_tree() beside what happens inside the block; gives a function that waits for it and returns the labels."""
+def in_background(tree: str, at: str = "/") -> Iterator[Callable[[], dict[str, str]]]:
+    """Run of_tree() in the background of the block; gives a function that waits for it and returns the labels."""
     with ThreadPoolExecutor(1) as other:
         yield other.submit(of_tree, tree, at).result
 
@@ -55,11 +54,11 @@ def _rules(tree: str) -> tuple[selinux.Rule, ...]:
     try:
         return selinux.read(tree)
     except selinux.RecordError as error:
-        raise StageError(str(error), "a stage changed it; leave what org.osbuild.selinux writes alone") from None
+        raise StageError(str(error), "another stage has changed the record of org.osbuild.selinux") from None
 
 
 def _by_rule(tree: str, rule: selinux.Rule, top: str) -> dict[str, str]:
-    """What one rule says of the paths at and below `top`, by their names in there."""
+    """The labels of one rule for `top` and everything below it, by path relative to it."""
     exact = {_plain(tree, path): label for path, label in rule.labels.items()}
     target = _plain(tree, rule.target)
     excluded = [_plain(tree, path) for path in rule.exclude_paths]
@@ -78,7 +77,7 @@ def _by_rule(tree: str, rule: selinux.Rule, top: str) -> dict[str, str]:
     with output.scratch() as work:
         matcher = file_contexts.read(tree, rule.file_contexts, work)
         directory = os.stat(tree + top)
-        for path in (top, *(top.rstrip("/") + name for name in MADE)):
+        for path in (top, *(top.rstrip("/") + name for name in MADE_BY_MKFS)):
             add(matcher, path, directory)
         todo = [(top, matcher.below(top))]
         while todo:

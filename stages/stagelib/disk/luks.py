@@ -1,7 +1,7 @@
-"""LUKS2 in a plain file, by cryptsetup(8): what is to be encrypted is written to a file, and that encrypted in place.
+"""LUKS2 in a plain file by cryptsetup(8): the content is written to a file, which is encrypted in place.
 
-All of it happens in cryptsetup's own process: neither device-mapper nor a privilege is needed. It draws keys and salts
-at random, as it must: no two images are the same, whatever the passphrase.
+cryptsetup does this without device-mapper and privileges. Keys and salts are random, as they must be: no two images are
+the same, whatever the passphrase.
 """
 
 import os
@@ -21,7 +21,7 @@ HARDNESS = ("--pbkdf=argon2id", "--pbkdf-memory=65536", "--pbkdf-parallel=4", "-
 
 @dataclass(frozen=True)
 class Encrypted(PartitionContent):
-    """What is in an encrypted partition; work is a directory for scratch files, sector is of the disk."""
+    """The content of an encrypted partition; work is a directory for scratch files, sector the disk's sector size."""
 
     inner: PartitionContent
     luks: layout.Luks
@@ -29,18 +29,18 @@ class Encrypted(PartitionContent):
     work: str
     sector: int
 
-    def least(self) -> int:
-        return self.inner.least() + LUKS_HEADER
+    def minimum(self) -> int:
+        return self.inner.minimum() + LUKS_HEADER
 
     def need(self, free: int) -> int:
         return self.inner.need(free) + LUKS_HEADER
 
-    def takes(self) -> list[str]:
-        return self.inner.takes()
+    def largest(self) -> list[str]:
+        return self.inner.largest()
 
     def write(self, image: str, place: Place) -> None:
         if place.size <= LUKS_HEADER:
-            raise StageError(f"an encrypted partition needs {LUKS_HEADER // MIB} MiB and what is in it")
+            raise StageError(f"an encrypted partition needs {LUKS_HEADER // MIB} MiB in addition to its content")
         path = os.path.join(self.work, "encrypted")
         with open(path, "wb") as file:
             file.truncate(place.size)
@@ -48,6 +48,6 @@ class Encrypted(PartitionContent):
         argv = ["cryptsetup", "reencrypt", "--encrypt", "--type=luks2", "--batch-mode", f"--uuid={self.luks.uuid}"]
         argv += [f"--reduce-device-size={LUKS_HEADER}", "--cipher=aes-xts-plain64", "--key-size=512", *HARDNESS]
         argv += [f"--sector-size={self.sector}", "--key-file=-", path]
-        tools.run(argv, stdin=self.passphrase, cwd=self.work)  # it makes a file where it stands
-        sparse_copy.put(path, image, place)
+        tools.run(argv, stdin=self.passphrase, cwd=self.work)  # it creates a file in its working directory
+        sparse_copy.copy_into(path, image, place)
         os.unlink(path)

@@ -1,4 +1,4 @@
-"""LVM2's headers and metadata in a plain file: one physical volume, and logical volumes that each lie in one piece.
+"""LVM2's headers and metadata in a plain file: one physical volume with contiguous logical volumes.
 
 LVM's own programs write to block devices only. Layout: lib/format_text/layout.h and lib/label/label.h of LVM2; the text
 is what vgcfgbackup(8) writes. pvck(8) reads it back from plain files.

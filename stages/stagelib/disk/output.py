@@ -1,4 +1,4 @@
-"""The output directory: a file appears under its name only when it is whole."""
+"""The output directory: files appear in it only when they are complete."""
 
 import os
 import shutil
@@ -13,10 +13,10 @@ SCRATCH = "/var/tmp"  # noqa: S108 - private to the sandbox, and roomy where /tm
 
 @contextmanager
 def staged(output_dir: str, filename: str) -> Iterator[str]:
-    """A directory beside the result; the file `filename` left in it becomes output_dir/filename at the end.
+    """A temporary directory; the file `filename` in it becomes output_dir/filename at the end.
 
-    On an exception everything goes and nothing appears. The file keeps its name while it is written, because some
-    formats record it (vmdk). Raises StageError when filename is not a plain file name.
+    On an exception everything is removed and nothing appears. The file has its final name while it is written, because
+    some formats record it (vmdk). Raises StageError when filename is not a plain file name.
     """
     with all_staged(output_dir, [filename]) as partial:
         yield partial
@@ -24,7 +24,7 @@ def staged(output_dir: str, filename: str) -> Iterator[str]:
 
 @contextmanager
 def all_staged(output_dir: str, filenames: Sequence[str]) -> Iterator[str]:
-    """The same for several files, of which all appear or none."""
+    """The same for several files, all or none of which appear."""
     for filename in filenames:
         if "/" in filename or "\0" in filename or filename in ("", ".", ".."):
             raise StageError(f"'{filename}' is not a file name", "filename names a file in the output directory")
@@ -37,15 +37,15 @@ def all_staged(output_dir: str, filenames: Sequence[str]) -> Iterator[str]:
 
 
 @contextmanager
-def scratch_beside(directory: str) -> Iterator[str]:
-    """A private directory in `directory`, gone afterwards, for files that may be moved out of it."""
+def scratch_in(directory: str) -> Iterator[str]:
+    """A temporary directory in `directory`, for files that may be moved out of it."""
     with tempfile.TemporaryDirectory(prefix=".work-", dir=directory) as path:
         yield path
 
 
 @contextmanager
 def scratch() -> Iterator[str]:
-    """A private directory for work files, gone afterwards."""
+    """A temporary directory for work files."""
     path = tempfile.mkdtemp(prefix="image-", dir=SCRATCH)
     try:
         yield path
@@ -54,8 +54,8 @@ def scratch() -> Iterator[str]:
 
 
 def epoch() -> int:
-    """SOURCE_DATE_EPOCH in seconds since 1970, at least 1: e2fsprogs takes 0 for "now".
+    """SOURCE_DATE_EPOCH in seconds since 1970, at least 1, since e2fsprogs takes 0 for "now".
 
-    The runner always sets it. Raises KeyError if it is not there, ValueError if it is not a number.
+    The runner always sets it. Raises KeyError if it is not set, ValueError if it is not a number.
     """
     return max(1, int(os.environ["SOURCE_DATE_EPOCH"]))

@@ -1,6 +1,6 @@
-"""What fills partitions: a file system, or a volume group with file systems in it.
+"""The content of partitions: a file system, or a volume group with file systems.
 
-Each tells how much room it needs, and writes itself into its place of the image.
+Content knows how much room it needs, and writes itself into its place in the image.
 """
 
 from collections.abc import Sequence
@@ -16,22 +16,22 @@ from stagelib.errors import StageError
 
 
 class PartitionContent:
-    """What is in a partition; sizes in bytes."""
+    """The content of a partition; sizes in bytes."""
 
-    def least(self) -> int:
-        """What it takes where its size is given: whoever writes it says then whether all fits."""
+    def minimum(self) -> int:
+        """The minimum size if the partition's size is given: write() then checks whether all fits."""
         raise NotImplementedError
 
     def need(self, free: int) -> int:
-        """What it needs with `free` bytes left in each file system that has no size of its own."""
+        """The size with `free` bytes left in each file system without a given size."""
         raise NotImplementedError
 
-    def takes(self) -> list[str]:
-        """What its largest directories are, for people, the largest first."""
+    def largest(self) -> list[str]:
+        """A description of its largest directories, the largest first."""
         raise NotImplementedError
 
     def write(self, image: str, place: Place) -> None:
-        """Write it into `place` of the file `image`, which is zeroes there. Raises StageError when it does not fit."""
+        """Write it to `place` in the file `image`, which has zeroes there. Raises StageError when it does not fit."""
         raise NotImplementedError
 
 
@@ -39,76 +39,76 @@ class PartitionContent:
 class FileSystemContent(PartitionContent):
     """A file system; title is for messages."""
 
-    job: FsSpec
+    spec: FsSpec
     title: str
 
     @property
     def _kind(self) -> registry.FileSystemType:
-        return registry.TYPES[self.job.spec.type]
+        return registry.TYPES[self.spec.file_system.type]
 
-    def least(self) -> int:
-        return self._kind.least(self.job)
+    def minimum(self) -> int:
+        return self._kind.minimum(self.spec)
 
     def need(self, free: int) -> int:
-        return self._kind.need(self.job, free)
+        return self._kind.need(self.spec, free)
 
-    def takes(self) -> list[str]:
-        return self.job.takes()
+    def largest(self) -> list[str]:
+        return self.spec.largest()
 
     def write(self, image: str, place: Place) -> None:
         try:
-            self._kind.make(self.job, image, place)
+            self._kind.make(self.spec, image, place)
         except StageError as error:
             if "not fit" not in error.message:
                 raise
-            most = ", ".join(self.takes()[: planner.SHOWN])
+            most = ", ".join(self.largest()[: planner.SHOWN])
             raise StageError(f"{self.title}: {error.message}; most of it is {most}", error.hint) from None
 
 
 @dataclass(frozen=True)
 class VolumeGroupContent(PartitionContent):
-    """A physical volume of LVM with all of its group: what fills each logical volume, in the group's order.
+    """An LVM physical volume with its whole group: the content of each logical volume, in the group's order.
 
-    free: room to leave in file systems when it is known how large the physical volume is.
+    free: bytes to leave in file systems when the size of the physical volume is given.
     """
 
     group: layout.VolumeGroup
-    fillings: Sequence[PartitionContent | None]
+    contents: Sequence[PartitionContent | None]
     free: int
     epoch: int
 
-    def least(self) -> int:
+    def minimum(self) -> int:
         return self._bytes(self._counts(0, growing_needs_all=False))
 
     def need(self, free: int) -> int:
         return self._bytes(self._counts(free, growing_needs_all=True))
 
-    def takes(self) -> list[str]:
-        return [text for filling in self.fillings if filling for text in filling.takes()]
+    def largest(self) -> list[str]:
+        return [text for content in self.contents if content for text in content.largest()]
 
     def write(self, image: str, place: Place) -> None:
         volumes = self._volumes(lvm.extents(place.size))
         lvm.write(image, place, self.group, volumes, self.epoch)
-        for filling, volume in zip(self.fillings, volumes, strict=True):
-            if filling:
-                filling.write(image, volume.place(place.start))
+        for content, volume in zip(self.contents, volumes, strict=True):
+            if content:
+                content.write(image, volume.place(place.start))
 
     def _bytes(self, counts: Sequence[int]) -> int:
         return LVM_START + sum(counts) * LVM_EXTENT
 
     def _counts(self, free: int, *, growing_needs_all: bool) -> list[int]:
-        """Each volume's extents: what is given, or what its content needs; those that grow perhaps at the least."""
+        """Each volume's extents: as given, or as its content needs; growing ones perhaps with their minimum."""
         counts = []
-        for item, filling in zip(self.group.volumes, self.fillings, strict=True):
+        for item, content in zip(self.group.volumes, self.contents, strict=True):
             size = item.size or item.minimum
-            if filling and item.size is None:
+            if content and item.size is None:
                 grows = item.grow and not growing_needs_all
-                size = max(size, filling.least() if grows else filling.need(free))
+                size = max(size, content.minimum() if grows else content.need(free))
             counts.append(max(1, -(-size // LVM_EXTENT)))
         return counts
 
     def _volumes(self, room: int) -> list[lvm.Extents]:
-        """Where the volumes lie in `room` extents; those that grow share what is left."""
+        """The places of the volumes in `room` extents; growing ones share the remaining extents."""
         for free, needs_all in ((self.free, True), (self.free, False), (0, False)):
             counts = self._counts(free, growing_needs_all=needs_all)
             if sum(counts) <= room:
@@ -118,7 +118,7 @@ class VolumeGroupContent(PartitionContent):
             sizes = ", ".join(f"{item.name} {human(count * LVM_EXTENT)}" for item, count in self._largest(counts))
             raise StageError(
                 f"the volume group {self.group.name} is too small by {human(lack)}: {sizes}",
-                "make its partition larger, or leave its size out",
+                "make its partition larger, or omit its size",
             )
         growing = [number for number, item in enumerate(self.group.volumes) if item.grow]
         left = room - sum(counts)

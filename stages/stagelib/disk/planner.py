@@ -129,7 +129,7 @@ def _grow(disk: layout.Disk, run: list[int], sizes: list[int], start: int, end: 
         cursor = _aligned(cursor) + sizes[number]
     left = end - cursor
     if left <= 0:
-        return  # told by whoever looks at where the run ends
+        return  # plan() reports it
     share = left // len(growing) // ALIGNMENT * ALIGNMENT
     for number in growing:
         sizes[number] += share

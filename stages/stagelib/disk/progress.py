@@ -1,7 +1,7 @@
-"""How far an assembler is, in bytes: those that its programs have read of what images are made from.
+"""The progress of an assembler, by the bytes that its programs have read.
 
-Few of them tell it, so the kernel is asked: /proc/PID/io of proc(5) counts what a process reads. That costs no more
-than a look four times a second.
+Few programs report progress themselves, so it is taken from the kernel: /proc/PID/io of proc(5) counts what a process
+reads. It is read four times a second.
 """
 
 import threading
@@ -14,15 +14,15 @@ INTERVAL = 0.25  # seconds between two reports
 
 
 class Meter:
-    """Reports steps of an assembler while its programs run; made once for all of them."""
+    """Reports the progress of an assembler over all its steps."""
 
     def __init__(self, total: int) -> None:
         """total: bytes of all steps."""
         self._total = total
-        self._before = 0  # of steps that have ended
-        self._size = 0  # of the step that runs
+        self._before = 0  # of finished steps
+        self._size = 0  # of the current step
         self._read: dict[int, int] = {}  # bytes by process
-        self._told = -1
+        self._reported = -1
         self._lock = threading.Lock()
 
     @contextmanager
@@ -43,10 +43,10 @@ class Meter:
             watcher.join()
         self._before += size
         self._size = 0
-        self._tell()
+        self._report()
 
-    def begun(self, process: int) -> None:
-        """A program has begun; it counts for the step that runs."""
+    def started(self, process: int) -> None:
+        """A program has started; it counts for the current step."""
         with self._lock:
             self._read[process] = 0
 
@@ -55,26 +55,26 @@ class Meter:
             with self._lock:
                 for process, read in self._read.items():
                     self._read[process] = max(read, _bytes_read(process))
-            self._tell()
+            self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         done = min(self._total, self._before + min(self._size, sum(self._read.values())))
-        if done > self._told:
-            self._told = done
+        if done > self._reported:
+            self._reported = done
             api.progress(done, self._total)
 
 
 _running: Meter | None = None
 
 
-def begun(process: int) -> None:
-    """A program that reads what an image is made from has begun, with this process id."""
+def started(process: int) -> None:
+    """A program that reads an image's source has started, with this process id."""
     if _running:
-        _running.begun(process)
+        _running.started(process)
 
 
 def _bytes_read(process: int) -> int:
-    """What a process has read so far; 0 when it has ended, or the kernel does not count."""
+    """The bytes a process has read so far; 0 when it has ended, or the kernel does not count."""
     try:
         with open(f"/proc/{process}/io", encoding="ascii") as file:
             return int(file.readline().removeprefix("rchar:"))

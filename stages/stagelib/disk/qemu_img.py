@@ -19,9 +19,9 @@ from stagelib.errors import StageError
 FORMATS = {
     "qcow2": ("qcow2", ""),
     "vdi": ("vdi", ""),
-    # What ESXi's importers and OVA take: compressed, written in one go; a SCSI disk, as their machines have.
+    # For ESXi's importers and OVA: compressed, written sequentially; a SCSI disk, as their machines have.
     "vmdk": ("vmdk", "subformat=streamOptimized,adapter_type=lsilogic"),
-    # Azure takes only a fixed VHD, and only the exact size instead of one rounded to cylinders.
+    # Azure accepts only a fixed VHD with the exact size, not one rounded to cylinders.
     "vpc": ("vpc", "subformat=fixed,force_size=on"),
     "vhdx": ("vhdx", ""),
 }
@@ -31,12 +31,12 @@ COROUTINES = "16"  # the most qemu-img allows; reading runs ahead of writing
 def convert(raw: str, image: str, kind: str, *, compression: str, disk_uuid: str, epoch: int) -> None:
     """Convert the file `raw` to the new file `image` of format `kind`, a key of FORMATS.
 
-    compression is "none", "zlib" or "zstd" (qcow2 only). Identifiers that qemu-img draws at random are replaced by
-    ones made from `disk_uuid`, time stamps by `epoch` (seconds since 1970).
+    compression is "none", "zlib" or "zstd" (qcow2 only). Random identifiers are replaced by ones
+    derived from `disk_uuid`, time stamps by `epoch` (seconds since 1970).
     """
     name, create = FORMATS[kind]
     argv = ["qemu-img", "convert", "-f", "raw", "-O", name, "-m", COROUTINES]
-    # No -W: writes out of order would lay out clusters as chance has it.
+    # No -W: out-of-order writes would place clusters randomly.
     options = [create] if create else []
     if compression != "none":
         argv.append("-c")
@@ -62,10 +62,9 @@ VHDX_PAGE83 = uuid.UUID("beca12ab-b2e6-4523-93ef-c309e000c746")
 
 
 def make_reproducible(image: str, kind: str, *, disk_uuid: str, epoch: int) -> None:
-    """Replace what is random or the clock's in `image` by values made from disk_uuid and epoch (seconds since 1970).
+    """Replace random values and times in `image` by values derived from disk_uuid and epoch (seconds since 1970).
 
-    kind is qcow2, vdi, vmdk, vpc or vhdx; checksums are made right again. Raises StageError when the image is not of
-    that kind.
+    kind is qcow2, vdi, vmdk, vpc or vhdx; checksums are updated. Raises StageError when the image is of another kind.
     """
     with open(image, "r+b") as file:
         if kind == "vdi":
@@ -94,7 +93,7 @@ def _write(file: BinaryIO, offset: int, data: bytes | bytearray) -> None:
 
 def _expect(found: bool, kind: str) -> None:
     if not found:
-        raise StageError(f"qemu-img made a {kind} image of a layout that is not known here")
+        raise StageError(f"qemu-img made a {kind} image with an unknown layout")
 
 
 def _vdi(file: BinaryIO, disk_uuid: str) -> None:
@@ -139,7 +138,7 @@ def _vhdx(file: BinaryIO, disk_uuid: str) -> None:
         struct.pack_into("<I", header, 4, 0)
         struct.pack_into("<I", header, 4, crc32c(bytes(header)))
         _write(file, VHDX_HEADERS[i], header)
-    # What is left of the log is dead, yet carries random identifiers.
+    # The rest of the log is unused, but has random identifiers.
     log_size, log_offset = struct.unpack_from("<IQ", headers[current], 68)
     _write(file, log_offset, bytes(log_size))
     metadata = _vhdx_region(file, VHDX_METADATA)

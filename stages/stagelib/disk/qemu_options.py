@@ -1,4 +1,4 @@
-"""The options of org.osbuild.qemu, as osbuild has had them since 2019, as a layout."""
+"""The options of org.osbuild.qemu, as in osbuild since 2019, converted to a disk layout."""
 
 import uuid
 from collections.abc import Mapping
@@ -50,13 +50,13 @@ def _partition(item: Mapping[str, Any], number: int, options: Mapping[str, Any])
 
 
 def loader(options: Mapping[str, Any]) -> Loader:
-    """What boots it: GRUB on a DOS table unless said otherwise, nothing on a GPT."""
+    """The boot loader: by default GRUB on a DOS table, none on a GPT."""
     kind = options.get("bootloader", {}).get("type", "none" if options.get("pttype") == "gpt" else "grub2")
     return Loader(bios_grub=kind == "grub2")
 
 
 def identity(options: Mapping[str, Any]) -> str:
-    """The UUID from which further identifiers are made: the root file system's, or one of the table's."""
+    """The UUID from which further identifiers are derived: the root file system's, or one from the table's."""
     if "root_fs_uuid" in options:
         return str(options["root_fs_uuid"])
     return str(uuid.uuid5(uuid.NAMESPACE_OID, options["ptuuid"]))

@@ -1,4 +1,4 @@
-"""Sizes: as options give them, as a tree has them, as people read them."""
+"""Sizes: parsing, formatting, and measuring trees."""
 
 import os
 import re
@@ -12,15 +12,15 @@ from stagelib.errors import StageError
 KIB = 1024
 MIB = 1024 * KIB
 BLOCK = 4096  # bytes in a block of the file systems made here
-SEARCHED = MIB  # from which size files are searched for blocks of zeroes
-FAST_SYMLINK = 60  # a shorter target is kept in the inode itself, ext4(5)
+SEARCHED = MIB  # files of this size and larger are searched for blocks of zeroes
+FAST_SYMLINK = 60  # a shorter target is stored in the inode, ext4(5)
 
 _UNITS = "KMGTPE"
 _SIZE = re.compile(rf"(\d+)\s*(?:([{_UNITS}])(B|iB)?)?")
 
 
 def parse(size: int | str) -> int:
-    """Bytes meant by a number or by text such as "3G", as truncate(1) reads it.
+    """The bytes in a number or in text such as "3G", as truncate(1) parses it.
 
     K, M, G, T and KiB, MiB, ... are powers of 1024; KB, MB, ... powers of 1000. Raises StageError on anything else.
     """
@@ -37,7 +37,7 @@ def parse(size: int | str) -> int:
 
 
 def human(size: int) -> str:
-    """Bytes for people: "412.3 MiB"."""
+    """A size in bytes as text: "412.3 MiB"."""
     value = float(size)
     for unit in ("bytes", "KiB", "MiB"):
         if value < KIB:
@@ -57,7 +57,7 @@ class TreeSize:
 def of_tree(tree: str) -> TreeSize:
     """Walk `tree` and add up what it needs; hard links count once, blocks of zeroes in larger files do not count.
 
-    The result does not depend on whether zeroes are holes where the tree lies, so that images get the same size.
+    The result does not depend on whether zeroes are holes on disk, so that images get the same size.
     Extended attributes that do not fit into an inode are not counted, so `data` is slightly low.
     """
     seen: set[tuple[int, int]] = set()
@@ -83,14 +83,14 @@ def of_tree(tree: str) -> TreeSize:
 
 
 def with_holes(tree: str) -> int:
-    """Bytes of all files, holes counted like data."""
+    """The bytes of all files, including holes."""
     found = (os.lstat(os.path.join(above, name)) for above, _, names in os.walk(os.fsencode(tree)) for name in names)
     return sum({(info.st_dev, info.st_ino): blocks(info.st_size) for info in found}.values())
 
 
 @cache
 def _filled(path: str, _modified: int) -> int:
-    """Bytes in blocks that are not zeroes."""
+    """The bytes in blocks that are not zeroes."""
     file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         return sum(blocks(len(part)) for _, part in sparse_scan.data_parts(file, BLOCK))
@@ -99,7 +99,7 @@ def _filled(path: str, _modified: int) -> int:
 
 
 def blocks(size: int) -> int:
-    """The bytes of whole blocks that have `size` bytes."""
+    """`size` rounded up to whole blocks, in bytes."""
     return -(-size // BLOCK) * BLOCK
 
 

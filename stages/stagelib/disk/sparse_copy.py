@@ -1,4 +1,4 @@
-"""Copying the data of a sparse file into a place of another, holes left out."""
+"""Copy the data of a sparse file into a place in another, without its holes."""
 
 import errno
 import os
@@ -11,8 +11,8 @@ from stagelib.errors import StageError
 CHUNK = 1 << 30
 
 
-def put(source: str, image: str, place: Place) -> None:
-    """Copy the file `source` to `place` in the file `image`, which is zeroes there; shares blocks where it can.
+def copy_into(source: str, image: str, place: Place) -> None:
+    """Copy the file `source` to `place` in the file `image`, which has zeroes there, sharing blocks if possible.
 
     Raises StageError when it is larger than its place.
     """
@@ -31,17 +31,17 @@ def put(source: str, image: str, place: Place) -> None:
         os.close(writer)
 
 
-def dig(path: str) -> None:
-    """Make holes of the zeroes in a file, for makers of file systems that write what they could leave out."""
+def dig_holes(path: str) -> None:
+    """Turn zeroes in a file into holes, after mkfs programs that write them."""
     try:
         tools.run(["fallocate", "--dig-holes", path])
     except tools.ToolError as error:
-        if "not supported" not in error.output:  # by where the file lies
+        if "not supported" not in error.output:  # by the file system
             raise
 
 
 def _copy(reader: int, writer: int, at: int, to: int, count: int) -> int:
-    """Have the kernel copy `count` bytes at most; returns how many it has copied."""
+    """Have the kernel copy up to `count` bytes; returns how many it has copied."""
     try:
         return os.copy_file_range(reader, writer, count, at, to)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What of a file is not zeroes."""
+"""Find the parts of a file that are not zeroes."""
 
 import errno
 import os
@@ -8,9 +8,9 @@ PART = 1 << 20
 
 
 def data_parts(file: int, piece: int) -> Iterator[tuple[int, bytes]]:
-    """What is in an open file apart from zeroes: where it begins, and up to 1 MiB from there on.
+    """The data of an open file without zeroes: offsets, and up to 1 MiB from there.
 
-    Left out are holes and runs of `piece` zeroes at multiples of `piece`; a power of 2, 1 MiB at most.
+    Holes and runs of `piece` zeroes at multiples of `piece` (a power of 2, at most 1 MiB) are skipped.
     """
     at, nothing = 0, bytes(piece)
     while (found := next_extent(file, at)) is not None:
@@ -30,7 +30,7 @@ def data_parts(file: int, piece: int) -> Iterator[tuple[int, bytes]]:
 
 
 def next_extent(file: int, at: int) -> tuple[int, int] | None:
-    """Where the next data after `at` begins and ends; None when there is none."""
+    """The start and end of the next data after `at`; None when there is none."""
     try:
         start = os.lseek(file, at, os.SEEK_DATA)
     except OSError as error:

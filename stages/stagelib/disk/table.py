@@ -1,4 +1,4 @@
-"""Writing partition tables, GPT (UEFI specification 5.3) and DOS, for sectors of any size.
+"""Write partition tables, GPT (UEFI specification 5.3) and DOS, for sectors of any size.
 
 sfdisk of util-linux before 2.40 knows sectors of 512 bytes only; it is what the tests check these tables with.
 """

@@ -1,4 +1,4 @@
-"""Running the programs that make images, with errors a person can act on."""
+"""Run the programs that make images, with errors a person can act on."""
 
 import os
 import re
@@ -12,9 +12,9 @@ from typing import BinaryIO, cast
 from stagelib.disk import progress
 from stagelib.errors import StageError
 
-Environment = Mapping[str, str | None]  # changes of it: None takes a variable away
+Environment = Mapping[str, str | None]  # changes; None unsets a variable
 
-# Where each program comes from: Debian's package, Fedora's package.
+# The packages of each program: Debian's, Fedora's.
 PACKAGES = {
     "bzip2": ("bzip2", "bzip2"),
     "cpio": ("cpio", "cpio"),
@@ -62,7 +62,7 @@ class ToolError(StageError):
 
 
 def missing(program: str) -> StageError:
-    """The error for a program that is not installed: names the packages that have it."""
+    """The error for a program that is not installed, naming its packages."""
     debian, fedora = PACKAGES[program]
     return StageError(
         f"{program} is not installed where this image is made",
@@ -75,12 +75,12 @@ def run(
 ) -> str:
     """Run a program and return what it printed (standard output and error together).
 
-    env is added to the environment, or taken from it where it says None. Raises StageError when the program is
+    env: changes of the environment. Raises StageError when the program is
     missing, ToolError on a status other than 0.
     """
     given = subprocess.DEVNULL if stdin is None else subprocess.PIPE
     with _started(argv, given, subprocess.PIPE, subprocess.STDOUT, env=env, cwd=cwd) as process:
-        progress.begun(process.pid)
+        progress.started(process.pid)
         output, _ = process.communicate(None if stdin is None else os.fsencode(stdin))
     said = output.decode("utf-8", "replace")
     if process.returncode != 0:
@@ -109,21 +109,21 @@ def compress(argv: Sequence[str], source: str, target: str) -> None:
     """
     with tempfile.TemporaryFile() as said, open(source, "rb") as feed, open(target, "wb") as file:
         with _started(argv, feed, file, said) as process:
-            progress.begun(process.pid)
+            progress.started(process.pid)
         text = _said(said)
     if process.returncode != 0:
         raise ToolError(argv[0], process.returncode, text)
 
 
 def pipe(argv: Sequence[str], consume: Callable[[BinaryIO], None], *, source: str = os.devnull) -> None:
-    """Run a program and have `consume` read what it writes to standard output; what it says besides goes to the log.
+    """Run a program and have `consume` read its standard output; its standard error goes to the log.
 
     source: the file that is its input. Raises as run() does, and what consume raises unless the program's own failure
     explains it.
     """
     with tempfile.TemporaryFile() as said, open(source, "rb") as feed:
         with _started(argv, feed, subprocess.PIPE, said) as process:
-            progress.begun(process.pid)
+            progress.started(process.pid)
             assert process.stdout
             problem: StageError | None = None
             try:
@@ -131,7 +131,7 @@ def pipe(argv: Sequence[str], consume: Callable[[BinaryIO], None], *, source: st
             except StageError as error:
                 problem = error
         text = _said(said)
-    # A program whose reader gave up dies of that.
+    # A program whose reader has stopped is killed by SIGPIPE.
     if process.returncode != 0 and not (problem and process.returncode == -signal.SIGPIPE):
         raise ToolError(argv[0], process.returncode, text)
     if problem:
@@ -142,7 +142,7 @@ def pipe(argv: Sequence[str], consume: Callable[[BinaryIO], None], *, source: st
 def feed(argv: Sequence[str], target: str) -> Iterator[Callable[[memoryview], object]]:
     """Run a program that reads what the block writes, with the new file `target` as its output.
 
-    The block is given what it writes with, and the program has ended when the block is left. Raises as run() does.
+    The block gets a function to write with; the program has ended when the block is left. Raises as run() does.
     """
     with tempfile.TemporaryFile() as said, open(target, "wb") as file:
         process = _started(argv, subprocess.PIPE, file, said)
@@ -161,7 +161,7 @@ def feed(argv: Sequence[str], target: str) -> Iterator[Callable[[memoryview], ob
             process.kill()
             raise
         finally:
-            with suppress(BrokenPipeError):  # it has ended, and its status tells how
+            with suppress(BrokenPipeError):  # it has ended, and its status says why
                 stdin.close()
             process.wait()
         text = _said(said)
@@ -178,7 +178,7 @@ def _started(
     env: Environment | None = None,
     cwd: str | None = None,
 ) -> subprocess.Popen[bytes]:
-    """A program that runs, with run()'s changes of the environment. Raises StageError when it is missing."""
+    """A started program with run()'s changes of the environment. Raises StageError when it is missing."""
     changed: Environment = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
     known = {name: value for name, value in changed.items() if value is not None}
     try:
@@ -188,7 +188,7 @@ def _started(
 
 
 def _said(said: BinaryIO) -> str:
-    """What a program wrote to the file `said`, which goes to the log as well."""
+    """A program's output in the file `said`, which is logged as well."""
     said.seek(0)
     text = said.read().decode("utf-8", "replace")
     print(text, end="", flush=True)

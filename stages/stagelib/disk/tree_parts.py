@@ -1,4 +1,4 @@
-"""A tree split by mount points: what goes into each file system, without copying it.
+"""Split a tree by mount points into the content of each file system, without copying it.
 
 Each part is a bind mount of its directory, in which the mount points of further file systems are covered by empty
 directories; the mounts are in the sandbox's own namespace. A tree that goes into one file system is not mounted at all.
@@ -18,14 +18,14 @@ from stagelib.errors import StageError
 
 @dataclass(frozen=True)
 class TreePart:
-    """What fills a file system: the directory `path` on this machine, which is the tree's `mountpoint`."""
+    """The content of a file system: the directory `path` on this machine, which is the tree's `mountpoint`."""
 
     path: str
     mountpoint: str
 
     @property
     def size(self) -> sizes.TreeSize:
-        """How large it is; walks it."""
+        """Its size. Walks it."""
         return sizes.of_tree(self.path)
 
 
@@ -35,7 +35,7 @@ def split(
 ) -> Iterator[dict[str, TreePart]]:
     """The content of each of the mount points, absolute paths in `tree`.
 
-    instead: files of this machine that are shown in place of files of the tree, by the latter's absolute paths.
+    instead: files of this machine that replace files of the tree, by the latter's absolute paths.
     Raises StageError when a mount point is not a directory of the tree, or "/" is missing but other parts are there.
     """
     if (list(mountpoints) == ["/"] and not instead) or not mountpoints:
@@ -54,14 +54,14 @@ def split(
 
 @contextmanager
 def bound(source: str, target: str) -> Iterator[None]:
-    """Show the directory or file `source` at the one called `target` as well."""
+    """Bind-mount the directory or file `source` at `target`."""
     with mounted(["--bind", source], target):
         yield
 
 
 @contextmanager
 def mounted(argv: Sequence[str], target: str) -> Iterator[None]:
-    """Mount at the directory or file `target` what the arguments of mount(8) say."""
+    """Mount at the directory or file `target` with the given arguments of mount(8)."""
     tools.run(["mount", *argv, target])
     try:
         yield
@@ -82,7 +82,7 @@ def _part(tree: str, point: str, mountpoints: Sequence[str], target: str, stack:
 
 
 def _directory(tree: str, point: str) -> str:
-    """The directory on this machine. A symlink on the way would have its target mounted, not itself: refused."""
+    """The directory on this machine. Symlinks are refused: mount(8) would follow them."""
     host = os.path.join(tree, point.lstrip("/"))
     if os.path.realpath(host) != os.path.realpath(tree).rstrip("/") + point.rstrip("/"):
         raise StageError(f"the mount point {point} leads through a symlink in the tree", "name the directory itself")
@@ -92,7 +92,7 @@ def _directory(tree: str, point: str) -> str:
 
 
 def _cover(source: str, cover: str) -> None:
-    """Make an empty directory like `source`: its owner, mode, time and those attributes that can be set."""
+    """Create an empty directory with the owner, mode, time and settable attributes of `source`."""
     os.mkdir(cover)
     info = os.stat(source)
     os.chown(cover, info.st_uid, info.st_gid)

@@ -26,12 +26,12 @@ TOKEN = re.compile(rb"@roothash:([^@\n]+)@")
 
 
 class RootHashFiles:
-    """Copies of files of a tree, to be shown in place of them; `files` has the copy's path for each."""
+    """Copies of files of a tree, mounted in place of them; `files` has the copy's path for each."""
 
     def __init__(self, tree: str, paths: Sequence[str], work: str) -> None:
         """Copy the files `paths` (absolute, in `tree`) to the directory `work`.
 
-        A star in the last part of a path stands for any text. Raises StageError for one that is no regular file.
+        A star in the last part of a path matches any text. Raises StageError for anything but a regular file.
         """
         self.files: dict[str, str] = {}
         self._tree = tree
@@ -62,12 +62,12 @@ class RootHashFiles:
 
 
 def _named(tree: str, path: str) -> list[str]:
-    """The files of the tree that the path means; itself when none is there."""
+    """The files of the tree that match the path; the path itself when there are none."""
     above, _, name = path.rpartition("/")
     if "*" not in name:
         return [path]
     pattern = name.replace("[", "[[]").replace("?", "[?]")
-    return [f"{above}/{one}" for one in fnmatch.filter(tree_paths.names(tree, above), pattern)] or [path]
+    return [f"{above}/{one}" for one in fnmatch.filter(tree_paths.list_names(tree, above), pattern)] or [path]
 
 
 BLOCK = 4096
@@ -75,7 +75,7 @@ BLOCK = 4096
 
 @dataclass(frozen=True)
 class Sealed:
-    """Partitions that are made: the files to copy into their places, and the root hashes, both by their numbers.
+    """Finished partitions: the files to copy into their places, and the root hashes, both by number.
 
     roots has the hashes by the number of the partition with the hashes.
     """
@@ -84,17 +84,17 @@ class Sealed:
     roots: Mapping[int, str]
 
 
-def seal(disk: layout.Disk, fillings: Mapping[int, PartitionContent], copies: RootHashFiles, work: str) -> Sealed:
-    """Make the protected file systems among `fillings` and their hashes, in files in the directory `work`.
+def seal(disk: layout.Disk, contents: Mapping[int, PartitionContent], copies: RootHashFiles, work: str) -> Sealed:
+    """Make the protected file systems among `contents` and their hashes, in files in the directory `work`.
 
-    What is mounted deepest is made first, and its root hash written into `copies`, from which the others are made.
+    The most deeply mounted one is made first, and its root hash written into `copies`, which the others may contain.
     """
     files: dict[int, str] = {}
     roots: dict[int, str] = {}
     known: dict[str, str] = {}
     for number, hashes in sorted(disk.hashes, key=lambda one: _mountpoint(disk, one[1]), reverse=True):
         data, own = (os.path.join(work, f"{kind}-{number + 1}") for kind in ("data", "hashes"))
-        _make(disk, hashes.of, fillings[hashes.of], data)
+        _make(disk, hashes.of, contents[hashes.of], data)
         roots[number] = _hash(hashes, data, own)
         files |= {hashes.of: data, number: own}
         known[_mountpoint(disk, hashes)] = roots[number]
@@ -103,17 +103,17 @@ def seal(disk: layout.Disk, fillings: Mapping[int, PartitionContent], copies: Ro
 
 
 def _mountpoint(disk: layout.Disk, hashes: layout.Hashes) -> str:
-    """Where what the hashes are of is mounted. What is below another directory sorts behind it."""
+    """The mount point of the partition that the hashes protect. Deeper ones sort last."""
     return next(iter(disk.partitions[hashes.of].mountpoints), "")
 
 
-def _make(disk: layout.Disk, number: int, filling: PartitionContent, path: str) -> None:
-    """Make the file system in the new file `path`, which is as large as its partition will be."""
-    need = filling.least() if disk.partitions[number].size is not None else filling.need(0)
+def _make(disk: layout.Disk, number: int, content: PartitionContent, path: str) -> None:
+    """Make the file system in the new file `path`, with the size of its partition."""
+    need = content.minimum() if disk.partitions[number].size is not None else content.need(0)
     size = planner.least(disk, number, need)
     with open(path, "wb") as file:
         file.truncate(size)
-    filling.write(path, Place(0, size))
+    content.write(path, Place(0, size))
 
 
 def _hash(hashes: layout.Hashes, data: str, path: str) -> str:

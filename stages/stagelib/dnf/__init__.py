@@ -1,1 +1,1 @@
-"""Installing RPM packages into a tree: the build root's dnf decides, downloads and installs."""
+"""Install RPM packages into a tree with the build root's dnf."""

@@ -1,4 +1,4 @@
-"""Running the build root's dnf: version 4 or 5, whose command lines differ little."""
+"""Run the build root's dnf, version 4 or 5."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from stagelib.dnf.options import Options
 from stagelib.errors import StageError
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-# How the two count packages in what they print: "(3/215): bash.rpm", "Installing : bash 3/215", "[  3/215] bash".
+# Progress in the output of both versions: "(3/215): bash.rpm", "Installing : bash 3/215", "[  3/215] bash".
 COUNTED = re.compile(r"^\((\d+)/(\d+)\): |^ +\w.* : .* (\d+)/(\d+) *$|^\[ *(\d+)/(\d+)\] ")
 
 
@@ -26,14 +26,14 @@ class Dnf:
 
     @property
     def variant(self) -> str:
-        """What the names and contents of its cache files depend on."""
+        """The name of the variant of cache files that it reads and writes."""
         return f"dnf{self.version}"
 
     def arguments(self, tree: str, home: PrivateHome, cache: str, options: Options) -> list[str]:
         """The command line up to the operation. cache: dnf's cache directory."""
         argv = [self.program, "-y", f"--config={home.config}", f"--installroot={tree}"]
         if self.version == 5:
-            # Otherwise variables and more are looked for in the tree.
+            # Otherwise variables and other settings are read from the tree.
             argv += ["--use-host-config"]
         argv += [f"--releasever={options.releasever}", f"--forcearch={options.basearch}"]
         settings = {
@@ -50,7 +50,7 @@ class Dnf:
         return argv + [f"--exclude={one}" for one in options.exclude_packages]
 
     def download(self, options: Options) -> list[str]:
-        """What has all at hand that the operation needs."""
+        """The operation that downloads everything needed by operation()."""
         return (
             ["makecache"]
             if options.operation == "remove" or options.is_empty
@@ -58,42 +58,39 @@ class Dnf:
         )
 
     def operation(self, options: Options, *flags: str) -> list[str]:
-        """The operation, with flags of its own, and what it is about."""
+        """The operation with additional flags, and its packages."""
         words = {"groupinstall": ["group", "install"]}.get(options.operation, [options.operation])
         return [*words, *flags, *options.packages]
 
 
 def find() -> Dnf:
-    """The build root's dnf; the newer one where both are. Raises StageError when there is none."""
+    """The build root's dnf, the newer one if there are two. Raises StageError when there is none."""
     if found := shutil.which("dnf5", path=PATH):
         return Dnf(found, 5)
     for name in ("dnf-3", "dnf"):
         if found := shutil.which(name, path=PATH):
             return Dnf(found, 5 if os.path.realpath(found).endswith("dnf5") else 4)
-    raise StageError("there is no dnf where the packages are installed from", "install the package dnf")
+    raise StageError("the build root has no dnf", "install the package dnf")
 
 
 def environment(home: PrivateHome, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """All that dnf, and with it the packages' scripts, find in their environment.
-
-    SOURCE_DATE_EPOCH is rpm's time of installation, too.
-    """
+    """The whole environment of dnf and packages' scripts. rpm takes the time of installation from SOURCE_DATE_EPOCH."""
     env = {"PATH": PATH, "HOME": home.path, "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "SYSTEMD_OFFLINE": "1"}
     return {**env, **{name: os.environ[name] for name in ("SOURCE_DATE_EPOCH",) if name in os.environ}, **(more or {})}
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How dnf ended, and what it printed."""
+    """The exit status and output of dnf."""
 
     status: int
     lines: Sequence[str]
 
 
 def run(argv: Sequence[str], home: PrivateHome, *, quiet: bool = False, env: Mapping[str, str] | None = None) -> Ended:
-    """Run a command to its end; its output goes to the log as it comes, its counts to the progress.
+    """Run a command; its output is logged as it appears, and the progress in it reported.
 
-    quiet: only the output of a command that fails goes to the log. env: variables on top of environment().
+    quiet: log the output only if the command fails. env: variables on top of environment().
     """
     lines = []
     with subprocess.Popen(

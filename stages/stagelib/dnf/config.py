@@ -1,4 +1,4 @@
-"""A private rpm and dnf: nothing of the host's configuration, repositories, variables, plugins or macros is used."""
+"""A private configuration of rpm and dnf, isolated from the host's repositories, variables, plugins and macros."""
 
 import os
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from stagelib.bls import UNKNOWN_ROOT
 from stagelib.dnf.options import Options, Repository
 
-# rpm reads them from $HOME/.rpmmacros; dnf itself has no option for macros.
+# rpm reads them from $HOME/.rpmmacros; dnf has no option for macros.
 MACROS = """\
 %_dbpath {dbpath}
 %_netsharedpath /dev:/proc:/sys
@@ -30,12 +30,12 @@ class PrivateHome:
 
     @property
     def nothing(self) -> str:
-        """An empty directory, for whatever dnf would read elsewhere."""
+        """An empty directory, in place of the host's directories."""
         return f"{self.path}/nothing"
 
     @property
     def cmdline(self) -> str:
-        """What the packages' scripts see as /proc/cmdline."""
+        """The file that the packages' scripts see as /proc/cmdline."""
         return f"{self.path}/cmdline"
 
 
@@ -43,8 +43,8 @@ def make(path: str, dbpath: str, *, languages: str = "all") -> PrivateHome:
     """Fill the new directory `path` for rpm. dbpath: the tree's rpm database; languages: rpm's %_install_langs."""
     home = PrivateHome(path)
     os.makedirs(home.nothing)
-    # %_netsharedpath: rpm must not change the three directories, on which something is mounted.
-    # %__plugindir: the host's plugins would label by the host's policy, or tell the host's systemd.
+    # %_netsharedpath: rpm must not change the three directories, which are mount points.
+    # %__plugindir: the host's plugins would label by the host's policy, or notify the host's systemd.
     write(f"{path}/.rpmmacros", MACROS.format(dbpath=dbpath, languages=languages))
     write(home.cmdline, f"{UNKNOWN_ROOT}\n")
     return home
@@ -53,15 +53,14 @@ def make(path: str, dbpath: str, *, languages: str = "all") -> PrivateHome:
 def configure(home: PrivateHome, options: Options, pinned: frozenset[str]) -> None:
     """Write dnf's configuration.
 
-    pinned: ids of repositories whose metadata are at hand and known to be the right ones, so that dnf need not ask for
-    newer ones.
+    pinned: ids of repositories with cached metadata of the requested checksum, for which dnf looks for no newer ones.
     """
     sections = [
         "[main]",
         "gpgcheck=1",
         "localpkg_gpgcheck=1",
         "keepcache=1",
-        "deltarpm=0",  # put together by yet another program of the host
+        "deltarpm=0",  # would need another program of the host
         "color=never",
         f"module_platform_id={options.module_platform_id}",
     ]
@@ -71,7 +70,7 @@ def configure(home: PrivateHome, options: Options, pinned: frozenset[str]) -> No
 
 
 def forget_secrets(home: PrivateHome) -> None:
-    """Remove what only downloading needs, before scripts of packages run that might look for it."""
+    """Remove the keys for downloading before packages' scripts run."""
     for entry in os.scandir(home.path):
         if entry.name.endswith(PEM):
             os.unlink(entry.path)
@@ -100,7 +99,7 @@ def _section(path: str, one: Repository, *, pinned: bool) -> list[str]:
 
 
 def write(path: str, text: str) -> None:
-    """Make a new file that only we can read."""
+    """Create a file with mode 0600."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(fd, "w", encoding="utf-8") as file:
         file.write(text)

@@ -31,12 +31,12 @@ FILES = ("rpmdb.sqlite", "Packages.db", "Packages")  # sqlite; ndb; bdb
 FIRST_FEDORA = 36
 FIRST_ENTERPRISE = 10
 MACRO = re.compile(r"^\s*%_dbpath\s+(\S+)\s*$", re.MULTILINE)
-# In the order in which rpm reads them: the last one that sets a macro wins.
+# In the order in which rpm reads them: the last definition of a macro wins.
 MACRO_FILES = ("usr/lib/rpm/macros", "usr/lib/rpm/macros.d", "usr/lib/rpm/redhat/macros", "etc/rpm")
 
 
 def location(tree: str, wanted: str | None, releasever: str) -> str:
-    """The directory of the database, as a path of the tree. wanted: the option `dbpath`."""
+    """The directory of the database as a path in the tree. wanted: the option `dbpath`."""
     if wanted:
         return wanted
     for directory in (NEW, OLD):
@@ -46,7 +46,7 @@ def location(tree: str, wanted: str | None, releasever: str) -> str:
 
 
 def location_of_release(releasever: str) -> str:
-    """Where a release keeps its database. A name instead of a number ("rawhide") is a new one."""
+    """The directory of a release's database. A name instead of a number ("rawhide") means a new release."""
     number = major(releasever)
     enterprise = number is not None and number < 20
     old = number is not None and number < (FIRST_ENTERPRISE if enterprise else FIRST_FEDORA)
@@ -54,24 +54,24 @@ def location_of_release(releasever: str) -> str:
 
 
 def location_from_macros(tree: str) -> str | None:
-    """The %_dbpath of the tree's rpm; None when it has no rpm, or one that computes it."""
+    """The %_dbpath of the tree's rpm; None when it has no rpm, or the value is computed."""
     found = None
     for name in MACRO_FILES:
-        names = [f"{name}/{one}" for one in tree_paths.names(tree, name) if one.startswith("macros")]
+        names = [f"{name}/{one}" for one in tree_paths.list_names(tree, name) if one.startswith("macros")]
         for file in names or [name]:
-            for match in MACRO.finditer(tree_paths.text(tree, file) or ""):
+            for match in MACRO.finditer(tree_paths.text_or_none(tree, file) or ""):
                 found = _expanded(match[1])
     return found
 
 
 def _expanded(value: str) -> str | None:
-    """The value with the two macros that distributions use in it; None when there are others."""
+    """The value with the macros expanded that distributions use; None when there are others."""
     value = value.replace("%{_usr}", "/usr").replace("%{_var}", "/var").replace("%{_localstatedir}", "/var")
     return None if "%" in value else value
 
 
 def check_location(tree: str, used: str) -> None:
-    """Raise StageError when the tree's own rpm looks for its database in another place than `used`."""
+    """Raise StageError when the tree's own rpm does not look for its database in `used`."""
     wanted = location_from_macros(tree)
     if wanted is None or tree_paths.resolve(tree, wanted) == tree_paths.resolve(tree, used):
         return
@@ -92,7 +92,7 @@ OUR_COMMAND = "%--installroot=%"
 
 
 def make_reproducible(tree: str, dbpath: str, epoch: int) -> None:
-    """Leave one file of each database, with no time in it that is later than `epoch` (seconds since 1970)."""
+    """Reduce each database to one file without times later than `epoch` (seconds since 1970)."""
     for path in (f"{dbpath}/{RPM}", HISTORY, HISTORY_5):
         host = tree_paths.resolve(tree, path)
         if os.path.isfile(host):
@@ -108,7 +108,7 @@ def make_reproducible(tree: str, dbpath: str, epoch: int) -> None:
 
 
 def _forget(history: sqlite3.Connection, epoch: int) -> None:
-    """Take the clock, our command line and the output of scripts out of the transactions, but keep their reasons."""
+    """Remove times, our command line and scripts' output from the transactions, but keep the packages' reasons."""
     history.execute("UPDATE trans SET dt_begin = min(dt_begin, ?), dt_end = min(dt_end, ?)", (epoch, epoch))
     if "cmdline" in {name for _, name, *_ in history.execute("PRAGMA table_info(trans)")}:  # dnf 4
         history.execute("UPDATE trans SET cmdline = ? WHERE cmdline LIKE ?", (US, OUR_COMMAND))

@@ -20,44 +20,44 @@ OWNER = re.compile(r"\b(user|group) (\S+) does not exist - using root")
 MISSING = re.compile(r"No (?:match|packages to remove) for argument: (.+)$")
 GROUP = re.compile(r"(?:Module or Group '(.+)' is not available|Group '(.+)' does not exist|No match for group: (.+)$)")
 MODULE = re.compile(r"(?:missing groups or modules|No match for argument): (.+)$")
-# What is wrong with a package's signature: what dnf 4 prints, what dnf5 gives as the reason, our words, what to do.
+# Problems with a package's signature: dnf 4's message, dnf5's reason, our message, our hint.
 CHECKED = re.compile(r'OpenPGP check for package "([^"]+)" .* has failed: (.*)$')
 SIGNATURES = (
     (
         r"^Package (\S+) is not signed",
         "not signed",
         "is not signed",
-        "sign it, or leave out the repository's gpgkey if its packages are not",
+        "sign it, or remove the repository's gpgkey if its packages are not signed",
     ),
     (
         r"^Problem opening package (\S+)",
         "opening the package",
         "is damaged or was tampered with",
-        "take it from another mirror of the repository",
+        "use another mirror of the repository",
     ),
     (
         r"^(?:.*Failing package is: (\S+)|Public key for (\S+) is not installed)",
         "",
         "is not signed by a key of its repository",
-        "give the repository's own keys as gpgkey",
+        "set gpgkey to the repository's own keys",
     ),
 )
 
 
 def check_repositories(options: Options, shelf: PackageCache) -> None:
-    """Raise StageError for a repository whose repomd.xml is there and is not the one that the options ask for."""
+    """Raise StageError for a repository whose repomd.xml differs from the checksum in the options."""
     for one in options.repositories:
         found = shelf.repomd(one)
         if one.checksum and found and found != one.checksum:
             raise StageError(
                 f"the repository {one.url} has changed: its repomd.xml has the checksum sha256:{found}, "
                 f"not sha256:{one.checksum}",
-                "take today's state by giving the new checksum, or a mirror that still has the old one",
+                "use the new checksum, or a mirror that still has the old state",
             )
 
 
 def check_found(done: Ended, options: Options) -> None:
-    """Raise StageError for packages and groups that are not there."""
+    """Raise StageError for packages and groups that do not exist."""
     groups = [next(filter(None, found)) for found in _found(GROUP, done.lines)]
     missing = [found[0] for found in _found(MISSING, done.lines)]
     # dnf5 does not say whether it looked for a package or a group.
@@ -105,7 +105,7 @@ def check_installation(done: Ended, options: Options) -> None:
     check_found(done, options)
     origins = Origins(options, done.lines)
     _check_signatures(done.lines, origins)
-    check_rpm(done.lines, lambda package: f"{package} from {origins.of(package)}", origins.installed_before)
+    check_rpm(done.lines, lambda package: f"{package} from {origins.repository_of(package)}", origins.installed_before)
     if done.status != 0:
         raise explain(done, options, "cannot install the packages")
 
@@ -113,31 +113,31 @@ def check_installation(done: Ended, options: Options) -> None:
 def check_rpm(lines: Sequence[str], named: Callable[[str], str], installed_before: Callable[[int], str]) -> None:
     """Raise StageError for scripts that failed and for owners that the tree does not have.
 
-    named: a package in words; installed_before: the package, in words, that the line of a number is about.
+    named: describes a package; installed_before: describes the package to which a line belongs, by the line's number.
     """
     scripts = _found(SCRIPT, lines)
     if scripts:
         failed = [f"%{name.lstrip('%')} of {package}" for name, package, _ in scripts[:-1]]
         failed.append(f"%{scripts[-1][0].lstrip('%')} of {named(scripts[-1][1])}")
         raise StageError(
-            f"a package's script failed: {', '.join(failed)}", "what it printed is in the log, before the message"
+            f"a package's script failed: {', '.join(failed)}", "its output is in the log, before the message"
         )
     for number, line in enumerate(lines):
         if match := OWNER.search(line):
             raise StageError(
                 f"files of {installed_before(number)} should belong to the {match[1]} {match[2]}, "
                 "which the tree does not have",
-                "the package lacks the dependency that makes it: name that package, too, or report the bug",
+                "the package lacks a dependency on the package that creates it: add that package, or report the bug",
             )
 
 
 def _check_signatures(lines: Sequence[str], origins: Origins) -> None:
-    for old, new, told, hint in SIGNATURES:
+    for old, new, message, hint in SIGNATURES:
         packages = [next(filter(None, found)) for found in _found(re.compile(old), lines)]
         packages += [package for package, reason in _found(CHECKED, lines) if new in reason]
         if packages:
             package = packages[0].removesuffix(".rpm")
-            raise StageError(f"the package {package} from {origins.of(package)} {told}", hint)
+            raise StageError(f"the package {package} from {origins.repository_of(package)} {message}", hint)
 
 
 def _found(pattern: re.Pattern[str], lines: Iterable[str]) -> list[tuple[str, ...]]:
@@ -153,7 +153,7 @@ REASON = re.compile(r"^(?:\s+- |>>> |\[MIRROR\] \S+\.rpm: )(.*(?:error|[Ss]tatus
 CHECKSUM = re.compile(r"Downloading successful, but (checksum doesn't match).*")
 REPEATED_URL = re.compile(r" - \w+://\S+$")
 ADVICE = re.compile(r"^(\(?try to add|You can try to add|--\w)")
-# The first match counts.
+# The first match wins.
 HINTS = (
     # A server that wants a certificate only hangs up, in TLS 1.3 at any moment after the handshake.
     (
@@ -169,7 +169,7 @@ OUT_OF_STEP = "the mirror is not in step with its metalink: try again later"
 
 
 def explain(done: Ended, options: Options, what: str) -> StageError:
-    """The error for a dnf that failed; `what` says what it could not do."""
+    """The error for a failed dnf; `what` says what it could not do."""
     if any(NO_SPACE.search(line) for line in done.lines):
         return StageError("no space left for the packages", "free some space where the trees and the downloads are")
     for line in done.lines:
@@ -184,15 +184,16 @@ def explain(done: Ended, options: Options, what: str) -> StageError:
     for line in done.lines:
         if match := PACKAGE.search(line):
             reason = _reason(done.lines) or "it is on none of its mirrors"
+            origin = Origins(options, done.lines).repository_of(match[1])
             return StageError(
-                f"cannot download the package {match[1]} from {Origins(options, done.lines).of(match[1])}: {reason}",
+                f"cannot download the package {match[1]} from {origin}: {reason}",
                 MIRROR if "checksum" in reason else _hint(reason),
             )
     problems = _after(done.lines, r"Problem\b.*:")
     if problems:
         return StageError(
             f"{what} of {everywhere(options)}: {readable('; '.join(problems), options)}",
-            "add the repository that has what is missing, or leave out one of the packages",
+            "add a repository that has what is missing, or remove one of the packages",
         )
     errors = _after(done.lines, r"(Error|Failed|Transaction failed)\b.*:") or [f"dnf ended with status {done.status}"]
     text = readable("; ".join(errors), options)
@@ -200,7 +201,7 @@ def explain(done: Ended, options: Options, what: str) -> StageError:
 
 
 def _reason(lines: Sequence[str]) -> str:
-    """The first reason that is told, without what is said elsewhere."""
+    """The first reason in the output, without what the error message contains anyway."""
     for line in lines:
         if match := REASON.match(line):
             return REPEATED_URL.sub("", CHECKSUM.sub(r"\1", match[1]))
@@ -212,7 +213,7 @@ def _hint(text: str) -> str:
 
 
 def _after(lines: Sequence[str], start: str) -> list[str]:
-    """What dnf says from the first line that matches to the end, without its advice about its command line."""
+    """dnf's output from the first matching line on, without its advice about command line options."""
     stripped = [line.strip() for line in lines]
     begin = next((number for number, line in enumerate(stripped) if re.match(start, line)), len(lines))
     said = [line for line in stripped[begin:] if not ADVICE.match(line)]

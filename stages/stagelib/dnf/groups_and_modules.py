@@ -20,7 +20,7 @@ ROW = re.compile(r"^(\S+)\s+(.*?)\s+(?:yes|no)\s*$")
 
 
 def resolve_group_names(dnf: command.Dnf, start: Sequence[str], home: PrivateHome, options: Options) -> Options:
-    """The options with ids in place of the names of groups. start: dnf's command line up to the operation.
+    """The options with group ids in place of group names. start: dnf's command line up to the operation.
 
     Raises StageError for a group that no repository has.
     """
@@ -42,7 +42,7 @@ def resolve_group_names(dnf: command.Dnf, start: Sequence[str], home: PrivateHom
     return replace(options, packages=tuple(packages))
 
 
-# What dnf 4 knows of a module, which all systems that have modules have; see dnf.modularity(7).
+# dnf 4's state of a module, which all systems with modules have; see dnf.modularity(7).
 STATE = "/etc/dnf/modules.d/{name}.module"
 ENABLED = "[{name}]\nname={name}\nstream={stream}\nprofiles=\nstate=enabled\n"
 
@@ -50,7 +50,7 @@ ENABLED = "[{name}]\nname={name}\nstream={stream}\nprofiles=\nstate=enabled\n"
 def enable_modules(
     tree: str, dnf: command.Dnf, start: Sequence[str], home: PrivateHome, options: Options, *, shelf: PackageCache
 ) -> None:
-    """Have the tree remember the streams, which dnf then follows there. start: dnf's command line up to the operation.
+    """Enable the streams in the tree, where dnf then respects them. start: dnf's command line up to the operation.
 
     Raises StageError for a module or a stream that no repository has.
     """
@@ -58,7 +58,7 @@ def enable_modules(
         return
     failures.check_download(command.run([*start, "makecache"], home), options)
     words = [*start, "--cacheonly", "module", "enable", *map(str, options.modules)]
-    with scaffolding.present(tree):  # it writes into the tree, whose symlinks may lead anywhere
+    with scaffolding.in_place(tree):  # it writes into the tree, whose symlinks may be hostile
         failures.check_modules(command.run(sandbox.command(tree, home, shelf.visible(), words), home), options)
-    for one in options.modules if dnf.version == 5 else ():  # it remembers them in a place of its own
+    for one in options.modules if dnf.version == 5 else ():  # it keeps the state in another place
         tree_paths.write_file(tree, STATE.format(name=one.name), ENABLED.format(name=one.name, stream=one.stream))

@@ -1,4 +1,4 @@
-"""The stage's options as typed values."""
+"""The options of org.osbuild.dnf as typed values."""
 
 import re
 from collections.abc import Mapping
@@ -29,19 +29,19 @@ class Repository:
 
 @dataclass(frozen=True)
 class Module:
-    """A stream of a module: of some packages, one of the several that a repository with modularity has."""
+    """A stream of a module: one of several versions of a set of packages in a repository."""
 
     name: str
     stream: str
 
     def __str__(self) -> str:
-        """What dnf calls it."""
+        """dnf's notation."""
         return f"{self.name}:{self.stream}"
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to install from where; see the stage's meta.json for the meaning of each."""
+    """The stage's options; see its meta.json for the meaning of each."""
 
     repositories: tuple[Repository, ...]
     packages: tuple[str, ...]
@@ -56,7 +56,7 @@ class Options:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is to be installed, so that only modules are enabled."""
+        """Whether only modules are enabled and nothing is installed."""
         return self.operation == "install" and not self.packages
 
     @property
@@ -96,7 +96,7 @@ def _repository(number: int, one: Mapping[str, Any], variables: Mapping[str, str
 
 
 def platform(releasever: str) -> str:
-    """The module platform that goes with a release: dnf needs one, and in an empty tree it finds none.
+    """The module platform of a release: dnf needs one, and cannot detect it in an empty tree.
 
     Releases below 20 are those of Enterprise Linux ("9", "10-stream"), the others Fedora's.
     """

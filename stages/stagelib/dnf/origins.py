@@ -1,4 +1,4 @@
-"""Which repository a package comes from, by dnf's table of what it will do."""
+"""The repositories of packages, from dnf's table of the transaction."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ WITH_EPOCH = re.compile(r"-\d+:(?=[^-]+-[^-]+$)")
 
 
 class Origins:
-    """What dnf printed, asked for packages by name-version-release.arch."""
+    """The repositories of packages in dnf's output, by name-version-release.arch."""
 
     def __init__(self, options: Options, lines: Sequence[str]) -> None:
         self._options = options
@@ -22,44 +22,44 @@ class Origins:
         for line in lines:
             words = line.split()
             if len(words) == 1:
-                before = words[0]  # a name too long for its column, with the rest on the next line
+                before = words[0]  # a name too long for its column; the rest is on the next line
                 continue
             if len(words) >= 3 and ID.fullmatch(words[2]):
                 words = [before, *words]
             if len(words) >= 4 and ID.fullmatch(words[3]):
                 self._repositories[f"{words[0]}-{words[2].rpartition(':')[2]}.{words[1]}"] = words[3]
 
-    def of(self, package: str) -> str:
-        """The package's repository, in words."""
+    def repository_of(self, package: str) -> str:
+        """A description of the package's repository."""
         found = by_id(self._repositories.get(self._whole(package), ""), self._options)
         return f"the repository {found.url}" if found else everywhere(self._options)
 
     def _whole(self, package: str) -> str:
-        """The package without its epoch, and with the end that dnf5 cuts off."""
+        """The package without its epoch, and completed where dnf5 truncates it."""
         package = WITH_EPOCH.sub("-", package)
         return next((name for name in self._repositories if name.startswith(package)), package)
 
     def installed_before(self, number: int) -> str:
-        """The package whose installation was told last before a line, and its repository, in words."""
+        """A description of the last package installed before a line, and its repository."""
         for line in reversed(self._lines[:number]):
             if match := INSTALLING.match(line):
-                return f"{self._whole(match[1])} from {self.of(match[1])}"
+                return f"{self._whole(match[1])} from {self.repository_of(match[1])}"
         return "a package"
 
 
 def by_id(name: str, options: Options) -> Repository | None:
-    """The repository that dnf knows by this name."""
+    """The repository with this id."""
     return next((one for one in options.repositories if one.id == name), None)
 
 
 def everywhere(options: Options) -> str:
-    """All repositories, in words."""
+    """A description of all repositories."""
     urls = [one.url for one in options.repositories]
     return f"one of the repositories {', '.join(urls)}" if len(urls) > 1 else f"the repository {urls[0]}"
 
 
 def readable(text: str, options: Options) -> str:
-    """dnf's text with the repositories' URLs instead of the names that we gave them."""
+    """dnf's text with the repositories' URLs in place of their ids."""
 
     def named(match: re.Match[str]) -> str:
         one = by_id(match[1], options)

@@ -1,9 +1,9 @@
-"""What dnf downloaded, kept for other builds: files by content in <downloads>/sha256/<hex>, and for each repository an
-index of names that says which of them dnf's cache would have.
+"""A cache of dnf's downloads that builds share: files by digest in <downloads>/sha256/<hex>, and an index for each
+repository with the names of its files in dnf's own cache.
 
-A build has a cache directory of its own, filled with hard links, so that builds need no locks between them and dnf's
-(by process id, which means nothing between sandboxes) stay private. Metadata are verified here whenever they are
-taken, packages by dnf before it uses them.
+Each build has its own dnf cache directory, filled with hard links, so that builds need no locks between them, and
+dnf's locks (by process id, which is meaningless between sandboxes) stay private. Metadata are verified here whenever
+they are restored, packages by dnf before it uses them.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ from stagelib.packages import download_cache
 
 PACKAGES = "packages"
 REPOMD = "repodata/repomd.xml"
-# Besides the directory, dnf 4 has files named after the repository in the cache: REPO.solv, REPO-filenames.solvx.
-BESIDE = "beside"
+# dnf 4 also has files named after the repository next to its directory: REPO.solv, REPO-filenames.solvx.
+SIDE_FILES = "beside"
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,16 @@ class PackageCache:
     downloads: str
     cache: str
 
-    def fill(self, repositories: Iterable[Repository], variant: str) -> frozenset[str]:
-        """Put into the cache what is kept of these repositories; to be done before dnf runs.
+    def restore(self, repositories: Iterable[Repository], variant: str) -> frozenset[str]:
+        """Link the cached files of these repositories into dnf's cache; call before dnf runs.
 
-        variant: what else the metadata depend on (which dnf made them). Returns the ids of the repositories whose
-        metadata are whole and have the checksum that the options ask for. Damaged metadata are left out.
+        variant: the dnf that wrote the metadata. Returns the ids of the repositories whose metadata are intact and have
+        the checksum in the options. Damaged metadata are skipped.
         """
-        return frozenset(one.id for one in repositories if self._fill(one, variant))
+        return frozenset(one.id for one in repositories if self._restore(one, variant))
 
-    def keep(self, repositories: Iterable[Repository], variant: str) -> None:
-        """Keep what dnf has put into the cache; to be done before anything else can write there."""
+    def save(self, repositories: Iterable[Repository], variant: str) -> None:
+        """Save what dnf has downloaded; call before anything else can write into dnf's cache."""
         for one in repositories:
             if found := self._files(one):
                 tag, files = found
@@ -51,7 +51,7 @@ class PackageCache:
                 self._write(one, variant, tag, kept)
 
     def repomd(self, one: Repository) -> str | None:
-        """The sha256 of the repository's repomd.xml in the cache; None when dnf has not fetched it."""
+        """The sha256 of the repository's repomd.xml in dnf's cache; None when dnf has not downloaded it."""
         found = self._files(one)
         return download_cache.sha256(found[1][REPOMD]) if found and REPOMD in found[1] else None
 
@@ -60,15 +60,15 @@ class PackageCache:
         return sorted(entry.path for entry in os.scandir(self.cache) if entry.is_dir(follow_symlinks=False))
 
     def visible(self) -> Visible:
-        """What a dnf that works on the tree sees of the cache: it can write there, but not into what was downloaded."""
+        """The mounts for a dnf that installs: it can write to its cache, but not to what was downloaded."""
         downloaded = [path for one in self.directories() for path in (f"{one}/{PACKAGES}", f"{one}/repodata")]
         return Visible((self.cache,), tuple(path for path in downloaded if os.path.isdir(path)))
 
-    def _fill(self, one: Repository, variant: str) -> bool:
+    def _restore(self, one: Repository, variant: str) -> bool:
         tag, kept = self._read(one, variant)
         metadata = {name: digest for name, digest in kept.items() if not self._is_package(name)}
         if any(not self._is_whole(digest) for digest in metadata.values()):
-            print(f"the metadata of {one.url} that were kept are damaged, downloading them again", flush=True)
+            print(f"the metadata of {one.url} in the cache are damaged, downloading them again", flush=True)
             metadata = {}
         if one.checksum and metadata.get(REPOMD) != one.checksum:
             metadata = {}
@@ -93,13 +93,13 @@ class PackageCache:
                         found[os.path.relpath(path, directory)] = path
             for entry in os.scandir(self.cache):
                 if entry.is_file() and entry.name.startswith((f"{one.id}.", f"{one.id}-")):
-                    found[f"{BESIDE}/{entry.name.removeprefix(one.id)}"] = entry.path
+                    found[f"{SIDE_FILES}/{entry.name.removeprefix(one.id)}"] = entry.path
             return tag, found
         return None
 
     def _place(self, one: Repository, tag: str, name: str) -> str:
-        if name.startswith(f"{BESIDE}/"):
-            return f"{self.cache}/{one.id}{name.removeprefix(f'{BESIDE}/')}"
+        if name.startswith(f"{SIDE_FILES}/"):
+            return f"{self.cache}/{one.id}{name.removeprefix(f'{SIDE_FILES}/')}"
         return f"{self.cache}/{one.id}-{tag}/{name}"
 
     @staticmethod
@@ -116,7 +116,7 @@ class PackageCache:
             return False
 
     def _store(self, path: str) -> str:
-        """Keep a file; one that was taken from the shelf is there already. Returns its sha256."""
+        """Save a file unless it is saved already. Returns its sha256."""
         digest = download_cache.sha256(path)
         blob = self._blob(digest)
         if not os.path.exists(blob):
@@ -128,7 +128,7 @@ class PackageCache:
         return digest
 
     def _drop_overwritten(self, digest: str, path: str) -> None:
-        """Drop what dnf has overwritten, through the link in its cache, with a package of the same name."""
+        """Drop a file that dnf has overwritten, through the link in its cache, with a package of the same name."""
         blob = self._blob(digest)
         if os.path.exists(blob) and os.path.samefile(blob, path):
             os.unlink(blob)
@@ -138,7 +138,7 @@ class PackageCache:
         return f"{self.downloads}/dnf/{hashlib.sha256(what.encode()).hexdigest()}.json"
 
     def _read(self, one: Repository, variant: str) -> tuple[str, Mapping[str, str]]:
-        """The tag of the directory's name, and the files: name to digest. An index that makes no sense is empty."""
+        """The tag of the directory's name, and the files: name to digest. A malformed index is treated as empty."""
         try:
             with open(self._index(one, variant), encoding="utf-8") as file:
                 index = json.load(file)

@@ -1,10 +1,9 @@
-"""Where dnf and rpm install: a sandbox inside the stage's sandbox.
+"""The sandbox inside the stage's sandbox in which dnf and rpm install.
 
-rpm runs package scripts in a chroot to the tree. So that they can do to the tree what they like and nothing to
-anything else, even out of the chroot, there is no network, no privilege over the kernel, and nothing to write but the
-tree and their own files. The tree's /dev, /proc and /sys are mounts that exist in this sandbox only: without them
-scripts fail quietly and leave a regular file at /dev/null; /sys is empty, so that nothing of the build machine's
-hardware gets into the tree.
+rpm runs package scripts in a chroot to the tree. So that they can change only the tree, even outside of the chroot,
+there is no network, no privilege over the kernel, and nothing else to write to but their own files. The tree's /dev,
+/proc and /sys are mounts that exist in this sandbox only: without them scripts fail silently and leave a regular file
+at /dev/null; /sys is empty, so that the image does not depend on the build machine's hardware.
 """
 
 import os
@@ -19,14 +18,14 @@ LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 @dataclass(frozen=True)
 class Visible:
-    """What else is visible at the same path: directories that may be changed, and such that may not."""
+    """Additional directories mounted at the same path, writable or read-only."""
 
     writable: tuple[str, ...] = ()
     read_only: tuple[str, ...] = ()
 
 
 def command(tree: str, home: PrivateHome, visible: Visible, argv: Sequence[str]) -> list[str]:
-    """The argument list that runs `argv` there, all at the same paths."""
+    """The argument list that runs `argv` in the sandbox, where all paths are the same."""
     base = ["unshare", "--net", "--", "bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"]
     base += ["--new-session", "--ro-bind", "/usr", "/usr", "--ro-bind", "/etc", "/etc"]
     for name in LINKS:
@@ -37,7 +36,7 @@ def command(tree: str, home: PrivateHome, visible: Visible, argv: Sequence[str])
     base += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--tmpfs", "/tmp", "--tmpfs", "/var"]  # noqa: S108
     base += ["--dir", "/var/tmp", "--dir", "/var/lib", "--dir", "/var/cache"]  # noqa: S108
     base += ["--bind", tree, tree, "--proc", f"{tree}/proc", "--dev", f"{tree}/dev", "--tmpfs", f"{tree}/sys"]
-    # kernel-install takes the kernel's options from here if it finds them nowhere else.
+    # kernel-install takes the kernel's options from here if they are nowhere else.
     base += ["--ro-bind", home.cmdline, f"{tree}/proc/cmdline"]
     base += ["--remount-ro", f"{tree}/sys", "--bind", home.path, home.path]
     for path in visible.writable:

@@ -10,27 +10,27 @@ from stagelib.packages import cleanup
 from stagelib.packages.cleanup import date_directories
 
 MACHINE_ID = "/etc/machine-id"
-# Boot entries are named after it. osbuild's value, which fix-ups and documentation know.
+# Boot entries are named after it. The value is osbuild's.
 FAKE_MACHINE_ID = "f" * 32 + "\n"
-# An initramfs fitted to the build machine would start no other; without hostonly it depends on the packages alone.
+# An initramfs for the build machine would boot no other; without hostonly it depends on the packages alone.
 DRACUT = "/etc/dracut.conf.d/zz-osbuild-compose.conf"
 DRACUT_SETTINGS = 'hostonly="no"\nhostonly_cmdline="no"\nreproducible="yes"\n'
 # kernel-install(8) runs what is here instead of the same names below /usr/lib.
 INITRAMFS = ("/etc/kernel/install.d/50-dracut.install", "/etc/kernel/install.d/51-dracut-rescue.install")
-# %_netsharedpath keeps rpm from making them.
+# %_netsharedpath keeps rpm from creating them.
 MOUNT_POINTS = {"/dev": 0o755, "/proc": 0o555, "/sys": 0o555}
 
 
 @contextmanager
-def present(tree: str, *, dracut: bool = True) -> Iterator[None]:
-    """Mount points, a machine id and settings for dracut are in the tree inside the block; the last two go at its end.
+def in_place(tree: str, *, dracut: bool = True) -> Iterator[None]:
+    """Inside the block the tree has mount points, a machine id and dracut settings; the latter two are temporary.
 
-    The machine id is left empty, as machine-id(5) asks for images, unless the tree had one of its own.
-    dracut: whether kernels get an initramfs meanwhile.
+    The machine id is left empty, as machine-id(5) recommends for images, unless the tree had one before.
+    dracut: whether kernels get an initramfs inside the block.
     """
     for path, mode in MOUNT_POINTS.items():
         tree_paths.make_dirs(tree, path, mode=mode)
-    own_id = (tree_paths.text(tree, MACHINE_ID) or "").strip()
+    own_id = (tree_paths.text_or_none(tree, MACHINE_ID) or "").strip()
     if not own_id:
         tree_paths.write_file(tree, MACHINE_ID, FAKE_MACHINE_ID, mode=0o444)
     tree_paths.write_file(tree, DRACUT, DRACUT_SETTINGS)
@@ -49,7 +49,7 @@ def present(tree: str, *, dracut: bool = True) -> Iterator[None]:
 
 
 def finish(tree: str, dbpath: str, epoch: int) -> None:
-    """Leave a clean tree. dbpath: its rpm database; epoch: seconds since 1970.
+    """Clean the tree after an installation by dnf or rpm. dbpath: its rpm database; epoch: seconds since 1970.
 
     Raises StageError when the tree's own rpm would look for the database in another place.
     """

@@ -1,1 +1,1 @@
-"""Installing RPM packages that are at hand as files, with rpm alone."""
+"""Install RPM packages that are the manifest's sources, with rpm alone."""

@@ -1,4 +1,4 @@
-"""What rpm prints, as errors a person can act on; its exit status is 0 although scripts failed."""
+"""Errors a person can act on, from the output of rpm, whose exit status is 0 although scripts failed."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ THERE = re.compile(r"package (\S+) (?:\(which is newer than .*\) )?is already in
 
 
 def check(done: Ended, named: Mapping[str, str]) -> None:
-    """Raise StageError unless everything was installed and every script did its work. named: the packages' names."""
+    """Raise StageError unless everything was installed and every script succeeded. named: the packages' names."""
     names = set(named.values())
 
     def installed_before(number: int) -> str:
@@ -29,7 +29,7 @@ def check(done: Ended, named: Mapping[str, str]) -> None:
         needs = "; ".join(f"{match[2]} needs {match[1]}" for match in lacking)
         raise StageError(f"packages are missing: {needs}", "add the packages that provide them")
     if conflicts := [match[1] or match[2] for line in done.lines if (match := CONFLICT.match(line))]:
-        raise StageError(f"packages conflict: {'; '.join(conflicts)}", "leave out one of them")
+        raise StageError(f"packages conflict: {'; '.join(conflicts)}", "remove one of them")
     if there := [match[1] for line in done.lines if (match := THERE.search(line))]:
         raise StageError(f"the tree has {', '.join(there)} already", "leave it out")
     errors = [line.removeprefix("error: ") for line in done.lines if line.startswith("error: ")]

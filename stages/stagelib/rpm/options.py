@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Options:
-    """What to install and how; see the stage's meta.json.
+    """The stage's options; see its meta.json.
 
     packages: checksums ("sha256:...") of files; signed: those of them that one of `keys` must have signed; keys:
     ASCII-armoured OpenPGP public keys; key_files: such files of the tree; languages: rpm's %_install_langs.
@@ -33,7 +33,7 @@ def from_json(options: Mapping[str, Any]) -> Options:
     keys = tuple(options.get("gpgkeys", ()))
     packages, signed = [], set()
     for one in options.get("packages", ()):
-        # A checksum alone cannot say whether to check: where there are keys, they are there to be used.
+        # With a checksum alone, signatures are checked if there are keys.
         checksum = one if isinstance(one, str) else one["checksum"]
         packages.append(checksum)
         if bool(keys) if isinstance(one, str) else one.get("check_gpg", False):

@@ -1,4 +1,4 @@
-"""The packages as files: where they are, what they are called, and who signed them."""
+"""The package files among the manifest's sources: their paths, names and signatures."""
 
 import re
 import subprocess
@@ -16,25 +16,25 @@ RELEASE = re.compile(r"^system-release(?:\(releasever\))? = (?:\d+:)?([^-\s]+)")
 
 
 def files(checksums: Sequence[str]) -> dict[str, str]:
-    """The path of each file, by checksum. Raises StageError for one that the manifest's sources do not have."""
+    """The path of each file, by checksum. Raises StageError for one that is not among the manifest's sources."""
     there = {path.name: str(path) for path in Path(SOURCES).glob("*/*")}
     for checksum in checksums:
         if checksum not in there:
             raise StageError(
                 f"the package {checksum} is not among the manifest's sources",
-                'give its URL in "sources": {"org.osbuild.files": {"urls": {CHECKSUM: URL}}}',
+                'add its URL in "sources": {"org.osbuild.files": {"urls": {CHECKSUM: URL}}}',
             )
     return {checksum: there[checksum] for checksum in checksums}
 
 
 def names(paths: Sequence[str], home: PrivateHome) -> dict[str, str]:
-    """name-version-release.arch of each file. Raises StageError for one that is no RPM package."""
+    """name-version-release.arch of each file. Raises StageError for one that is not an RPM package."""
     found = {}
     asked = ["rpm", "-qp", "--nosignature", "--nodigest", "--qf", "%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\\n"]
     done = _run([*asked, *paths], home)
-    told = done.stdout.splitlines()
-    if done.returncode == 0 and len(told) == len(paths):
-        return dict(zip(paths, told, strict=True))
+    printed = done.stdout.splitlines()
+    if done.returncode == 0 and len(printed) == len(paths):
+        return dict(zip(paths, printed, strict=True))
     for path in paths:
         one = _run([*asked, path], home)
         if one.returncode != 0:
@@ -44,13 +44,13 @@ def names(paths: Sequence[str], home: PrivateHome) -> dict[str, str]:
 
 
 def releasever(paths: Sequence[str], home: PrivateHome) -> str:
-    """The release that the packages make, by the one that provides `system-release`; "" when none does."""
+    """The version of the package that provides `system-release`; "" when none does."""
     done = _run(["rpm", "-qp", "--nosignature", "--nodigest", "--provides", *paths], home)
     return next((match[1] for line in done.stdout.splitlines() if (match := RELEASE.match(line))), "")
 
 
 def check(files_by_checksum: Mapping[str, str], named: Mapping[str, str], home: PrivateHome, options: Options) -> None:
-    """Raise StageError unless each package that must be signed is signed by one of the keys, and is as it was then."""
+    """Raise StageError unless each package that must be signed has a valid signature by one of the keys."""
     signed = [path for checksum, path in files_by_checksum.items() if checksum in options.signed]
     if not signed:
         return
@@ -69,23 +69,23 @@ def check(files_by_checksum: Mapping[str, str], named: Mapping[str, str], home: 
             raise StageError(f"the package {named[path]} {_why(path, keyring, home, options)}", HINT)
 
 
-HINT = "give the key that signed it in gpgkeys, or set check_gpg to false for this package"
+HINT = "add the key that signed it to gpgkeys, or set check_gpg to false for this package"
 
 
 def _why(path: str, keyring: str, home: PrivateHome, options: Options) -> str:
-    told = _run([options.rpmkeys, "--dbpath", keyring, "--define", "_pkgverify_level all", "-Kv", path], home).stdout
-    if "NOKEY" in told:
+    printed = _run([options.rpmkeys, "--dbpath", keyring, "--define", "_pkgverify_level all", "-Kv", path], home).stdout
+    if "NOKEY" in printed:
         return "is not signed by one of the gpgkeys"
-    return "is damaged or was tampered with" if "BAD" in told else "is not signed"
+    return "is damaged or was tampered with" if "BAD" in printed else "is not signed"
 
 
 def key_path(home: PrivateHome, number: int) -> str:
-    """The file of a key."""
+    """The path of a key's file."""
     return f"{home.path}/key{number}.asc"
 
 
 def write_key(home: PrivateHome, number: int, text: str) -> None:
-    """Make the file of a key."""
+    """Write a key's file."""
     homes.write(key_path(home, number), text)
 
 

@@ -46,7 +46,7 @@ def variant(repository: Mill, name: str) -> RpmRepository:
 def test_a_package_that_the_repositorys_key_has_not_signed(bench: Bench, repository: Mill) -> None:
     told = refused(bench, options(["docs"], repository.repo(gpgkey=repository.foreign.armoured)))
     assert f"the package docs-1-1.x86_64 from the repository {repository.url}/main is not signed by a key of" in told
-    assert "hint: give the repository's own keys as gpgkey" in told
+    assert "hint: set gpgkey to the repository's own keys" in told
 
 
 def test_a_package_without_a_signature(bench: Bench, repository: Mill) -> None:

@@ -97,7 +97,7 @@ def test_a_directory_in_the_way(tree: Path, run_stage: RunStage, entry: dict[str
     (tree / "d").mkdir()
     result = run_stage(NAME, entry)
     assert result.status == 1
-    assert "error: /d: a directory stands there" in result.log
+    assert "error: /d is a directory already" in result.log
 
 
 @pytest.mark.parametrize("entry", [{"directories": [{"path": "/f/x"}]}, {"files": [{"path": "/f/x", "content": ""}]}])
@@ -105,7 +105,7 @@ def test_a_file_in_the_way(tree: Path, run_stage: RunStage, entry: dict[str, Any
     write(tree, "f")
     result = run_stage(NAME, entry)
     assert result.status == 1
-    assert "error: /f/x: a file stands where the tree needs a directory" in result.log
+    assert "error: /f/x: a file is in the place of a directory" in result.log
 
 
 def test_wrong_base64(run_stage: RunStage) -> None:

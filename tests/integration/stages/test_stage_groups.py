@@ -21,9 +21,9 @@ def accounts(tree: Path) -> Path:
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
-        ({"adm": {}}, "the group 'adm' is there already, with gid 4"),
-        ({"new": {"gid": 4}}, "the group 'new' cannot have gid 4: it is that of 'adm'"),
-        ({"new": {"gid": "4"}}, "the group 'new' cannot have gid 4: it is that of 'adm'"),
+        ({"adm": {}}, "the group 'adm' already exists with gid 4"),
+        ({"new": {"gid": 4}}, "the group 'new' cannot have gid 4: 'adm' has it"),
+        ({"new": {"gid": "4"}}, "the group 'new' cannot have gid 4: 'adm' has it"),
     ],
 )
 @pytest.mark.usefixtures("accounts")

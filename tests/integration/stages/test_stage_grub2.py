@@ -130,7 +130,7 @@ def test_programs_for_uefi_that_the_build_root_does_not_have(run_stage: RunStage
     uefi = {"vendor": "no-such-vendor", "install": True, "efi_src_dir": "/usr/lib/nowhere"}
     result = run_stage(NAME, {"root_fs_uuid": UUID, "uefi": uefi})
     assert result.status == 1
-    assert "the build root shows stages no /usr/lib/nowhere/BOOT" in result.log
+    assert "stages see no /usr/lib/nowhere/BOOT in the build root" in result.log
 
 
 def test_everything_for_the_menu(bootable: Path, run_stage: RunStage) -> None:

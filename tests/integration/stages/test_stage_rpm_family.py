@@ -49,7 +49,7 @@ def test_yum_repos(tree: Path, run_stage: RunStage) -> None:
     assert run_stage("org.osbuild.yum.repos", options).status == 0
     result = run_stage("org.osbuild.yum.repos", {**options, "repos": [first]})
     assert result.status == 1
-    assert "the tree has another /etc/yum.repos.d/own.repo already" in result.log
+    assert "the tree already has a different /etc/yum.repos.d/own.repo" in result.log
 
 
 @pytest.mark.parametrize(

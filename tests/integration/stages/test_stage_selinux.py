@@ -53,8 +53,8 @@ def test_all_of_upstreams_options_are_written_down_one_after_the_other(run_stage
     [
         ({"file_contexts": "etc/selinux/mls/contexts/files/file_contexts"}, "/etc/selinux/mls/contexts"),
         ({"file_contexts": "etc/selinux/targeted"}, "/etc/selinux/targeted"),
-        ({"file_contexts": CONTEXTS, "target": "/bot"}, "/bot, which is to be labelled"),
-        ({"file_contexts": CONTEXTS, "labels": {"/etc/x": "a:b:c"}}, "/etc/x, which is to be labelled"),
+        ({"file_contexts": CONTEXTS, "target": "/bot"}, "/bot to label"),
+        ({"file_contexts": CONTEXTS, "labels": {"/etc/x": "a:b:c"}}, "/etc/x to label"),
     ],
 )
 def test_what_the_tree_lacks_is_told(run_stage: RunStage, policy: Path, options: dict[str, Any], missing: str) -> None:

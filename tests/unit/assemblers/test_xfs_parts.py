@@ -12,8 +12,8 @@ from stagelib.disk.filesystems.xfs.writer.names import REGULAR, Name
 
 def test_checksums_of_many_are_those_of_each() -> None:
     data = random.Random(1).randbytes(512 * 9)
-    assert crc32c.of_each(data, 512) == [crc32c.crc32c(data[at : at + 512]) for at in range(0, len(data), 512)]
-    assert crc32c.of_each(b"123456789", 9) == [0xE3069283]  # RFC 3720 B.4 and every other list of check values
+    assert crc32c.of_records(data, 512) == [crc32c.crc32c(data[at : at + 512]) for at in range(0, len(data), 512)]
+    assert crc32c.of_records(b"123456789", 9) == [0xE3069283]  # RFC 3720 B.4 and every other list of check values
 
 
 def test_hash_of_a_name() -> None:
@@ -38,7 +38,7 @@ def test_extents_that_follow_each_other_are_one() -> None:
 
 def test_what_has_no_place_is_refused() -> None:
     with pytest.raises(CannotKeepError, match=r"no place for the attribute system\.nfs4_acl"):
-        attributes.of({"system.nfs4_acl": b"1"})
+        attributes.from_kernel({"system.nfs4_acl": b"1"})
     with pytest.raises(CannotKeepError, match="larger than 3072 bytes"):
-        attributes.leaf(attributes.of({"user.large": bytes(4000)}))
-    assert attributes.short(attributes.of({"user.large": bytes(256)})) is None
+        attributes.leaf(attributes.from_kernel({"user.large": bytes(4000)}))
+    assert attributes.short(attributes.from_kernel({"user.large": bytes(256)})) is None

@@ -1,4 +1,4 @@
-"""EROFS: read-only, made to be read fast."""
+"""Make an EROFS, a read-only file system, with mkfs.erofs."""
 
 import os
 
@@ -10,23 +10,23 @@ from stagelib.errors import StageError
 LONGEST = 255  # bytes in a name, NAME_MAX
 
 
-def need(job: FsSpec, _free: int) -> int:
-    """Its size; makes it to know."""
-    path = _file(job)
-    with job.labelled() as content:
-        pack(content, path, fs_uuid=job.spec.uuid, epoch=job.epoch, compression=job.spec.compression)
-    sparse_copy.dig(path)
+def need(spec: FsSpec, _free: int) -> int:
+    """Its size, known only after making it."""
+    path = _file(spec)
+    with spec.labelled() as content:
+        pack(content, path, fs_uuid=spec.file_system.uuid, epoch=spec.epoch, compression=spec.file_system.compression)
+    sparse_copy.dig_holes(path)
     return os.path.getsize(path)
 
 
-def make(job: FsSpec, image: str, place: Place) -> None:
-    """Copy what need() made to `place` of the file `image`."""
-    sparse_copy.put(_file(job), image, place)
-    os.unlink(_file(job))
+def make(spec: FsSpec, image: str, place: Place) -> None:
+    """Copy the file system from need() to `place` of the file `image`."""
+    sparse_copy.copy_into(_file(spec), image, place)
+    os.unlink(_file(spec))
 
 
 def pack(tree: str, path: str, *, fs_uuid: str, epoch: int, compression: str | None = None) -> None:
-    """Make an EROFS of `tree` in the new file `path`; all times are `epoch`, which is all that older ones can.
+    """Make an EROFS of `tree` in the new file `path`; all times are `epoch`, since older versions support no other.
 
     compression: lz4 or lz4hc; None for none.
     """
@@ -41,7 +41,7 @@ def pack(tree: str, path: str, *, fs_uuid: str, epoch: int, compression: str | N
         if long is None:
             raise
         raise StageError(
-            f"mkfs.erofs cannot hold a name of {LONGEST} bytes: {long}", "erofs-utils 1.6 and newer can; or shorten it"
+            f"mkfs.erofs cannot hold a name of {LONGEST} bytes: {long}", "use erofs-utils 1.6 or newer, or shorten it"
         ) from None
 
 
@@ -49,5 +49,5 @@ def _length(name: str) -> int:
     return len(os.fsencode(name))
 
 
-def _file(job: FsSpec) -> str:
-    return os.path.join(job.work, f"{job.spec.uuid}.erofs")
+def _file(spec: FsSpec) -> str:
+    return os.path.join(spec.work, f"{spec.file_system.uuid}.erofs")

@@ -1,4 +1,4 @@
-"""FAT, filled by mtools: what firmware reads. It has no owners, modes, links or attributes; all times are the epoch."""
+"""Make a FAT with mkfs.fat and mtools. It has no owners, modes, links or attributes; all times are the epoch."""
 
 import os
 import stat
@@ -12,22 +12,22 @@ from stagelib.errors import StageError
 
 FORBIDDEN = set('"*/:<>?\\|')
 LABEL = 11
-AT_ONCE = 400  # files that mcopy gets at a time: Linux takes 2 MiB of arguments, a path has 4 KiB at the most
+AT_ONCE = 400  # arguments of mcopy: Linux takes 2 MiB, and a path has up to 4 KiB
 
 
-def need(job: FsSpec, free: int) -> int:
-    """Bytes of a FAT with the content; clusters of 4 KiB and both tables of 4 bytes for each included."""
-    data = job.size().data
+def need(spec: FsSpec, free: int) -> int:
+    """The size in bytes of a FAT with the content, with clusters of 4 KiB and both tables of 4 bytes for each."""
+    data = spec.size().data
     return data + data // 256 + min(free, 16 * MIB) + 2 * MIB
 
 
-def make(job: FsSpec, image: str, place: Place) -> None:
+def make(spec: FsSpec, image: str, place: Place) -> None:
     """Make a FAT in `place` of the file `image`. Raises StageError, naming it, for a file that FAT cannot hold."""
-    directories, files = entries(job.content)
-    env = {"SOURCE_DATE_EPOCH": str(job.epoch), "TZ": "UTC", "MTOOLS_SKIP_CHECK": "1"}
-    argv = ["mkfs.fat", "--invariant", "-i", volume_id(job.spec.uuid), "-S", str(job.sector)]
-    argv += ["-n", job.spec.label.upper()] if job.spec.label else []
-    area = os.path.join(job.work, "fat")
+    directories, files = entries(spec.content)
+    env = {"SOURCE_DATE_EPOCH": str(spec.epoch), "TZ": "UTC", "MTOOLS_SKIP_CHECK": "1"}
+    argv = ["mkfs.fat", "--invariant", "-i", volume_id(spec.file_system.uuid), "-S", str(spec.sector)]
+    argv += ["-n", spec.file_system.label.upper()] if spec.file_system.label else []
+    area = os.path.join(spec.work, "fat")
     with open(area, "wb") as file:
         file.truncate(place.size)
     tools.run([*argv, area], env=env)
@@ -35,7 +35,7 @@ def make(job: FsSpec, image: str, place: Place) -> None:
         names = directories[first : first + AT_ONCE]
         tools.run(["mmd", "-i", area, *(f"::/{name}" for name in names)], env=env)
     for directory in ["", *directories]:
-        here = [os.path.join(job.content, name) for name in files if os.path.dirname(name) == directory]
+        here = [os.path.join(spec.content, name) for name in files if os.path.dirname(name) == directory]
         for first in range(0, len(here), AT_ONCE):
             paths = here[first : first + AT_ONCE]
             try:
@@ -43,22 +43,22 @@ def make(job: FsSpec, image: str, place: Place) -> None:
             except tools.ToolError as error:
                 if "full" not in error.output.lower():
                     raise
-                raise _too_small(job, place) from None
-    sparse_copy.put(area, image, place)
+                raise _too_small(spec, place) from None
+    sparse_copy.copy_into(area, image, place)
     os.unlink(area)
 
 
-def _too_small(job: FsSpec, place: Place) -> StageError:
-    wanted = need(job, 0)
+def _too_small(spec: FsSpec, place: Place) -> StageError:
+    wanted = need(spec, 0)
     return StageError(
-        f"{job.spec.mountpoint} does not fit: {human(place.size)} are about {human(max(wanted - place.size, MIB))} too "
-        f"little for its FAT",
+        f"{spec.file_system.mountpoint} does not fit: {human(place.size)} are about "
+        f"{human(max(wanted - place.size, MIB))} too little for its FAT",
         f"make the partition {-(-wanted // MIB) + 1} MiB or larger",
     )
 
 
 def volume_id(text: str) -> str:
-    """The eight hexadecimal digits of a volume's number, from "1234-ABCD" or a UUID's first eight."""
+    """The eight hexadecimal digits of a volume ID, from "1234-ABCD" or a UUID's first eight."""
     digits = text.replace("-", "")[:8]
     if len(digits) != 8:
         digits = uuid.uuid5(uuid.NAMESPACE_OID, text).hex[:8]
@@ -66,7 +66,7 @@ def volume_id(text: str) -> str:
 
 
 def entries(tree: str) -> tuple[list[str], list[str]]:
-    """Directories and files below `tree`, relative to it and sorted. Raises StageError for what FAT cannot hold."""
+    """Sorted paths of directories and files below `tree`. Raises StageError for files that FAT cannot hold."""
     directories: list[str] = []
     files: list[str] = []
     for path, names, others in os.walk(tree):
@@ -87,5 +87,5 @@ def _check(full: str, name: str, kind: int, seen: dict[str, str]) -> None:
     if set(name) & FORBIDDEN or any(ord(c) < 32 or 0xDC80 <= ord(c) <= 0xDCFF for c in name) or name[-1] in " .":
         raise StageError(f"FAT cannot have a file called {shown!r}", "rename it, or choose another file system")
     if name.lower() in seen:
-        raise StageError(f"FAT takes {seen[name.lower()]} and {name} for the same name: {shown}", "rename one of them")
+        raise StageError(f"FAT treats {seen[name.lower()]} and {name} as the same name: {shown}", "rename one of them")
     seen[name.lower()] = name

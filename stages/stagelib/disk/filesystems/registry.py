@@ -1,9 +1,9 @@
-"""The file systems that a partition can have.
+"""All types of file systems that a partition can have.
 
-To add one: a module with `need` and `make`, an entry in KINDS, its name in the schemas of the two assemblers of disks
-and of the blueprint, its programs in tools.PACKAGES. `need` tells how many bytes the file system must have for its
-content and `free` further bytes; `make` writes it into its place of the image. A kind whose size is only known once it
-is made (squashfs) makes it in `need`, into the job's directory for scratch files, and copies it in `make`.
+To add one: a module with `need` and `make`, an entry in TYPES, its name in the schemas of the two assemblers of disks
+and of the blueprint, its programs in tools.PACKAGES. `need` returns how many bytes the file system must have for its
+content and `free` additional bytes; `make` writes it into its place in the image. A type whose size is known only
+after making it (squashfs) is made in `need`, in the directory for scratch files, and copied by `make`.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,21 +25,21 @@ from stagelib.disk.types import MINIMUM
 class FileSystemType:
     """How a type of file system is made.
 
-    least: what its content takes without the file system's own tables, for partitions whose size is given: there it is
-    the file system's maker that says whether all fits.
+    minimum: the size of its content without the file system's own tables, for partitions whose size is given: there
+    the mkfs program checks whether all fits.
     """
 
     need: Callable[[FsSpec, int], int]
     make: Callable[[FsSpec, str, Place], None]
-    least: Callable[[FsSpec], int]
+    minimum: Callable[[FsSpec], int]
 
 
 # Up to which size mke2fs makes a journal of how many bytes: ext2fs_default_journal_size().
 JOURNALS = ((128, 4), (1024, 16), (2048, 32), (16384, 64), (32768, 128), (65536, 256), (131072, 512))
 
 
-def _ext4_need(job: FsSpec, free: int) -> int:
-    content = job.size()
+def _ext4_need(spec: FsSpec, free: int) -> int:
+    content = spec.size()
     # Inodes of 256 bytes and a quarter more of them than there are files; then tables by size, and the reserve of 5 %.
     fixed = content.data + content.inodes * 352 + free + 8 * MIB
     size = fixed
@@ -49,49 +49,49 @@ def _ext4_need(job: FsSpec, free: int) -> int:
     return size
 
 
-def _ext4_make(job: FsSpec, image: str, place: Place) -> None:
-    with _labels(job) as found:
+def _ext4_make(spec: FsSpec, image: str, place: Place) -> None:
+    with _labels(spec) as found:
         ext4.make(
             image,
-            job.content,
+            spec.content,
             offset=place.start,
             size=place.size // BLOCK * BLOCK,
-            fs_uuid=job.spec.uuid,
-            epoch=job.epoch,
+            fs_uuid=spec.file_system.uuid,
+            epoch=spec.epoch,
             labels=found,
-            label=job.spec.label,
+            label=spec.file_system.label,
         )
 
 
-def _labels(job: FsSpec) -> AbstractContextManager[Callable[[], Mapping[str, str]]]:
-    """The labels of its files, looked up beside what happens in the block."""
-    if job.spec.mountpoint:
-        return labels.beside(job.tree, job.spec.mountpoint)
+def _labels(spec: FsSpec) -> AbstractContextManager[Callable[[], Mapping[str, str]]]:
+    """The labels of its files, looked up in the background of the block."""
+    if spec.file_system.mountpoint:
+        return labels.in_background(spec.tree, spec.file_system.mountpoint)
     return nullcontext(dict)
 
 
-def _xfs_need(job: FsSpec, free: int) -> int:
-    content = job.size()
+def _xfs_need(spec: FsSpec, free: int) -> int:
+    content = spec.size()
     return max(MINIMUM["xfs"], content.data + content.inodes * 640 + free + content.data // 32 + 96 * MIB)
 
 
-def _xfs_make(job: FsSpec, image: str, place: Place) -> None:
-    with _labels(job) as found:
+def _xfs_make(spec: FsSpec, image: str, place: Place) -> None:
+    with _labels(spec) as found:
         xfs.make(
             image,
-            job.content,
+            spec.content,
             place,
-            fs_uuid=job.spec.uuid,
-            epoch=job.epoch,
+            fs_uuid=spec.file_system.uuid,
+            epoch=spec.epoch,
             labels=found,
-            work=job.work,
-            label=job.spec.label,
-            sector=job.sector,
+            work=spec.work,
+            label=spec.file_system.label,
+            sector=spec.sector,
         )
 
 
-def _data(job: FsSpec) -> int:
-    return job.size().data
+def _data(spec: FsSpec) -> int:
+    return spec.size().data
 
 
 TYPES = {
@@ -99,7 +99,7 @@ TYPES = {
     "xfs": FileSystemType(_xfs_need, _xfs_make, _data),
     "btrfs": FileSystemType(btrfs.need, btrfs.make, _data),
     "vfat": FileSystemType(fat.need, fat.make, _data),
-    "swap": FileSystemType(swap.need, swap.make, lambda job: swap.need(job, 0)),
-    "squashfs": FileSystemType(squashfs.need, squashfs.make, lambda job: squashfs.need(job, 0)),
-    "erofs": FileSystemType(erofs.need, erofs.make, lambda job: erofs.need(job, 0)),
+    "swap": FileSystemType(swap.need, swap.make, lambda spec: swap.need(spec, 0)),
+    "squashfs": FileSystemType(squashfs.need, squashfs.make, lambda spec: squashfs.need(spec, 0)),
+    "erofs": FileSystemType(erofs.need, erofs.make, lambda spec: erofs.need(spec, 0)),
 }

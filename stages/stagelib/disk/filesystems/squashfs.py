@@ -1,4 +1,4 @@
-"""squashfs: compressed and read-only."""
+"""Make a squashfs, a compressed read-only file system, with mksquashfs."""
 
 import os
 
@@ -10,35 +10,35 @@ COMPRESSION = "zstd"
 ZSTD_LEVEL = 9  # mksquashfs' own default of 15 takes four times as long for 3 % less
 
 
-def need(job: FsSpec, _free: int) -> int:
-    """Its size; makes it to know."""
-    path = _file(job)
-    with job.labelled() as content:
-        pack(content, path, job.epoch, job.spec.compression or COMPRESSION)
+def need(spec: FsSpec, _free: int) -> int:
+    """Its size, known only after making it."""
+    path = _file(spec)
+    with spec.labelled() as content:
+        pack(content, path, spec.epoch, spec.file_system.compression or COMPRESSION)
     return os.path.getsize(path)
 
 
-def make(job: FsSpec, image: str, place: Place) -> None:
-    """Copy what need() made to `place` of the file `image`."""
-    sparse_copy.put(_file(job), image, place)
-    os.unlink(_file(job))
+def make(spec: FsSpec, image: str, place: Place) -> None:
+    """Copy the file system from need() to `place` of the file `image`."""
+    sparse_copy.copy_into(_file(spec), image, place)
+    os.unlink(_file(spec))
 
 
 def pack(tree: str, path: str, epoch: int, compression: str = COMPRESSION) -> None:
-    """Make a squashfs of `tree` in the new file `path`, made at `epoch` (seconds since 1970).
+    """Make a squashfs of `tree` in the new file `path`, with `epoch` (seconds since 1970) as its creation time.
 
-    compression: gzip, lzo, lz4, xz or zstd, as far as mksquashfs was built with it.
+    compression: gzip, lzo, lz4, xz or zstd, if mksquashfs was built with it.
     """
-    _tell_acls(tree)
+    _log_lost_acls(tree)
     argv = ["mksquashfs", tree, path, "-noappend", "-no-progress", "-quiet", "-comp", compression, "-xattrs"]
     if compression == "zstd":
         argv += ["-Xcompression-level", str(ZSTD_LEVEL)]
-    # SOURCE_DATE_EPOCH would change files' times, too.
+    # SOURCE_DATE_EPOCH would also change files' times.
     tools.run([*argv, "-no-recovery", "-mkfs-time", str(epoch)], env={"SOURCE_DATE_EPOCH": None})
 
 
-def _tell_acls(tree: str) -> None:
-    """Squashfs has no ACLs: say which files lose theirs."""
+def _log_lost_acls(tree: str) -> None:
+    """Squashfs has no ACLs: log which files lose theirs."""
     lost = [
         os.fsdecode(os.path.join(above, name)).removeprefix(tree)
         for above, directories, files in os.walk(os.fsencode(tree))
@@ -48,8 +48,8 @@ def _tell_acls(tree: str) -> None:
         )
     ]
     if lost:
-        print(f"note: squashfs has no ACLs, those of {len(lost)} files are left out: {', '.join(lost[:5])}", flush=True)
+        print(f"note: squashfs has no ACLs, {len(lost)} files lose theirs: {', '.join(lost[:5])}", flush=True)
 
 
-def _file(job: FsSpec) -> str:
-    return os.path.join(job.work, f"{job.spec.uuid}.squashfs")
+def _file(spec: FsSpec) -> str:
+    return os.path.join(spec.work, f"{spec.file_system.uuid}.squashfs")

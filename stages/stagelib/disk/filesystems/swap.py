@@ -1,4 +1,4 @@
-"""Swap space: a header in its first page, as mkswap writes it."""
+"""Make swap space with mkswap."""
 
 import os
 
@@ -8,19 +8,19 @@ from stagelib.disk.planner import Place
 from stagelib.disk.sizes import MIB
 
 
-def need(_job: FsSpec, _free: int) -> int:
-    """The least that mkswap takes, in whole MiB."""
+def need(_spec: FsSpec, _free: int) -> int:
+    """The least size that mkswap accepts, in whole MiB."""
     return MIB
 
 
-def make(job: FsSpec, image: str, place: Place) -> None:
+def make(spec: FsSpec, image: str, place: Place) -> None:
     """Make a swap space in `place` of the file `image`."""
-    area = os.path.join(job.work, "swap")
+    area = os.path.join(spec.work, "swap")
     with open(area, "wb") as file:
         file.truncate(place.size)
-    argv = ["mkswap", "--pagesize", "4096", "--uuid", job.spec.uuid]
-    argv += ["--label", job.spec.label] if job.spec.label else []
+    argv = ["mkswap", "--pagesize", "4096", "--uuid", spec.file_system.uuid]
+    argv += ["--label", spec.file_system.label] if spec.file_system.label else []
     os.chmod(area, 0o600)  # or mkswap warns
     tools.run([*argv, area])
-    sparse_copy.put(area, image, place)
+    sparse_copy.copy_into(area, image, place)
     os.unlink(area)

@@ -1,4 +1,4 @@
-"""Several files in one tar archive, the same bytes every time."""
+"""A tar archive of several files, the same bytes every time."""
 
 import hashlib
 import io
@@ -12,7 +12,7 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class File:
-    """Content that is in a file."""
+    """The content of a file on this machine."""
 
     path: str
 
@@ -23,7 +23,7 @@ Content = bytes | File
 def tar(path: str, contents: Mapping[str, Content], epoch: int) -> None:
     """Make the archive `path` (POSIX ustar, pax headers for files of 8 GiB and more) of `contents` in their order.
 
-    Owners are root, modes 0644, times `epoch` in seconds since 1970; directories are not in it.
+    Owners are root, modes 0644, times `epoch` in seconds since 1970; it has no directories.
     """
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
         for name, content in contents.items():

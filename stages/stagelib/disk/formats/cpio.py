@@ -1,7 +1,7 @@
 """cpio archives in the "newc" form, which the kernel unpacks as an initramfs.
 
-The form has no room for extended attributes, ACLs, and files of 4 GiB and more; the kernel's
-Documentation/driver-api/early-userspace/buffer-format.rst describes it.
+The form does not support extended attributes, ACLs, and files of 4 GiB and more; it is described in the kernel's
+Documentation/driver-api/early-userspace/buffer-format.rst.
 """
 
 import os
@@ -29,7 +29,7 @@ def make(run: Run, options: Mapping[str, Any], path: str) -> None:
 
 
 def packed(run: Run) -> Mapping[str | None, str]:
-    """The archives for all outputs of the run by their compression, made in one go."""
+    """The archives for all outputs of the run by compression, made in one pass."""
 
     def make(directory: str) -> Mapping[str | None, str]:
         wanted = sorted({COMPRESSIONS[item["format"]] for item in run.outputs}, key=str)
@@ -46,7 +46,7 @@ def packed(run: Run) -> Mapping[str | None, str]:
 
 
 def _names(tree: str) -> Iterator[str]:
-    """Everything in the tree, sorted, a directory before what is in it. Raises StageError for a file too large."""
+    """All paths in the tree, sorted, directories before their contents. Raises StageError for a file too large."""
     yield "."
     todo = [""]
     while todo:
@@ -61,7 +61,7 @@ def _names(tree: str) -> Iterator[str]:
             info = entry.stat(follow_symlinks=False)
             if stat.S_ISREG(info.st_mode) and info.st_size > LIMIT:
                 raise StageError(
-                    f"/{name} has {human(info.st_size)}, and a cpio archive has room for files below 4 GiB only",
+                    f"/{name} has {human(info.st_size)}, and a cpio archive supports only files below 4 GiB",
                     "make a tar archive, or leave the file out",
                 )
             yield name

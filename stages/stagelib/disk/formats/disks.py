@@ -16,7 +16,7 @@ Maker = Callable[[Run, Mapping[str, Any], str], None]
 
 
 def raw(run: Run, _options: Mapping[str, Any], path: str) -> None:
-    """The disk as it is: itself for the first who wants it, then copies that stay sparse."""
+    """The raw disk: the first output is the disk itself, others are sparse copies."""
     if os.stat(run.raw.path).st_nlink == 1:
         os.link(run.raw.path, path)
     else:
@@ -24,7 +24,7 @@ def raw(run: Run, _options: Mapping[str, Any], path: str) -> None:
 
 
 def converted(kind: str) -> Maker:
-    """The maker of qemu-img's format `kind`. Options: compression (qcow2)."""
+    """The function that makes qemu-img's format `kind`. Options: compression (qcow2)."""
 
     def make(run: Run, options: Mapping[str, Any], path: str) -> None:
         compression = options.get("compression", "none")
@@ -34,12 +34,12 @@ def converted(kind: str) -> Maker:
 
 
 def vmdk(run: Run, _options: Mapping[str, Any], path: str) -> None:
-    """What VMware imports."""
+    """A vmdk for VMware."""
     os.link(streamed(run, os.path.basename(path)), path)
 
 
 def streamed(run: Run, name: str) -> str:
-    """The path of the disk as a vmdk for streaming. `name` is that of the file that it ends up in, which it records."""
+    """The path of the disk as a streamOptimized vmdk. It records `name`, the name of its final file."""
 
     def make(directory: str) -> str:
         path = os.path.join(directory, name)
@@ -69,13 +69,13 @@ def gce(run: Run, _options: Mapping[str, Any], path: str) -> None:
     """
     if run.raw.plan.size % GIB:
         raise StageError(
-            f"Compute Engine takes disks of whole GiB, and this one has {human(run.raw.plan.size)}",
+            f"Compute Engine accepts disks of whole GiB, and this one has {human(run.raw.plan.size)}",
             "make the size a multiple of 1 GiB, or leave it out",
         )
-    with output.scratch_beside(os.path.dirname(path)) as work:
+    with output.scratch_in(os.path.dirname(path)) as work:
         os.link(run.raw.path, os.path.join(work, "disk.raw"))
         argv = ["tar", "--create", "--file=-", f"--directory={work}", "--format=oldgnu", "--sparse"]
-        argv.append("--hole-detection=raw")  # which blocks are holes is up to the file system, and to when it is asked
+        argv.append("--hole-detection=raw")  # the file system's answer about holes can change
         argv += ["--owner=0", "--group=0", "--numeric-owner", "--mode=0644", f"--mtime=@{run.epoch}", "disk.raw"]
         with compress.writing({"gzip": path}) as file:
             tools.pipe(argv, lambda source: shutil.copyfileobj(source, file, compress.BUFFER))

@@ -1,4 +1,4 @@
-"""The tree as one file system, without a partition table around it."""
+"""Formats with the tree as one file system, without a partition table."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -19,26 +19,26 @@ Maker = Callable[[Run, Mapping[str, Any], str], None]
 
 
 def image(kind: str) -> Maker:
-    """The maker of images of a file system of `kind`: ext4, xfs, btrfs, erofs.
+    """The function that makes images of a file system of type `kind`: ext4, xfs, btrfs, erofs.
 
     Options: uuid, label, compression (erofs), size or free (bytes; all but erofs).
     """
 
     def make(run: Run, options: Mapping[str, Any], path: str) -> None:
-        spec = FileSystem(
+        file_system = FileSystem(
             type=kind,
             uuid=options.get("uuid", run.identity),
             label=options.get("label", ""),
             mountpoint="/",
             compression=options.get("compression"),
         )
-        with output.scratch_beside(os.path.dirname(path)) as work:
-            job = FsSpec(spec, run.tree, {"/": TreePart(run.tree, "/")}, work, run.epoch)
+        with output.scratch_in(os.path.dirname(path)) as work:
+            spec = FsSpec(file_system, run.tree, {"/": TreePart(run.tree, "/")}, work, run.epoch)
             maker = registry.TYPES[kind]
-            size = options.get("size") or -(-maker.need(job, options.get("free", FREE)) // MIB) * MIB
+            size = options.get("size") or -(-maker.need(spec, options.get("free", FREE)) // MIB) * MIB
             with open(path, "wb") as file:
                 file.truncate(size)
-            maker.make(job, path, Place(0, size))
+            maker.make(spec, path, Place(0, size))
 
     return make
 

@@ -1,4 +1,4 @@
-"""A live system on optical media or a USB stick: ISO 9660 that starts by BIOS and by UEFI from either.
+"""A live system on optical media or a USB stick: an ISO 9660 image that boots with BIOS and UEFI from both.
 
 xorriso lays it out as grub-mkrescue(1) does: El Torito entries for both, GRUB's hybrid boot code in the MBR, the EFI
 system partition appended.
@@ -21,13 +21,13 @@ from stagelib.disk.sizes import MIB
 from stagelib.disk.tree_parts import TreePart
 from stagelib.errors import StageError
 
-ESP = "boot/efi/EFI"  # where the boot loader's stage puts what UEFI starts
+ESP = "boot/efi/EFI"  # where the boot loader's stage installs the programs for UEFI
 FIRST = "BOOT/BOOTX64.EFI"
-FALLBACK = "fbx64.efi"  # shim starts it if it is there
-BESIDE_SHIM = ("grubx64.efi", "mmx64.efi")  # what shim starts else
-HYBRID = "boot_hybrid.img"  # of GRUB's modules: boot code that finds an El Torito image on a disk
+FALLBACK = "fbx64.efi"  # shim starts it if it exists
+BESIDE_SHIM = ("grubx64.efi", "mmx64.efi")  # what shim starts otherwise
+HYBRID = "boot_hybrid.img"  # among GRUB's modules: boot code that finds an El Torito image on a disk
 MODULES = ("biosdisk", "iso9660", "part_gpt", "part_msdos", "search_fs_file")
-# What UEFI starts comes from another file system than the rest.
+# GRUB for UEFI is on another file system than its configuration.
 FIND = "search --no-floppy --file --set=root /live/vmlinuz\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n"
 
 
@@ -35,7 +35,7 @@ def make(run: Run, options: Mapping[str, Any], path: str) -> None:
     """Make the image. Options: label (of the volume), kernel_opts."""
     starter, chosen = live.starter(run.tree), live.kernel(run.tree)
     modules = _modules(run.tree)
-    with output.scratch_beside(os.path.dirname(path)) as work:
+    with output.scratch_in(os.path.dirname(path)) as work:
         top = os.path.join(work, "top")
         for name in ("live", "boot/grub", os.path.dirname(starter.root)):
             os.makedirs(os.path.join(top, name), exist_ok=True)
@@ -55,7 +55,7 @@ def make(run: Run, options: Mapping[str, Any], path: str) -> None:
         if esp:
             argv += ["-append_partition", "2", "0xef", esp, "-eltorito-alt-boot"]
             argv += ["-e", "--interval:appended_partition_2:all::", "-no-emul-boot"]
-        tools.run([*argv, top], env={"TZ": "UTC"})  # takes its times and identifiers from SOURCE_DATE_EPOCH
+        tools.run([*argv, top], env={"TZ": "UTC"})  # it takes times and identifiers from SOURCE_DATE_EPOCH
 
 
 def menu(title: str, kernel_opts: str) -> str:
@@ -72,7 +72,7 @@ def _modules(tree: str) -> str:
     for root in (tree, "/"):
         modules = tree_paths.resolve(root, bios_grub.MODULES)
         hybrid = os.path.join(modules, HYBRID)
-        if os.path.isfile(hybrid) and not os.path.islink(hybrid):  # a link would lead out of the tree
+        if os.path.isfile(hybrid) and not os.path.islink(hybrid):  # a symlink could lead out of the tree
             return modules
     raise StageError(
         "there is no GRUB for BIOS: neither the tree nor the build root has /usr/lib/grub/i386-pc",
@@ -88,57 +88,57 @@ def _bios(modules: str, path: str) -> None:
 
 
 def _esp(run: Run, work: str, top: str) -> str | None:
-    """The EFI system partition with the tree's boot loader in it, which finds the rest; None without one.
+    """An EFI system partition with the tree's boot loader, which finds the rest; None if the tree has none.
 
-    GRUB that was started from the El Torito image may take the whole disc for what it came from: `top`, the disc's
-    content, gets its configuration, too.
+    A GRUB started from the El Torito image may look for its configuration on the whole disc, so `top`, the disc's
+    content, gets it, too.
     """
     source = tree_paths.resolve(run.tree, ESP)
     if not os.path.isfile(os.path.join(source, FIRST)):
         return None
     content = os.path.join(work, "esp")
     shutil.copytree(source, os.path.join(content, "EFI"), symlinks=True)
-    fat.entries(content)  # refuses symlinks before anything follows them out of the tree
+    fat.entries(content)  # refuses symlinks, which could lead out of the tree
     _without_fallback(os.path.join(content, "EFI"))
     of_grub = [path for path, _, names in os.walk(content) if any(name.startswith("grub") for name in names)]
     if not of_grub:
         raise StageError(
-            f"a disc is started by GRUB, and /{ESP} has another boot loader, which would find no kernel there",
-            "use GRUB (bootloader: grub), or make the disc in a build of its own",
+            f"a disc boots with GRUB, and /{ESP} has another boot loader, which would find no kernel",
+            "use GRUB (bootloader: grub), or make the disc in a separate build",
         )
     for directory in of_grub:
         for place in (content, top):
-            beside = os.path.join(place, os.path.relpath(directory, content))
-            os.makedirs(beside, exist_ok=True)
-            with open(os.path.join(beside, "grub.cfg"), "w", encoding="utf-8") as file:
+            target = os.path.join(place, os.path.relpath(directory, content))
+            os.makedirs(target, exist_ok=True)
+            with open(os.path.join(target, "grub.cfg"), "w", encoding="utf-8") as file:
                 file.write(FIND)
-    job = FsSpec(
+    spec = FsSpec(
         FileSystem("vfat", run.identity, mountpoint="/"), content, {"/": TreePart(content, "/")}, work, run.epoch
     )
     path = os.path.join(work, "esp.img")
-    size = -(-fat.need(job, 0) // MIB) * MIB
+    size = -(-fat.need(spec, 0) // MIB) * MIB
     with open(path, "wb") as file:
         file.truncate(size)
     _settle(content, run.epoch)
-    fat.make(job, path, Place(0, size))
+    fat.make(spec, path, Place(0, size))
     return path
 
 
 def _without_fallback(efi: str) -> None:
-    """Have shim start GRUB and not fbx64.efi, which writes what it finds into the machine's boot menu for good."""
+    """Make shim start GRUB and not fbx64.efi, which would add boot entries to the machine permanently."""
     removable = os.path.join(efi, "BOOT")
     if not os.path.exists(os.path.join(removable, FALLBACK)):
         return
     os.unlink(os.path.join(removable, FALLBACK))
     for directory in sorted(os.listdir(efi)):
         for name in BESIDE_SHIM:
-            path, beside = os.path.join(efi, directory, name), os.path.join(removable, name)
-            if os.path.isfile(path) and not os.path.exists(beside):
-                shutil.copyfile(path, beside)
+            path, target = os.path.join(efi, directory, name), os.path.join(removable, name)
+            if os.path.isfile(path) and not os.path.exists(target):
+                shutil.copyfile(path, target)
 
 
 def _settle(top: str, epoch: int) -> None:
-    """Give everything in the directory the same time."""
+    """Set the times of everything in the directory."""
     for path, directories, files in os.walk(top):
         for name in (*directories, *files, "."):
             os.utime(os.path.join(path, name), (epoch, epoch))

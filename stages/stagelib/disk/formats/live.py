@@ -1,7 +1,7 @@
 """Systems that run from a squashfs without being installed.
 
-What finds the squashfs, or fetches it, is in the tree's initramfs: live-boot(7), or dracut's module dmsquash-live,
-dracut.cmdline(7). Both put a file system in memory above it. What is written is gone when the machine ends.
+The tree's initramfs finds or downloads the squashfs: live-boot(7), or dracut's module dmsquash-live,
+dracut.cmdline(7). Both overlay it with a file system in memory, so changes are lost at shutdown.
 """
 
 import re
@@ -13,14 +13,15 @@ from stagelib.errors import StageError
 SCRIPTS = "usr/lib/live/boot"  # live-boot's
 MODULES = "usr/lib/dracut/modules.d"
 DISC_MODULE, NETWORK_MODULE = re.compile(r"[0-9]+dmsquash-live"), re.compile(r"[0-9]+livenet")
-INITRAMFS = ("boot/initrd.img-{}", "boot/initramfs-{}.img")  # Debian's name, and everybody else's
+INITRAMFS = ("boot/initrd.img-{}", "boot/initramfs-{}.img")  # Debian's name, and that of other distributions
 
 
 @dataclass(frozen=True)
 class Starter:
-    """What starts the system, and the options of the kernel that tell it how.
+    """The software in the initramfs that starts the system, with its kernel options.
 
-    root: the squashfs on a disc; disc: with the disc's label for {}; network: with the squashfs' address for {}.
+    root: the path of the squashfs on a disc; disc: options, {} is the disc's label; network: options, {} is the URL of
+    the squashfs.
     """
 
     root: str
@@ -28,32 +29,32 @@ class Starter:
     network: str
 
 
-# The tree's /etc/fstab names file systems of disks that are not there, systemd-fstab-generator(8).
+# The tree's /etc/fstab names file systems of absent disks, systemd-fstab-generator(8).
 LIVE_BOOT = Starter(
     "live/filesystem.squashfs", disc="boot=live fstab=no", network="boot=live fstab=no fetch={} ip=dhcp"
 )
-# Without overlayfs it would look for the image of a file system inside of the squashfs.
+# Without overlayfs it would look for a file system image inside of the squashfs.
 _DRACUT = "root=live:{} rd.live.image rd.live.overlay.overlayfs=1 fstab=no"
 DRACUT = Starter("LiveOS/squashfs.img", disc=_DRACUT.format("CDLABEL={}"), network=f"{_DRACUT} ip=dhcp")
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """The files, on this machine, of a kernel and its initramfs."""
+    """The host paths of a kernel and its initramfs."""
 
     image: str
     initramfs: str
 
 
 def starter(tree: str, *, network: bool = False) -> Starter:
-    """What the tree has to start as a live system, over a network or from a disc. Raises StageError without any."""
+    """The tree's software for live systems, over a network or from a disc. Raises StageError if there is none."""
     if tree_paths.exists(tree, SCRIPTS):
         return LIVE_BOOT
     wanted = NETWORK_MODULE if network else DISC_MODULE
-    if any(wanted.fullmatch(name) for name in tree_paths.names(tree, MODULES)):
+    if any(wanted.fullmatch(name) for name in tree_paths.list_names(tree, MODULES)):
         return DRACUT
     raise StageError(
-        "the tree has nothing that starts such a system: neither live-boot nor dracut's module "
+        "the tree has no software for live systems: neither live-boot nor dracut's module "
         + ("livenet" if network else "dmsquash-live"),
         "install the package live-boot (Debian, Ubuntu) or dracut-live (Fedora, CentOS)",
     )

@@ -1,4 +1,4 @@
-"""Container images: one layer with the whole tree, in the archive form of an OCI image layout.
+"""Container images: one layer with the whole tree, as an archive of an OCI image layout.
 
 https://github.com/opencontainers/image-spec v1.1: image-layout.md, manifest.md, config.md. podman, skopeo and docker
 load it.

@@ -1,4 +1,4 @@
-"""Virtual appliances: a disk with the description of a machine around it, for VMware, VirtualBox and others.
+"""Virtual appliances: a disk and the description of a machine, for VMware, VirtualBox and others.
 
 DMTF DSP0243 "Open Virtualization Format Specification" 1.1: the descriptor first, then the manifest with digests, then
 the disk.
@@ -29,7 +29,7 @@ def make(run: Run, options: Mapping[str, Any], path: str) -> None:
     name = options["name"]
     disk = disks.streamed(run, f"{name}.vmdk")
     if run.is_last_to_read(options):
-        os.unlink(run.raw.path)  # its room is for the archive, which is as large as the vmdk
+        os.unlink(run.raw.path)  # makes room for the archive, which is as large as the vmdk
     descriptor = describe(
         name,
         f"{name}.vmdk",

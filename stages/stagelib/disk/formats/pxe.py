@@ -1,4 +1,4 @@
-"""A live system to start over a network: kernel, initramfs and root in one archive, with a script for iPXE."""
+"""A live system to boot over a network: kernel, initramfs and root in one archive, with a script for iPXE."""
 
 import os
 from collections.abc import Mapping

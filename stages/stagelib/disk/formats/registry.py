@@ -1,4 +1,4 @@
-"""All formats by their names."""
+"""All formats by name."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from stagelib.disk.formats.run import Run
 
 
 class Source(Enum):
-    """What a format is made from."""
+    """The source of a format."""
 
     DISK = auto()
     TREE = auto()
@@ -20,8 +20,8 @@ class Source(Enum):
 class Format:
     """How a format is made; the package's docstring says how to add one.
 
-    shares: a word for what it has in common with others; formats with the same word are made one after the other.
-    reads: whether making it takes reading all that it is made from.
+    shares: a name for the intermediate result that it shares with others; such formats are made one after another.
+    reads: whether making it reads all of its source.
     """
 
     source: Source

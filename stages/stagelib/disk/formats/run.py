@@ -1,4 +1,4 @@
-"""What the formats of one run share."""
+"""The input and shared results of one run of an assembler, as formats see them."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RawDisk:
-    """The raw disk that formats of disks convert: its file, which they leave as it is, and what is on it."""
+    """The raw disk that formats of disks convert: its file, which they must not change, and its layout."""
 
     path: str
     layout: layout.Disk
@@ -21,11 +21,11 @@ class RawDisk:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the assembler, as formats see it that have something in common. epoch: seconds since 1970.
+    """One run of the assembler for formats that share something. epoch: seconds since 1970.
 
-    identity: a UUID from which formats that need further identifiers make theirs. outputs: what is made by these
-    formats, each as the assembler's options have it. room: a directory for what they share, which goes after the last
-    of them. `disk` is there for formats that are made from disks; `is_last`, where nothing else needs it afterwards.
+    identity: a UUID from which formats derive further identifiers. outputs: the outputs of these formats, as in the
+    assembler's options. room: a directory for shared results, removed after the last of them. disk: the raw disk, for
+    formats of disks; is_last: whether nothing else needs it afterwards.
     """
 
     tree: str
@@ -39,7 +39,7 @@ class Run:
 
     @property
     def raw(self) -> RawDisk:
-        """The disk. Raises AssertionError for a format that is not registered as one of disks."""
+        """The disk. Raises AssertionError for a format that is not registered as made from the disk."""
         assert self.disk is not None
         return self.disk
 
@@ -48,9 +48,9 @@ class Run:
         return self.is_last and options is self.outputs[-1]
 
     def once(self, what: str, make: Callable[[str], T]) -> T:
-        """What `make` returns, which is called by the first format that asks for `what`, with a directory for it.
+        """The result of `make`, which is called once for each `what`, with a directory for its files.
 
-        Its files can be in several images by hard links: none of them is of a kind that is written to.
+        Its files may become several outputs by hard links, since outputs are never written to.
         """
         if what not in self._made:
             directory = os.path.join(self.room, str(len(self._made)))

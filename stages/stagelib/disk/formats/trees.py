@@ -1,4 +1,4 @@
-"""Archives of the tree."""
+"""Formats that are archives of the tree."""
 
 import hashlib
 import os
@@ -17,14 +17,14 @@ LAYERS = {"none": None, "gzip": "gzip", "zstd": "zstd"}
 
 @dataclass(frozen=True)
 class Packed:
-    """Archives of the same files by their compression, and the SHA-256 of what is in all of them, if it is needed."""
+    """Archives of the tree by compression, and the SHA-256 of the uncompressed archive, if it is needed."""
 
     files: Mapping[str | None, str]
     digest: str
 
 
 def packed(run: Run) -> Packed:
-    """The archives for all outputs of the run, made in one go."""
+    """The archives for all outputs of the run, made in one pass."""
 
     def make(directory: str) -> Packed:
         wanted = sorted({compression(item) for item in run.outputs}, key=str)

@@ -1,6 +1,7 @@
-"""btrfs filled by mkfs.btrfs without mounting it, then made the same every time.
+"""btrfs, filled by mkfs.btrfs without mounting it, then made reproducible.
 
-mkfs.btrfs draws the identifiers of the device, the chunk tree and subvolumes at random, stamps its own times, forgets
-numbers of devices and leaves trees behind that it wrote on the way. The final trees are read, mended and written back.
+mkfs.btrfs makes random identifiers of the device, the chunk tree and subvolumes, sets its own times, omits the numbers
+of devices, and leaves temporary trees behind. The final trees are read, corrected and written back here, until
+mkfs.btrfs can do it.
 Layout: https://btrfs.readthedocs.io/en/latest/dev/On-disk-format.html. Numbers are little-endian.
 """

@@ -1,4 +1,4 @@
-"""Making a btrfs."""
+"""Make a btrfs from a directory with mkfs.btrfs."""
 
 import os
 import stat
@@ -12,28 +12,28 @@ from stagelib.disk.sizes import MIB
 from stagelib.disk.types import MINIMUM
 from stagelib.errors import StageError
 
-SUBVOLUMES = (6, 12)  # the first btrfs-progs whose --rootdir makes subvolumes
-HOLES = (6, 17)  # the first that leaves holes out
+SUBVOLUMES = (6, 12)  # the first btrfs-progs whose --rootdir creates subvolumes
+HOLES = (6, 17)  # the first that keeps holes
 
 
-def need(job: FsSpec, free: int) -> int:
-    """Bytes of a btrfs with the content and `free` bytes on top; metadata twice, as mkfs.btrfs makes it."""
-    content = job.size()
+def need(spec: FsSpec, free: int) -> int:
+    """The size in bytes of a btrfs with the content and `free` bytes left; metadata is duplicated, as by mkfs.btrfs."""
+    content = spec.size()
     data = content.data
     if _version() < HOLES:
-        data = max(data, sum(sizes.with_holes(job.contents[point].path) for point in job.spec.mountpoints))
+        data = max(data, sum(sizes.with_holes(spec.contents[point].path) for point in spec.file_system.mountpoints))
     metadata = content.inodes * 1024 + data // 512
-    return max(MINIMUM["btrfs"], data + 2 * metadata + free + 128 * MIB, _made(job))
+    return max(MINIMUM["btrfs"], data + 2 * metadata + free + 128 * MIB, _made(spec))
 
 
-def _made(job: FsSpec) -> int:
-    """Bytes that mkfs.btrfs --rootdir makes of the content at least, whatever the size of the file that it is given.
+def _made(spec: FsSpec) -> int:
+    """The least size in bytes that mkfs.btrfs --rootdir makes of the content, whatever the size of its file.
 
     mkfs/rootdir.c, btrfs_mkfs_size_dir(): 16 KiB of metadata for each name and an eighth of the data, all of it twice.
     """
     names, data = 1, 0
-    for point in job.spec.mountpoints:
-        for above, directories, files in os.walk(os.fsencode(job.contents[point].path)):
+    for point in spec.file_system.mountpoints:
+        for above, directories, files in os.walk(os.fsencode(spec.contents[point].path)):
             names += len(directories) + len(files)
             for info in (os.lstat(os.path.join(above, name)) for name in files):
                 data += sizes.blocks(info.st_size) if stat.S_ISREG(info.st_mode) else 0
@@ -45,28 +45,28 @@ def _whole(size: int, unit: int) -> int:
     return -(-size // unit) * unit
 
 
-def make(job: FsSpec, image: str, place: Place) -> None:
+def make(spec: FsSpec, image: str, place: Place) -> None:
     """Make a btrfs in `place` of the file `image`. Raises StageError when the tools are too old for subvolumes."""
-    area = os.path.join(job.work, "btrfs")
+    area = os.path.join(spec.work, "btrfs")
     with open(area, "wb") as file:
         file.truncate(place.size)
-    argv = ["mkfs.btrfs", "-q", "-f", "-U", job.spec.uuid, "--sectorsize", "4096", "--nodesize", "16384"]
-    argv += ["-L", job.spec.label] if job.spec.label else []
-    argv += [word for volume in job.spec.subvolumes for word in ("--subvol", volume.name.lstrip("/"))]
+    argv = ["mkfs.btrfs", "-q", "-f", "-U", spec.file_system.uuid, "--sectorsize", "4096", "--nodesize", "16384"]
+    argv += ["-L", spec.file_system.label] if spec.file_system.label else []
+    argv += [word for volume in spec.file_system.subvolumes for word in ("--subvol", volume.name.lstrip("/"))]
     with ExitStack() as stack:
-        top = _rootdir(job, stack)
-        # SOURCE_DATE_EPOCH would change files' times, too.
+        top = _rootdir(spec, stack)
+        # SOURCE_DATE_EPOCH would also change files' times.
         tools.run([*argv, "--rootdir", top, area], env={"SOURCE_DATE_EPOCH": None})
         _check_size(os.path.getsize(area), place)
         os.truncate(area, place.size)
-        make_reproducible(area, top, fs_uuid=job.spec.uuid, epoch=job.epoch)
-    sparse_copy.dig(area)
-    sparse_copy.put(area, image, place)
+        make_reproducible(area, top, fs_uuid=spec.file_system.uuid, epoch=spec.epoch)
+    sparse_copy.dig_holes(area)
+    sparse_copy.copy_into(area, image, place)
     os.unlink(area)
 
 
 def _check_size(made: int, place: Place) -> None:
-    """The kernel mounts no btrfs that says to be larger than its device."""
+    """The kernel does not mount a btrfs larger than its device."""
     if made > place.size:
         raise StageError(
             f"mkfs.btrfs makes this content {sizes.human(made)} large: {sizes.human(made - place.size)} more than "
@@ -75,42 +75,42 @@ def _check_size(made: int, place: Place) -> None:
         )
 
 
-def _rootdir(job: FsSpec, stack: ExitStack) -> str:
-    """The directory for mkfs.btrfs, which writes files in the order in which directories list them."""
-    if not job.spec.subvolumes:
-        return _content(job, job.spec.mountpoint, stack)
+def _rootdir(spec: FsSpec, stack: ExitStack) -> str:
+    """The directory for mkfs.btrfs, which writes files in the order in which directories are listed."""
+    if not spec.file_system.subvolumes:
+        return _content(spec, spec.file_system.mountpoint, stack)
     found = _version()
     if found < SUBVOLUMES:
         raise StageError(
             f"mkfs.btrfs of btrfs-progs {'.'.join(map(str, found))} cannot make subvolumes in a file",
             "btrfs-progs 6.12 or newer can (Debian 13, Fedora 42): use a build root that has it, or leave them out",
         )
-    top = os.path.join(job.work, "top")
+    top = os.path.join(spec.work, "top")
     os.mkdir(top)
     stack.enter_context(tree_parts.mounted(["-t", "tmpfs", "-o", "mode=0755,nosuid,nodev", "top"], top))
-    for volume in sorted(job.spec.subvolumes, key=lambda volume: volume.name):
+    for volume in sorted(spec.file_system.subvolumes, key=lambda volume: volume.name):
         target = os.path.join(top, volume.name.lstrip("/"))
         os.makedirs(target, exist_ok=True)
-        stack.enter_context(tree_parts.bound(_content(job, volume.mountpoint, stack), target))
-    os.utime(top, (job.epoch, job.epoch))
+        stack.enter_context(tree_parts.bound(_content(spec, volume.mountpoint, stack), target))
+    os.utime(top, (spec.epoch, spec.epoch))
     return top
 
 
-def _content(job: FsSpec, point: str | None, stack: ExitStack) -> str:
+def _content(spec: FsSpec, point: str | None, stack: ExitStack) -> str:
     if point is None:
-        return job.content
-    wanted = labels.of_tree(job.tree, point)
-    work = os.path.join(job.work, f"content-{len(os.listdir(job.work))}")
+        return spec.content
+    wanted = labels.of_tree(spec.tree, point)
+    work = os.path.join(spec.work, f"content-{len(os.listdir(spec.work))}")
     os.mkdir(work)
-    path = job.contents[point].path
-    # Before 6.12 mkfs.btrfs takes inodes' numbers from the machine.
+    path = spec.contents[point].path
+    # Before 6.12 mkfs.btrfs copies the inode numbers of the source.
     numbered = labelled_view.copied if _version() < SUBVOLUMES else labelled_view.shown
     try:
         return stack.enter_context(numbered(path, wanted, work))
     except StageError as error:
         if wanted:
             raise
-        print(f"note: where files are in the btrfs depends on how this machine lists directories: {error.message}")
+        print(f"note: where files are in the btrfs depends on this machine's order of directories: {error.message}")
         return path
 
 

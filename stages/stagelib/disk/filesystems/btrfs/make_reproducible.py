@@ -1,4 +1,4 @@
-"""Taking chance and the clock out of a btrfs, and putting in what mkfs.btrfs forgets."""
+"""Make a btrfs image reproducible and add attributes that mkfs.btrfs omits."""
 
 import os
 import stat
@@ -13,7 +13,7 @@ from stagelib.disk.filesystems.btrfs.nodes import CHUNK, HEADER, ITEM, STRIPE, I
 INODE_ITEM, INODE_REF, ATTRIBUTE, ROOT_BACKREF = 1, 12, 24, 144
 DIRECTORY_ITEM, DIRECTORY_INDEX = 84, 96
 DEVICE_EXTENT, DEVICE, SUBVOLUME_UUID = 204, 216, 251
-FILES, FIRST_SUBVOLUME = 5, 256  # the top's tree, and the first that was made below it
+FILES, FIRST_SUBVOLUME = 5, 256  # the top-level tree, and the first subvolume's
 IS_ATTRIBUTE = 8  # the type of a directory item that is an attribute
 LAST_SUBVOLUME = (1 << 64) - 256
 TOP = 256  # the number of a tree's root directory
@@ -24,23 +24,24 @@ TIME = "<qI"
 
 @dataclass(frozen=True)
 class Ids:
-    """The identifiers that follow from that of the file system."""
+    """The identifiers derived from that of the file system."""
 
     fs: uuid.UUID
 
-    def of(self, role: str) -> bytes:
-        """The identifier of something in it."""
+    def derive(self, role: str) -> bytes:
+        """The identifier for a role in the file system."""
         return uuid.uuid5(self.fs, f"btrfs {role}").bytes
 
     def subvolume(self, number: int) -> bytes:
         """The identifier of the subvolume with that number."""
-        return self.of(f"subvolume {number}")
+        return self.derive(f"subvolume {number}")
 
 
 def make_reproducible(image: str, directory: str, *, fs_uuid: str, epoch: int) -> None:
-    """Finish the btrfs that fills the file `image`, made by mkfs.btrfs of `directory`.
+    """Correct the btrfs in the file `image`, made by mkfs.btrfs from `directory`.
 
-    Times of modification and numbers of devices are the files', all other times become `epoch` (seconds since 1970).
+    Times of modification and numbers of devices are those of the files, all other times become `epoch` (seconds since
+    1970).
     """
     ids = Ids(uuid.UUID(fs_uuid))
     with open(image, "r+b") as file:
@@ -48,19 +49,19 @@ def make_reproducible(image: str, directory: str, *, fs_uuid: str, epoch: int) -
         _top_attributes(trees, directory)
         paths = _Paths(trees, directory)
         for node, item in trees.items():
-            _mend(node, item, ids, epoch)
+            _correct(node, item, ids, epoch)
             if item.type == INODE_ITEM and paths.known(item):
                 _inode(node, item, os.lstat(paths.path(item.owner, item.object)))
         for node in trees.nodes.values():
-            node.body[64:80] = ids.of("chunk tree")
+            node.body[64:80] = ids.derive("chunk tree")
             _sort_uuids(node, ids)
             node.clear()
         _superblock(trees.superblock, ids)
         nodes.write(trees, os.path.getsize(image))
 
 
-def _mend(node: Node, item: Item, ids: Ids, epoch: int) -> None:
-    """Replace what is from chance and the clock in an item."""
+def _correct(node: Node, item: Item, ids: Ids, epoch: int) -> None:
+    """Replace random values and times in an item."""
     if item.type == INODE_ITEM:
         for at in TIMES.values():
             struct.pack_into(TIME, node.body, item.at + at, epoch, 0)
@@ -73,15 +74,15 @@ def _mend(node: Node, item: Item, ids: Ids, epoch: int) -> None:
     elif item.type == nodes.CHUNK_ITEM:
         _stripes(node.body, item.at, ids)
     elif item.type == DEVICE:
-        node.body[item.at + 66 : item.at + 82] = ids.of("device")
+        node.body[item.at + 66 : item.at + 82] = ids.derive("device")
     elif item.type in (ATTRIBUTE, DIRECTORY_ITEM, DIRECTORY_INDEX):
         _transactions(node, item)
     elif item.type == DEVICE_EXTENT:
-        node.body[item.at + 32 : item.at + 48] = ids.of("chunk tree")
+        node.body[item.at + 32 : item.at + 48] = ids.derive("chunk tree")
 
 
 def _transactions(node: Node, item: Item) -> None:
-    """Set the transaction in the entries of an item; mkfs.btrfs leaves what was in memory."""
+    """Set the transaction in the entries of an item; mkfs.btrfs leaves uninitialised memory."""
     at = item.at
     while at < item.at + item.size:
         value, name = struct.unpack_from("<HH", node.body, at + 25)
@@ -94,7 +95,7 @@ def _stripes(body: bytearray, at: int, ids: Ids) -> int:
     count = struct.unpack_from("<H", body, at + 44)[0]
     for number in range(count):
         place = at + CHUNK + STRIPE * number + 16
-        body[place : place + 16] = ids.of("device")
+        body[place : place + 16] = ids.derive("device")
     return int(CHUNK + STRIPE * count)
 
 
@@ -103,12 +104,12 @@ def _inode(node: Node, item: Item, info: os.stat_result) -> None:
     device = stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode)
     if device:
         struct.pack_into("<Q", node.body, item.at + 56, os.major(info.st_rdev) << 20 | os.minor(info.st_rdev))
-    if item.object == TOP:  # btrfs-progs 6.2 leaves the top's as it is
+    if item.object == TOP:  # btrfs-progs 6.2 does not set the top directory's
         struct.pack_into("<III", node.body, item.at + 44, info.st_uid, info.st_gid, info.st_mode)
 
 
 def _top_attributes(trees: Trees, directory: str) -> None:
-    """Give the top directory its extended attributes, which btrfs-progs before 6.12 leave out."""
+    """Give the top directory its extended attributes, which btrfs-progs before 6.12 omit."""
     found = {(item.owner, item.object, item.type): node for node, item in trees.items()}
     if (FILES, TOP, ATTRIBUTE) in found:
         return
@@ -121,7 +122,7 @@ def _top_attributes(trees: Trees, directory: str) -> None:
 
 
 def _sort_uuids(node: Node, ids: Ids) -> None:
-    """Replace the keys of a leaf that finds subvolumes by their identifiers, and sort them."""
+    """Replace and sort the keys of a leaf of the UUID tree, which finds subvolumes by identifier."""
     found = [item for item in node.items() if item.type == SUBVOLUME_UUID]
     numbers = [struct.unpack_from("<Q", node.body, item.at)[0] for item in found]
     order = sorted(numbers, key=lambda number: struct.unpack("<QQ", ids.subvolume(number)))
@@ -132,7 +133,7 @@ def _sort_uuids(node: Node, ids: Ids) -> None:
 
 
 def _superblock(body: bytearray, ids: Ids) -> None:
-    body[267:283] = ids.of("device")
+    body[267:283] = ids.derive("device")
     at = nodes.SYSTEM_CHUNKS
     end = at + struct.unpack_from("<I", body, 160)[0]
     while at < end:
@@ -143,7 +144,7 @@ def _superblock(body: bytearray, ids: Ids) -> None:
 
 
 class _Paths:
-    """Where on this machine the files are that became inodes."""
+    """The host paths of the files that became inodes."""
 
     def __init__(self, trees: Trees, directory: str) -> None:
         self._directory = os.fsencode(directory)

@@ -1,4 +1,4 @@
-"""The trees of a btrfs: finding their nodes, reading and changing items, writing nodes back with their checksums."""
+"""Read the trees of a btrfs, change their items, and write their nodes back with checksums."""
 
 import struct
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ ITEM, POINTER, KEY = 25, 33, 17
 DATA, SYSTEM, METADATA = 1, 2, 4
 ROOT_ITEM, CHUNK_ITEM = 132, 228
 CHUNK, STRIPE = 48, 32  # sizes without stripes, and of each
-SYSTEM_CHUNKS = 811  # where the superblock has a copy of the chunks that hold the chunk tree
+SYSTEM_CHUNKS = 811  # the superblock's copy of the chunks with the chunk tree
 SYSTEM_CHUNKS_SIZE = 2048
 STEP = 4 * MIB
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Where a range of logical addresses is in the file, once or several times."""
+    """The places in the file, one or more, of a range of logical addresses."""
 
     start: int
     size: int
@@ -35,7 +35,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Item:
-    """An item of a leaf: its key, and where its data is in the node."""
+    """An item of a leaf: its key, and the place of its data in the node."""
 
     owner: int
     object: int
@@ -56,7 +56,7 @@ class Node:
 
     @property
     def count(self) -> int:
-        """How many items or pointers it has."""
+        """The number of its items or pointers."""
         return int(struct.unpack_from("<I", self.body, 96)[0])
 
     def items(self) -> Iterator[Item]:
@@ -66,13 +66,13 @@ class Node:
             yield Item(self.owner, key[0], key[1], key[2], HEADER + key[3], key[4])
 
     def clear(self) -> None:
-        """Make zeroes of what was in it earlier."""
+        """Clear unused bytes of the node."""
         start = HEADER + self.count * (POINTER if self.level else ITEM)
         end = min((item.at for item in self.items()), default=len(self.body))
         self.body[start:end] = bytes(end - start)
 
     def insert(self, key: tuple[int, int, int], data: bytes) -> None:
-        """Put an item into a leaf, where it belongs by its key. Raises StageError when there is no room for it."""
+        """Insert an item into a leaf, in the order of keys. Raises StageError when there is no room for it."""
         items = list(self.items())
         index = sum((item.object, item.type, item.offset) < key for item in items)
         end = HEADER + ITEM * len(items)
@@ -93,7 +93,7 @@ class Node:
         struct.pack_into("<I", self.body, 96, len(items) + 1)
 
     def below(self) -> list[int]:
-        """Addresses of the nodes that it points to."""
+        """The addresses of its child nodes."""
         if self.level == 0:
             return []
         return [struct.unpack_from("<Q", self.body, HEADER + n * POINTER + KEY)[0] for n in range(self.count)]
@@ -101,7 +101,7 @@ class Node:
 
 @dataclass
 class Trees:
-    """All that a btrfs consists of, apart from files' data."""
+    """All of a btrfs except files' data."""
 
     file: BinaryIO
     superblock: bytearray
@@ -114,11 +114,11 @@ class Trees:
         return int(struct.unpack_from("<I", self.superblock, 148)[0])
 
     def places(self, address: int) -> list[int]:
-        """Where a logical address is in the file."""
+        """The places in the file of a logical address."""
         for chunk in self.chunks:
             if chunk.start <= address < chunk.start + chunk.size:
                 return [place + address - chunk.start for place in chunk.places]
-        raise StageError("mkfs.btrfs made a tree that points to nowhere")
+        raise StageError("mkfs.btrfs made a tree with an invalid pointer")
 
     def items(self) -> Iterator[tuple[Node, Item]]:
         """All items of all trees."""
@@ -132,7 +132,7 @@ def read(file: BinaryIO) -> Trees:
     file.seek(SUPERBLOCKS[0])
     superblock = bytearray(file.read(SUPERBLOCK_SIZE))
     if superblock[64:72] != MAGIC or struct.unpack_from("<H", superblock, 196)[0] != 0:
-        raise StageError("there is no btrfs with CRC-32C where one was made")
+        raise StageError("mkfs.btrfs made no btrfs with CRC-32C")
     trees = Trees(file, superblock)
     at, end = SYSTEM_CHUNKS, SYSTEM_CHUNKS + struct.unpack_from("<I", superblock, 160)[0]
     while at < end:
@@ -167,15 +167,15 @@ def _walk(trees: Trees, address: int) -> None:
             trees.file.seek(trees.places(now)[0])
             body = bytearray(trees.file.read(trees.node_size))
             if struct.unpack_from("<Q", body, 48)[0] != now:
-                raise StageError("mkfs.btrfs made a tree that points to no node")
+                raise StageError("mkfs.btrfs made a tree with a pointer to something else")
             trees.nodes[now] = Node(now, struct.unpack_from("<Q", body, 88)[0], body[100], body)
             todo += trees.nodes[now].below()
 
 
 def write(trees: Trees, size: int) -> None:
-    """Write superblocks and nodes back, with new checksums; what is in no file and no tree becomes zeroes."""
+    """Write superblocks and nodes back with new checksums; unused space becomes zeroes."""
     nodes = list(trees.nodes.values())
-    sums = crc32c.of_each(b"".join(node.body[CHECKSUM_SIZE:] for node in nodes), trees.node_size - CHECKSUM_SIZE)
+    sums = crc32c.of_records(b"".join(node.body[CHECKSUM_SIZE:] for node in nodes), trees.node_size - CHECKSUM_SIZE)
     kept = []
     for node, checksum in zip(nodes, sums, strict=True):
         node.body[:CHECKSUM_SIZE] = checksum.to_bytes(CHECKSUM_SIZE, "little")

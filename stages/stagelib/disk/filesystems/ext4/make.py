@@ -1,4 +1,4 @@
-"""ext4 filled from a tree without mounting it, the same bytes every time."""
+"""Make an ext4 from a directory with mke2fs, the same bytes every time."""
 
 import os
 import uuid
@@ -15,7 +15,7 @@ BYTES_PER_INODE = 16384
 RESERVED_INODES = 11
 LIMITS_TIMES = (1, 47, 1)  # the first mke2fs that knows SOURCE_DATE_EPOCH
 
-# The host's mke2fs.conf must not matter: newer defaults (orphan_file, metadata_csum_seed) stop GRUB 2.06 and older
+# The host's mke2fs.conf is ignored: newer defaults (orphan_file, metadata_csum_seed) stop GRUB 2.06 and older
 # kernels from reading the file system, and other defaults would mean other bytes.
 CONFIG = """\
 [defaults]
@@ -43,9 +43,8 @@ def make(
     """Make an ext4 of `size` bytes at `offset` in the file `image` (zeroes there) that holds `tree`.
 
     Owners, modes, extended attributes, ACLs, hard links, holes and times of modification are the tree's; all other
-    times become `epoch` (seconds since 1970). labels gives the SELinux labels by path, "/" is the root directory:
-    what labels.beside() of the tree gives. label is the file system's own. Raises StageError when the tree does not
-    fit or is not readable.
+    times become `epoch` (seconds since 1970). labels returns the SELinux labels by path, as labels.in_background()
+    does; label is the file system's own. Raises StageError when the tree does not fit or is not readable.
     """
     need = sizes.of_tree(tree)
     files = make_reproducible.survey(tree)
@@ -73,18 +72,18 @@ def make(
 def _mke2fs(
     work: str, *, offset: int, size: int, fs_uuid: str, epoch: int, inodes: int
 ) -> tuple[list[str], dict[str, str | None]]:
-    """The command line, without tree, file and size, and its environment."""
+    """The command line without tree, file and size, and its environment."""
     config = os.path.join(work, "mke2fs.conf")
     with open(config, "w", encoding="utf-8") as file:
         file.write(CONFIG)
-    # Enough inodes for the tree and for a system's life, even where the image is small and the files are many.
+    # Enough inodes for the tree and for later use, even in a small image with many files.
     count = max(size // BYTES_PER_INODE, inodes + inodes // 4 + RESERVED_INODES)
     extended = [
         f"offset={offset}",
         f"hash_seed={hash_seed(fs_uuid)}",
         "root_owner=0:0",
-        # The file is new: nothing to discard, and its holes are zeroes, so inode tables need no writing, nor a kernel
-        # that writes them at the first boot. (lazy_itable_init=0 costs nothing then.)
+        # The file is new: there is nothing to discard, and its holes are zeroes, so inode tables need not be written,
+        # neither here nor by the kernel at the first boot. (lazy_itable_init=0 costs nothing then.)
         "nodiscard",
         "lazy_itable_init=0",
         "lazy_journal_init=1",
@@ -95,12 +94,12 @@ def _mke2fs(
 
 
 def hash_seed(fs_uuid: str) -> str:
-    """The seed of directory hashes for a file system: fixed by its UUID, yet not the UUID itself."""
+    """The seed of directory hashes, derived from the file system's UUID but different from it."""
     return str(uuid.uuid5(uuid.UUID(fs_uuid), "ext4 hash seed"))
 
 
 def _room(work: str, argv: list[str], env: tools.Environment, offset: int, size: int) -> int:
-    """Bytes that files can have in the same file system when it is empty."""
+    """The free bytes of the same file system when it is empty."""
     empty = os.path.join(work, "empty")
     with open(empty, "wb") as file:
         file.truncate(offset + size)
@@ -113,7 +112,7 @@ def _kib(size: int) -> str:
 
 
 def _too_small(need: sizes.TreeSize, room: int, size: int) -> StageError:
-    # Block bitmaps, long attributes and large directories come on top of what was counted.
+    # Block bitmaps, long attributes and large directories were not counted.
     lack = max(need.data - room, MIB)
     enough = -(-(size + lack + lack // 8 + 16 * MIB) // MIB) * MIB
     return StageError(

@@ -70,7 +70,7 @@ def make_reproducible(
             commands += _attributes(file, wanted.get(file.path), values)
             commands += _times(file.path, file.info, epoch)
         there = {file.path for file in files}
-        for path in labels.MADE:
+        for path in labels.MADE_BY_MKFS:
             if path in wanted and path not in there:
                 commands.append(_set(values, path, labels.XATTR, labels.value(wanted[path])))
         debugfs.run(image, offset, commands, epoch)

@@ -18,7 +18,8 @@ FILLS = (6, 17)  # the first mkfs.xfs whose -p takes a directory
 # The same features whatever the tools' defaults are: what Linux 5.10 and GRUB 2.06 can read. -K: nothing to discard.
 FEATURES = ["-K", "-m", "crc=1,finobt=1,rmapbt=0,reflink=1,bigtime=1,inobtcount=1", "-n", "ftype=1"]
 INODES = "size=512,sparse=1"
-SINCE = {(5, 19): ["-i", "nrext64=0"], (6, 10): ["-i", "exchange=0", "-n", "parent=0"]}  # options to turn off the new
+# Options that turn off new features.
+SINCE = {(5, 19): ["-i", "nrext64=0"], (6, 10): ["-i", "exchange=0", "-n", "parent=0"]}
 # What mkfs.xfs would draw at random: generations of inodes, for one.
 DETERMINISTIC = {"DETERMINISTIC_SEED": "1"}
 
@@ -37,9 +38,9 @@ def make(
 ) -> None:
     """Make an XFS in `place` of the file `image` (zeroes there) that holds `tree`.
 
-    labels gives the SELinux labels by path, as labels.beside() does; label is the file system's own. work: a directory
-    for scratch files; sector: bytes in a sector of the disk. Raises StageError when the tree does not fit, or has a
-    file that XFS cannot hold.
+    labels returns the SELinux labels by path, as labels.in_background() does; label is the file system's own. work: a
+    directory for scratch files; sector: bytes in a sector of the disk. Raises StageError when the tree does
+    not fit, or has a file that XFS cannot hold.
     """
     area = os.path.join(work, "xfs")
     with open(area, "wb") as file:
@@ -52,8 +53,8 @@ def make(
         content = _ordered(tree, labels(), work, stack) if version >= FILLS else None
         if content is not None:
             _fill(argv, area, content, epoch)
-            sparse_copy.dig(area)
-            sparse_copy.put(area, image, place)
+            sparse_copy.dig_holes(area)
+            sparse_copy.copy_into(area, image, place)
             os.unlink(area)
             return
     tools.run([*argv, area])

@@ -1,4 +1,4 @@
-"""Extended attributes of XFS: in the inode, or in a block."""
+"""Extended attributes of XFS, in the inode or in a block."""
 
 import struct
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,13 @@ HEADER = 80
 LOCAL, ROOT, SECURE = 0x01, 0x02, 0x04
 SPACES = {"user.": 0, "trusted.": ROOT, "security.": SECURE}
 ACLS = {"system.posix_acl_access": b"SGI_ACL_FILE", "system.posix_acl_default": b"SGI_ACL_DEFAULT"}
-USER, GROUP = 0x02, 0x08  # tags of ACL entries that name somebody, acl(5)
+USER, GROUP = 0x02, 0x08  # tags of ACL entries with an id, acl(5)
 SHORT = 255
-LARGEST = BLOCK // 2 + BLOCK // 4  # what is larger is kept outside of the block
+LARGEST = BLOCK // 2 + BLOCK // 4  # larger ones are stored outside of the block
 
 
 class CannotKeepError(Exception):
-    """An attribute that there is no room for, or no name."""
+    """An attribute that XFS cannot store."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Attribute:
     value: bytes
 
 
-def of(found: Mapping[str, bytes]) -> list[Attribute]:
-    """Attributes as the kernel names them, as XFS does, in the order of their names. Raises CannotKeepError."""
+def from_kernel(found: Mapping[str, bytes]) -> list[Attribute]:
+    """Attributes in XFS' form from the kernel's names, sorted by these. Raises CannotKeepError."""
     return [_attribute(name, value) for name, value in sorted(found.items())]
 
 
@@ -55,7 +55,7 @@ def _acl(value: bytes) -> bytes:
 
 
 def short(attributes: Sequence[Attribute]) -> bytes | None:
-    """What is kept in the inode; None when they are too large or too many for that whatever the room."""
+    """The short form, for the inode; None when they are too large or too many for any inode."""
     if len(attributes) > SHORT or any(len(item.value) > SHORT for item in attributes):
         return None
     made = [

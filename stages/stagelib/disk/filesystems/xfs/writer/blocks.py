@@ -1,4 +1,4 @@
-"""Writing the parts of an XFS that have a checksum."""
+"""Write blocks and records with checksums into an XFS."""
 
 import struct
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from stagelib.disk.sizes import BLOCK, MIB
 
 @dataclass(frozen=True)
 class Header:
-    """Where in a kind of block its own address, the file system's UUID, its owner and its checksum are.
+    """The offsets in a block's header of its address, the file system's UUID, its owner and its checksum.
 
-    owner: of 8 bytes, but in the trees of allocation groups of `owner_size`.
+    owner_size: bytes in `owner`, which is shorter in the trees of allocation groups.
     """
 
     address: int
@@ -31,7 +31,7 @@ SHORT_TREE = Header(address=16, uuid=32, owner=48, checksum=52, owner_size=4)  #
 
 
 class Writer:
-    """Writes into the XFS at byte `offset` of a file; what has a checksum is kept a while, to compute many at once."""
+    """Writes into the XFS at byte `offset` of a file; records with checksums are buffered to compute many at once."""
 
     ROOM = 8 * MIB
 
@@ -43,7 +43,7 @@ class Writer:
         self._size = 0
 
     def read(self, at: int, size: int) -> bytearray:
-        """What is at byte `at` of the file system, but for records that are kept."""
+        """The bytes at `at` of the file system, without buffered records."""
         self._file.seek(self._offset + at)
         return bytearray(self._file.read(size))
 
@@ -53,7 +53,7 @@ class Writer:
         self._file.write(data)
 
     def record(self, at: int, record: bytes, checksum: int) -> None:
-        """Write a record at byte `at`, with a checksum where it has four zeroes at `checksum`."""
+        """Write a record at byte `at`, with a checksum in place of its four zeroes at `checksum`."""
         self._kept.setdefault((len(record), checksum), []).append((at, record))
         self._size += len(record)
         if self._size > self.ROOM:
@@ -69,9 +69,9 @@ class Writer:
         self.record(at, bytes(body), header.checksum)
 
     def flush(self) -> None:
-        """Write what is kept."""
+        """Write the buffered records."""
         for (size, where), records in self._kept.items():
-            sums = crc32c.of_each(b"".join(record for _, record in records), size)
+            sums = crc32c.of_records(b"".join(record for _, record in records), size)
             for (at, record), checksum in zip(records, sums, strict=True):
                 self.data(at, record[:where] + struct.pack("<I", checksum) + record[where + 4 :])
         self._kept, self._size = {}, 0

@@ -1,4 +1,4 @@
-"""The files of a tree in the order in which they are written, and what of a file is worth writing."""
+"""List the files of a tree in the order in which they are written, with their attributes and data."""
 
 import os
 import stat
@@ -12,7 +12,7 @@ from stagelib.disk.sizes import BLOCK
 
 @dataclass
 class File:
-    """A file, one for all its names. path: on this machine; name: in the tree; entries: of a directory, sorted."""
+    """A file with all its hard links. path: on this machine; name: in the tree; entries: of a directory, sorted."""
 
     path: bytes
     name: str
@@ -23,7 +23,7 @@ class File:
     entries: list[tuple[bytes, int]] = field(default_factory=list)
 
 
-def of_tree(tree: str) -> list[File]:
+def list_files(tree: str) -> list[File]:
     """All files of a tree, the root directory first; parents and entries are indices into the list.
 
     Each has as many links as it has names in this tree.
@@ -62,7 +62,7 @@ def of_tree(tree: str) -> list[File]:
 
 
 def attributes(file: File, wanted: Mapping[str, str]) -> dict[str, bytes]:
-    """Its extended attributes by their names, with the SELinux label that is wanted instead of this machine's."""
+    """Its extended attributes by name, with the wanted SELinux label instead of this machine's."""
     made = {
         name: os.getxattr(file.path, name, follow_symlinks=False)
         for name in os.listxattr(file.path, follow_symlinks=False)
@@ -74,7 +74,7 @@ def attributes(file: File, wanted: Mapping[str, str]) -> dict[str, bytes]:
 
 
 def data(file: File) -> Iterator[tuple[int, bytes]]:
-    """What is not blocks of zeroes: the first block's number in the file, and the bytes from there on."""
+    """The data without blocks of zeroes: the number of the first block in the file, and the bytes from there on."""
     if not file.info.st_size:
         return
     source = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW)

@@ -1,4 +1,4 @@
-"""Writing a tree into an empty XFS."""
+"""Write a tree into an empty XFS."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ from stagelib.disk.filesystems.xfs.writer.space import Space
 from stagelib.disk.sizes import BLOCK
 from stagelib.errors import StageError
 
-LONGEST_TARGET = 1023  # XFS_SYMLINK_MAXLEN, which has a NUL at its end in other systems
+LONGEST_TARGET = 1023  # XFS_SYMLINK_MAXLEN without a NUL
 SYMLINK_HEADER = 56
 LEAST_ROOM = 64  # bytes of an inode that attributes leave to data
 LARGEST_NUMBER = (1 << 32) - 1
@@ -36,9 +36,10 @@ def fill(image: BinaryIO, offset: int, tree: str, *, epoch: int, labels: Mapping
     """Write `tree` into the empty XFS at byte `offset` of `image`.
 
     Owners, modes, hard links, extended attributes, ACLs, devices and times of modification are the tree's; all other
-    times become `epoch` (seconds since 1970). Raises StageError for what XFS cannot hold or what does not fit.
+    times become `epoch` (seconds since 1970). Raises StageError for files that XFS cannot hold, and when the
+    tree does not fit.
     """
-    found = files.of_tree(tree)
+    found = files.list_files(tree)
     room = space.read(image, offset)
     free = sum(group.left for group in room.groups) * BLOCK
     try:
@@ -78,9 +79,9 @@ class _Filler:
         self._writer.flush()
 
     def _number(self) -> None:
-        """Give files their inodes' numbers, in the order of the list."""
+        """Assign inode numbers to the files, in the order of the list."""
         root, todo = self._space.geometry.root, len(self._files) - 1
-        numbers = [root, *range(root + 3, root + groups.CHUNK)]  # two are taken by mkfs.xfs
+        numbers = [root, *range(root + 3, root + groups.CHUNK)]  # mkfs.xfs uses two
         self._space.groups[0].chunks.append((root >> 3, max(0, len(numbers) - 1 - todo)))
         while len(numbers) < len(self._files):
             group = self._space.take_chunk()
@@ -99,7 +100,7 @@ class _Filler:
     def _made(self, file: File) -> Inode:
         info = file.info
         try:
-            attached = attributes.of(files.attributes(file, self._labels))
+            attached = attributes.from_kernel(files.attributes(file, self._labels))
             data, kept, size = self._forks(file, attached)
         except CannotKeepError as error:
             raise StageError(f"{file.name}: {error}", "use ext4 or btrfs, or leave the file out") from None
@@ -116,7 +117,7 @@ class _Filler:
         )
 
     def _forks(self, file: File, attached: Sequence[Attribute]) -> tuple[Fork, Fork | None, int]:
-        """Its data, its attributes, its size. What fits stays in the inode: attributes first, then data."""
+        """Its data, attributes and size. What fits is stored in the inode: attributes first, then data."""
         kept = None
         if attached:
             short = attributes.short(attached)
@@ -177,7 +178,7 @@ class _Filler:
         return inodes.joined(extents)
 
     def _blocks(self, made: Sequence[Logical], owner: int) -> list[Extent]:
-        """Write blocks of a file's own; returns where they are."""
+        """Write metadata blocks of a file; returns their extents."""
         extents = []
         for item in sorted(made, key=lambda item: item.at):
             block = self._one()

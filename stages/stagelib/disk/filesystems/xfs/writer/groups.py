@@ -1,4 +1,4 @@
-"""Writing what is told about all files together: the trees of free space and of inodes, and the counters."""
+"""Write the metadata of allocation groups: the trees of free space and of inodes, and the counters."""
 
 import struct
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ ALONE = (NO_BLOCK, NO_BLOCK)
 
 
 def first_chunk(space: Space, writer: Writer, epoch: int) -> list[bytes]:
-    """The inodes of mkfs.xfs after the root's, of a realtime device that is not there, with their times `epoch` (s)."""
+    """The inodes of mkfs.xfs after the root's, for an absent realtime device, with their times set to `epoch` (s)."""
     made = []
     time = (epoch - inodes.FIRST_TIME) * 10**9
     for number in (space.geometry.root + 1, space.geometry.root + 2):
@@ -32,14 +32,14 @@ def first_chunk(space: Space, writer: Writer, epoch: int) -> list[bytes]:
 
 
 def write_inodes(space: Space, writer: Writer) -> None:
-    """Bring the trees of inodes up to date; takes the blocks they need."""
+    """Write the trees of inodes, allocating their blocks."""
     for group in space.groups:
         if group.chunks:
             _Group(space, writer, group).inodes()
 
 
 def write(space: Space, writer: Writer) -> None:
-    """Bring free space and counters up to date with what `space` says, after everything else."""
+    """Write free space and counters from `space`, after everything else."""
     for group in space.groups:
         _Group(space, writer, group).free()
     sb = writer.read(0, space.geometry.sector)
@@ -94,17 +94,17 @@ class _Group:
             size += len(parts)
             ends = [NO_BLOCK, *numbers, NO_BLOCK]
             for number, part in enumerate(parts):
-                beside = (ends[number], ends[number + 2])
-                self._block(numbers[number], magic, level, _contents(part, level), beside)
+                siblings = (ends[number], ends[number + 2])
+                self._block(numbers[number], magic, level, _contents(part, level), siblings)
             records = [(part[0][0], struct.pack(">I", number)) for part, number in zip(parts, numbers, strict=True)]
             level += 1
         self._block(root, magic, level, _contents(records, level), ALONE)
         return level + 1, size
 
-    def _block(self, block: int, magic: bytes, level: int, records: Sequence[bytes], beside: tuple[int, int]) -> None:
+    def _block(self, block: int, magic: bytes, level: int, records: Sequence[bytes], siblings: tuple[int, int]) -> None:
         count = len(records) - (1 if level else 0)
         body = bytearray(BLOCK)
-        struct.pack_into(">4sHHII", body, 0, magic, level, count, *beside)
+        struct.pack_into(">4sHHII", body, 0, magic, level, count, *siblings)
         packed = b"".join(records)
         body[SHORT_HEADER : SHORT_HEADER + len(packed)] = packed
         self.writer.block(
@@ -113,13 +113,13 @@ class _Group:
 
 
 def _chunk(first: int, free: int) -> tuple[int, bytes]:
-    """64 inodes of which the last `free` ones are free."""
+    """A record of 64 inodes of which the last `free` are free."""
     mask = ((1 << free) - 1) << (CHUNK - free)
     return first << 3, struct.pack(">IHBBQ", first << 3, 0, CHUNK, free, mask)
 
 
 def _contents(records: Sequence[tuple[int, bytes]], level: int) -> list[bytes]:
-    """What is in a block: records, or above the leaves all keys and then all pointers."""
+    """The content of a block: records in a leaf, all keys and then all pointers in a node."""
     if level == 0:
         return [record for _, record in records]
     keys = b"".join(struct.pack(">I", key) for key, _ in records)

@@ -1,4 +1,4 @@
-"""Inodes of XFS: what a file is, and where its data is."""
+"""Inodes of XFS, and the extents of files."""
 
 import struct
 import zlib
@@ -25,7 +25,7 @@ FIRST_TIME, LAST_TIME = -(1 << 31), 16_299_260_424  # seconds since 1970
 
 @dataclass(frozen=True)
 class Extent:
-    """Blocks of a file that lie together: the first one's number in the file, and in the file system; how many."""
+    """Contiguous blocks of a file: the number of the first in the file and in the file system, and the count."""
 
     at: int
     block: int
@@ -34,7 +34,7 @@ class Extent:
 
 @dataclass(frozen=True)
 class Fork:
-    """One of an inode's two parts: data or attributes. blocks: how many it takes outside of the inode."""
+    """One of an inode's two forks: data or attributes. blocks: how many it uses outside of the inode."""
 
     format: int
     body: bytes
@@ -44,7 +44,7 @@ class Fork:
 
 @dataclass(frozen=True)
 class Inode:
-    """What stands in an inode. Times in ns since 1970: `modified`, and `other` for all others."""
+    """The content of an inode. Times in ns since 1970: `modified`, and `other` for all others."""
 
     number: int
     mode: int
@@ -58,7 +58,7 @@ class Inode:
 
 
 def joined(extents: Sequence[Extent]) -> list[Extent]:
-    """The same with extents made one that follow each other."""
+    """The same with adjacent extents merged."""
     made: list[Extent] = []
     most = (1 << 21) - 1
     for item in extents:
@@ -81,7 +81,7 @@ def extents_fork(
     take: Callable[[], int],
     write: Callable[[int, bytearray, blocks.Header, int], None],
 ) -> Fork:
-    """Where data is: in the inode when the list of extents fits into `room` bytes, else in a tree of blocks."""
+    """The fork with a list of extents: in the inode if it fits into `room` bytes, otherwise in a tree of blocks."""
     count = sum(item.count for item in extents)
     packed = [(item.at, _packed(item)) for item in extents]
     if len(packed) * EXTENT <= room:
@@ -120,14 +120,14 @@ def _packed(item: Extent) -> bytes:
 
 
 def device(number: int, major: int, minor: int) -> Fork:
-    """The data of a device, or for 0 of a fifo or a socket."""
+    """The data fork of a device, or for 0 of a fifo or a socket."""
     return Fork(DEVICE, struct.pack(">I", major << 18 | minor if number else 0))
 
 
 def packed(inode: Inode, uuid: bytes) -> bytes:
-    """The inode as it is on disk, its checksum zero."""
+    """The inode in its on-disk form, with a zero checksum."""
     attributes = inode.attributes
-    start = ROOM - -(-len(attributes.body) // 8) * 8 if attributes else 0  # where attributes begin
+    start = ROOM - -(-len(attributes.body) // 8) * 8 if attributes else 0  # offset of the attributes
     core = struct.pack(
         ">2sHBBHIIIHHQQQQQQIIHBBIHHII4x",
         b"IN",
@@ -162,7 +162,7 @@ def packed(inode: Inode, uuid: bytes) -> bytes:
 
 
 def unused(number: int, uuid: bytes) -> bytes:
-    """An inode that is free."""
+    """A free inode."""
     made = bytearray(SIZE)
     made[:5] = b"IN\0\0\3"
     struct.pack_into(">II", made, 92, generation(number, uuid), 0xFFFFFFFF)
@@ -171,7 +171,7 @@ def unused(number: int, uuid: bytes) -> bytes:
 
 
 def generation(number: int, uuid: bytes) -> int:
-    """What the kernel draws at random, to tell files from earlier ones with the same number."""
+    """The generation of an inode, which tells it from earlier ones with its number; random in the kernel."""
     return zlib.crc32(uuid + number.to_bytes(8, "big"))
 
 

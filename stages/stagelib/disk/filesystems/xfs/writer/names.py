@@ -1,4 +1,4 @@
-"""Directories of XFS, in the four forms that they have by their size."""
+"""Directories of XFS, in the four forms that depend on their size."""
 
 import itertools
 import struct
@@ -35,7 +35,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Logical:
-    """A block of a file: its number in the file, what is in it, and what its header is like."""
+    """A block of a file: its number in the file, its content, and the layout of its header."""
 
     at: int
     body: bytearray
@@ -64,7 +64,7 @@ def hashed(name: bytes) -> int:
 
 
 def short(names: Sequence[Name], parent: int) -> bytes | None:
-    """A directory that is kept in its inode; None when it is too large for that whatever the room."""
+    """The short form of a directory, for its inode; None when it is too large for any inode."""
     if len(names) > SHORT_ENTRIES:
         return None
     made = [struct.pack(">BBI", len(names), 0, parent)]
@@ -76,7 +76,7 @@ def short(names: Sequence[Name], parent: int) -> bytes | None:
 
 
 def long(names: Sequence[Name], inode: int, parent: int) -> list[Logical]:
-    """The blocks of a directory: one that has all, or blocks with entries, with hashes and with free space."""
+    """The blocks of a directory: a single one, or blocks with entries, with hashes and with free space."""
     entries = [Name(b".", inode, DIRECTORY), Name(b"..", parent, DIRECTORY), *names]
     if HEADER + sum(_size(item.name) + 8 for item in entries) + 8 <= BLOCK:
         return [_single(entries)]
@@ -87,7 +87,7 @@ def long(names: Sequence[Name], inode: int, parent: int) -> list[Logical]:
 
 
 def entries_size(data: Sequence[Logical]) -> int:
-    """The size that a directory of these blocks has in its inode: that of its entries."""
+    """The size of a directory of these blocks as its inode has it: that of its entries."""
     return sum(BLOCK for block in data if block.at < LEAF_AT)
 
 
@@ -102,7 +102,7 @@ def _put(body: bytearray, at: int, item: Name) -> None:
 
 
 def _unused(body: bytearray, start: int, end: int) -> int:
-    """Mark what is free; returns its size."""
+    """Mark free space; returns its size."""
     if end > start:
         struct.pack_into(">HH", body, start, 0xFFFF, end - start)
         struct.pack_into(">H", body, end - 2, start)
@@ -127,7 +127,7 @@ def _single(entries: Sequence[Name]) -> Logical:
 
 
 def _data(entries: Sequence[Name]) -> tuple[list[Logical], list[tuple[int, int]], list[int]]:
-    """The blocks with entries; hash and place of each entry, sorted; and how much is free in each block."""
+    """The blocks with entries; hash and place of each entry, sorted; and the free space in each block."""
     made: list[Logical] = []
     hashes, bests = [], []
     at = BLOCK
@@ -146,12 +146,12 @@ def _data(entries: Sequence[Name]) -> tuple[list[Logical], list[tuple[int, int]]
 
 
 def _names_block(
-    at: int, magic: int, pairs: Sequence[tuple[int, int]], extra: int = 0, beside: tuple[int, int] = (0, 0)
+    at: int, magic: int, pairs: Sequence[tuple[int, int]], extra: int = 0, siblings: tuple[int, int] = (0, 0)
 ) -> Logical:
-    """A block of hashes; extra: 0 in a leaf (entries that are gone), the level in a node; beside: what follows, and
-    what comes before."""
+    """A block of hashes; extra: 0 in a leaf (removed entries), the level in a node; siblings: the next and the previous
+    block."""
     body = bytearray(BLOCK)
-    struct.pack_into(">IIH", body, 0, *beside, magic)
+    struct.pack_into(">IIH", body, 0, *siblings, magic)
     struct.pack_into(">HH", body, 56, len(pairs), extra)
     for number, pair in enumerate(pairs):
         struct.pack_into(">II", body, HEADER + 8 * number, *pair)
@@ -165,7 +165,7 @@ def _leaf(hashes: Sequence[tuple[int, int]], bests: Sequence[int]) -> Logical:
 
 
 def _tree(hashes: Sequence[tuple[int, int]]) -> list[Logical]:
-    """Leaves with hashes, and nodes above them; the topmost is the first block."""
+    """Leaves with hashes, and nodes above them; the root is the first block."""
     made: list[Logical] = []
     level, magic, pairs, after = 0, LAST_LEAF_MAGIC, list(hashes), LEAF_AT + 1
     while True:
@@ -193,7 +193,7 @@ def _free(bests: Sequence[int]) -> list[Logical]:
 
 
 def even(items: Sequence[Item], most: int) -> list[list[Item]]:
-    """Items in as few parts as possible of `most` each at most, and of about the same length."""
+    """Split items into as few parts as possible of up to `most` items and about the same length."""
     parts = max(1, -(-len(items) // most))
     ends = [len(items) * number // parts for number in range(parts + 1)]
     return [list(items[start:end]) for start, end in itertools.pairwise(ends)]

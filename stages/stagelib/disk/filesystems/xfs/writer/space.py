@@ -1,4 +1,4 @@
-"""What the empty XFS that mkfs.xfs made is like, and taking space from it."""
+"""The geometry of the empty XFS from mkfs.xfs, and the allocation of its blocks."""
 
 import struct
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from stagelib.errors import StageError
 
 NO_BLOCK = 0xFFFFFFFF
 SHORT_HEADER = 56  # bytes before the records of a B+tree's block in an allocation group
-RESERVE = 64  # the part of each group that stays free while there is room elsewhere: the kernel keeps 1 % back
+RESERVE = 64  # the fraction of each group kept free while others have room: the kernel reserves 1 %
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where things are. groups: allocation groups of `group_blocks` blocks each, the last one may be shorter."""
+    """The geometry. groups: how many allocation groups of `group_blocks` blocks; the last may be shorter."""
 
     uuid: bytes
     group_blocks: int
@@ -25,15 +25,15 @@ class Geometry:
     align: int
 
     def block(self, group: int, at: int) -> int:
-        """The number by which the file system knows a group's block."""
+        """The number of a group's block in the file system."""
         return group << self.group_log | at
 
     def byte(self, block: int) -> int:
-        """Where a block begins, in bytes from the start of the file system."""
+        """The offset of a block in bytes."""
         return ((block >> self.group_log) * self.group_blocks + (block & ((1 << self.group_log) - 1))) * BLOCK
 
     def inode_byte(self, number: int) -> int:
-        """Where an inode begins, in bytes from the start of the file system."""
+        """The offset of an inode in bytes."""
         return self.byte(number >> 3) + (number & 7) * 512
 
     def inode(self, block: int) -> int:
@@ -61,7 +61,7 @@ class Group:
 
 
 class FullError(StageError):
-    """Nothing is left."""
+    """The file system is full."""
 
 
 class Space:
@@ -70,11 +70,11 @@ class Space:
     def __init__(self, geometry: Geometry, groups: list[Group]) -> None:
         self.geometry = geometry
         self.groups = groups
-        self._now = 0  # groups before it have only their reserve
+        self._now = 0  # earlier groups have only their reserve
         self.taken = 0
 
     def take(self, count: int) -> tuple[int, int]:
-        """Take up to `count` blocks that lie together; returns the first and how many there are. Raises FullError."""
+        """Allocate up to `count` contiguous blocks; returns the first and the number. Raises FullError."""
         group, spare = self._group(1)
         start, length = next(extent for extent in group.free if extent[1])
         got = min(count, length, spare)
@@ -82,7 +82,7 @@ class Space:
         return self.geometry.block(group.number, start), got
 
     def take_chunk(self) -> Group:
-        """Take the place of 64 inodes, aligned as they must be; it is the last chunk of the group returned."""
+        """Allocate an aligned chunk of 64 inodes; it is the last chunk of the group returned."""
         size = 64 * 512 // BLOCK
         for group in self.groups[self._now :]:
             for start, length in group.free:
@@ -94,7 +94,7 @@ class Space:
         raise FullError("no room for more files")
 
     def take_in(self, group: Group, count: int) -> list[int]:
-        """Take single blocks of a group."""
+        """Allocate single blocks of a group."""
         taken = []
         for _ in range(count):
             if not group.free:
@@ -104,7 +104,7 @@ class Space:
         return taken
 
     def _group(self, count: int) -> tuple[Group, int]:
-        """The group to take blocks from and how many it has to spare; the reserves are touched last."""
+        """The group to allocate from, and how many blocks it can spare; reserves are used last."""
         while self._now < len(self.groups):
             group = self.groups[self._now]
             if (spare := group.left - self._reserve()) >= count:
@@ -132,7 +132,7 @@ def read(file: BinaryIO, offset: int) -> Space:
     file.seek(offset)
     sb = file.read(512)
     if sb[:4] != b"XFSB" or struct.unpack_from(">IQ", sb, 4)[0] != BLOCK:
-        raise StageError("there is no XFS where one was made")
+        raise StageError("mkfs.xfs made no XFS")
     group_blocks, groups = struct.unpack_from(">II", sb, 84)
     geometry = Geometry(
         uuid=sb[32:48],
@@ -155,7 +155,7 @@ def _group(file: BinaryIO, offset: int, geometry: Geometry, number: int) -> Grou
     file.seek(start + by_place * BLOCK)
     leaf = file.read(BLOCK)
     if level != 1 or struct.unpack_from(">I", agi, 24)[0] != 1:
-        raise StageError("mkfs.xfs made an empty file system that is not as expected")
+        raise StageError("mkfs.xfs made an empty file system of an unexpected form")
     records = struct.unpack_from(">H", leaf, 6)[0]
     free = [struct.unpack_from(">II", leaf, SHORT_HEADER + 8 * record) for record in range(records)]
     return Group(number, free, struct.unpack_from(">I", agi, 20)[0], struct.unpack_from(">I", agi, 328)[0])
