@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from osbuild_compose.blueprint.values.size import MIB
 from osbuild_compose.disk import types, uuids
@@ -23,6 +23,8 @@ from osbuild_compose.disk.types import FileSystemType
 ESP_SIZE = 128 * MIB
 ESP_WITH_KERNELS_SIZE = 512 * MIB  # there has to be room for some more kernels later
 
+FROM_NAME = "derived from the blueprint's name"
+
 _Volume = TypeVar("_Volume", bound=Partition)
 
 
@@ -35,7 +37,7 @@ def resolve(disk: Disk, name: str, architecture: str, firmware: tuple[Firmware, 
 
 
 def _resolve(disk: Disk, name: str, architecture: str, firmware: tuple[Firmware, ...]) -> Layout:
-    reasons = {"firmware": "what the distribution boots with", "uuid": "derived from the blueprint's name"}
+    reasons = {"firmware": "what the distribution boots with", "uuid": FROM_NAME}
     used = disk.firmware or firmware
     if not disk.firmware and (disk.sector_size != SECTOR or disk.needs_uefi):
         used, reasons["firmware"] = (Firmware.UEFI,), "only UEFI boots from such a disk"
@@ -65,90 +67,90 @@ def _added(disk: Disk, firmware: tuple[Firmware, ...]) -> list[Partition]:
     return [*front, *disk.partitions, *root]
 
 
+@dataclass
 class _Completion:
     """Fills in what partitions leave open. Called with a partition and its number from 0."""
 
-    def __init__(self, disk: Disk, blueprint: str, architecture: str) -> None:
-        self._disk = disk
-        self._blueprint = blueprint
-        self._architecture = architecture
-        self._has_boot = any("/boot" in item.mounts for item in disk.partitions)
+    disk: Disk
+    blueprint: str
+    architecture: str
 
     def __call__(self, item: Partition, number: int) -> Partition:
-        return self._group(item) if item.volume_group else self._volume(item, number)
-
-    def _group(self, item: Partition) -> Partition:
-        grows = "/" in item.mounts and item.size is None
-        return replace(
-            item,
-            type=item.type or "lvm",
-            name=item.name or item.volume_group,
-            grow=item.grow if item.grow is not None else grows,
-            logical_volumes=tuple(self._logical(volume, index) for index, volume in enumerate(item.logical_volumes)),
-            reasons={
-                "type": "it has a volume group",
-                "name": "called after its volume group",
-                "grow": "the root file system takes what is left of the disk" if grows else "",
-                **item.reasons,
-            },
+        if not item.volume_group:
+            return self._volume(item, number)
+        volumes = tuple(self._logical(volume, index) for index, volume in enumerate(item.logical_volumes))
+        return _filled(
+            replace(item, logical_volumes=volumes),
+            type=("lvm", "it has a volume group"),
+            name=(item.volume_group, "called after its volume group"),
+            grow=_grow(item),
         )
 
     def _logical(self, volume: LogicalVolume, number: int) -> LogicalVolume:
-        if volume.file_system and not volume.mount and volume.uuid is None:
-            volume = replace(volume, uuid=uuids.uuid_for(self._blueprint, f"{volume.group}/{volume.name} file system"))
+        if volume.file_system and not volume.mount:
+            uuid = uuids.uuid_for(self.blueprint, f"{volume.group}/{volume.name} file system")
+            volume = _filled(volume, uuid=(uuid, FROM_NAME))
         return self._volume(volume, number)
 
     def _volume(self, item: _Volume, number: int) -> _Volume:
-        disk, is_root = self._disk, "/" in item.mounts
-        kind, why_kind = (item.type, "") if item.type else self._type(item)
-        file_system, why_file_system = item.file_system, ""
-        if file_system is None and (item.mounts or kind == "swap"):
-            file_system, why_file_system = _file_system(item, kind)
-        role = _role(item) or f"{kind} {number + 1}"
-        uuid = item.uuid
-        if uuid is None and file_system is FileSystemType.VFAT:
-            uuid = uuids.volume_id_for(self._blueprint, role)
-        elif uuid is None and file_system:
-            uuid = uuids.uuid_for(self._blueprint, f"{role} file system")
-        grows = is_root and item.size is None and not item.verity
-        boots = disk.table is Table.DOS and ("/boot" in item.mounts or (is_root and not self._has_boot))
-        return replace(
+        item = _filled(item, type=self._type(item))
+        item = _filled(item, file_system=_file_system(item))
+        role = _role(item) or f"{item.type} {number + 1}"
+        uuid = None
+        if item.file_system is FileSystemType.VFAT:
+            uuid = uuids.volume_id_for(self.blueprint, role)
+        elif item.file_system:
+            uuid = uuids.uuid_for(self.blueprint, f"{role} file system")
+        name = _role(item).strip("/").replace("/", "-")
+        return _filled(
             item,
-            type=kind,
-            file_system=file_system,
-            grow=item.grow if item.grow is not None else grows,
-            uuid=uuid,
-            name=item.name or _role(item).strip("/").replace("/", "-") or kind,
-            bootable=item.bootable if item.bootable is not None else boots,
-            reasons={
-                "type": why_kind,
-                "file_system": why_file_system,
-                "uuid": "derived from the blueprint's name",
-                "name": "called after its mount point" if item.mounts else "called after its type",
-                "grow": "the root file system takes what is left of the disk" if grows else "",
-                "bootable": "BIOS boots from it" if boots else "",
-                **item.reasons,
-            },
+            uuid=(uuid, FROM_NAME),
+            name=(name, "called after its mount point") if name else (item.type, "called after its type"),
+            grow=_grow(item),
+            bootable=self._bootable(item),
         )
 
     def _type(self, item: Partition) -> tuple[str, str]:
         """The type that follows from where it is mounted, and why it has that."""
         mount = "/" if "/" in item.mounts else next(iter(item.mounts), "")
-        kind = types.type_for_mount(mount, self._architecture)
-        if kind == "xbootldr" and item.file_system is not FileSystemType.VFAT and self._disk.needs_uefi:
+        kind = types.type_for_mount(mount, self.architecture)
+        if kind == "xbootldr" and item.file_system is not FileSystemType.VFAT and self.disk.needs_uefi:
             return "linux", "boot loaders would put kernels where firmware cannot read them"
         if mount == "/usr" and not item.verity:
             return "linux", "only a /usr with dm-verity has a type of its own"
         return kind, f"mounted at {mount}" if mount else "no other type fits"
 
+    def _bootable(self, item: Partition) -> tuple[bool, str]:
+        """Whether it is marked in a DOS table, and why."""
+        marked = "/boot" if any("/boot" in other.mounts for other in self.disk.partitions) else "/"
+        is_marked = self.disk.table is Table.DOS and marked in item.mounts
+        return is_marked, "BIOS boots from it" if is_marked else "default"
 
-def _file_system(item: Partition, kind: str) -> tuple[FileSystemType, str]:
+
+def _filled(item: _Volume, **defaults: tuple[Any, str]) -> _Volume:
+    """The item with these values, and why they are these, for fields that it leaves open."""
+    open_ones = {key: default for key, default in defaults.items() if getattr(item, key) is None}
+    reasons = {key: why for key, (_, why) in open_ones.items()}
+    return replace(item, **{key: value for key, (value, _) in open_ones.items()}, reasons={**reasons, **item.reasons})
+
+
+def _file_system(item: Partition) -> tuple[FileSystemType | None, str]:
     """The default file system for what is mounted, and why it is that."""
-    if item.subvolumes:
+    if item.subvolumes and item.mounts:
         return FileSystemType.BTRFS, "only btrfs has subvolumes"
-    if kind == "esp":
-        return FileSystemType.VFAT, "firmware reads nothing else"
-    return (FileSystemType.SWAP, "it is swap space") if kind == "swap" else (FileSystemType.EXT4, "the default")
+    if item.type == "swap":
+        return FileSystemType.SWAP, "it is swap space"
+    if not item.mounts:
+        return None, "it is not mounted"
+    return (
+        (FileSystemType.VFAT, "firmware reads nothing else") if item.type == "esp" else (FileSystemType.EXT4, "default")
+    )
+
+
+def _grow(item: Partition) -> tuple[bool, str]:
+    """Whether it takes what is left of the disk, and why."""
+    is_root = "/" in item.mounts and item.size is None and not item.verity
+    return is_root, "the root file system takes what is left of the disk" if is_root else "default"
 
 
 def _role(item: Partition) -> str:

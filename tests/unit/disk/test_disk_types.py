@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -46,6 +47,9 @@ def test_sizes_are_not_defined_again() -> None:
             names = {one.id for one in getattr(node, "targets", ()) if isinstance(one, ast.Name)}
             if isinstance(node, ast.Assign) and names & SIZES:
                 assert not isinstance(node.value, ast.Constant | ast.BinOp | ast.Tuple), f"{path}:{node.lineno}"
+        minimums = [facts["minimum"] >> 20 for facts in DATA["file_systems"].values() if "minimum" in facts]
+        for found in re.finditer(r"\b(\d+) \* MIB", path.read_text()):
+            assert int(found[1]) not in minimums, f"{path}: {found[0]}"
 
 
 def test_types_by_name_guid_and_mount_point() -> None:
