@@ -17,14 +17,14 @@ def problems(layout: Layout, multiple: int = 1) -> Iterator[Problem]:
     end = GPT_ENTRIES + 2 * disk.sector_size if is_gpt else disk.sector_size
     for item in layout.partitions:
         if item.start is not None and item.start < end:
-            brief = f"it overlaps {before}, which ends at {end} bytes at the earliest, by {end - item.start}"
+            brief = f"it overlaps {before}, which ends at {end} bytes at the earliest, by {end - item.start} bytes"
             yield Problem(item.at("start"), brief, f"write {aligned(end)} or more, or leave `start` out")
         end = (aligned(end) if item.start is None else item.start) + minimum(item)
         before = item.title
     need = end + (GPT_ENTRIES + disk.sector_size if is_gpt else 0)  # a GPT has its second copy at the end
     if disk.size is not None and disk.size < need:
         sizes = ", ".join(f"{item.title} {_mib(minimum(item))}" for item in layout.partitions)
-        brief = f"the disk is too small for its partitions, by {_mib(need - disk.size)}: they have at least {sizes}"
+        brief = f"the disk is too small for its partitions, by {_mib(need - disk.size)}: they need at least {sizes}"
         if added := [item for item in layout.partitions if item.trail is None]:
             reasons = (f"{item.title}, as {item.origin('size').reason}" for item in added)
             brief += f" (added: {'; '.join(reasons)})"
@@ -74,7 +74,7 @@ def _own_size(item: Partition) -> Problem | None:
 
 def too_small(kind: FileSystemType | None, need: int, size: int, trail: Trail) -> Problem:
     """The problem that a file system of this kind needs `need` bytes and has `size`."""
-    brief = f"{kind} has {_mib(need)} at least: {_mib(need - size)} too little"
+    brief = f"{kind} needs at least {_mib(need)}: {_mib(need - size)} too little"
     return Problem(trail, brief, f"write {_mib(need)} or more, or leave `size` out")
 
 

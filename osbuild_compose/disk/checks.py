@@ -31,8 +31,8 @@ UNIQUE = {
         "mount one of them somewhere else",
     ),
     "volume_group": ("volume_group", "two volume groups are called {}", "a group lies on one partition; rename one"),
-    "uuid": ("uuid", "two have the uuid {}", "leave one of them out"),
-    "partition_uuid": ("partition_uuid", "two have the partition uuid {}", "leave one of them out"),
+    "uuid": ("uuid", "two file systems have the UUID {}", "leave one of them out"),
+    "partition_uuid": ("partition_uuid", "two partitions have the UUID {}", "leave one of them out"),
 }
 FOR_SYSTEMS = "use ext4, xfs or btrfs"
 OWN_BOOT = "add a partition for /boot: {mount: /boot, size: 1 GiB}"
@@ -93,8 +93,8 @@ def _dos_table(layout: Layout) -> Iterator[Problem]:
     if (layout.disk.size or 0) > types.DOS_SECTORS * layout.disk.sector_size:
         yield Problem(("disk", "size"), "a DOS partition table is for disks of 2 TiB at most", "leave `table` out")
     for item in [item for item in layout.written if item.bootable and "bootable" in item.written][1:]:
-        brief = "two partitions are marked as the one to boot from"
-        yield Problem(item.at("bootable"), brief, "leave one of the marks out")
+        brief = "two partitions are marked as bootable"
+        yield Problem(item.at("bootable"), brief, "leave one `bootable` out")
     for item in layout.written:
         if item.verity:
             brief = "a DOS partition table has no partitions of hashes"
@@ -102,7 +102,7 @@ def _dos_table(layout: Layout) -> Iterator[Problem]:
         if item.type == "bios-boot":
             yield Problem(item.at("type"), "a DOS partition table has no BIOS boot partition", "leave it out")
         if "partition_uuid" in item.written:
-            brief = "partitions of a DOS table have no UUIDs but what follows from the disk's and their number"
+            brief = "in a DOS table the UUID of a partition follows from the disk's UUID and its number"
             yield Problem(item.at("partition_uuid"), brief, "leave it out, or `table`")
         if "name" in item.written and not item.luks:  # the decrypted device is called after the name
             hint = "write a `label` for the file system, or leave `table` out"
@@ -114,7 +114,7 @@ def _bootloader(layout: Layout) -> Iterator[Problem]:
     disk = layout.disk
     by_bios = Firmware.BIOS in disk.firmware or disk.table is Table.DOS
     if disk.sector_size == SECTORS[1] and by_bios and disk.bootloader is not Bootloader.NONE:
-        brief = "BIOS cannot boot from sectors of 4096 bytes"
+        brief = "BIOS cannot boot from a disk with 4096-byte sectors"
         yield Problem(("disk", "sector_size"), brief, "leave `bios` out of `firmware`, with a GPT")
     finders = {"/": "the kernel", **({"/boot": "GRUB"} if layout.has_grub else {})} if disk.boots else {}
     for item in layout.volumes:
@@ -122,7 +122,7 @@ def _bootloader(layout: Layout) -> Iterator[Problem]:
             brief = f"{finders[item.mount]} finds {item.mount} by its UUID, and a squashfs has none"
             yield Problem(item.at("file_system"), brief, FOR_SYSTEMS)
     if disk.uki and layout.has_grub:
-        brief = "GRUB starts kernels and initramfs images of their own, no unified ones"
+        brief = "GRUB starts separate kernel and initramfs files, not unified kernel images"
         hint = "add `bootloader: systemd-boot`, or `none` to have firmware start the kernel itself"
         yield Problem(("disk", "uki"), brief, hint)
     elif layout.has_grub:
@@ -139,7 +139,7 @@ def _grub(layout: Layout) -> Iterator[Problem]:
         yield Problem(place.at("file_system"), brief, FOR_SYSTEMS)
     for item in layout.written:
         if item.type == "esp" and not item.mount and not item.luks and Firmware.UEFI in layout.firmware:
-            brief = "GRUB goes to the EFI system partition, which is mounted nowhere"
+            brief = "GRUB is installed on the EFI system partition, which is not mounted"
             yield Problem(item.at("type"), brief, "add `mount: /boot/efi`")
 
 
@@ -154,13 +154,13 @@ def _uefi_only(layout: Layout) -> Iterator[Problem]:
         yield Problem(("disk", "firmware"), f"{name} is started by UEFI only", hint)
     for item in layout.written:
         if item.mount == "/boot/efi" and disk.fat_boot:
-            brief = "vfat at /boot has kernels in EFI, and takes efi for the same name"
+            brief = "the vfat at /boot has a directory EFI, and efi is the same name to it"
             yield Problem(item.at("mount"), brief, "write `mount: /efi`")
         if item.type == "xbootldr" and item.file_system is not FileSystemType.VFAT:
             hint = "write `file_system: vfat`, or leave `type` out"
-            yield Problem(item.at("file_system", "type"), f"{name} is found on vfat only", hint)
+            yield Problem(item.at("file_system", "type"), f"{name} is only found on vfat", hint)
         if item.type == "esp" and not item.mount:
-            brief = f"{name} goes to the EFI system partition, which is mounted nowhere"
+            brief = f"{name} is installed on the EFI system partition, which is not mounted"
             yield Problem(item.at("type"), brief, "add `mount: /boot/efi`")
 
 
@@ -174,11 +174,14 @@ def _mount_points(layout: Layout) -> Iterator[Problem]:
             if point in seen:
                 brief, hint = f"two file systems are mounted at {point}", ""
             elif top in OF_THE_KERNEL:
-                brief = f"{point} is not on a disk: the system makes what is in {top} when it starts"
+                brief = f"{point} cannot be on a disk: the system creates the contents of {top} when it starts"
             elif top in LINKS:
-                brief, hint = f"{point} cannot be a mount point: {top} leads to /usr{top}", f"write /usr{point}"
+                brief, hint = (
+                    f"{point} cannot be a mount point: {top} is a symbolic link to /usr{top}",
+                    f"write /usr{point}",
+                )
             elif point == "/etc":
-                brief = "/etc is on the root file system: what says where to mount it is in there"
+                brief = "/etc must be on the root file system: /etc/fstab says what to mount"
             if brief:
                 yield Problem(item.trail or (), brief, hint)
             seen.add(point)
@@ -190,15 +193,15 @@ def _file_system(item: Partition) -> Iterator[Problem]:
     if kind is None and not item.volume_group and "file_system" not in written:
         for key in ("label", "uuid", "options", "compression", "subvolumes"):
             if key in written:
-                brief = f"there is no file system that `{key}` could be for"
+                brief = f"`{key}` needs a file system"
                 yield Problem(item.at(key), brief, "add `mount` or `file_system`")
     if "size" in written and (("grow" in written and item.grow) or "minimum" in written):
         key = "grow" if "grow" in written and item.grow else "minimum"
-        yield Problem(item.at(key), f"a partition with a `size` cannot have `{key}`, too", "leave one of them out")
+        yield Problem(item.at(key), f"`size` and `{key}` cannot be combined", "leave one of them out")
     if kind is None:
         return
     if "subvolumes" in written and kind is not FileSystemType.BTRFS:
-        yield Problem(item.at("subvolumes"), f"{kind} has no subvolumes", "only btrfs has")
+        yield Problem(item.at("subvolumes"), f"{kind} has no subvolumes", "only btrfs has them")
     if {"subvolumes", "mount"} <= written:
         hint = "name the subvolume for this mount point"
         yield Problem(item.at("mount"), "the top of a btrfs with subvolumes is not mounted", hint)
@@ -210,9 +213,11 @@ def _file_system(item: Partition) -> Iterator[Problem]:
         brief = f"{kind} cannot have `compression` {item.compression}; it has: {', '.join(known) or 'none here'}"
         yield Problem(item.at("compression"), brief)
     if "/" in item.mounts and kind in (FileSystemType.VFAT, FileSystemType.SWAP):
-        yield Problem(item.at("file_system"), f"{kind} cannot hold a system: it has no owners and modes", FOR_SYSTEMS)
+        yield Problem(
+            item.at("file_system"), f"{kind} cannot hold a system: it stores no owners and modes", FOR_SYSTEMS
+        )
     if item.type == "esp" and "file_system" in written and kind is not FileSystemType.VFAT:
-        brief = f"firmware reads no {kind}: an EFI system partition is vfat"
+        brief = f"firmware cannot read {kind}: an EFI system partition is vfat"
         yield Problem(item.at("file_system"), brief, "leave `file_system` out")
     yield from _label(kind, item.label or "", item.at("label"))
     if "uuid" in written and (len(item.uuid or "") == len("1234-ABCD")) != (kind is FileSystemType.VFAT):
@@ -237,7 +242,9 @@ def _partition(item: Partition, layout: Layout) -> Iterator[Problem]:
         hint = "list them, or give a file system instead"
         yield Problem(item.at("volume_group"), "a volume group without `logical_volumes`", hint)
     if "logical_volumes" in item.written and not item.volume_group:
-        yield Problem(item.at("logical_volumes"), "logical volumes of no group", "name the group: `volume_group`")
+        yield Problem(
+            item.at("logical_volumes"), "`logical_volumes` without `volume_group`", "name the group: `volume_group`"
+        )
     for key in NEED_FILE_SYSTEM:
         if item.volume_group and key in item.written:
             yield Problem(item.at(key), f"a partition with a volume group has no `{key}`", "its logical volumes have")
@@ -247,7 +254,7 @@ def _partition(item: Partition, layout: Layout) -> Iterator[Problem]:
             if name and name in names[:number]:
                 yield Problem((*item.at(inner), number, "name"), f"two {inner.replace('_', ' ')} are called {name}")
     if item.luks and item.verity:
-        brief = "`luks` and `verity` do not go together: hashes of what is encrypted anew each time"
+        brief = "`luks` and `verity` cannot be combined: hashes would differ with each encryption"
         yield Problem(item.at("luks"), brief, "leave one out")
     if item.luks and not item.written & {"mount", "file_system", "volume_group", "subvolumes", "type"}:
         brief = "there is nothing to encrypt: no file system"
@@ -267,18 +274,18 @@ def _verity(item: Partition, layout: Layout) -> Iterator[Problem]:
         brief = "`verity` protects what is mounted: there is no `mount`"
         yield Problem(item.at("verity"), brief, "say where it is mounted")
     elif item.mount == "/boot":
-        brief = "the boot loader reads /boot without looking at hashes"
+        brief = "the boot loader reads /boot without checking hashes"
         yield Problem(item.at("verity"), brief, "leave `verity` out")
     elif not re.fullmatch(r"/[A-Za-z0-9._/-]*", item.mount):
-        brief = "the mount point of a partition with `verity` has letters, digits and . _ - / only"
+        brief = "the mount point of a partition with `verity` can have only letters, digits and . _ - /"
         yield Problem(item.at("mount"), brief, "the device below /dev/mapper is called after it")
     elif item.mount in ROOT_HASH_ARGUMENTS and "partition_uuid" in item.written:
         brief = f"the UUID of a {item.mount} with `verity` follows from its root hash"
         yield Problem(item.at("partition_uuid"), brief, "leave it out")
     if item.grow:
-        yield Problem(item.at("grow"), "what `verity` protects has one size for ever", "leave `grow` out")
+        yield Problem(item.at("grow"), "what `verity` protects cannot grow", "leave `grow` out")
     if item.mount in ROOT_HASH_ARGUMENTS and layout.has_grub:
-        brief = f"{item.mount} cannot have `verity` with GRUB: it knows no root hash to tell the kernel"
+        brief = f"{item.mount} cannot have `verity` with GRUB: it cannot pass the root hash to the kernel"
         hint = "take `bootloader: systemd-boot`, with `uki: true` or without, or protect other partitions"
         yield Problem(item.at("verity"), brief, hint)
 
@@ -288,7 +295,7 @@ def _unreadable_at_boot(item: Partition, key: str, state: str, layout: Layout) -
     has_kernels = layout.disk.bootloader is Bootloader.SYSTEMD_BOOT and item.file_system is FileSystemType.VFAT
     is_fat_boot = has_kernels and (item.type == "xbootldr" or item.mount == "/boot")
     if item.type in ("bios-boot", "esp") or (is_fat_boot and item.luks):
-        brief = "firmware does not read what is encrypted" if item.luks else "firmware does not read logical volumes"
+        brief = "firmware cannot read an encrypted partition" if item.luks else "firmware cannot read logical volumes"
         hint = "leave `luks` out" if item.luks else "make the EFI system partition a partition"
         yield Problem(item.at(key), brief, hint)
     elif layout.has_grub and any(layout.holding("/boot")[0] is one for one in item.volumes):
@@ -305,22 +312,22 @@ def _writes_to_protected_root(data: Any, layout: Layout) -> Iterator[Problem]:
     has_var = any("/var" in item.mounts for item in layout.partitions)
     for word in volatile:
         if word != "state":
-            brief = f"with `verity` of / services do not start on what {VOLATILE}{word} makes of it"
+            brief = f"with `verity` of /, services do not start with {VOLATILE}{word}"
             yield Problem(("kernel", "append"), brief, f"take {VOLATILE}state, which keeps /var in memory")
     if not has_var and not volatile:
-        brief = "no service of the system can run: with `verity` of / nobody can write to /var"
+        brief = "services cannot run: with `verity` of /, nothing can write to /var"
         hint = f"add a partition, {{mount: /var}}, or `kernel: {{append: {VOLATILE}state}}` for one in memory"
         yield Problem(root.at("verity"), brief, hint)
     if data.get("first_boot") and (volatile or not has_var):
-        brief = "with `verity` of / and no partition for /var nothing remembers that the first boot was"
+        brief = "with `verity` of / and no partition for /var, the system forgets that it was booted before"
         hint = "add a partition, {mount: /var}, or run the script by a unit at every boot"
         yield Problem(("first_boot",), brief, hint)
     if isinstance(data.get("cloud_init"), dict):
-        brief = "cloud-init writes to /etc, and with `verity` of / nobody can"
+        brief = "cloud-init writes to /etc, which `verity` of / makes read-only"
         yield Problem(("cloud_init",), brief, "remove the key")
     for trail, value in values(data, "users", ANY, "force_password_reset"):
         if value is True:
-            yield Problem(trail, "with `verity` of / nobody can change a password", "leave it out")
+            yield Problem(trail, "with `verity` of /, passwords cannot be changed", "leave it out")
 
 
 def outputs_problems(outputs: Collection[Output], layout: Layout) -> Iterator[Problem]:
@@ -332,7 +339,7 @@ def outputs_problems(outputs: Collection[Output], layout: Layout) -> Iterator[Pr
         for key in ("size", "free", "sector_size"):
             if key in layout.disk.written:
                 hint = "add one that is, such as qcow2, or remove it"
-                yield Problem(("disk", key), f"`{key}`: none of `formats` is a disk", hint)
+                yield Problem(("disk", key), f"`{key}`: no format in `formats` is a disk", hint)
 
 
 def _output_options(output: Output) -> Iterator[Problem]:
@@ -343,7 +350,7 @@ def _output_options(output: Output) -> Iterator[Problem]:
     if isinstance(options.get("label"), str):
         yield from _label(file_system, options["label"], (*output.trail, "label"))
     if {"size", "free"} <= options.keys():
-        brief = "a file system with a `size` cannot have `free`, too"
+        brief = "`size` and `free` cannot be combined"
         yield Problem((*output.trail, "free"), brief, "leave one of them out")
     if options.get("size", file_system.traits.minimum) < file_system.traits.minimum:
         yield capacity.too_small(file_system, file_system.traits.minimum, options["size"], (*output.trail, "size"))
@@ -356,7 +363,7 @@ def _format_of_disk(kind: Format, layout: Layout) -> Iterator[Problem]:
         brief = f"machines see a {kind} as a disk of 512-byte sectors, and would not find this one's partitions"
         yield Problem(("disk", "sector_size"), brief, "leave it out, or make raw or qcow2")
     if kind is Format.ISO and disk.bootloader is not Bootloader.GRUB:
-        brief = f"a disc is started by GRUB, and with `bootloader: {disk.bootloader}` UEFI finds none on it"
+        brief = f"an iso is started by GRUB, which `bootloader: {disk.bootloader}` leaves out"
         yield Problem(("disk", "bootloader"), brief, "leave it out, or make the iso in a build of its own")
     if disk.size is None:
         return

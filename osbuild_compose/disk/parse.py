@@ -165,7 +165,7 @@ def _luks(section: _Section, files: LocalFiles) -> Luks:
     keys = [key for key in ("passphrase_file", "passphrase_variable") if isinstance(source.get(key), str)]
     if len(source) != 1 or len(keys) != 1:
         hint = "write passphrase_file or passphrase_variable, one of them"
-        section.problem("luks", "`luks` says where the passphrase is", hint)
+        section.problem("luks", "`luks` must say where the passphrase is", hint)
         return Luks("")
     try:
         return Luks(files.passphrase(source, os.environ))

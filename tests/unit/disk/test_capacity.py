@@ -12,17 +12,17 @@ MIB = 1 << 20
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
-        ("disk: {size: 100 MiB}", r"by 32 MiB: they have at least bios 1 MiB, esp 128 MiB, root 1 MiB"),
+        ("disk: {size: 100 MiB}", r"by 32 MiB: they need at least bios 1 MiB, esp 128 MiB, root 1 MiB"),
         ("disk: {size: 513 MiB, bootloader: systemd-boot}", r"by 2 MiB: .* esp 512 MiB"),
         ("disk: {size: 400 MiB, partitions: [{mount: /, file_system: xfs}]}", r"root 300 MiB"),
         ("disk: {partitions: [{mount: /a, start: 1 MiB}]}", r"3:40.*overlaps esp, which ends at 136314880 bytes"),
         ("disk: {table: dos, partitions: [{mount: /a, start: 0}]}", r"overlaps the partition table"),
     ],
 )
-def test_partitions_that_booting_needs_take_room(text: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_partitions_that_booting_needs_take_room(text: str, reported: str) -> None:
+    with pytest.raises(InputError, match=reported):
         blueprint(HEAD + text)
 
 
@@ -47,7 +47,7 @@ TWO_SIZES = "partitions: [{mount: /, size: 500 MiB}, {mount: /srv, size: 600 MiB
     [
         (
             f"size: 1 GiB, {TWO_SIZES}",
-            "by 207 MiB: they have at least bios 1 MiB, esp 128 MiB, root 500 MiB, srv 600 MiB "
+            "by 207 MiB: they need at least bios 1 MiB, esp 128 MiB, root 500 MiB, srv 600 MiB "
             r"\(added: bios, as GRUB needs it .*; esp, as UEFI starts from it\)",
         ),
         (f"size: 1 GiB, sector_size: 4096, {TWO_SIZES}", "esp 128 MiB, root 500 MiB, srv 600 MiB"),
@@ -58,15 +58,15 @@ TWO_SIZES = "partitions: [{mount: /, size: 500 MiB}, {mount: /srv, size: 600 MiB
         ("size: 140 MiB, partitions: [{mount: /srv, verity: true, size: 9 MiB}]", "srv 9 MiB, srv-verity 1 MiB"),
         (
             "size: 1 GiB, table: dos, partitions: [{mount: /, size: 1 GiB}]",
-            "by 1 MiB: they have at least root 1024",
+            "by 1 MiB: they need at least root 1024",
         ),
     ],
 )
 def test_the_size_that_is_proposed_is_accepted(disk: str, brief: str) -> None:
-    told = refused(f"disk: {{{disk}}}\n")
-    assert re.search(brief, told), told
-    proposed = re.search(r"; write (\d+ MiB)", told)
-    assert proposed, told
+    reported = refused(f"disk: {{{disk}}}\n")
+    assert re.search(brief, reported), reported
+    proposed = re.search(r"; write (\d+ MiB)", reported)
+    assert proposed, reported
     blueprint(f"{HEAD}disk: {{{re.sub('size: [0-9]+ .iB', f'size: {proposed[1]}', disk, count=1)}}}\n")
 
 
@@ -78,10 +78,10 @@ def test_the_size_that_is_proposed_fits_the_format() -> None:
 @pytest.mark.parametrize("start", ["1 MiB", "100 MiB", "129 MiB"])
 def test_the_start_that_is_proposed_is_accepted(start: str) -> None:
     text = "disk: {{size: 2 GiB, partitions: [{{mount: /srv, start: {}, size: 600 MiB}}]}}\n"
-    told = refused(text.format(start))
-    assert "it overlaps esp, which ends at 136314880 bytes" in told
-    proposed = re.search(r"; write (\d+) or more", told)
-    assert proposed, told
+    reported = refused(text.format(start))
+    assert "it overlaps esp, which ends at 136314880 bytes" in reported
+    proposed = re.search(r"; write (\d+) or more", reported)
+    assert proposed, reported
     blueprint(HEAD + text.format(proposed[1]))
 
 
@@ -93,15 +93,15 @@ def test_every_overlap_is_reported() -> None:
 
 
 def test_an_encrypted_partition_has_room_for_its_header() -> None:
-    told = refused("disk: {partitions: [{mount: /srv, luks: {passphrase_variable: HOME}, size: 20 MiB}]}\n")
-    assert "its encryption takes 32 MiB of it, 12 MiB too little" in told
+    reported = refused("disk: {partitions: [{mount: /srv, luks: {passphrase_variable: HOME}, size: 20 MiB}]}\n")
+    assert "its encryption takes 32 MiB of it, 12 MiB too little" in reported
 
 
 def test_all_mistakes_of_a_disk_are_reported_at_once() -> None:
     items = "[{mount: /a, grow: maybe}, {mount: /etc}, {mount: /b, file_system: xfs, size: 1 MiB}]"
     with pytest.raises(ComposeError) as caught:
         blueprint(f"{HEAD}formats: [vhdx]\ndisk: {{sector_size: 4096, firmware: [uefi], partitions: {items}}}\n")
-    told = [error.brief for error in caught.value.each()]
-    expected = ("vhdx", "must be true or false", "/etc is on", "300 MiB at least")
-    assert all(any(part in one for one in told) for part in expected), told
-    assert len(told) == 4
+    reported = [error.brief for error in caught.value.each()]
+    expected = ("vhdx", "must be true or false", "/etc must be on", "at least 300 MiB")
+    assert all(any(part in one for one in reported) for part in expected), reported
+    assert len(reported) == 4
