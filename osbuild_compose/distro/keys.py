@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from osbuild_compose.distro.model import Release
-from osbuild_compose.distro.repository import ARMOUR, KeyAddress, Repository
+from osbuild_compose.distro.repository import ANY_KEY, ARMOUR, KeyAddress, Repository
 from osbuild_compose.errors import HostError, TemplateError
 
 MAX_BYTES = 1024 * 1024
@@ -25,19 +25,19 @@ _PRIMARY_KEY = re.compile(r"^pub:.*\n(?:rvk:.*\n)*fpr:+(\w+):", re.MULTILINE)
 
 
 def read(release: Release) -> Release:
-    """The release with its repositories' keys as armoured texts. Raises TemplateError when one cannot be read.
+    """The release with its repositories' keys as texts. Raises TemplateError when one cannot be read.
 
     For the release that is built only: a file that a package of this machine brings may be missing, which does not
     matter to other releases.
     """
     repositories = (
-        replace(item, keys=tuple(_armoured(release, key) for key in item.keys)) for item in release.repositories
+        replace(item, keys=tuple(_text(release, key) for key in item.keys)) for item in release.repositories
     )
     return replace(release, repositories=tuple(repositories))
 
 
-def _armoured(release: Release, key: str) -> str:
-    if ARMOUR in key or not release.family.is_signed:
+def _text(release: Release, key: str) -> str:
+    if ANY_KEY in key:
         return key
     path = Path(key)
     try:
@@ -45,7 +45,7 @@ def _armoured(release: Release, key: str) -> str:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise TemplateError(f"{release.name}: cannot read the key {path}: {reason}", hint=missing_hint(path)) from None
-    if ARMOUR not in text:
+    if release.family.is_signed and ARMOUR not in text:
         raise TemplateError(f"{release.name}: {path} is not an armoured public key")
     return text
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 ARMOUR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+ANY_KEY = "-----BEGIN "  # as texts of keys begin, of OpenPGP and others, which names of files do not contain
 
 
 class Role(StrEnum):

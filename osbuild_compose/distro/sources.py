@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from osbuild_compose.distro.repository import ARMOUR
+from osbuild_compose.distro.repository import ANY_KEY
 from osbuild_compose.document import reader
 from osbuild_compose.document.reader import Document
 from osbuild_compose.document.suggest import did_you_mean
@@ -148,7 +148,7 @@ def _with_absolute_keys(document: Document) -> Document:
             return {key: walk(item, key) for key, item in value.items()}
         if isinstance(value, list):
             return [walk(item, name) for item in value]
-        is_file = name == "keys" and isinstance(value, str) and ARMOUR not in value
+        is_file = name == "keys" and isinstance(value, str) and ANY_KEY not in value
         return str(directory / value) if is_file else value
 
     return replace(document, data=walk(document.data))

@@ -143,6 +143,16 @@ def test_a_family_that_only_data_describes(tmp_path: Path) -> None:
     assert [stage["options"]["repositories"] for stage in stages[:2]] == [official, [*official, "http://own.example"]]
 
 
+def test_keys_of_another_kind_are_for_the_stage(tmp_path: Path) -> None:
+    text = "-----BEGIN PUBLIC KEY-----\nabc\n-----END PUBLIC KEY-----\n"
+    (tmp_path / "parcel").mkdir()
+    (tmp_path / "parcel/rsa.pub").write_text(text)
+    distro = (PARCEL / "parcel/distro.yaml").read_text()
+    keys = f"    path: parcels\n    keys: [rsa.pub, {json.dumps(text)}]\n"
+    (tmp_path / "parcel/distro.yaml").write_text(distro.replace("    path: parcels\n", keys))
+    assert catalog.find([tmp_path]).release("parcel-1").repositories[0].keys == (text, text)
+
+
 def test_the_build_root_of_such_a_family_has_its_names_of_packages(tmp_path: Path) -> None:
     text = "name: a\ndistro: debian-12\nbuild_environment: {from: parcel-1}\n"
     (stage,) = rendered(tmp_path, text)["build"]["pipeline"]["stages"]
