@@ -1,4 +1,4 @@
-"""What a machine has for firmware: QEMU's own BIOS, or UEFI from the package with OVMF."""
+"""Firmware for virtual machines: QEMU's own BIOS, or UEFI from the OVMF package."""
 
 import shutil
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ FLASHES = {
 
 
 def flash_of(firmware: Firmware, share: Path = SHARE) -> Flash:
-    """The files of that UEFI. Raises FileNotFoundError, saying what to install, where there are none."""
+    """The files of that UEFI. Raises FileNotFoundError, naming the package to install, if there are none."""
     for flash in FLASHES[firmware]:
         if (share / flash.code).exists() and (share / flash.variables).exists():
             return flash

@@ -1,4 +1,4 @@
-"""KVM or TCG? A /dev/kvm that can be opened does not mean that a guest gets anywhere."""
+"""Choosing between KVM and emulation, by a probe: a /dev/kvm that can be opened does not mean that guests run."""
 
 import functools
 import os
@@ -12,13 +12,13 @@ from pathlib import Path
 QEMU = "qemu-system-x86_64"
 KVM = ("-accel", "kvm", "-cpu", "host")
 TCG = ("-accel", "tcg,thread=multi", "-cpu", "max")
-# Before QEMU 8.0 an interrupt after the instruction cmpxchg16b leaves rubbish in the flags; Linux 6.12 (Debian 13) uses
-# it in kmalloc and panics sooner or later. Without it neither the kernel nor distributions for plain x86-64 lack
-# anything. Those for x86-64-v2 (RHEL 9) do not start so: give them the arguments "-cpu", "max".
+# Before QEMU 8.0 an interrupt after the instruction cmpxchg16b corrupts the flags; Linux 6.12 (Debian 13) uses
+# it in kmalloc and panics sooner or later. Neither the kernel nor distributions for plain x86-64 need it. Those for
+# x86-64-v2 (RHEL 9) do: pass the arguments "-cpu", "max" to boot them.
 TCG_BEFORE_8 = ("-accel", "tcg,thread=multi", "-cpu", "max,-cx16")
 
 VARIABLE = "COMPOSE_ACCEL"
-PROBE_TIMEOUT = 5.0  # seconds; a machine with a working KVM needs half of one
+PROBE_TIMEOUT = 5.0  # seconds; with a working KVM half a second is enough
 DONE = 0x2A
 
 # mov dx, 0xf4; mov al, DONE; out dx, al; hlt: the device isa-debug-exit ends QEMU with status 2 * DONE + 1.
@@ -26,10 +26,10 @@ PROBE_GUEST = bytes([0xBA, 0xF4, 0x00, 0xB0, DONE, 0xEE, 0xF4])
 
 
 def arguments(environ: Mapping[str, str] = os.environ, sys_module: Path = Path("/sys/module")) -> tuple[str, ...]:
-    """QEMU's arguments for the fastest processor that works here.
+    """QEMU's arguments for the fastest accelerator that works on this machine.
 
-    COMPOSE_ACCEL=kvm or tcg in `environ` decides; else KVM is taken only where kvm_works says so. Raises ValueError
-    on another value of it.
+    COMPOSE_ACCEL=kvm or tcg in `environ` forces one; otherwise KVM is used only if the probe succeeds. Raises
+    ValueError for any other value.
     """
     forced = environ.get(VARIABLE)
     if forced not in (None, "", "kvm", "tcg"):
@@ -46,7 +46,7 @@ def tcg() -> tuple[str, ...]:
 
 @functools.cache
 def qemu_version() -> tuple[int, int]:
-    """QEMU's version; (0, 0) when it is not installed or does not say. Asked once."""
+    """QEMU's version, cached; (0, 0) if it is not installed or prints none."""
     try:
         said = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=False).stdout
     except FileNotFoundError:
@@ -56,10 +56,10 @@ def qemu_version() -> tuple[int, int]:
 
 
 def hardware_kvm(sys_module: Path) -> bool:
-    """Whether KVM stands on the processor's own virtualisation (VMX, SVM).
+    """Whether KVM uses the processor's own virtualisation (VMX, SVM).
 
-    kvm_pvm does without: firmware and boot loaders run on it, and then Linux guests spin for ever, so that no small
-    probe can tell.
+    kvm_pvm does not: firmware and boot loaders run on it, but Linux guests spin for ever, which no small probe can
+    detect.
     """
     if (sys_module / "kvm_pvm").exists():
         return False
@@ -68,14 +68,14 @@ def hardware_kvm(sys_module: Path) -> bool:
 
 @functools.cache
 def kvm_works() -> bool:
-    """Boot a guest of seven bytes with KVM; whether it came to its end within PROBE_TIMEOUT. Asked once."""
+    """Whether a guest of seven bytes finishes within PROBE_TIMEOUT under KVM; the result is cached."""
     if platform.machine() != "x86_64" or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
     return probe(KVM)
 
 
 def probe(accel: tuple[str, ...]) -> bool:
-    """Whether a guest makes progress with these arguments of QEMU."""
+    """Whether a guest finishes with these QEMU arguments."""
     with tempfile.NamedTemporaryFile() as disk:
         disk.write(PROBE_GUEST.ljust(510, b"\0") + b"\x55\xaa")
         disk.flush()

@@ -1,4 +1,4 @@
-"""A machine's serial console: everything it prints, kept, searched and waited for."""
+"""The serial console of a virtual machine: keeps everything it prints, and waits for patterns in it."""
 
 import os
 import re
@@ -11,12 +11,12 @@ from osbuild_compose.errors import ComposeError, ExitCode
 
 TAIL = 30  # lines of the console shown with an error
 
-# After one of these the system will not come up any more: no use in waiting.
+# After any of these the system cannot come up any more, so waiting is useless.
 HOPELESS = re.compile(r"Kernel panic - not syncing|grub rescue>|ALERT! .* does not exist|No bootable device")
 
 
 class MachineError(ComposeError):
-    """The machine did not do what was asked; the details are the last lines of its console."""
+    """A virtual machine failed; the details are the last lines of its console."""
 
     exit_code = ExitCode.BUILD_FAILED
 
@@ -28,10 +28,10 @@ class MachineError(ComposeError):
 
 
 class Console:
-    """Reads a stream to its end in a thread of its own, so that the machine never waits for a reader."""
+    """Reads a stream to its end in a thread, so that the machine never blocks on writing."""
 
     def __init__(self, stream: IO[bytes], log: Path | None = None) -> None:
-        """Start to read `stream`; a copy goes to the file `log`."""
+        """Start reading `stream`, with a copy to the file `log`."""
         self._stream = stream
         self._data = bytearray()
         self._seen = 0  # characters of the text that wait_for has passed
@@ -54,7 +54,7 @@ class Console:
 
     @property
     def text(self) -> str:
-        """All that was printed until now; carriage returns left out, bytes that are not UTF-8 replaced."""
+        """Everything printed so far, without carriage returns, and with bytes that are not UTF-8 replaced."""
         with self._changed:
             return self._text()
 
@@ -62,9 +62,10 @@ class Console:
         return self._data.decode("utf-8", "replace").replace("\r", "")
 
     def wait_for(self, pattern: str, timeout: float) -> re.Match[str]:
-        """Wait at most `timeout` seconds until `pattern` (re.MULTILINE) shows up after the last match; returns it.
+        """Wait at most `timeout` seconds for `pattern` (re.MULTILINE) after the previous match; returns the match.
 
-        Raises MachineError when time is up, the stream has ended or the system is lost (kernel panic and the like).
+        Raises MachineError on a timeout, when the stream ends, or when the system cannot come up (a kernel panic, for
+        example).
         """
         wanted = re.compile(pattern, re.MULTILINE)
         deadline = time.monotonic() + timeout
@@ -84,7 +85,7 @@ class Console:
                 self._changed.wait(left)
 
     def close(self) -> None:
-        """Wait for the end of the stream, which the caller has brought about, and close it."""
+        """Wait for the end of the stream, which the caller has caused, and close it."""
         self._thread.join()
         self._stream.close()
         if self._log:

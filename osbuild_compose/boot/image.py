@@ -1,4 +1,4 @@
-"""What kind of image a file is, and how a machine starts from it."""
+"""The format of an image file, and the firmware that can boot it."""
 
 import subprocess
 import tempfile
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from osbuild_compose.firmware import Firmware
 
-# Where each format's signature lies; a fixed VHD has its own at the end.
+# Offset and bytes of each format's signature; a fixed VHD has its own at the end.
 SIGNATURES = (
     ("qcow2", 0, b"QFI\xfb"),
     ("vmdk", 0, b"KDMV"),
@@ -18,15 +18,15 @@ VPC_FOOTER = 512
 VPC = b"conectix"
 XZ = b"\xfd7zXZ\0"
 
-BOOT_CODE = 440  # bytes in front of a disk that BIOS runs
+BOOT_CODE = 440  # bytes at the start of a disk that BIOS executes
 GPT = b"EFI PART"
 SECTORS = (512, 4096)  # the header of a GPT is in the second one
-HEAD = 8192  # bytes of a disk that tell all this
+HEAD = 8192  # bytes of a disk that are enough to decide
 
 
 @dataclass(frozen=True)
 class Disk:
-    """What firmware can start the disk, and the bytes in its sectors."""
+    """The firmware that can boot a disk, and the size of its sectors in bytes."""
 
     firmware: Firmware
     sector: int
@@ -51,7 +51,7 @@ def format_of(image: Path) -> str:
 
 
 def disk_of(image: Path) -> Disk:
-    """How the disk in the file `image` is started: by BIOS where it has code for that, otherwise by UEFI.
+    """How the disk in the file `image` boots: with BIOS if it has code for that, otherwise with UEFI.
 
     Raises OSError and ValueError as format_of does, and OSError when qemu-img, which reads all formats but raw, is not
     installed.

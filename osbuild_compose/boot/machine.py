@@ -1,4 +1,4 @@
-"""A virtual machine that boots an image and leaves it as it is."""
+"""A virtual machine that boots an image without changing it."""
 
 import contextlib
 import os
@@ -23,8 +23,8 @@ from osbuild_compose.boot import accel, image
 from osbuild_compose.boot.console import Console, MachineError
 from osbuild_compose.firmware import Firmware
 
-SETTLE = 0.25  # seconds in which QEMU complains about its arguments, if it does
-RETRY = 1.0  # seconds between two tries to reach a service that is not up yet
+SETTLE = 0.25  # seconds within which QEMU rejects wrong arguments
+RETRY = 1.0  # seconds between attempts to reach a service that is not up yet
 PORT_TRIES = 3
 DEFAULT_SECTOR = 512
 SSH_FAILED = 255  # ssh's own failures, ssh(1); other statuses are the command's
@@ -32,7 +32,7 @@ SSH_FAILED = 255  # ssh's own failures, ssh(1); other statuses are the command's
 
 @dataclass(frozen=True)
 class Answer:
-    """What a web server said: HTTP status and body."""
+    """A web server's response: HTTP status and body."""
 
     status: int
     body: bytes
@@ -40,7 +40,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Finished:
-    """How a command in the machine ended: exit status, and what it printed."""
+    """The result of a command in the machine: exit status and output."""
 
     status: int
     stdout: str
@@ -54,8 +54,8 @@ class Machine:
             machine.wait_for("login:", timeout=300)
             assert machine.http_get(80, "/").status == 200
 
-    What the machine writes goes to a temporary file, never to the image. Its ports are reachable on 127.0.0.1 only,
-    and it does not reach out unless `network` is set. A reboot ends it.
+    Writes go to a temporary file, never to the image. Ports are reachable on 127.0.0.1 only, and the machine has no
+    outbound network unless `network` is set. A reboot ends it.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class Machine:
     ) -> None:
         """Describe the machine; it starts with the `with` block.
 
-        disk: None for a machine without one. ports: the machine's TCP ports to forward. memory: MiB. network: let it
-        reach other hosts; this one is 10.0.2.2 there. bootfile: the address that its network card, with iPXE, is told
-        by DHCP to start from. log: a file for a copy of the console. sector: bytes in a sector of the disk. arguments:
-        more of QEMU's.
+        disk: None for a machine without one. ports: the machine's TCP ports to forward. memory: MiB. network: allow
+        outbound connections; this host is 10.0.2.2 there. bootfile: the address that DHCP gives to iPXE in its network
+        card. log: a file for a copy of the console. sector: the size of the disk's sectors in bytes. arguments:
+        further arguments of QEMU.
         """
         self.disk = disk
         self.ports = tuple(ports)
@@ -96,17 +96,17 @@ class Machine:
         self._variables: tempfile.TemporaryDirectory[str] | None = None
 
     def command(self) -> list[str]:
-        """QEMU's command line, with `forwards` as they are.
+        """QEMU's command line, with the current `forwards`.
 
-        A copy of UEFI's variables, which it needs, is there until the machine is closed. Raises OSError and ValueError
-        when the image is not one, FileNotFoundError without the firmware.
+        The copy of UEFI's variables that it needs is removed when the machine is closed. Raises OSError and ValueError
+        for an unreadable or unsupported image, FileNotFoundError if the firmware is missing.
         """
         net = "user,model=virtio-net-pci" + ("" if self.network else ",restrict=on")
         if self.bootfile:
             net += f",bootfile={self.bootfile.replace(',', ',,')}"
         for inside, outside in self.forwards.items():
             net += f",hostfwd=tcp:127.0.0.1:{outside}-:{inside}"
-        # A killed test run must not leave a machine behind; this follows the thread that starts it.
+        # A killed caller must not leave a machine behind; the signal follows the thread that started it.
         argv = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         argv += [accel.QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "std"]
         argv += [*accel.arguments(), "-m", str(self.memory), "-smp", str(self.cpus)]
@@ -127,7 +127,7 @@ class Machine:
         return argv
 
     def _firmware(self) -> list[str]:
-        """QEMU's arguments for the firmware; its variables are the same through all of the machine's reboots."""
+        """QEMU's arguments for the firmware; its variables persist over the machine's reboots."""
         if self.firmware is Firmware.BIOS:
             return []
         if self._variables is None:
@@ -135,7 +135,7 @@ class Machine:
         return firmware.arguments(self.firmware, Path(self._variables.name))
 
     def __enter__(self) -> Self:
-        """Start the machine. Raises MachineError when QEMU is missing or refuses, OSError without the image."""
+        """Start the machine. Raises MachineError if QEMU is missing or fails, OSError if the image cannot be read."""
         if shutil.which(accel.QEMU) is None:
             raise MachineError(
                 f"{accel.QEMU} is not installed: it is in qemu-system-x86 (Debian) or qemu-system-x86-core (Fedora)"
@@ -151,7 +151,7 @@ class Machine:
         return self
 
     def _start(self, *, last: bool) -> bool:
-        """Whether QEMU has started; False when somebody else took a port in between, unless this is the last try."""
+        """Start QEMU. Returns False if another process took a port in the meantime, unless this is the last attempt."""
         with tempfile.TemporaryFile() as complaints:
             process = subprocess.Popen(
                 self.command(),
@@ -173,7 +173,7 @@ class Machine:
                 stream.close()
         if "forwarding rule" in said and not last:
             return False
-        raise MachineError(f"QEMU ended at once with status {process.returncode}: {said}")
+        raise MachineError(f"QEMU exited at once with status {process.returncode}: {said}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -181,7 +181,7 @@ class Machine:
         self.close()
 
     def close(self) -> None:
-        """Kill the machine and all its processes; does nothing when it is gone already."""
+        """Kill the machine and all its processes, if they are still running."""
         if self._variables:
             self._variables.cleanup()
             self._variables = None
@@ -192,43 +192,43 @@ class Machine:
         self._process.wait()
         self._console.close()
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # something sent that was not read any more
+        with contextlib.suppress(BrokenPipeError):  # it exited before reading everything
             self._process.stdin.close()
         self._process = None
 
     @property
     def console(self) -> str:
-        """All that the machine has printed on its serial console."""
+        """Everything that the machine has printed on its serial console."""
         return self._console.text if self._console else ""
 
     @property
     def running(self) -> bool:
-        """Whether QEMU runs."""
+        """Whether QEMU is running."""
         return self._process is not None and self._process.poll() is None
 
     def wait_for(self, pattern: str, timeout: float = 300) -> re.Match[str]:
-        """Wait at most `timeout` seconds until the regular expression shows up on the console; returns the match.
+        """Wait at most `timeout` seconds for a regular expression on the console; returns the match.
 
-        Only what comes after the previous match counts. Raises MachineError when time is up, the machine has ended or
-        its system is lost (kernel panic, initramfs without a root).
+        Only output after the previous match is searched. Raises MachineError on a timeout, when the machine stops, or
+        when the system cannot come up (a kernel panic, an initramfs without a root).
         """
         if self._console is None:
             raise MachineError("the machine has not been started")
         return self._console.wait_for(pattern, timeout)
 
     def wait_for_end(self, timeout: float = 120) -> int:
-        """Wait at most `timeout` seconds until the machine is switched off; returns QEMU's exit status."""
+        """Wait at most `timeout` seconds for the machine to power off; returns QEMU's exit status."""
         if self._process is None:
             raise MachineError("the machine has not been started")
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise MachineError(f"the machine has not ended in {timeout:g} s", self.console) from None
+            raise MachineError(f"the machine did not power off within {timeout:g} s", self.console) from None
 
     def send(self, text: str) -> None:
-        r"""Type `text` on the serial console; end a line with "\n". Raises MachineError when the machine has ended."""
+        r"""Type `text` on the serial console; end a line with "\n". Raises MachineError if the machine has stopped."""
         if self._process is None or self._process.stdin is None:
-            raise MachineError("the machine does not run")
+            raise MachineError("the machine is not running")
         try:
             self._process.stdin.write(text.encode())
             self._process.stdin.flush()
@@ -236,9 +236,9 @@ class Machine:
             raise MachineError("the machine has ended", self.console) from None
 
     def http_get(self, port: int, path: str = "/", timeout: float = 60) -> Answer:
-        """Fetch http://<machine>:port/path, trying again until the server answers or `timeout` seconds are over.
+        """Fetch http://<machine>:port/path, retrying until the server answers or `timeout` seconds have passed.
 
-        port is the machine's and one of `ports`. An HTTP error status is an answer, too. Raises MachineError.
+        port is one of the machine's `ports`. An HTTP error status is an answer too. Raises MachineError.
         """
         url = f"http://127.0.0.1:{self._outside(port)}{path}"
         deadline = time.monotonic() + timeout
@@ -255,7 +255,7 @@ class Machine:
     def ssh(self, command: str, *, key: Path, user: str = "root", port: int = 22, timeout: float = 120) -> Finished:
         """Run a shell command in the machine through ssh with the private key in the file `key`.
 
-        Tries again until the server lets us in; `timeout` (seconds) covers that and the command. A command's failure
+        Retries until the server accepts the login; `timeout` (seconds) covers that and the command. A failing command
         is a status, not an exception. Raises MachineError.
         """
         argv = ["ssh", "-F", "none", "-i", str(key), "-p", str(self._outside(port))]
@@ -288,18 +288,18 @@ class Machine:
                     "ssh is not installed: it is in openssh-client (Debian), openssh-clients (Fedora)"
                 ) from None
             except subprocess.TimeoutExpired:
-                raise MachineError(f"'{command}' did not end in {timeout:g} s", self.console) from None
+                raise MachineError(f"'{command}' did not finish within {timeout:g} s", self.console) from None
             if done.returncode != SSH_FAILED:
                 return Finished(done.returncode, done.stdout, done.stderr)
             self._try_again(deadline, f"ssh to port {port} failed for {timeout:g} s: {done.stderr.strip()}")
 
     def _outside(self, port: int) -> int:
         if port not in self.forwards:
-            raise MachineError(f"port {port} is not forwarded: give it in ports when making the machine")
+            raise MachineError(f"port {port} is not forwarded: list it in `ports`")
         return self.forwards[port]
 
     def _try_again(self, deadline: float, message: str) -> None:
-        """Pause before the next try; raises MachineError instead when it would be too late or in vain."""
+        """Pause before the next attempt. Raises MachineError if the time is up or the machine has stopped."""
         if not self.running:
             raise MachineError("the machine has ended", self.console)
         if time.monotonic() + RETRY > deadline:
@@ -308,7 +308,7 @@ class Machine:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Different TCP ports of 127.0.0.1 that nobody listens on."""
+    """Different TCP ports of 127.0.0.1 that are not in use."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:

@@ -1,1 +1,1 @@
-"""Blueprints of osbuild and image-builder (TOML or JSON), said in our language."""
+"""Converting blueprints of osbuild and image-builder (TOML or JSON) to ours."""

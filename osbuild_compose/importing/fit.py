@@ -1,4 +1,4 @@
-"""Of an imported blueprint what ours can say: everything else is left out, and told."""
+"""Reducing an imported blueprint to what our schema accepts, with a note for everything left out."""
 
 from collections.abc import Collection
 from typing import Any
@@ -13,7 +13,7 @@ MAX_ROUNDS = 100
 
 
 def fit(data: dict[str, Any], distros: Collection[str]) -> tuple[dict[str, Any], list[Note]]:
-    """The data without what our language refuses. Raises InputError when the name or the distribution is refused."""
+    """The data without what our schema refuses. Raises InputError if the name or the distribution is refused."""
     notes: list[Note] = []
     for _ in range(MAX_ROUNDS):
         document = to_document(data, NAME)
@@ -23,14 +23,14 @@ def fit(data: dict[str, Any], distros: Collection[str]) -> tuple[dict[str, Any],
             wrong = {trails[0]: item for item in error.each() if (trails := error_trails(document, item))}
             if not wrong or any(trail[0] in ("name", "distro") for trail in wrong):
                 raise
-            # The innermost first: what is around may be right without it.
+            # The innermost first: what contains it may be valid without it.
             depth = max(map(len, wrong))
             inner = {trail for trail in wrong if len(trail) == depth}
             notes += [Note(_shown(trail), wrong[trail].brief) for trail in sorted(inner, key=str)]
             data = without(data, inner)
         else:
             return data, notes
-    raise AssertionError("every round takes something away")
+    raise AssertionError("every round removes something")
 
 
 def _shown(trail: Trail) -> str:

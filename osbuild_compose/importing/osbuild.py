@@ -1,18 +1,18 @@
-"""What the keys of an osbuild blueprint are in ours. The keys are those of osbuild/blueprint's Go types."""
+"""Translating the keys of an osbuild blueprint, which are those of osbuild/blueprint's Go types, to ours."""
 
 from typing import Any
 
 from osbuild_compose.importing import storage
 from osbuild_compose.importing.source import Note, Table
 
-_INSTALLER = "only images are made here, no installers"
+_INSTALLER = "only images can be built, no installers"
 
 
 def convert(data: dict[str, Any], distro: str | None, name: str) -> tuple[dict[str, Any], list[Note]]:
-    """Our blueprint in the types of JSON, and what could not be carried over.
+    """Our blueprint as JSON data, and notes on what could not be converted.
 
-    distro is used instead of the one in the blueprint, name if it has none. The result may hold keys that our schema
-    does not have, or values that it refuses: fit.py leaves these out.
+    distro replaces the one in the blueprint; name is used if the blueprint has none. The result may have keys that our
+    schema does not have, or values that it refuses: fit.py removes these.
     """
     notes: list[Note] = []
     top = Table(data, "", notes)
@@ -35,11 +35,11 @@ def convert(data: dict[str, Any], distro: str | None, name: str) -> tuple[dict[s
     found["repositories"] = _repositories(custom)
     found["disk"] = storage.disk(custom)
     custom.refuse(_INSTALLER, "installer", "installation_device", "iso", "ignition", "fdo")
-    if custom.take("rhsm", dict):  # what it switches off says something too
-        custom.note("rhsm", "a system is registered when it runs: use `first_boot`")
+    if custom.take("rhsm", dict):  # also if it only disables something
+        custom.note("rhsm", "registration happens on the running system: use `first_boot`")
     custom.refuse("run `oscap` with its profile in `scripts`", "openscap")
-    custom.refuse("containers are kept where podman keeps them", "containers-storage")
-    custom.refuse("say the keys of a repository in `repositories`", "rpm")
+    custom.refuse("containers are stored where podman stores them", "containers-storage")
+    custom.refuse("list the keys of a repository in `repositories`", "rpm")
     custom.refuse("write the file yourself, in `files`: /etc/dnf/dnf.conf or /etc/dnf/vars", "dnf")
     top.rest()
     custom.rest()
@@ -117,7 +117,7 @@ def _first_boot(table: Table) -> list[dict[str, Any]]:
     found = []
     for number, item in enumerate(table.tables("scripts"), 1):
         if (kind := item.take("type", str)) not in (None, "", "custom"):
-            table.note(f"scripts[{number - 1}]", f"write the script itself: the kind {kind} is not known here")
+            table.note(f"scripts[{number - 1}]", f"write the script itself: type {kind} is not supported")
             continue
         name = (item.take("name", str) or f"script-{number}").lower().replace("_", "-").replace(" ", "-")
         found.append(
@@ -182,13 +182,13 @@ def _network_and_services(custom: Table) -> dict[str, Any]:
 def _files(custom: Table) -> dict[str, Any]:
     directories, files = [], []
     for item in custom.tables("directories"):
-        item.take("ensure_parents", bool)  # ours are always made
+        item.take("ensure_parents", bool)  # ours are always created
         directories.append(_set(_owned(item)))
         item.rest()
     for item in custom.tables("files"):
         fields, content = _owned(item), item.take("data", str)
         if (uri := item.take("uri", str)) is not None:
-            item.note("uri", f"save what is at {uri} beside the blueprint and name it as `source`")
+            item.note("uri", f"save {uri} beside the blueprint and name the file as `source`")
         else:
             files.append(_set({**fields, "content": content or ""}))
         item.rest()
@@ -222,13 +222,13 @@ def _repositories(custom: Table) -> list[Any]:
         fields["priority"] = item.take("priority", int)
         fields["keys"] = [key for key in keys if "BEGIN PGP" in key] or None
         fields["check_signatures"] = False if item.take("gpgcheck", bool) is False else None
-        # There a repository is the image's own, and packages come from it only if it says so.
+        # In osbuild a repository is only for the image, unless `install_from` is set.
         fields["use"] = None if item.take("install_from", bool) else "image"
         if item.take("sslverify", bool) is False:
             item.note("sslverify", "certificates are always checked")
-        item.refuse("packages are checked, which is what counts", "repo_gpgcheck")
-        item.refuse("there is no such key here yet", "module_hotfixes")
-        item.refuse("all are in compose.repo", "filename")
+        item.refuse("signatures of packages are checked instead", "repo_gpgcheck")
+        item.refuse("not supported yet", "module_hotfixes")
+        item.refuse("all repositories are written to compose.repo", "filename")
         item.rest()
         found.append(_set(fields))
     return ["default", *found] if found else []
@@ -243,5 +243,5 @@ def _lines(text: str | None) -> list[str]:
 
 
 def _set(fields: dict[str, Any]) -> dict[str, Any]:
-    """Those that say something; an empty text may."""
+    """The fields that have a value, which may be an empty text."""
     return {key: value for key, value in fields.items() if value is not None and value not in ([], {})}

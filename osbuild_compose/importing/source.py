@@ -1,4 +1,4 @@
-"""Reading a foreign blueprint so that nothing of it is passed over in silence."""
+"""Reading a foreign blueprint key by key, with a note for every key that is not used."""
 
 import json
 import tomllib
@@ -13,7 +13,7 @@ MAX_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Note:
-    """A key of the foreign blueprint that is not in ours, and why."""
+    """A key of the foreign blueprint that could not be converted, and why."""
 
     key: str
     reason: str
@@ -21,7 +21,7 @@ class Note:
 
 @dataclass
 class Table:
-    """A mapping that is taken apart key by key; `notes` gets what is not taken."""
+    """A mapping that is read key by key; `notes` receives the keys that are not used."""
 
     data: dict[str, Any]
     path: str
@@ -34,7 +34,7 @@ class Table:
         value = self.data.get(key)
         if value is None or (isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))):
             return value
-        self.note(key, f"{json.dumps(value, default=str)} is not what belongs there")
+        self.note(key, f"{json.dumps(value, default=str)} has the wrong type")
         return None
 
     def texts(self, key: str) -> list[str]:
@@ -42,7 +42,7 @@ class Table:
         items = self.take(key, list) or []
         for item in items:
             if not isinstance(item, str):
-                self.note(key, f"{json.dumps(item, default=str)} is not what belongs there")
+                self.note(key, f"{json.dumps(item, default=str)} has the wrong type")
         return [item for item in items if isinstance(item, str)]
 
     def table(self, key: str) -> "Table":
@@ -54,7 +54,7 @@ class Table:
         items = self.take(key, list) or []
         for index, item in enumerate(items):
             if not isinstance(item, dict):
-                self.note(f"{key}[{index}]", f"{json.dumps(item, default=str)} is not what belongs there")
+                self.note(f"{key}[{index}]", f"{json.dumps(item, default=str)} has the wrong type")
         return [
             Table(item, f"{self._below(key)}[{index}]", self.notes)
             for index, item in enumerate(items)
@@ -62,35 +62,35 @@ class Table:
         ]
 
     def note(self, key: str, reason: str) -> None:
-        """Tell that the key is not in our blueprint."""
+        """Note that the key is not in our blueprint."""
         self.taken.add(key)
         self.notes.append(Note(self._below(key), reason))
 
     def refuse(self, reason: str, *keys: str) -> None:
-        """Tell so of those of the keys that are there and say something."""
+        """Note the reason for those of the keys that have a value."""
         for key in keys:
-            if _says_something(self.data.get(key)):
+            if _has_value(self.data.get(key)):
                 self.note(key, reason)
             self.taken.add(key)
 
     def rest(self) -> None:
-        """Tell of all keys that nobody took."""
+        """Note all keys that were not used."""
         for key in self.data:
             if key not in self.taken:
-                self.note(key, "not a key that is known here")
+                self.note(key, "unknown key")
 
     def _below(self, key: str) -> str:
         return f"{self.path}.{key}" if self.path else key
 
 
-def _says_something(value: Any) -> bool:
+def _has_value(value: Any) -> bool:
     if isinstance(value, dict):
-        return any(map(_says_something, value.values()))
+        return any(map(_has_value, value.values()))
     return value not in (None, "", [], False)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The blueprint in a TOML or JSON file. Raises InputError with the place of what is neither."""
+    """The blueprint in a TOML or JSON file. Raises InputError, with its location, if the file is neither."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)

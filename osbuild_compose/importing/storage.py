@@ -1,4 +1,4 @@
-"""An osbuild blueprint's file systems and partitions in ours."""
+"""Converting the file systems and partitions of an osbuild blueprint to our `disk`."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from osbuild_compose.importing.source import Table
 
 
 def disk(custom: Table) -> dict[str, Any]:
-    """Our `disk`; empty when the blueprint says nothing of it."""
+    """Our `disk`; empty if the blueprint does not define one."""
     mode = custom.take("partitioning_mode", str)
     if mode not in (None, "", "raw"):
-        custom.note("partitioning_mode", "the partitions are those that are listed; none is put on LVM by itself")
+        custom.note("partitioning_mode", "only the listed partitions are created, and none is put on LVM automatically")
     partitions = [_file_system(item) for item in custom.tables("filesystem")]
     table = custom.table("disk")
     found: dict[str, Any] = {
@@ -40,7 +40,7 @@ def _partition(item: Table) -> list[dict[str, Any]]:
     if kind == "lvm":
         return [_volume_group(item)]
     if kind not in ("plain", "btrfs"):
-        item.refuse(f"there is no {kind}: make its volumes partitions, or subvolumes of btrfs", *item.data)
+        item.refuse(f"{kind} is not supported: turn its volumes into partitions, or subvolumes of btrfs", *item.data)
         return []
     found: dict[str, Any] = {
         "mount": item.take("mountpoint", str),

@@ -1,4 +1,4 @@
-"""Our blueprints as YAML text that says exactly what was meant."""
+"""Writing blueprints as YAML that reads well and is unambiguous."""
 
 import io
 import re
@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
-# What a person would not put in quotes, and what no reader of YAML takes for anything but text.
+# Texts that need no quotes, in any version of YAML.
 _PLAIN = re.compile(r"[A-Za-z/][\w./+-]*(?: [\w./+-]+)*", re.ASCII)
 _NOT_TEXT = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 _LITERAL = re.compile(r"[ -~\n]*[!-~][ -~\n]*\n", re.ASCII)

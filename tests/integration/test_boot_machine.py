@@ -95,7 +95,7 @@ def test_ports_are_forwarded_each_to_its_own(disk: Path) -> None:
         assert len({*one.forwards.values(), *other.forwards.values()}) == 3
         with pytest.raises(MachineError, match="no answer from port 80"):
             one.http_get(80, timeout=2)
-        with pytest.raises(MachineError, match=r"ssh to port 22 failed|did not end"):
+        with pytest.raises(MachineError, match=r"ssh to port 22 failed|did not finish"):
             one.ssh("true", key=Path("/nonexistent"), timeout=3)
         with pytest.raises(MachineError, match="port 443 is not forwarded"):
             one.http_get(443)
@@ -118,7 +118,7 @@ def test_http_get(disk: Path) -> None:
 
 
 def test_refused_arguments_are_shown(disk: Path) -> None:
-    with pytest.raises(MachineError, match=r"QEMU ended at once with status 1: .*no-such-device"):
+    with pytest.raises(MachineError, match=r"QEMU exited at once with status 1: .*no-such-device"):
         Machine(disk, arguments=["-device", "no-such-device"]).__enter__()
 
 
