@@ -3,9 +3,14 @@
 import re
 
 import pytest
+from stagelib.disk import planner
+from stagelib.disk.layout import from_options
+from stagelib.errors import StageError
 
+from osbuild_compose.disk import capacity
+from osbuild_compose.disk.options import options as assembler_options
 from osbuild_compose.errors import ComposeError, InputError
-from tests.unit.compile.compiling import blueprint, compiled
+from tests.unit.compile.compiling import blueprint, compiled, request
 
 HEAD = "name: web\ndistro: debian-12\n"
 MIB = 1 << 20
@@ -65,9 +70,16 @@ TWO_SIZES = "partitions: [{mount: /, size: 500 MiB}, {mount: /srv, size: 600 MiB
 def test_the_size_that_is_proposed_is_accepted(disk: str, brief: str) -> None:
     reported = refused(f"disk: {{{disk}}}\n")
     assert re.search(brief, reported), reported
-    proposed = re.search(r"; write (\d+ MiB)", reported)
+    proposed = re.search(r"; write (\d+) MiB", reported)
     assert proposed, reported
-    blueprint(f"{HEAD}disk: {{{re.sub('size: [0-9]+ .iB', f'size: {proposed[1]}', disk, count=1)}}}\n")
+    wanted = re.sub("size: [0-9]+ .iB", f"size: {proposed[1]} MiB", disk, count=1)
+    layout = request(blueprint(f"{HEAD}disk: {{{wanted}}}\n")).layout
+    # The assembler places the same partitions on a disk of this size, and on none that is smaller.
+    options = assembler_options(layout)
+    needs = {number: capacity.minimum(item) for number, item in enumerate(layout.partitions)}
+    planner.plan(from_options(options), needs)
+    with pytest.raises(StageError, match=r"is too small by"):
+        planner.plan(from_options({**options, "size": options["size"] - MIB}), needs)
 
 
 def test_the_size_that_is_proposed_fits_the_format() -> None:
