@@ -2,17 +2,17 @@
 
 import gzip
 import hashlib
-import io
 import os
 import random
 import subprocess
 from pathlib import Path
 
 import pytest
-from stagelib.disk import compress, parallel_gzip
+from stagelib.disk import compress
 from stagelib.disk.formats.run import Run
-from stagelib.disk.parallel_gzip import PIECE
 from stagelib.errors import StageError
+
+PIECE = 1 << 20
 
 
 def text(size: int) -> bytes:
@@ -23,22 +23,28 @@ def text(size: int) -> bytes:
     return made[:size]
 
 
-def gzipped(data: bytes, threads: int, step: int = 10_000) -> bytes:
-    out = io.BytesIO()
-    with parallel_gzip.Writer(out, threads) as writer:
-        for at in range(0, len(data), step):
-            writer.write(data[at : at + step])
-    return out.getvalue()
+def gzipped(data: bytes, processors: int) -> bytes:
+    argv = [*compress.argv("gzip"), "--processes", str(processors)]
+    return subprocess.run(argv, input=data, capture_output=True, check=True).stdout
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, 5 * PIECE + 77])
-def test_gzip_is_read_by_others_and_the_same_for_any_number_of_threads(size: int, tmp_path: Path) -> None:
+def test_gzip_is_read_by_others_and_the_same_for_any_number_of_processors(size: int, tmp_path: Path) -> None:
     data = text(size)
     made = gzipped(data, 1)
     assert gzip.decompress(made) == data
     (tmp_path / "a.gz").write_bytes(made)
     assert subprocess.run(["gzip", "-dc", tmp_path / "a.gz"], capture_output=True, check=True).stdout == data
-    assert {gzipped(data, threads, step) for threads, step in ((2, 10_000), (7, 3 * PIECE), (3, 512))} == {made}
+    assert {gzipped(data, processors) for processors in (2, 3, 7)} == {made}
+
+
+@pytest.mark.parametrize("step", [512, 10_000, 3 * PIECE])
+def test_the_pieces_in_which_data_is_written_do_not_show(step: int, tmp_path: Path) -> None:
+    data = text(3 * PIECE + 5)
+    with compress.writing({"gzip": str(tmp_path / "a")}) as file:
+        for at in range(0, len(data), step):
+            file.write(data[at : at + step])
+    assert (tmp_path / "a").read_bytes() == gzipped(data, 2)
 
 
 def test_gzip_has_no_time_and_is_about_as_small_as_in_one_piece() -> None:

@@ -20,7 +20,7 @@ LZOP_MAGIC = b"\x89LZO\0\r\n\x1a\n"
 
 
 def make(archive: str, tree: str, *, compression: str | None) -> None:
-    """Pack `tree` into the new file `archive`, compressed with gzip, by a key of compress.PROGRAMS, or not at all."""
+    """Pack `tree` into the new file `archive`, compressed by a key of compress.PROGRAMS, or not at all."""
     make_all({compression: archive}, tree)
 
 

@@ -1,4 +1,4 @@
-"""Compressing what is written, with all processors; how many there are does not show in the bytes."""
+"""Compressing with all processors; their number does not change the bytes."""
 
 import io
 import os
@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO, cast
 
-from stagelib.disk import parallel_gzip, tools
+from stagelib.disk import tools
 
 # The command line of each program, from standard input to standard output. None records a name or a time (but lzop, see
-# archive.py). zstd's threads do not show in what it makes; xz's do not where blocks have a fixed size.
+# archive.py). zstd and pigz make the same bytes with any number of threads, xz where blocks have a fixed size.
 PROGRAMS = {
     "bzip2": ("bzip2", "--stdout"),
+    "gzip": ("pigz", "--stdout", "--no-name", "--blocksize", "128"),  # KiB
     "lzip": ("lzip", "--stdout"),
     "lzma": ("xz", "--format=lzma", "--stdout"),
     "lzop": ("lzop", "--no-name", "--stdout"),
@@ -39,7 +40,7 @@ def xz_threads() -> list[str]:
 def writing(targets: Mapping[str | None, str], *others: Take) -> Iterator[BinaryIO]:
     """A file to write to; what is written ends up in the new files `targets` (path by compression).
 
-    A compression is gzip, a key of PROGRAMS, or None for not at all. `others` get the same data, not compressed.
+    A compression is a key of PROGRAMS, or None for not at all. `others` get the same data, not compressed.
     Raises StageError when a program is missing, fails or has no room.
     """
     with ExitStack() as stack:
@@ -51,17 +52,13 @@ def writing(targets: Mapping[str | None, str], *others: Take) -> Iterator[Binary
 
 @contextmanager
 def _taker(compression: str | None, path: str) -> Iterator[Take]:
-    if compression is not None and compression != "gzip":
+    if compression is not None:
         with tools.feed(argv(compression), path) as take:
             yield take
         return
     with open(path, "wb") as file:
-        if compression is None:
-            yield lambda data: _write_sparsely(file, data)
-            file.truncate()
-        else:
-            with parallel_gzip.Writer(file) as packed:
-                yield packed.write
+        yield lambda data: _write_sparsely(file, data)
+        file.truncate()
 
 
 def _write_sparsely(file: BinaryIO, data: memoryview) -> None:
