@@ -3,20 +3,30 @@
 sfdisk of util-linux before 2.40 knows sectors of 512 bytes only; it is what the tests check these tables with.
 """
 
+import re
 import struct
 import uuid
 import zlib
 
 from stagelib.disk import layout
-from stagelib.disk.identity import disk_id
 from stagelib.disk.planner import Plan
 from stagelib.disk.types import GPT_ENTRIES
+from stagelib.errors import StageError
 
 ENTRY = 128
 NAME = 36  # UTF-16 units
-NO_CHS = b"\xfe\xff\xff"  # "too far for cylinders": LBA counts
+NO_CHS = b"\xfe\xff\xff"  # "beyond CHS": the LBA is used
 SIGNATURE = b"\x55\xaa"
 LEGACY_BOOT = 1 << 2  # attribute of a GPT entry
+_DISK_ID = re.compile(r"(?:0x)?([0-9a-fA-F]{8})(?:-[0-9a-fA-F]{4}){0,3}(?:-[0-9a-fA-F]{12})?")
+
+
+def disk_id(ptuuid: str) -> int:
+    """The 32-bit identifier of a DOS partition table from "0x14fc63d2", "14fc63d2" or a UUID's first 8 digits."""
+    match = _DISK_ID.fullmatch(ptuuid)
+    if match is None:
+        raise StageError(f"ptuuid '{ptuuid}' is not a disk identifier", 'write it like "0x14fc63d2", or a UUID')
+    return int(match[1], 16)
 
 
 def write(image: str, disk: layout.Disk, plan: Plan) -> None:

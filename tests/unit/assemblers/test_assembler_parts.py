@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from stagelib import api
-from stagelib.disk import archive, bios_grub, crc32c, identity, output, qemu_options, sizes, tools
+from stagelib.disk import archive, bios_grub, crc32c, output, qemu_options, sizes, table, tools
 from stagelib.disk.filesystems.ext4 import make as ext4
 from stagelib.errors import StageError
 
@@ -62,13 +62,13 @@ def test_tree_size_counts_links_once_and_holes_not(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["0x14fc63d2", "14fc63d2", "14FC63D2-0000-4000-8000-000000000000"])
 def test_disk_identifier(text: str) -> None:
-    assert identity.disk_id(text) == 0x14FC63D2
+    assert table.disk_id(text) == 0x14FC63D2
 
 
 @pytest.mark.parametrize("text", ["", "0x14", "0x14fc63d2ff", "hello"])
 def test_what_is_no_disk_identifier_is_refused(text: str) -> None:
     with pytest.raises(StageError, match="not a disk identifier"):
-        identity.disk_id(text)
+        table.disk_id(text)
 
 
 def test_too_small_a_disk_is_refused() -> None:
