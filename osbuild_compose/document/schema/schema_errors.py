@@ -96,6 +96,12 @@ class _Finding:
     def node(self) -> Node:
         return find(self.tree, self.trail)[0]
 
+    def example(self, key: str) -> str:
+        """A hint with an example for a key of the mapping, if its schema has one."""
+        node = self.schema.get("properties", {}).get(key)
+        examples = node.get("examples", []) if isinstance(node, dict) else []
+        return f"for example: {key}: {flow(examples[0])}" if examples else ""
+
     def problem(
         self,
         brief: str,
@@ -131,7 +137,7 @@ def _unknown_keys(finding: _Finding) -> Iterator[Problem]:
     for key in finding.instance:
         if key in known or any(matches(pattern, key) for pattern in patterns):
             continue
-        usable = [name for name, value in known.items() if "not" not in value]
+        usable = [name for name, value in known.items() if not (isinstance(value, dict) and "not" in value)]
         brief = f"unknown key `{key}`"
         if patterns:
             brief = f"`{key}` {finding.schema.get('keyErrorMessage', 'is not a name')}"
@@ -157,24 +163,20 @@ def _missing_key(finding: _Finding) -> Iterator[Problem]:
     # jsonschema makes one error for each missing key; its message starts with the key.
     for key in finding.wanted:
         if finding.text.startswith(repr(key)):
-            examples = finding.schema.get("properties", {}).get(key, {}).get("examples", [])
-            hint = f"for example: {key}: {flow(examples[0])}" if examples else ""
-            yield finding.problem(
-                f"{finding.what} lacks the key `{key}`", hint=hint, expected=f"the key {key}", below=key
-            )
+            brief = f"{finding.what} lacks the key `{key}`"
+            yield finding.problem(brief, hint=finding.example(key), expected=f"the key {key}", below=key)
 
 
-def _missing_beside(finding: _Finding) -> Iterator[Problem]:
+def _missing_dependency(finding: _Finding) -> Iterator[Problem]:
     chosen = {key for choice in finding.schema.get("oneOf", ()) for key in choice.get("required", ())}
     if not chosen & finding.wanted.keys() & finding.instance.keys():
         yield finding.problem(finding.schema.get("errorMessage", finding.text), at_key=True)
         return
     for key, needed in finding.wanted.items():
-        for other in needed if key in finding.instance else ():
+        for other in needed if key in finding.instance and isinstance(needed, list) else ():
             if other not in finding.instance:
-                examples = finding.schema.get("properties", {}).get(other, {}).get("examples", [])
-                hint = f"for example: {other}: {flow(examples[0])}" if examples else ""
-                yield finding.problem(f"{finding.what} has `{key}` without `{other}`", hint=hint, below=other)
+                brief = f"{finding.what} has `{key}` without `{other}`"
+                yield finding.problem(brief, hint=finding.example(other), below=other)
 
 
 def _wrong_type(finding: _Finding) -> Iterator[Problem]:
@@ -191,7 +193,7 @@ def _wrong_type(finding: _Finding) -> Iterator[Problem]:
         suggestion = ""
     yield finding.problem(
         f"{finding.what} must be {kinds}, not {_kind_of(finding.instance)}",
-        hint=_type_hint(wanted, finding.node, suggestion, finding.schema),
+        hint=_type_hint(wanted, finding, suggestion),
         expected=kinds,
         suggestion=suggestion,
     )
@@ -229,7 +231,11 @@ def _repeated(finding: _Finding) -> Iterator[Problem]:
 
 
 def _empty(finding: _Finding) -> Iterator[Problem]:
-    yield finding.problem(f"{finding.what} must not be empty", hint="remove the key, or write a value")
+    if finding.wanted > 1:
+        unit = {"minItems": "items", "minLength": "characters", "minProperties": "keys"}[finding.kind]
+        yield finding.problem(f"{finding.what} must have at least {finding.wanted} {unit}")
+    else:
+        yield finding.problem(f"{finding.what} must not be empty", hint="remove the key, or write a value")
 
 
 def _out_of_range(finding: _Finding) -> Iterator[Problem]:
@@ -243,7 +249,7 @@ _EXPLANATIONS: dict[str, Callable[[_Finding], Iterator[Problem]]] = {
     "additionalProperties": _unknown_keys,
     "required": _missing_key,
     "requiredOnceMerged": _missing_key,
-    "dependencies": _missing_beside,
+    "dependencies": _missing_dependency,
     "type": _wrong_type,
     "enum": _not_a_choice,
     "pattern": _wrong_text,
@@ -300,17 +306,18 @@ def _correction(wanted: list[str], node: Node, examples: list[Any]) -> str:
     return f"[{written}]" if is_item else ""
 
 
-def _type_hint(wanted: list[str], node: Node, suggestion: str, schema: Mapping[str, Any]) -> str:
-    examples = schema.get("examples", [])
+def _type_hint(wanted: list[str], finding: _Finding, suggestion: str) -> str:
+    node, examples = finding.node, finding.schema.get("examples", [])
     if suggestion:
         how = "in quotes" if suggestion.startswith('"') else "in brackets" if wanted == ["array"] else "as"
         return f"write it {how}: {suggestion}"
     if node.value is None and node.written:
-        return "remove the key; to drop an inherited one, use `unset`"
+        is_inherited = "unset" in finding.whole.get("properties", {})
+        return "remove the key" + "; to drop an inherited one, use `unset`" * is_inherited
     if "string" in wanted and isinstance(node.value, bool | int | float):
         texts = [example for example in examples if isinstance(example, str)]
         return f"write it in quotes, for example: {json.dumps(texts[0])}" if texts else "write it in quotes"
-    if found := _slip(wanted, node, schema):
+    if found := _slip(wanted, node, finding.schema):
         return found
     return f"for example: {flow(examples[0])}" if examples else ""
 
@@ -335,5 +342,5 @@ def _other_level(schema: Mapping[str, Any], key: str, trail: Sequence[Step]) -> 
         node = top.get(key)
         is_usable = isinstance(node, dict) and "not" not in node
         return f"`{key}` is a top-level key: indent it less" if is_usable else ""
-    found = [name for name, node in top.items() if key in node.get("properties", {})]
+    found = [name for name, node in top.items() if isinstance(node, dict) and key in node.get("properties", {})]
     return f"it is a key of `{found[0]}`" if len(found) == 1 else ""

@@ -129,3 +129,29 @@ def test_stages_of_ones_own_are_known(tmp_path: Path) -> None:
     (tmp_path / "lib/stages/my.stage.meta.json").write_text('{"schema": {"required": ["a"]}}')
     error = mistake(tmp_path, HEAD + "- name: my.stage\n{% endblock %}\n", (tmp_path / "lib",))
     assert "my.stage: `options` lacks the key `a`" in error.brief
+
+
+SCHEMA = """{"properties": {"any": true, "none": false,
+"pair": {"type": "array", "minItems": 2}, "text": {"type": "string"},
+"one": {"anyOf": [{"type": "integer"}, {"properties": {"deep": {"enum": ["x"]}}, "type": "object"}]},
+"two": {"dependencies": {"a": {"required": ["b"]}}}}, "additionalProperties": false}"""
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ("{pair: [1]}", "my.stage: `pair` must have at least 2 items", "compose stages show my.stage"),
+        ("{text: null}", "my.stage: `text` must be text, not empty", "remove the key"),
+        ("{none: 1}", "my.stage: False schema does not allow 1", ""),
+        ("{one: {deep: y}}", 'my.stage: `deep` cannot be "y"; it is one of: x (options.one.deep)', ""),
+        ("{two: {a: 1}}", "my.stage: `two` lacks the key `b` (options.two.b)", ""),
+        ("{ani: 1}", "my.stage: unknown key `ani`", "did you mean `any`?"),
+    ],
+)
+def test_schemas_of_others(tmp_path: Path, options: str, message: str, hint: str) -> None:
+    (tmp_path / "lib/stages").mkdir(parents=True)
+    (tmp_path / "lib/stages/my.stage.meta.json").write_text(f'{{"schema": {SCHEMA}}}')
+    text = HEAD + f"- name: my.stage\n  options: {options}\n{{% endblock %}}\n"
+    error = mistake(tmp_path, text, (tmp_path / "lib",))
+    assert error.brief == message
+    assert hint in error.hint
