@@ -62,10 +62,10 @@ cp "$work/uki.efi" "$uki.new"
 mv "$uki.new" "$uki"
 """
 
-# The newest kernel only: there is one name that firmware starts by itself.
+# Only the newest kernel: firmware starts a single name by default.
 REMOVABLE_PLUGIN = """\
 #!/bin/sh
-# Made by osbuild-compose. Firmware starts the newest kernel's unified image by itself: no boot loader is in between.
+# Made by osbuild-compose. Firmware starts the newest kernel's unified image directly, without a boot loader.
 set -e
 test "$1" = add || exit 0
 uki="$KERNEL_INSTALL_BOOT_ROOT/EFI/Linux/$KERNEL_INSTALL_ENTRY_TOKEN-$2.efi"

@@ -323,7 +323,7 @@ def test_encryption_without_its_passphrase_is_refused(tree: Path, tmp_path: Path
     home = partition("home", "home", 1, "ext4", "/home", luks={"uuid": uuid(60), "passphrase": "of home"})
     assert "the passphrase of home was not given" in refusal(tree, tmp_path, home)
     empty = partition("home", "home", 1, luks={"uuid": uuid(60), "passphrase": "of home"})
-    assert "an encrypted partition without a file system" in refusal(tree, tmp_path, empty)
+    assert "an encrypted partition needs a file system" in refusal(tree, tmp_path, empty)
 
 
 def test_hashes_of_what_changes_are_refused(tree: Path, tmp_path: Path) -> None:

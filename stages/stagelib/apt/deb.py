@@ -63,7 +63,7 @@ class Stream:
     """The bytes of a compressed ar member, decompressed as they are read: memory stays bounded."""
 
     def __init__(self, fd: int, offset: int, size: int, suffix: str) -> None:
-        """Read the member of `size` bytes at `offset`; suffix is what follows ".tar". Raises DebError."""
+        """Read the member of `size` bytes at `offset`; suffix: the part of its name after ".tar". Raises DebError."""
         if suffix not in DECOMPRESSORS:
             raise DebError(f"compression {suffix} is not supported")
         self._fd, self._at, self._end = fd, offset, offset + size

@@ -1,4 +1,4 @@
-"""What a disk is to be: its partition table and partitions, as an assembler's options describe them."""
+"""The layout of a disk: its partition table and partitions, from an assembler's options."""
 
 import re
 from collections.abc import Mapping
@@ -38,9 +38,9 @@ class FileSystem:
 
 @dataclass(frozen=True)
 class Hashes:
-    """What dm-verity checks another partition with: the number (from 0) of that one, and what is not left to chance.
+    """The dm-verity hashes of the partition `of` (its number from 0), with fixed identifiers.
 
-    salt is hexadecimal digits; filename is of the output file with the root hash.
+    salt: hexadecimal digits; filename: the output file for the root hash.
     """
 
     of: int
@@ -51,7 +51,7 @@ class Hashes:
 
 @dataclass(frozen=True)
 class LogicalVolume:
-    """A logical volume of LVM, sizes in bytes, as in Partition."""
+    """An LVM logical volume, with sizes in bytes as in Partition."""
 
     name: str
     uuid: str
@@ -63,7 +63,7 @@ class LogicalVolume:
 
 @dataclass(frozen=True)
 class VolumeGroup:
-    """A volume group of LVM on one physical volume, which is a partition."""
+    """An LVM volume group on one physical volume, which is a partition."""
 
     name: str
     uuid: str
@@ -81,10 +81,10 @@ class Luks:
 
 @dataclass(frozen=True)
 class Partition:
-    """A partition, sizes in bytes. size None: as large as its content needs, but `minimum`; grow: it takes the rest.
+    """A partition, sizes in bytes. size None: as its content needs, at least `minimum`; grow: use remaining space.
 
-    type is a key of types.GUIDS, a GUID, or a DOS type in hexadecimal digits. It has a file system, hashes, a volume
-    group, or zeroes.
+    type is a key of types.GUIDS, a GUID, or a DOS type in hexadecimal digits. Its content is a file system, hashes, a
+    volume group, or zeroes.
     """
 
     type: str
@@ -108,12 +108,12 @@ class Partition:
 
     @property
     def mountpoints(self) -> tuple[str, ...]:
-        """All directories of the tree that are in it."""
+        """All directories of the tree that fill it."""
         return tuple(point for fs in self.file_systems for point in fs.mountpoints)
 
     @property
     def title(self) -> str:
-        """What to call it in a message."""
+        """Its name in messages."""
         points = self.mountpoints
         return " ".join(filter(None, (self.name or self.type, f"({', '.join(points)})" if points else "")))
 
@@ -122,7 +122,7 @@ class Partition:
 class Disk:
     """A disk, sizes in bytes. size None: as large as its partitions need, and a multiple of `multiple`.
 
-    free: room left where content decides. root_hash_files: files of the tree into which root hashes are written.
+    free: bytes left in file systems of computed size. root_hash_files: files of the tree that get root hashes.
     """
 
     table: str
@@ -136,7 +136,7 @@ class Disk:
 
     @property
     def hashes(self) -> tuple[tuple[int, Hashes], ...]:
-        """The partitions with hashes: their numbers (from 0), and what is in them."""
+        """The partitions with hashes: their numbers (from 0) and hashes."""
         return tuple((number, item.hashes) for number, item in enumerate(self.partitions) if item.hashes)
 
     def holding(self, path: str) -> int | None:
@@ -208,11 +208,11 @@ def file_system(options: Mapping[str, Any]) -> FileSystem:
 
 
 def check(disk: Disk) -> None:
-    """Raise StageError for what no disk can have, whatever the sizes."""
+    """Raise StageError for what is impossible regardless of sizes."""
     points = [point for item in disk.partitions for point in item.mountpoints]
     for point in points:
         if points.count(point) > 1:
-            raise StageError(f"two file systems are mounted at {point}", "give each a mount point of its own")
+            raise StageError(f"two file systems are mounted at {point}", "give each its own mount point")
     if disk.table == "dos" and len(disk.partitions) > types.DOS_PARTITIONS:
         raise StageError(f"a DOS partition table has {types.DOS_PARTITIONS} partitions at most", "use a GPT: table gpt")
     sealed = {hashes.of for _, hashes in disk.hashes}
@@ -222,13 +222,13 @@ def check(disk: Disk) -> None:
         else:
             gpt_type(item.type)
             if item.uuid is None and not item.hashes and number not in sealed:
-                raise StageError(f"{item.title}: a partition of a GPT needs a uuid", "for example one from uuidgen")
+                raise StageError(f"{item.title}: a GPT partition needs a uuid", "for example one from uuidgen")
         for fs in item.file_systems:
             if fs.subvolumes and fs.type != "btrfs":
                 raise StageError(f"{item.title}: {fs.type} has no subvolumes", "only btrfs has them")
         _check_names(item)
         if item.luks and not item.file_systems:
-            raise StageError(f"{item.title}: an encrypted partition without a file system", "give it one, or no luks")
+            raise StageError(f"{item.title}: an encrypted partition needs a file system", "add one, or remove luks")
         if item.hashes:
             _check_hashes(disk, item, item.hashes)
 
@@ -237,22 +237,22 @@ def _check_names(item: Partition) -> None:
     names = [volume.name for volume in item.volume_group.volumes] if item.volume_group else []
     for name in names:
         if names.count(name) > 1:
-            raise StageError(f"{item.title}: two logical volumes are called {name}", "give each a name of its own")
+            raise StageError(f"{item.title}: two logical volumes are called {name}", "give each its own name")
 
 
 def _check_hashes(disk: Disk, item: Partition, hashes: Hashes) -> None:
     data = disk.partitions[hashes.of] if 0 <= hashes.of < len(disk.partitions) else None
     if disk.table != "gpt":
-        raise StageError(f"{item.title}: only a GPT has partitions of hashes", "use a GPT: table gpt")
+        raise StageError(f"{item.title}: only a GPT can have partitions with hashes", "use a GPT: table gpt")
     if data is None or data.file_system is None or data.file_system.type not in types.VERITY:
         raise StageError(
-            f"{item.title}: the partition that it has the hashes of has no file system that stays the same",
+            f"{item.title}: the partition that its hashes protect has no read-only file system",
             f"one of {', '.join(types.VERITY)}",
         )
     if data.luks:
-        raise StageError(f"{data.title}: what is encrypted differs each time, and hashes with it")
+        raise StageError(f"{data.title}: an encrypted partition differs each time, and so would its hashes")
     if data.grow or [one.of for _, one in disk.hashes].count(hashes.of) > 1:
-        raise StageError(f"{data.title}: what hashes are made of cannot grow, and has one partition of them")
+        raise StageError(f"{data.title}: a partition protected by hashes cannot grow, and has one partition of hashes")
 
 
 def gpt_type(kind: str) -> str:
@@ -269,7 +269,9 @@ def gpt_type(kind: str) -> str:
 def dos_type(kind: str) -> int:
     """The type byte for a key of types.GUIDS or hexadecimal digits. Raises StageError."""
     if kind == "bios-boot":
-        raise StageError("a DOS partition table has no BIOS boot partition", "GRUB goes in front of the first one")
+        raise StageError(
+            "a DOS partition table has no BIOS boot partition", "GRUB is written in front of the first partition"
+        )
     digits = types.DOS_TYPES.get(kind, types.DOS_DEFAULT) if kind in types.GUIDS else kind.removeprefix("0x")
     if re.fullmatch(r"[0-9a-fA-F]{1,2}", digits):
         return int(digits, 16)

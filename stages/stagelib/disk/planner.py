@@ -1,4 +1,4 @@
-"""Where partitions go: from a layout and what its file systems need to exact places. Pure arithmetic, no file."""
+"""Plan the places of partitions, from a layout and the needs of its file systems."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ SHOWN = 4  # of the things that take the space
 
 @dataclass(frozen=True)
 class Place:
-    """Where a partition lies: `start` and `size` in bytes."""
+    """The place of a partition: `start` and `size` in bytes."""
 
     start: int
     size: int
 
     @property
     def end(self) -> int:
-        """The first byte behind it."""
+        """The offset of the first byte after it."""
         return self.start + self.size
 
 
@@ -35,8 +35,8 @@ class Plan:
 def plan(disk: layout.Disk, needs: Mapping[int, int], takes: Mapping[int, Sequence[str]] | None = None) -> Plan:
     """Place the partitions of `disk`.
 
-    needs: bytes that the file system of a partition (by its number from 0) has to have. takes: what to say about where
-    its content's bytes go, the largest first. Raises StageError that says by how much something does not fit.
+    needs: the least bytes of each partition's content, by its number from 0. takes: descriptions of its largest
+    directories, for errors. Raises StageError that says by how much something does not fit.
     """
     takes = takes or {}
     sizes = [least(disk, number, needs.get(number, 0), takes.get(number, ())) for number in range(len(disk.partitions))]
@@ -64,21 +64,21 @@ def plan(disk: layout.Disk, needs: Mapping[int, int], takes: Mapping[int, Sequen
 
 
 def tail(disk: layout.Disk) -> int:
-    """Bytes at the disk's end that are the table's own: a GPT has its second copy there."""
+    """The bytes of the table at the disk's end: a GPT has its backup there."""
     return GPT_ENTRIES + disk.sector if disk.table == "gpt" else 0
 
 
 def usable_end(disk: layout.Disk, size: int) -> int:
-    """The first byte that no partition can have, on a disk of `size` bytes."""
+    """The end of the space for partitions on a disk of `size` bytes."""
     if size % disk.sector:
         raise StageError(f"the disk's size of {size} bytes is not a multiple of its sectors of {disk.sector}")
     return size - tail(disk)
 
 
 def least(disk: layout.Disk, number: int, need: int, takes: Sequence[str] = ()) -> int:
-    """The size of a partition that need not share what is left of the disk: its own, or what its content needs.
+    """The size of a partition before it grows: the given one, or what its content needs.
 
-    Raises StageError when its own is less than that.
+    Raises StageError when the given one is too small.
     """
     partition = disk.partitions[number]
     if partition.size is None:
@@ -90,13 +90,13 @@ def least(disk: layout.Disk, number: int, need: int, takes: Sequence[str] = ()) 
         raise StageError(
             f"{partition.title}: {human(partition.size)} is too small, its content needs {human(need)}: "
             f"{human(need - partition.size)} too little{most}",
-            f"make it {_aligned(need) // MIB} MiB or larger, or leave its size out",
+            f"make it {_aligned(need) // MIB} MiB or larger, or omit its size",
         )
     return partition.size
 
 
 def _runs(disk: layout.Disk) -> list[list[int]]:
-    """The partitions' numbers in groups that follow each other without a gap; a given start begins a new one."""
+    """The partitions' numbers in contiguous groups; a given start begins a new one."""
     runs: list[list[int]] = []
     for number, partition in enumerate(disk.partitions):
         if not runs or partition.start is not None:
@@ -115,12 +115,12 @@ def _check_start(disk: layout.Disk, number: int, start: int, cursor: int, places
         what = disk.partitions[number - 1].title if before else "the partition table"
         raise StageError(
             f"{partition.title} starts at {start} bytes and overlaps {what}, which ends at {end}",
-            f"let it start at {cursor} or later, or leave its start out",
+            f"let it start at {cursor} or later, or omit its start",
         )
 
 
 def _grow(disk: layout.Disk, run: list[int], sizes: list[int], start: int, end: int | None) -> None:
-    """Share what is left between `start` and `end` among those of the run that grow."""
+    """Distribute the remaining space between `start` and `end` among the growing partitions of the run."""
     growing = [number for number in run if disk.partitions[number].grow]
     if end is None or not growing:
         return
@@ -146,7 +146,7 @@ def _too_small(disk: layout.Disk, sizes: Sequence[int], lack: int, takes: Mappin
     most = f"; most of {disk.partitions[order[0]].title} is {', '.join(largest)}" if largest else ""
     return StageError(
         f"a disk of {human(disk.size)} is too small by {human(lack)}: {parts}{most}",
-        f"raise the disk's size to {_aligned(disk.size + lack) // MIB} MiB or more, or leave it out",
+        f"raise the disk's size to {_aligned(disk.size + lack) // MIB} MiB or more, or omit it",
     )
 
 

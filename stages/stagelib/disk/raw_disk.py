@@ -28,7 +28,7 @@ NONE: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Loader:
-    """What is written outside of file systems: GRUB's boot sector and core image for BIOS, or nothing."""
+    """The boot loader outside of file systems: GRUB's boot sector and core image for BIOS, or none."""
 
     bios_grub: bool = False
 

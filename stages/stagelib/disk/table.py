@@ -1,6 +1,6 @@
 """Write partition tables, GPT (UEFI specification 5.3) and DOS, for sectors of any size.
 
-sfdisk of util-linux before 2.40 knows sectors of 512 bytes only; it is what the tests check these tables with.
+sfdisk of util-linux before 2.40 supports only sectors of 512 bytes; the tests check these tables with it.
 """
 
 import re
@@ -38,7 +38,7 @@ def write(image: str, disk: layout.Disk, plan: Plan) -> None:
 
 
 def dos(disk: layout.Disk, plan: Plan) -> list[tuple[int, bytes]]:
-    """A DOS table, as offsets in bytes and what goes there."""
+    """A DOS table as pairs of offset and data."""
     entries = b"".join(
         _dos_entry(layout.dos_type(item.type), place.start // disk.sector, place.size // disk.sector, item.bootable)
         for item, place in zip(disk.partitions, plan.places, strict=True)
@@ -51,7 +51,7 @@ def _dos_entry(kind: int, start: int, count: int, bootable: bool) -> bytes:
 
 
 def gpt(disk: layout.Disk, plan: Plan) -> list[tuple[int, bytes]]:
-    """A GPT with its protective MBR and its copy at the end, as offsets in bytes and what goes there."""
+    """A GPT with its protective MBR and backup, as pairs of offset and data."""
     sector, total = disk.sector, plan.size // disk.sector
     entries = b"".join(
         _gpt_entry(item, place.start // sector, place.end // sector - 1)

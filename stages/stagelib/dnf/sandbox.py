@@ -36,7 +36,7 @@ def command(tree: str, home: PrivateHome, visible: Visible, argv: Sequence[str])
     base += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--tmpfs", "/tmp", "--tmpfs", "/var"]  # noqa: S108
     base += ["--dir", "/var/tmp", "--dir", "/var/lib", "--dir", "/var/cache"]  # noqa: S108
     base += ["--bind", tree, tree, "--proc", f"{tree}/proc", "--dev", f"{tree}/dev", "--tmpfs", f"{tree}/sys"]
-    # kernel-install takes the kernel's options from here if they are nowhere else.
+    # kernel-install falls back to this for the kernel's options.
     base += ["--ro-bind", home.cmdline, f"{tree}/proc/cmdline"]
     base += ["--remount-ro", f"{tree}/sys", "--bind", home.path, home.path]
     for path in visible.writable:

@@ -15,7 +15,7 @@ FAKE_MACHINE_ID = "f" * 32 + "\n"
 # An initramfs for the build machine would boot no other; without hostonly it depends on the packages alone.
 DRACUT = "/etc/dracut.conf.d/zz-osbuild-compose.conf"
 DRACUT_SETTINGS = 'hostonly="no"\nhostonly_cmdline="no"\nreproducible="yes"\n'
-# kernel-install(8) runs what is here instead of the same names below /usr/lib.
+# kernel-install(8) runs these instead of the same names below /usr/lib.
 INITRAMFS = ("/etc/kernel/install.d/50-dracut.install", "/etc/kernel/install.d/51-dracut-rescue.install")
 # %_netsharedpath keeps rpm from creating them.
 MOUNT_POINTS = {"/dev": 0o755, "/proc": 0o555, "/sys": 0o555}

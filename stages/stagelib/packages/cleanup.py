@@ -1,4 +1,4 @@
-"""Removing what installing packages leaves behind and no image should have."""
+"""Remove what installing packages leaves behind and images should not contain."""
 
 import fnmatch
 import os
@@ -22,12 +22,12 @@ APT_FILES = (
     "/var/lib/urandom/random-seed",
 )  # fmt: skip
 DNF_FILES = ("/var/log/dnf*.log", "/var/log/hawkey.log", "/var/log/dnf5.log*")  # logs have times in them
-# Emptied: caches of dnf, and what is a file system in memory on the running system.
+# Emptied: dnf's caches, and directories that are tmpfs on the running system.
 DNF_DIRECTORIES = (
     "/var/cache/dnf", "/var/cache/libdnf5", "/var/cache/yum", "/run", "/tmp", "/var/tmp",  # noqa: S108
 )  # fmt: skip
 
-# Every machine makes its own at its first boot: systemd wants the file to exist and be empty (machine-id(5)).
+# Every machine creates its own at its first boot; for that the file must exist and be empty (machine-id(5)).
 MACHINE_ID = "/etc/machine-id"
 
 

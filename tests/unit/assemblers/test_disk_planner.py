@@ -83,7 +83,7 @@ def test_overlaps_are_refused() -> None:
         (disk(*[BIOS] * 5, kind="dos"), "4 partitions at most"),
         (disk(BIOS, kind="dos"), "no BIOS boot partition"),
         (disk(Partition("ntfs", "x")), "not the type of a GPT partition"),
-        (disk(Partition("linux", "x")), "x: a partition of a GPT needs a uuid"),
+        (disk(Partition("linux", "x")), "x: a GPT partition needs a uuid"),
         (disk(Partition("zz", "x"), kind="dos"), "not the type of a DOS partition"),
     ],
 )

@@ -34,7 +34,7 @@ class FileSystemType:
     minimum: Callable[[FsSpec], int]
 
 
-# Up to which size mke2fs makes a journal of how many bytes: ext2fs_default_journal_size().
+# The size of mke2fs' journal for file systems up to a size, both in MiB: ext2fs_default_journal_size().
 JOURNALS = ((128, 4), (1024, 16), (2048, 32), (16384, 64), (32768, 128), (65536, 256), (131072, 512))
 
 

@@ -1,4 +1,4 @@
-"""Changing an ext4 image with debugfs(8), which keeps all its checksums."""
+"""Change an ext4 image with debugfs(8), which updates all checksums."""
 
 import os
 import re
@@ -46,7 +46,7 @@ def root_directory(directory: str) -> list[str]:
 
 
 def removal(path: str, inode: int, blocks: int) -> list[str]:
-    """Commands that remove a file with all that it held in `blocks` blocks, and clear its inode."""
+    """Commands that remove a file, overwrite its `blocks` blocks, and clear its inode."""
     return [
         *(f"zap_block -f {quoted(path)} {block}" for block in range(blocks)),
         f"rm {quoted(path)}",
@@ -65,7 +65,7 @@ def run(image: str, offset: int, commands: list[str], epoch: int) -> None:
         stdin="\n".join([*commands, "ssv kbytes_written 0", ""]),
         env={"E2FSPROGS_FAKE_TIME": str(epoch)},
     )
-    # The first line is its version, the others its prompts with the commands: what is left is a complaint.
+    # The first line is its version, the others its prompts with the commands: the rest are complaints.
     complaints = [line for line in said.splitlines() if line and not line.startswith("debugfs")]
     if complaints:
         raise StageError(f"debugfs could not make the file system reproducible: {complaints[0]}")

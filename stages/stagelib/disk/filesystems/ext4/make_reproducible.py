@@ -1,10 +1,9 @@
-"""What mke2fs -d leaves to do: labels, the order of attributes, and times other than those of modification.
+"""Make an ext4 image reproducible after mke2fs -d, and give its files their SELinux labels.
 
-mke2fs 1.47.1 and later take the time of SOURCE_DATE_EPOCH for now, and no time in the image is later: a ctime, which
-cannot be set on a tree, is the epoch then. Access times before the epoch are still copied, times of modification after
-it are not. Extended attributes come in the order in which the tree's own file system lists them.
-
-All is corrected by the files' paths, in one run of debugfs.
+mke2fs 1.47.1 and later use SOURCE_DATE_EPOCH as the current time and limit all times in the image to it, so that a
+ctime, which cannot be set on a tree, becomes the epoch. What remains to correct: access times before the epoch, times
+of modification after it, labels, and the order of extended attributes, which is that of the tree's own file system.
+One run of debugfs does that, by the files' paths.
 """
 
 import os
@@ -26,7 +25,7 @@ class File:
 
 
 def survey(directory: str) -> list[File]:
-    """The files of a directory, "/" first; to be called before mke2fs, whose reading may change access times."""
+    """The files of a directory, "/" first. Call it before mke2fs, whose reading may change access times."""
     found = [File(directory, "/", os.stat(directory))]
     known: set[tuple[int, int]] = set()
     for host, path in _walk(directory):

@@ -98,7 +98,7 @@ def read_geometry(file: BinaryIO, offset: int) -> Geometry:
 
 
 def used_inodes(file: BinaryIO, fs: Geometry) -> Iterator[Inode]:
-    """The inodes in use, in order; the file system's own ones left out, but the root directory."""
+    """The inodes in use, in order, without the file system's own except the root directory."""
     file.seek(fs.offset + fs.block_size)  # with 4 KiB blocks the superblock is in block 0
     descriptors = file.read(fs.groups * fs.desc_size)
     for group in range(fs.groups):

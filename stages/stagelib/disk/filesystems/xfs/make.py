@@ -69,7 +69,7 @@ def make(
 
 
 def _ordered(tree: str, wanted: Mapping[str, str], work: str, stack: ExitStack) -> str | None:
-    """The tree as mkfs.xfs is to read it, with labels and in the order of names; None when it is not to fill it."""
+    """The view of the tree for mkfs.xfs, labelled and sorted; None when mkfs.xfs cannot copy the tree."""
     if obstacle := _obstacle(tree):
         print(f"note: mkfs.xfs cannot copy {obstacle}, so the file system is filled without it", flush=True)
         return None
@@ -81,7 +81,7 @@ def _ordered(tree: str, wanted: Mapping[str, str], work: str, stack: ExitStack) 
 
 
 def _obstacle(tree: str) -> str:
-    """What is in the tree that mkfs.xfs 7.2 does not copy: it opens devices, and makes user's attributes of ACLs."""
+    """The file that mkfs.xfs 7.2 cannot copy: it opens device nodes, and turns ACLs into user attributes; "": none."""
     for above, directories, names in os.walk(os.fsencode(tree)):
         directories.sort()
         for path in (above, *(os.path.join(above, name) for name in (*directories, *names))):

@@ -46,7 +46,7 @@ def _attribute(name: str, value: bytes) -> Attribute:
 
 
 def _acl(value: bytes) -> bytes:
-    """An ACL as XFS keeps it (struct xfs_acl), from what the kernel shows (posix_acl_xattr_header, version 2)."""
+    """An ACL in XFS' form (struct xfs_acl), from the kernel's (posix_acl_xattr_header, version 2)."""
     entries = list(struct.iter_unpack("<HHI", value[4:]))
     made = struct.pack(">I", len(entries))
     for tag, permissions, who in entries:

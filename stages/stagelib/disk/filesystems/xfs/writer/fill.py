@@ -49,7 +49,7 @@ def fill(image: BinaryIO, offset: int, tree: str, *, epoch: int, labels: Mapping
 
 
 def does_not_fit(tree: str, room: str) -> StageError:
-    """The error for a tree that is too large; room: what there is for it, in words."""
+    """The error for a tree that is too large; room: a description of the available space."""
     need = sizes.of_tree(tree)
     return StageError(
         f"the tree does not fit: it has {sizes.human(need.data)} in {need.inodes} files and directories, {room}",
