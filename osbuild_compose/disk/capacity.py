@@ -4,14 +4,13 @@ from collections.abc import Iterator
 
 from osbuild_compose.blueprint.values.size import MIB
 from osbuild_compose.disk.model import Layout, Partition, Table
-from osbuild_compose.disk.types import ALIGNMENT, GPT_ENTRIES, LUKS_HEADER, LVM_EXTENT, LVM_START, FileSystemType
-from osbuild_compose.document.node import Trail
+from osbuild_compose.disk.types import ALIGNMENT, GPT_ENTRIES, LUKS_HEADER, LVM_EXTENT, LVM_START
 from osbuild_compose.problem import Problem
 
 
 def problems(layout: Layout, multiple: int = 1) -> Iterator[Problem]:
     """Partitions that overlap, and sizes that are too small. The disk's size is to be a multiple of `multiple`."""
-    yield from (problem for item in layout.written if (problem := _own_size(item)))
+    yield from (problem for item in layout.written for problem in too_small(item))
     disk, before = layout.disk, "the partition table"
     is_gpt = disk.table is Table.GPT
     end = GPT_ENTRIES + 2 * disk.sector_size if is_gpt else disk.sector_size
@@ -53,29 +52,16 @@ def _content(item: Partition) -> int:
     return own + (LUKS_HEADER if item.luks else 0)
 
 
-def _own_size(item: Partition) -> Problem | None:
-    """Why the partition, or a logical volume of it, is too small for its own content."""
+def too_small(item: Partition) -> Iterator[Problem]:
+    """Partitions and logical volumes that are too small for their own content."""
     for volume in item.logical_volumes:
-        if (problem := _own_size(volume)) is not None:
-            return problem
+        yield from too_small(volume)
     need = _content(item)
-    if item.size is None or item.size >= need:
-        return None
-    lack = _mib(need - item.size)
-    hint = f"write {_mib(need)} or more, or leave `size` out"
-    if item.logical_volumes:
-        brief = f"the partition is too small for its logical volumes, by {lack}"
-    elif item.luks and item.file_system and item.size >= item.file_system.traits.minimum:
-        brief = f"the partition is too small: its encryption takes {_mib(LUKS_HEADER)} of it, {lack} too little"
-    else:
-        return too_small(item.file_system, need, item.size, item.at("size"))
-    return Problem(item.at("size"), brief, hint)
-
-
-def too_small(kind: FileSystemType | None, need: int, size: int, trail: Trail) -> Problem:
-    """The problem that a file system of this kind needs `need` bytes and has `size`."""
-    brief = f"{kind} needs at least {_mib(need)}: {_mib(need - size)} too little"
-    return Problem(trail, brief, f"write {_mib(need)} or more, or leave `size` out")
+    if item.size is not None and item.size < need:
+        content = "logical volumes" if item.logical_volumes else item.file_system or "nothing"
+        brief = f"the minimum for {content}{' and encryption' * bool(item.luks)} is {_mib(need)}"
+        hint = f"write {_mib(need)} or more, or leave `size` out"
+        yield Problem(item.at("size"), f"{brief}: {_mib(need - item.size)} too little", hint)
 
 
 def _mib(amount: int) -> str:

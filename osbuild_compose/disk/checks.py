@@ -13,7 +13,6 @@ from osbuild_compose.disk.model import ROOT_HASH_ARGUMENTS, SECTORS, Bootloader,
 from osbuild_compose.disk.parse import Parsed, parse
 from osbuild_compose.disk.resolve import resolve
 from osbuild_compose.disk.types import FileSystemType
-from osbuild_compose.document.node import Trail
 from osbuild_compose.problem import Problem
 
 FirmwareOf = Callable[[str, str], tuple[str, ...]]  # what images of a distribution boot with on an architecture
@@ -62,10 +61,10 @@ def layout_problems(layout: Layout) -> Iterator[Problem]:
     yield from _bootloader(layout)
     yield from _mount_points(layout)
     for item in layout.written:
-        yield from _file_system(item)
+        yield from _volume(item)
         yield from _partition(item, layout)
         for volume in item.logical_volumes:
-            yield from _file_system(volume)
+            yield from _volume(volume)
             yield from _unreadable_at_boot(volume, "mount", "on a logical volume", layout)
 
 
@@ -187,8 +186,8 @@ def _mount_points(layout: Layout) -> Iterator[Problem]:
             seen.add(point)
 
 
-def _file_system(item: Partition) -> Iterator[Problem]:
-    """What the file system of a partition or logical volume has not, and keys that exclude each other."""
+def _volume(item: Partition) -> Iterator[Problem]:
+    """What holds for partitions and logical volumes: keys that exclude each other, or need a file system."""
     kind, written = item.file_system, item.written
     if kind is None and not item.volume_group and "file_system" not in written:
         for key in ("label", "uuid", "options", "compression", "subvolumes"):
@@ -198,8 +197,13 @@ def _file_system(item: Partition) -> Iterator[Problem]:
     if "size" in written and (("grow" in written and item.grow) or "minimum" in written):
         key = "grow" if "grow" in written and item.grow else "minimum"
         yield Problem(item.at(key), f"`size` and `{key}` cannot be combined", "leave one of them out")
-    if kind is None:
-        return
+    if kind is not None:
+        yield from _file_system(item, kind)
+
+
+def _file_system(item: Partition, kind: FileSystemType) -> Iterator[Problem]:
+    """What file systems of this type do not support."""
+    written = item.written
     if "subvolumes" in written and kind is not FileSystemType.BTRFS:
         yield Problem(item.at("subvolumes"), f"{kind} has no subvolumes", "only btrfs has them")
     if {"subvolumes", "mount"} <= written:
@@ -219,17 +223,13 @@ def _file_system(item: Partition) -> Iterator[Problem]:
     if item.type == "esp" and "file_system" in written and kind is not FileSystemType.VFAT:
         brief = f"firmware cannot read {kind}: an EFI system partition is vfat"
         yield Problem(item.at("file_system"), brief, "leave `file_system` out")
-    yield from _label(kind, item.label or "", item.at("label"))
+    limit = kind.traits.label_length
+    if len(item.label or "") > limit:
+        brief = f"a label of {kind} has {limit} characters at most" if limit else f"{kind} has no label"
+        yield Problem(item.at("label"), brief)
     if "uuid" in written and (len(item.uuid or "") == len("1234-ABCD")) != (kind is FileSystemType.VFAT):
         hint = "a vfat has a number such as 1234-ABCD, all others a UUID"
         yield Problem(item.at("uuid"), f"{item.uuid} does not fit {kind}", hint)
-
-
-def _label(kind: FileSystemType, label: str, trail: Trail) -> Iterator[Problem]:
-    limit = kind.traits.label_length
-    if len(label) > limit:
-        brief = f"a label of {kind} has {limit} characters at most" if limit else f"{kind} has no label"
-        yield Problem(trail, brief)
 
 
 def _partition(item: Partition, layout: Layout) -> Iterator[Problem]:
@@ -343,17 +343,21 @@ def outputs_problems(outputs: Collection[Output], layout: Layout) -> Iterator[Pr
 
 
 def _output_options(output: Output) -> Iterator[Problem]:
-    options, kind = output.options, output.format
-    if kind.traits.kind is not Kind.FILE_SYSTEM:
+    """What the file system that an output is cannot have; the same holds for one on a partition."""
+    if output.format.traits.kind is not Kind.FILE_SYSTEM:
         return
-    file_system = FileSystemType(kind)
-    if isinstance(options.get("label"), str):
-        yield from _label(file_system, options["label"], (*output.trail, "label"))
-    if {"size", "free"} <= options.keys():
-        brief = "`size` and `free` cannot be combined"
-        yield Problem((*output.trail, "free"), brief, "leave one of them out")
-    if options.get("size", file_system.traits.minimum) < file_system.traits.minimum:
-        yield capacity.too_small(file_system, file_system.traits.minimum, options["size"], (*output.trail, "size"))
+    options, kind = output.options, FileSystemType(output.format)
+    item = Partition(
+        label=str(options.get("label", "")),
+        file_system=kind,
+        size=options.get("size"),
+        trail=output.trail,
+        written=frozenset(options) - {"uuid"},
+    )
+    yield from _file_system(item, kind)
+    yield from capacity.too_small(item)
+    if {"size", "free"} <= item.written:
+        yield Problem(item.at("free"), "`size` and `free` cannot be combined", "leave one of them out")
 
 
 def _format_of_disk(kind: Format, layout: Layout) -> Iterator[Problem]:

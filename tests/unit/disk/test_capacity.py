@@ -106,7 +106,7 @@ def test_every_overlap_is_reported() -> None:
 
 def test_an_encrypted_partition_has_room_for_its_header() -> None:
     reported = refused("disk: {partitions: [{mount: /srv, luks: {passphrase_variable: HOME}, size: 20 MiB}]}\n")
-    assert "its encryption takes 32 MiB of it, 12 MiB too little" in reported
+    assert "the minimum for ext4 and encryption is 32 MiB: 12 MiB too little" in reported
 
 
 def test_all_mistakes_of_a_disk_are_reported_at_once() -> None:
@@ -114,6 +114,6 @@ def test_all_mistakes_of_a_disk_are_reported_at_once() -> None:
     with pytest.raises(ComposeError) as caught:
         blueprint(f"{HEAD}formats: [vhdx]\ndisk: {{sector_size: 4096, firmware: [uefi], partitions: {items}}}\n")
     reported = [error.brief for error in caught.value.each()]
-    expected = ("vhdx", "must be true or false", "/etc must be on", "at least 300 MiB")
+    expected = ("vhdx", "must be true or false", "/etc must be on", "the minimum for xfs is 300 MiB")
     assert all(any(part in one for one in reported) for part in expected), reported
     assert len(reported) == 4

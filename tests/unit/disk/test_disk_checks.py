@@ -30,8 +30,11 @@ HEAD = "name: web\ndistro: debian-12\n"
         ("disk: {partitions: [{mount: /, file_system: squashfs}]}", "the kernel finds / by its UUID"),
         ("disk: {partitions: [{mount: /boot, file_system: squashfs}]}", "GRUB finds /boot by its UUID"),
         ("disk: {partitions: [{mount: /boot, file_system: erofs}]}", "GRUB does not read erofs"),
-        ("disk: {partitions: [{mount: /a, file_system: xfs, size: 1 MiB}]}", "3:57.*xfs needs at least 300 MiB: 299"),
-        ("formats: [{format: btrfs, size: 9 MiB}]", "3:33.*btrfs needs at least 256 MiB"),
+        (
+            "disk: {partitions: [{mount: /a, file_system: xfs, size: 1 MiB}]}",
+            "3:57.*the minimum for xfs is 300 MiB: 299",
+        ),
+        ("formats: [{format: btrfs, size: 9 MiB}]", "3:33.*the minimum for btrfs is 256 MiB"),
         ("disk: {size: 3 TiB, table: dos}", "of 2 TiB at most"),
         ("disk: {table: dos, partitions: [{mount: /a, name: b}]}", "DOS table have no names"),
         (
@@ -115,7 +118,7 @@ HEAD = "name: web\ndistro: debian-12\n"
         ("disk: {partitions: [{volume_group: a, logical_volumes: [{name: b, size: 5 XiB}]}]}", "is not a unit"),
         (
             "disk: {partitions: [{volume_group: a, size: 9MiB, logical_volumes: [{name: b, size: 5 MiB}, {name: c}]}]}",
-            "too small for its logical volumes, by 4 MiB",
+            "the minimum for logical volumes is 13 MiB: 4 MiB too little",
         ),
         (
             "disk: {size: 1 GiB, partitions: [{volume_group: a, logical_volumes: [{name: b, size: 1 GiB}]}]}",
