@@ -15,7 +15,7 @@ from osbuild_compose.distro.sources import Sources
 from osbuild_compose.document import doc_links
 from osbuild_compose.document.schema import schema_files
 from osbuild_compose.document.suggest import did_you_mean
-from osbuild_compose.errors import InputError, Location, TemplateError, TemplatesError, as_one
+from osbuild_compose.errors import InputError, TemplateError, TemplatesError, as_one
 from osbuild_compose.problem import as_error
 
 
@@ -152,18 +152,18 @@ def _template_error(problems: Sequence[InputError]) -> TemplateError:
 
 
 def _releases(name: str, files: Sources) -> list[model.Release]:
-    document = replace(files.document(name), data=files.resolved(name))
-    if problems := schema_files.problems(document, "distro"):
-        raise as_error(problems)
-    content = document.data
+    content = files.resolved(name)
+    if not schema_files.is_valid(content, "distro"):
+        raise as_error(schema_files.problems(replace(files.document(name), data=content), "distro"))
     architectures = {arch: _architecture(item) for arch, item in content["architectures"].items()}
     archives = {archive: _archive(item) for archive, item in content.get("archives", {}).items()}
     found: list[model.Release] = []
     for release, item in content["releases"].items():
-        place = document.at_key(["releases", release])
         repositories = _repositories(content, release)
         family = family_of(content.get("family"), repositories)
-        _check(release, repositories, family, archives, place)
+        if wrong := _wrong_repositories(release, repositories, family, archives):
+            brief, hint = wrong
+            raise InputError(brief, hint=hint, location=files.document(name).at_key(["releases", release]))
         found.append(
             model.Release(
                 name=release,
@@ -200,27 +200,21 @@ def _repositories(content: Mapping[str, Any], release: str) -> tuple[Repository,
     return tuple(repository.from_fields({**item, "keys": item.get("keys") or shared}) for item in items)
 
 
-def _check(
-    release: str,
-    repositories: Sequence[Repository],
-    family: Family,
-    archives: Mapping[str, Archive],
-    place: Location,
-) -> None:
-    """Raise InputError for repositories that cannot be those of a release of the family."""
+def _wrong_repositories(
+    release: str, repositories: Sequence[Repository], family: Family, archives: Mapping[str, Archive]
+) -> tuple[str, str] | None:
+    """Why these cannot be the repositories of a release of the family, with a hint; None if they can."""
     if not repositories:
-        raise InputError(f"`{release}` lacks the key `repositories`", location=place)
+        return f"`{release}` lacks the key `repositories`", ""
     if family.is_signed and not all(item.keys for item in repositories):
-        raise InputError(f"`{release}` has a repository without `keys`", location=place)
+        return f"`{release}` has a repository without `keys`", ""
     if len({type(item) for item in repositories}) > 1:
-        raise InputError(f"`{release}` has repositories of two forms, with `id` and with `suites`", location=place)
+        return f"`{release}` has repositories of two forms, with `id` and with `suites`", ""
     if not isinstance(repositories[0], family.form):
-        raise InputError(
-            f"`{release}` has repositories of another form than its family, {family.name}",
-            hint=f"such a repository has {family.form_keys}",
-            location=place,
-        )
+        what = f"`{release}` has repositories of another form than its family, {family.name}"
+        return what, f"such a repository has {family.form_keys}"
     unknown = [item.archive for item in repositories if item.archive is not None and item.archive not in archives]
     if unknown:
         what = f"`{release}` has a repository of the archive {unknown[0]}, which `archives` lacks"
-        raise InputError(what, hint=did_you_mean(unknown[0], archives), location=place)
+        return what, did_you_mean(unknown[0], archives)
+    return None

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from osbuild_compose.distro import parsed_files
 from osbuild_compose.distro.repository import ANY_KEY
 from osbuild_compose.document import reader
 from osbuild_compose.document.reader import Document
@@ -29,14 +30,18 @@ class Sources:
 
     directories: Sequence[Path]
     paths: Mapping[str, tuple[Path, ...]]
-    _read: dict[Path, Document] = field(default_factory=dict, compare=False)
+    _read: dict[Path, Any] = field(default_factory=dict, compare=False)
 
-    def document(self, name: str, level: int = 0) -> Document:
-        """The distribution's distro.yaml, of the directory at that level. Raises InputError when it cannot be read."""
+    def data(self, name: str, level: int = 0) -> Any:
+        """The data of the distribution's distro.yaml at that level. Raises InputError when it cannot be read."""
         path = self.paths[name][level]
         if path not in self._read:
-            self._read[path] = _with_absolute_keys(reader.read(path))
+            self._read[path] = _with_absolute_keys(parsed_files.read(path), path.parent)
         return self._read[path]
+
+    def document(self, name: str, level: int = 0) -> Document:
+        """The same file with the places of its values, for messages."""
+        return reader.read(self.paths[name][level])
 
     def release_names(self, name: str) -> tuple[str, ...]:
         """The names of the distribution's releases, without parsing if possible. Raises InputError as `document`."""
@@ -44,7 +49,7 @@ class Sources:
         for level, path in enumerate(self.paths[name]):
             found = _scanned(path)
             if found is None or (not found.releases and found.inherits != name):
-                data = self.document(name, level).data
+                data = self.data(name, level)
                 content: Mapping[str, Any] = data if isinstance(data, dict) else {}
                 releases = content.get("releases")
                 found = _Heading(content.get("inherits"), tuple(releases if isinstance(releases, dict) else ()))
@@ -68,8 +73,7 @@ class Sources:
         return {"template": f"{name}/{TEMPLATE}", **data} if isinstance(data, dict) else data
 
     def _resolved(self, name: str, level: int, heirs: tuple[tuple[str, int], ...]) -> Any:
-        document = self.document(name, level)
-        own = document.data
+        own = self.data(name, level)
         if not isinstance(own, dict) or not isinstance(parent := own.get("inherits"), str):
             return own
         # Under its own name a distribution inherits the one of the next directory, which it stands before.
@@ -79,17 +83,29 @@ class Sources:
             known = parent in self.paths
             reason = "it inherits itself" if known else f"there is no {parent}/{FILE}"
             hint = "" if known else did_you_mean(parent, self.paths)
-            raise InputError(f"cannot inherit {parent}: {reason}", hint=hint, location=document.at_value(["inherits"]))
+            place = self.document(name, level).at_value(["inherits"])
+            raise InputError(f"cannot inherit {parent}: {reason}", hint=hint, location=place)
         base = self._resolved(*source, (*heirs, (name, level)))
         if not isinstance(base, dict):
             return own
         template = self.own_template(name) or base.get("template", f"{parent}/{TEMPLATE}")
         releases = own.get("releases")
         if isinstance(releases, dict) and not same:
-            releases = {key: _release(document, key, item, base) for key, item in releases.items()}
+            releases = {key: self._release(key, item, base, (name, level)) for key, item in releases.items()}
             base = {key: value for key, value in base.items() if key != "releases"}
             own = {**own, "releases": releases}
         return _merge({**base, "template": template}, own)
+
+    def _release(self, release: str, item: Any, base: Mapping[str, Any], file: tuple[str, int]) -> Any:
+        """The data of a release on top of that of the one that it inherits from `base`."""
+        if not isinstance(item, dict) or "inherits" not in item:
+            return item
+        known, wanted = base.get("releases", {}), item["inherits"]
+        if isinstance(known, dict) and wanted in known:
+            return _merge(known[wanted], item)
+        place = self.document(*file).at_value(["releases", release, "inherits"])
+        what = f"cannot inherit {wanted}: the inherited distribution has no such release"
+        raise InputError(what, hint=did_you_mean(str(wanted), known), location=place)
 
 
 def find(directories: Sequence[Path]) -> Sources:
@@ -139,9 +155,8 @@ def _scanned(path: Path) -> _Heading | None:
     return _Heading(inherits, tuple(releases)) if plain and not tops.get("releases") else None
 
 
-def _with_absolute_keys(document: Document) -> Document:
+def _with_absolute_keys(data: Any, directory: Path) -> Any:
     """Key files are relative to the distro.yaml that names them, also when another one inherits it."""
-    directory = Path(document.file).parent
 
     def walk(value: Any, name: str = "") -> Any:
         if isinstance(value, dict):
@@ -151,20 +166,7 @@ def _with_absolute_keys(document: Document) -> Document:
         is_file = name == "keys" and isinstance(value, str) and ANY_KEY not in value
         return str(directory / value) if is_file else value
 
-    return replace(document, data=walk(document.data))
-
-
-def _release(document: Document, name: str, item: Any, base: Mapping[str, Any]) -> Any:
-    if not isinstance(item, dict) or "inherits" not in item:
-        return item
-    known, wanted = base.get("releases", {}), item["inherits"]
-    if isinstance(known, dict) and wanted in known:
-        return _merge(known[wanted], item)
-    place = document.at_value(["releases", name, "inherits"])
-    hint = did_you_mean(str(wanted), known)
-    raise InputError(
-        f"cannot inherit {wanted}: the inherited distribution has no such release", hint=hint, location=place
-    )
+    return walk(data)
 
 
 def _merge(base: Any, own: Any) -> Any:

@@ -1,5 +1,6 @@
 """The mirror of this machine's own apt is found in both forms of source lists, those of other archives are not."""
 
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -82,6 +83,33 @@ def test_disabled_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("conf", ['Acquire::Check-Valid-Until "false";', 'Acquire { Check-Valid-Until "no"; };'])
 def test_apts_own_setting(tmp_path: Path, conf: str) -> None:
     assert machine(tmp_path, "sources.list.d/debian.sources", DEB822, conf).check_valid_until is False
+
+
+@pytest.mark.parametrize(
+    ("conf", "expected"),
+    [
+        ('APT::Install-Recommends "false";', False),
+        ('Acquire::Check-Valid-Until "false";', True),
+        ('acquire { check-valid-until "no"; };', True),
+        ('#include "/somewhere/else";', True),
+        ('Dir::Etc::parts "/elsewhere";', True),
+        ('Dir { Etc { parts "/elsewhere"; }; };', True),
+    ],
+)
+def test_apt_config_is_asked_only_if_a_file_can_contain_the_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conf: str, expected: bool
+) -> None:
+    monkeypatch.delenv("APT_CONFIG")
+    asked: list[object] = []
+
+    def run(argv: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        asked.append(argv[0])
+        return subprocess.CompletedProcess(argv, 0, "VALUE='false'\n", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    found = machine(tmp_path, "sources.list.d/debian.sources", DEB822, conf)
+    assert asked == (["apt-config"] if expected else [])
+    assert found.check_valid_until is not expected
 
 
 def test_no_apt_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,15 +20,16 @@ FRONTEND: dict[str, set[str]] = {
     "": set(),
     "errors": set(),
     "data": set(),
+    "user_cache": set(),
     "firmware": set(),
     # A problem has a place in a document, and what is wrong with a document is a problem.
     "document": {"data", "errors", "problem"},
     "problem": {"document", "errors"},
-    "distro": {"data", "document", "errors", "problem"},
+    "distro": {"data", "document", "errors", "problem", "user_cache"},
     # A blueprint has a disk, and a disk is checked for the other keys of its blueprint.
     "blueprint": {"data", "disk", "distro", "document", "errors", "problem"},
     "disk": {"blueprint", "data", "distro", "document", "errors", "problem"},
-    "compile": {"", "blueprint", "data", "disk", "distro", "document", "errors", "problem"},
+    "compile": {"", "blueprint", "data", "disk", "distro", "document", "errors", "problem", "user_cache"},
     "importing": {"blueprint", "document", "errors"},
     "inspecting": {"data", "errors"},
     "boot": {"errors", "firmware"},

@@ -2,11 +2,12 @@
 
 import contextlib
 import hashlib
-import os
 from pathlib import Path
 
 import jinja2
 from jinja2.bccache import Bucket, FileSystemBytecodeCache
+
+from osbuild_compose import user_cache
 
 
 class CompiledTemplates(FileSystemBytecodeCache):
@@ -25,17 +26,8 @@ class CompiledTemplates(FileSystemBytecodeCache):
 
 def cache() -> CompiledTemplates | None:
     """The user's cache for this Jinja and this program; None if it cannot be created or others may write to it."""
-    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    top = (home if home.is_absolute() else Path.home() / ".cache") / "osbuild-compose-templates"
-    directory = top / _compiler()
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = directory.stat()
-    except (OSError, RuntimeError):
-        return None
-    if found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        return None
-    return CompiledTemplates(str(directory))
+    directory = user_cache.directory(f"osbuild-compose-templates/{_compiler()}")
+    return CompiledTemplates(str(directory)) if directory else None
 
 
 def _compiler() -> str:

@@ -37,6 +37,11 @@ def problems(document: Document, schema: str) -> list[Problem]:
     return _explained(document, _validator(schema), schema)
 
 
+def is_valid(data: Any, schema: str) -> bool:
+    """Whether `problems` would find nothing wrong with a document that has this data."""
+    return bool(_validator(schema).is_valid(data))
+
+
 def problems_of_part(document: Document, schema: str) -> list[Problem]:
     """The same for a part of a document, before merging: it may be incomplete, have operators in place of lists, and
     texts with variables are not checked.

@@ -1,5 +1,6 @@
 """Distributions are directories: the built-in ones, a user's own, and ones that inherit."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from osbuild_compose.distro import catalog
 from osbuild_compose.distro.repository import ARMOUR, NamedRepository
 from osbuild_compose.document import doc_links, reader
+from osbuild_compose.document.reader import Document
 from osbuild_compose.errors import ComposeError, InputError, TemplateError
 
 LAB = """\
@@ -16,6 +18,11 @@ architectures: {x86_64: {kernel: linux-image-amd64}}
 releases:
   lab-1: {inherits: debian-12, title: Lab 1, packages: [lab-tools]}
 """
+
+
+@pytest.fixture(autouse=True)
+def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
 def directory(tmp_path: Path, text: str, name: str = "lab") -> Path:
@@ -194,8 +201,13 @@ def test_errors_of_all_files_with_the_page_about_them(tmp_path: Path) -> None:
 def documents_read(found: catalog.Catalog, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The distributions whose distro.yaml is parsed from now on, in that order."""
     read: list[str] = []
-    parse = reader.read
-    monkeypatch.setattr(reader, "read", lambda path: read.append(path.parent.name) or parse(path))  # type: ignore[func-returns-value]
+    parse = reader.parse
+
+    def recorded(raw: bytes, file: str) -> Document:
+        read.append(Path(file).parent.name)
+        return parse(raw, file)
+
+    monkeypatch.setattr(reader, "parse", recorded)
     assert "debian-12" in found.releases
     return read
 
@@ -220,6 +232,62 @@ def test_only_what_is_asked_for_and_what_it_inherits_is_parsed(
     assert found.release(release).name == release
     assert found.release(release).name == release
     assert read == expected
+
+
+def test_a_file_is_parsed_again_when_its_content_changes_and_never_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = directory(tmp_path, LAB) / "lab/distro.yaml"
+    read = documents_read(catalog.find([tmp_path]), monkeypatch)
+    for title, expected in (("Lab 1", ["lab", "debian"]), ("Lab 1", []), ("Lab X", ["lab"]), ("Lab 1", [])):
+        status = file.stat()
+        file.write_text(LAB.replace("title: Lab 1", f"title: {title}"))
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))  # of the same size, too
+        read.clear()
+        assert catalog.find([tmp_path]).releases["lab-1"].title == title
+        assert read == expected
+
+
+def test_what_is_wrong_is_shown_with_its_place_also_for_a_file_in_the_cache(tmp_path: Path) -> None:
+    directory(tmp_path, LAB + "colour: red\n")
+    for _ in range(2):
+        with pytest.raises(TemplateError) as caught:
+            catalog.find([tmp_path]).release("lab-1")
+        assert str(caught.value.location) == f"{tmp_path}/lab/distro.yaml:6:1"
+    (tmp_path / "lab/distro.yaml").write_text(LAB.replace("inherits: debian-12", "inherits: debian-99"))
+    for _ in range(2):
+        with pytest.raises(TemplateError) as caught:
+            catalog.find([tmp_path]).release("lab-1")
+        assert str(caught.value.location) == f"{tmp_path}/lab/distro.yaml:5:21"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff", b"[]", b"[" * 100000], ids=["empty", "cut", "bytes", "list", "deep"]
+)
+def test_a_damaged_cache_disturbs_no_build(tmp_path: Path, content: bytes) -> None:
+    directory(tmp_path, LAB)
+    assert catalog.find([tmp_path]).releases["lab-1"].title == "Lab 1"
+    cache = Path(os.environ["XDG_CACHE_HOME"])
+    kept = list(cache.glob("osbuild-compose-parsed/*/*"))
+    assert len(kept) == 2
+    for path in kept:
+        path.write_bytes(content)
+    assert catalog.find([tmp_path]).releases["lab-1"].title == "Lab 1"
+
+
+def test_a_cache_that_others_may_write_to_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory(tmp_path, LAB)
+    read = documents_read(catalog.find([tmp_path]), monkeypatch)
+    assert catalog.find([tmp_path]).releases["lab-1"]
+    (cache,) = Path(os.environ["XDG_CACHE_HOME"]).glob("osbuild-compose-parsed/*")
+    cache.chmod(0o777)
+    read.clear()
+    assert catalog.find([tmp_path]).releases["lab-1"]
+    assert read == ["lab", "debian"]
+    for path in cache.iterdir():
+        path.unlink()
+    assert catalog.find([tmp_path]).releases["lab-1"]
+    assert list(cache.iterdir()) == []
 
 
 def test_what_is_wrong_with_another_distribution_disturbs_no_build(tmp_path: Path) -> None:
