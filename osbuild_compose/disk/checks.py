@@ -24,11 +24,7 @@ NEED_FILE_SYSTEM = ("mount", "file_system", "label", "uuid", "options", "compres
 # What no two partitions may share: the key to point at, what is wrong, and what to do about it.
 UNIQUE = {
     "luks": ("luks", "two encrypted partitions would both be /dev/mapper/{}", "give one of them a `name`"),
-    "verity": (
-        "mount",
-        "two partitions with `verity` would both be /dev/mapper/{}",
-        "mount one of them somewhere else",
-    ),
+    "verity": ("mount", "two partitions with `verity` would both be /dev/mapper/{}", "change one of the mount points"),
     "volume_group": ("volume_group", "two volume groups are called {}", "a group lies on one partition; rename one"),
     "uuid": ("uuid", "two file systems have the UUID {}", "leave one of them out"),
     "partition_uuid": ("partition_uuid", "two partitions have the UUID {}", "leave one of them out"),
@@ -73,14 +69,16 @@ def _identifiers(layout: Layout) -> Iterator[Problem]:
     volumes = [one for item in layout.written for one in (item, *item.logical_volumes)]
     found = [(item, "luks", item.luks_name) for item in layout.written if item.luks]
     found += [(item, "verity", item.verity_name) for item in layout.written if item.verity and item.mount]
-    for key in ("volume_group", "uuid", "partition_uuid"):
-        found += [(item, key, value) for item in volumes if key in item.written and (value := getattr(item, key))]
+    found += [(item, "volume_group", item.volume_group) for item in layout.written if item.volume_group]
+    for key in ("uuid", "partition_uuid"):
+        written = (item for item in volumes if key in item.written)
+        found += [(item, key, value.lower()) for item in written if (value := getattr(item, key))]
     seen: set[tuple[str, str]] = set()
     for item, key, name in found:
-        if (key, name.lower()) in seen:
+        if (key, name) in seen:
             at, brief, hint = UNIQUE[key]
             yield Problem(item.at(at), brief.format(name), hint)
-        seen.add((key, name.lower()))
+        seen.add((key, name))
 
 
 def _dos_table(layout: Layout) -> Iterator[Problem]:

@@ -55,7 +55,7 @@ class Subvolume:
 
 @dataclass(frozen=True)
 class Luks:
-    """Encryption of a partition by a passphrase, which is passed to nobody but the runner."""
+    """Encryption of a partition by a passphrase, which only the runner gets."""
 
     passphrase: str = field(repr=False)
 

@@ -158,7 +158,7 @@ def test_each_problem_is_reported_at_its_value(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("loader", ["systemd-boot", "none"])
-def test_a_disc_is_started_by_grub(loader: str) -> None:
+def test_an_iso_is_started_by_grub(loader: str) -> None:
     text = f"{HEAD}formats: [iso]\ndisk: {{bootloader: {loader}}}\n"
     with pytest.raises(ComposeError, match=r"4:20.*an iso is started by GRUB"):
         load.check(reader.parse(text.encode(), "b.yaml"), {"debian-12"})
@@ -167,3 +167,11 @@ def test_a_disc_is_started_by_grub(loader: str) -> None:
 def test_a_vhd_has_2040_gib_at_most() -> None:
     with pytest.raises(ComposeError, match=r"4:14.*vpc takes disks of 2040 GiB at most"):
         load.check(reader.parse(f"{HEAD}formats: [vpc]\ndisk: {{size: 3 TiB}}\n".encode(), "b.yaml"), {"debian-12"})
+
+
+def test_names_differ_by_case_and_uuids_do_not() -> None:
+    groups = "{volume_group: a, logical_volumes: [{name: a}]}, {volume_group: A, logical_volumes: [{name: a}]}"
+    load.check(reader.parse(f"{HEAD}disk: {{partitions: [{groups}]}}\n".encode(), "b.yaml"), {"debian-12"})
+    uuids = f"{{mount: /a, uuid: {UUID}}}, {{mount: /b, uuid: {UUID.upper()}}}"
+    with pytest.raises(ComposeError, match=f"two file systems have the UUID {UUID}"):
+        load.check(reader.parse(f"{HEAD}disk: {{partitions: [{uuids}]}}\n".encode(), "b.yaml"), {"debian-12"})

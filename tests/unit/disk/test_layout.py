@@ -54,7 +54,7 @@ def test_a_type_is_the_same_by_its_name_and_by_its_number(kind: str) -> None:
     assert made == [("esp", "/boot/efi"), ("root-x86-64", "/")]
 
 
-def test_osbuilds_assembler_is_told_the_numbers_of_a_dos_table() -> None:
+def test_osbuilds_assembler_gets_the_numbers_of_a_dos_table() -> None:
     text = "disk: {size: 2 GiB, table: dos, partitions: [{type: lvm, size: 1 GiB}, {mount: /, file_system: ext4}]}\n"
     document = compiled(blueprint(HEAD + text), Format.RAW)
     assert [item["type"] for item in document["assembler"]["options"]["partitions"]] == ["8e", "83"]
@@ -145,7 +145,7 @@ def test_a_root_subvolume_is_named_to_kernel_and_boot_loader() -> None:
     assert [entry["options"] for entry in entries if entry["vfs_type"] == "btrfs"] == ["subvol=/@", "subvol=/@home"]
 
 
-def test_hashes_follow_what_they_protect_and_systemd_is_told() -> None:
+def test_hashes_follow_what_they_protect_and_are_in_veritytab() -> None:
     srv = "{mount: /srv/www, file_system: squashfs, verity: true}"
     document = disk(f"disk: {{partitions: [{srv}]}}\n")
     made = document["assembler"]["options"]["disk"]
@@ -154,8 +154,8 @@ def test_hashes_follow_what_they_protect_and_systemd_is_told() -> None:
     assert hashes["hashes"]["filename"] == "web.srv-www.roothash"
     assert made["root_hash_files"] == ["/etc/veritytab"]
     files = [item for stage in options(document, "org.osbuild-compose.files") for item in stage["files"]]
-    told = next(item["content"] for item in files if item["path"] == "/etc/veritytab")
-    assert told == f"srv-www PARTUUID={data['uuid']} PARTUUID={hashes['uuid']} @roothash:/srv/www@\n"
+    veritytab = next(item["content"] for item in files if item["path"] == "/etc/veritytab")
+    assert veritytab == f"srv-www PARTUUID={data['uuid']} PARTUUID={hashes['uuid']} @roothash:/srv/www@\n"
     entries = {entry["path"]: entry for entry in options(document, "org.osbuild.fstab")[0]["filesystems"]}
     entry = entries["/srv/www"]
     assert (entry["device"], entry["options"], entry["passno"]) == ("/dev/mapper/srv-www", "ro", 0)
@@ -184,7 +184,7 @@ def test_a_protected_root_is_called_after_its_hash() -> None:
         ("bootloader: none, uki: true", "EFI/BOOT/BOOT*.EFI"),
     ],
 )
-def test_the_kernel_is_told_the_root_hash_of_a_protected_root(how: str, files: str) -> None:
+def test_the_root_hash_of_a_protected_root_is_on_the_kernel_command_line(how: str, files: str) -> None:
     rest = "initramfs: {drivers: [nbd], dracut_modules: [nbd]}\nkernel: {append: quiet}\npackages: [openssh-server]\n"
     items = "[{mount: /, file_system: erofs, verity: true}, {mount: /var}]"
     document = compiled(
@@ -243,7 +243,7 @@ disk:
 """
 
 
-def test_a_volume_group_has_what_partitions_have_else() -> None:
+def test_logical_volumes_take_the_place_of_partitions() -> None:
     document = disk(GROUP)
     made = document["assembler"]["options"]["disk"]["partitions"]
     assert [item["type"] for item in made] == ["bios-boot", "esp", "xbootldr", "lvm"]
@@ -259,7 +259,7 @@ def test_a_volume_group_has_what_partitions_have_else() -> None:
     assert options(document, "org.osbuild-compose.grub")[0]["root_fs_uuid"] == group["volumes"][0]["filesystem"]["uuid"]
 
 
-def test_dracut_is_told_of_the_logical_volume_with_the_root() -> None:
+def test_dracut_activates_the_logical_volume_with_the_root() -> None:
     document = compiled(blueprint("name: web\ndistro: fedora-43\n" + GROUP))
     assert "rd.lvm.lv=the-system/root" in options(document, "org.osbuild.grub2")[0]["kernel_opts"]
     assert "lvm2" in options(document, "org.osbuild.dnf")[0]["packages"]
