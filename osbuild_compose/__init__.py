@@ -1,1 +1,1 @@
-"""From a blueprint to a pipeline, and the command line. Knows nothing of mounts."""
+"""From one YAML blueprint to a bootable, reproducible disk image."""

@@ -1,7 +1,8 @@
-"""`python3 -m osbuild_compose` is `compose`."""
+"""`python3 -m osbuild_compose`: the same as `compose`."""
 
 import sys
 
-from osbuild_compose.cli import main
+from osbuild_compose.cli import program
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(program())

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, MappingProxyType
 
-import osbuild_compose
+from osbuild_compose.data import PACKAGE
 from osbuild_compose.errors import (
     BuildError,
     ComposeError,
@@ -155,7 +155,7 @@ def program(module: str = "runner") -> list[str]:
 
 def environment() -> dict[str, str]:
     """Ours, with the place of our own copy of the runner: it need not be installed."""
-    paths = [str(Path(osbuild_compose.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 

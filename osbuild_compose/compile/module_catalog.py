@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import osbuild_compose
+from osbuild_compose.data import PACKAGE
 from osbuild_compose.document.suggest import nearest
 from osbuild_compose.errors import InputError, TemplateError
 
@@ -43,9 +43,8 @@ class Program:
 
 def built_in() -> Path:
     """The libdir that comes with the program: the checkout, or the runner's data when installed from a wheel."""
-    package = Path(osbuild_compose.__file__).resolve().parent
-    installed = package.parent / "runner" / "data"
-    return installed if (installed / "stages").is_dir() else package.parent
+    installed = PACKAGE.parent / "runner" / "data"
+    return installed if (installed / "stages").is_dir() else PACKAGE.parent
 
 
 class Programs:

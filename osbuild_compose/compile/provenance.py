@@ -4,12 +4,12 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.document.schema import schema_files
 from osbuild_compose.document.schema.schema_view import SchemaView
+from osbuild_compose.version import __version__
 
 STAGE = "org.osbuild-compose.provenance"
 # Values that are secret, by their keys; and what is one inside of any text: the user and password of an address.
@@ -61,14 +61,8 @@ def completed(pipeline: dict[str, Any], blueprint: Blueprint, official: Callable
 
 def _facts(blueprint: Blueprint) -> dict[str, Any]:
     facts = {"name": blueprint.name, "version": blueprint.version, "distro": blueprint.distro, "arch": blueprint.arch}
-    return {**{key: value for key, value in facts.items() if value is not None}, "made_by": _ourselves()}
-
-
-def _ourselves() -> str:
-    try:
-        return f"osbuild-compose {version('osbuild-compose')}"
-    except PackageNotFoundError:  # a checkout that is not installed
-        return "osbuild-compose"
+    known = {key: value for key, value in facts.items() if value is not None}
+    return {**known, "made_by": f"osbuild-compose {__version__}"}
 
 
 def _made(before: list[dict[str, str]]) -> dict[str, Any]:

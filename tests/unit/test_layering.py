@@ -19,6 +19,7 @@ TOPS = {"osbuild_compose": REPO / "osbuild_compose", "runner": REPO / "runner", 
 FRONTEND: dict[str, set[str]] = {
     "": set(),
     "errors": set(),
+    "version": set(),
     "data": set(),
     "user_cache": set(),
     "firmware": set(),
@@ -29,12 +30,12 @@ FRONTEND: dict[str, set[str]] = {
     # A blueprint has a disk, and a disk is checked for the other keys of its blueprint.
     "blueprint": {"data", "disk", "distro", "document", "errors", "problem"},
     "disk": {"blueprint", "data", "distro", "document", "errors", "problem"},
-    "compile": {"", "blueprint", "data", "disk", "distro", "document", "errors", "problem", "user_cache"},
+    "compile": {"blueprint", "data", "disk", "distro", "document", "errors", "problem", "user_cache", "version"},
     "importing": {"blueprint", "document", "errors"},
     "inspecting": {"data", "errors"},
     "boot": {"errors", "firmware"},
     "report": {"errors", "problem"},
-    "runner_client": {"", "errors", "report"},
+    "runner_client": {"data", "errors", "report"},
     "project": {"", "blueprint", "boot", "compile", "data", "disk", "distro", "document", "errors", "firmware"}
     | {"inspecting", "problem", "report", "runner_client"},
     "cli": {"", "blueprint", "boot", "compile", "data", "distro", "document", "errors", "firmware", "importing"}
