@@ -198,18 +198,18 @@ class _Builder:
         for key_node, value_node in node.value:
             span = self._span(key_node)
             if not isinstance(key_node, ScalarNode):
-                self._wrong("a key must be plain text", span, heading="not-valid-yaml")
+                self._report("a key must be plain text", span, heading="not-valid-yaml")
                 continue
             key = self._text(key_node)
             if key == "<<" and key_node.style is None:
                 hint = "write out the keys, or share them with `extends` or a profile"
-                self._wrong("the merge key << of YAML 1.1 is not supported", span, hint, "anchors-tags-and-merge-keys")
+                self._report("the merge key << of YAML 1.1 is not supported", span, hint, "anchors-tags-and-merge-keys")
                 continue
             if key in result:
                 first = result[key].key
                 line = first.line + 1 if first else 0
                 hint = "keep one of them; use a list for several values"
-                self._wrong(f"duplicate key `{key}`, first used in line {line}", span, hint, "duplicate-keys")
+                self._report(f"duplicate key `{key}`, first used in line {line}", span, hint, "duplicate-keys")
                 continue
             value = self.build(value_node, (*trail, key))
             if value_node.start_mark.index == value_node.end_mark.index:
@@ -240,7 +240,7 @@ class _Builder:
             except ValueError:
                 continue
             if abs(number) > MAX_INTEGER and (isinstance(number, int) or plain.lstrip("+-").isdigit()):
-                self._wrong(f"the number is larger than {MAX_INTEGER}", self._span(node), heading="too-large")
+                self._report(f"the number is larger than {MAX_INTEGER}", self._span(node), heading="too-large")
                 return 0
             return number if isinstance(number, int) or math.isfinite(number) else text
         return text
@@ -249,7 +249,7 @@ class _Builder:
         text = str(node.value)
         if not _SURROGATE.search(text):
             return text
-        self._wrong("an unpaired surrogate is not a character", self._span(node), heading="not-valid-yaml")
+        self._report("an unpaired surrogate is not a character", self._span(node), heading="not-valid-yaml")
         return _SURROGATE.sub("\ufffd", text)
 
     def _check_tag(self, node: YamlNode, kind: str) -> None:
@@ -258,7 +258,7 @@ class _Builder:
 
     def _unknown_tag(self, node: YamlNode) -> None:
         tag = str(node.tag).replace(_TAG, "!!")
-        self._wrong(
+        self._report(
             f"the tag {tag} is not supported", self._span(node), "remove the tag", "anchors-tags-and-merge-keys"
         )
 
@@ -267,6 +267,6 @@ class _Builder:
         one_line = start.line == end.line
         return Span(self.source, start.line, start.column, max(1, end.column - start.column) if one_line else 1)
 
-    def _wrong(self, brief: str, span: Span, hint: str = "", heading: str = "") -> None:
+    def _report(self, brief: str, span: Span, hint: str = "", heading: str = "") -> None:
         reference = f"{doc_links.ERRORS}#{heading}"
         self.problems.append(Problem((), brief, hint, location=span.location, reference=reference))

@@ -53,7 +53,7 @@ def problem(error: MarkedYAMLError, source: Source) -> InputError:
     mark = error.problem_mark or error.context_mark
     text = str(error.problem or error.context or "not valid YAML")
     if mark is None:
-        return _wrong(text, "", Location(source.file))
+        return _syntax_error(text, "", Location(source.file))
     place = Span(source, mark.line, mark.column).location
     if text in BOUNDS:
         hint = "move large content to separate files"
@@ -62,15 +62,15 @@ def problem(error: MarkedYAMLError, source: Source) -> InputError:
         )
     before = place.text[: place.column]
     if "\t" in before and ("token" in text or not before.strip()):
-        return _wrong("a tab is used for indentation", "indent with spaces", place)
+        return _syntax_error("a tab is used for indentation", "indent with spaces", place)
     if quote := _runaway_quote(source, mark.line, mark.column):
-        return _wrong(*_OPEN_QUOTE, quote.location)
+        return _syntax_error(*_OPEN_QUOTE, quote.location)
     if text.startswith("expected <block end>") and before[:-1].strip() and text.endswith(_LINE_STARTS):
-        return _wrong("unexpected text after a value", "put the whole value in quotes", place)
+        return _syntax_error("unexpected text after a value", "put the whole value in quotes", place)
     if text.startswith(_BEGUN_EARLIER) and error.context_mark:
         begun = error.context_mark
         place = Span(source, begun.line, begun.column).location
-    return _wrong(*_in_words(text), place)
+    return _syntax_error(*_in_words(text), place)
 
 
 def _in_words(text: str) -> tuple[str, str]:
@@ -107,7 +107,7 @@ def character(error: ReaderError, text: str, source: Source) -> InputError:
     line = text.count("\n", 0, position)
     column = position - (text.rfind("\n", 0, position) + 1)
     found = error.character if isinstance(error.character, int) else ord(str(error.character)[:1] or "\0")
-    return _wrong(
+    return _syntax_error(
         f"the character U+{found:04X} is not allowed",
         'remove it, or write it in double quotes as "\\x' + f'{found:02x}"' if found < 0x100 else "remove it",
         Span(source, line, column).location,
@@ -116,7 +116,7 @@ def character(error: ReaderError, text: str, source: Source) -> InputError:
 
 def other(error: Exception, source: Source) -> InputError:
     """The error for a parser error without a position."""
-    return _wrong(str(error).partition("\n")[0] or type(error).__name__, "", Location(source.file))
+    return _syntax_error(str(error).partition("\n")[0] or type(error).__name__, "", Location(source.file))
 
 
 def not_utf8(byte: int, place: Location) -> NoReturn:
@@ -129,7 +129,7 @@ def not_utf8(byte: int, place: Location) -> NoReturn:
     )
 
 
-def _wrong(text: str, hint: str, place: Location) -> InputError:
+def _syntax_error(text: str, hint: str, place: Location) -> InputError:
     return InputError(
         f"not valid YAML: {text}", hint=hint, location=place, reference=f"{doc_links.ERRORS}#not-valid-yaml"
     )

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from typing import Any
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.document.composition.synthetic import Trail, error_trails, to_document, without
+from osbuild_compose.document.composition.synthetic import error_trails, to_document, without
+from osbuild_compose.document.node import Trail
 from osbuild_compose.errors import ComposeError
 from osbuild_compose.importing.source import Note
 

@@ -55,31 +55,31 @@ class _Files:
 
     def _add_base(self, document: Document, node: Node, above: tuple[str, ...]) -> None:
         if "\0" in node.value:
-            self._wrong(node, "`extends` contains a NUL character, which no file name can have", "")
+            self._report(node, "`extends` contains a NUL character, which no file name can have", "")
             return
         path = _relative_path(document.file, node.value)
         real = os.path.realpath(path)
         if real in above:
             chain = [*above[above.index(real) :], real]
             shown = " extends ".join(os.path.relpath(file, Path(document.file).parent) for file in chain)
-            self._wrong(node, f"a blueprint cannot extend itself: {shown}", "remove one of them from `extends`")
+            self._report(node, f"a blueprint cannot extend itself: {shown}", "remove one of them from `extends`")
         elif "://" in node.value:
-            self._wrong(node, "`extends` takes local files only", "download the blueprint first")
+            self._report(node, "`extends` takes local files only", "download the blueprint first")
         elif len(self._done) >= MAX_FILES:
-            self._wrong(node, f"the blueprint is merged from more than {MAX_FILES} files", "")
+            self._report(node, f"the blueprint is merged from more than {MAX_FILES} files", "")
         elif real not in self._done:
             self._done.add(real)
             try:
                 base = reader.read(Path(path), regular=True)
             except InputError as error:
                 if error.location is None:
-                    self._wrong(node, error.brief, "the path is relative to the file it is in")
+                    self._report(node, error.brief, "the path is relative to the file it is in")
                 else:
                     self.errors += error.each()
             else:
                 self.add(base, above)
 
-    def _wrong(self, node: Node, brief: str, hint: str) -> None:
+    def _report(self, node: Node, brief: str, hint: str) -> None:
         place = node.place.location
         self.errors.append(
             InputError(brief, hint=hint, location=place, path="extends", reference=f"{doc_links.COMPOSITION}#extending")

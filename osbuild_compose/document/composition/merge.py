@@ -74,7 +74,7 @@ class Merge:
         result: list[Node] = list(base.value) if base and isinstance(base.value, list) else []
         if REPLACE in lists:
             if len(lists) > 1:
-                self._wrong(own, f"{_name(trail)} cannot be both replaced and changed", "", trail)
+                self._report(own, f"{_name(trail)} cannot be both replaced and changed", "", trail)
             result = self._added([], self._mapping_items(lists[REPLACE], view, trail), view, trail)
         for node in lists[REMOVE].value if REMOVE in lists else ():
             result = self._removed(result, node, view, trail)
@@ -90,7 +90,7 @@ class Merge:
             known = ", ".join(names) if 0 < sum(map(len, names)) < 200 else ""
             hint = did_you_mean(str(wanted), names, otherwise=f"inherited: {known}" if known else "")
             brief = f"{_name(trail)} does not inherit {flow(wanted)}, so it cannot be removed"
-            self._wrong(node, brief, hint, trail, nearest(str(wanted), names) or "")
+            self._report(node, brief, hint, trail, nearest(str(wanted), names) or "")
         return left
 
     def without(self, base: Node, unset: Node, trail: Trail) -> Node:
@@ -107,10 +107,10 @@ class Merge:
         step = str(trail[0])
         brief = f"`{plain(unset)}` is not inherited, so it cannot be unset"
         hint = did_you_mean(step, keys, otherwise="")
-        self._wrong(unset, brief, hint, ("unset",), nearest(step, keys) or "")
+        self._report(unset, brief, hint, ("unset",), nearest(step, keys) or "")
         return base
 
-    def _wrong(self, node: Node, brief: str, hint: str, trail: Trail, suggestion: str = "") -> None:
+    def _report(self, node: Node, brief: str, hint: str, trail: Trail, suggestion: str = "") -> None:
         self.problems.append(
             Problem(
                 trail,

@@ -24,7 +24,7 @@ def override(tree: Node, settings: Sequence[str], view: SchemaView, merge: Merge
     leads nowhere.
     """
     for setting in settings:
-        tree = _Setting(setting, merge).put(tree, view)
+        tree = _Setting(setting, merge).applied(tree, view)
     return tree
 
 
@@ -44,24 +44,24 @@ class _Setting:
         self.span = Span(Source(f"--set {text}"))
         self.value = _value(value, f"--set {key}", self.span)
 
-    def put(self, tree: Node, view: SchemaView) -> Node:
-        return self._put(tree, 0, view)
+    def applied(self, tree: Node, view: SchemaView) -> Node:
+        return self._applied(tree, 0, view)
 
-    def _put(self, node: Node | None, number: int, view: SchemaView) -> Node:
+    def _applied(self, node: Node | None, number: int, view: SchemaView) -> Node:
         if number == len(self.steps):
             return self._final(node, view)
         step = self.steps[number]
         if node is None:
             node = Node([] if view.is_list and step == "0" else {}, self.span, self.span)
         if isinstance(node.value, list):
-            return self._put_item(node, step, number, view)
+            return self._applied_to_item(node, step, number, view)
         if isinstance(node.value, dict):
-            below = self._put(node.value.get(step), number + 1, view.below(step))
+            below = self._applied(node.value.get(step), number + 1, view.below(step))
             return replace(node, value={**node.value, step: replace(below, key=below.key or self.span)})
         above = key_path.steps(self.text.partition("=")[0])[:number]
         raise InputError(f"--set {self.text}: `{'.'.join(above)}` is a plain value with nothing below it")
 
-    def _put_item(self, node: Node, step: str, number: int, view: SchemaView) -> Node:
+    def _applied_to_item(self, node: Node, step: str, number: int, view: SchemaView) -> Node:
         index = key_path.position(node, step, view)
         if index is None and step == str(len(node.value)):
             index = len(node.value)
@@ -74,7 +74,7 @@ class _Setting:
             )
         items = list(node.value)
         old = items[index] if index < len(items) else None
-        items[index : index + 1] = [self._put(old, number + 1, view.item)]
+        items[index : index + 1] = [self._applied(old, number + 1, view.item)]
         return replace(node, value=items)
 
     def _final(self, old: Node | None, view: SchemaView) -> Node:

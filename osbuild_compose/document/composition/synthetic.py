@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from osbuild_compose.document import reader
+from osbuild_compose.document.node import Trail
 from osbuild_compose.document.reader import Document
 from osbuild_compose.errors import ComposeError
-
-Trail = tuple[str | int, ...]
 
 
 def to_document(data: Any, name: str) -> Document:

@@ -69,7 +69,7 @@ class Variables:
     def _text(self, node: Node, trail: Trail) -> Node:
         names: list[str] = []
 
-        def put(match: re.Match[str]) -> str:
+        def value_of(match: re.Match[str]) -> str:
             if match[0] == "$${":
                 return "${"
             name = match[1]
@@ -78,11 +78,11 @@ class Variables:
                 return self._values[name].written
             if (name, match[0]) not in reported:
                 reported.add((name, match[0]))
-                self._wrong(node, match[0], name, trail)
+                self._report(node, match[0], name, trail)
             return match[0]
 
         reported: set[tuple[str, str]] = set()
-        text = _USE.sub(put, node.value)
+        text = _USE.sub(value_of, node.value)
         via = (*node.via, *(self._from(name) for name in dict.fromkeys(names)))
         self._used |= set(names)
         whole = _USE.fullmatch(node.value)
@@ -113,7 +113,7 @@ class Variables:
         text = node.value.replace("$${", "${")
         return replace(node, value=text, written=text)
 
-    def _wrong(self, node: Node, text: str, name: str | None, trail: Trail) -> None:
+    def _report(self, node: Node, text: str, name: str | None, trail: Trail) -> None:
         self.unresolved.add(str(node.place.location))
         if name is None:
             brief = "`${` must be followed by the name of a variable and `}`"
