@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPO, Account
-from tests.integration.cli.commands import fine
+from tests.integration.cli.commands import compose, fine, wrong
 
 FILES = {
     "base": {
@@ -96,3 +96,19 @@ def test_the_templates_of_tests_pass_the_check_of_templates(name: str) -> None:
     assert own
     assert [row["errors"] for row in own] == [[]] * len(own)
     assert {row["pipelines"] for row in own} == {4}
+
+
+def test_a_distribution_that_is_wrong_is_shown_where_all_are_read_and_disturbs_no_build(tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/distro.yaml").write_text("title: Broken\nreleases: [\n")
+    (tmp_path / "b.yaml").write_text("name: a\ndistro: debian-12\n")
+    assert compose("check", "b.yaml", "--templates", ".", cwd=tmp_path).returncode == 0
+    for argv in (["distros", "--templates", "."], ["templates", "check", "."], ["templates", "list", "--templates", "."]):
+        wrong(compose(*argv, cwd=tmp_path), "broken/distro.yaml:3:1: error: not valid YAML")
+    (tmp_path / "b.yaml").write_text("name: a\ndistro: broken-1\n")
+    wrong(compose("check", "b.yaml", "--templates", ".", cwd=tmp_path), "broken/distro.yaml:3:1: error: not valid YAML")
+    (tmp_path / "broken/distro.yaml").unlink()
+    wrong(compose("check", "b.yaml", "--templates", ".", cwd=tmp_path), "unknown distro broken-1")
+    (tmp_path / "b.yaml").write_text("name: a\ndistro: rocky-1O\n")
+    done = compose("check", "b.yaml", "--json", cwd=tmp_path)
+    assert '"suggestion": "rocky-10"' in done.stdout
