@@ -103,8 +103,8 @@ def test_a_distribution_that_is_wrong_is_shown_where_all_are_read_and_disturbs_n
     (tmp_path / "broken/distro.yaml").write_text("title: Broken\nreleases: [\n")
     (tmp_path / "b.yaml").write_text("name: a\ndistro: debian-12\n")
     assert compose("check", "b.yaml", "--templates", ".", cwd=tmp_path).returncode == 0
-    for argv in (["distros", "--templates", "."], ["templates", "check", "."], ["templates", "list", "--templates", "."]):
-        wrong(compose(*argv, cwd=tmp_path), "broken/distro.yaml:3:1: error: not valid YAML")
+    for argv in ("distros --templates .", "templates check .", "templates list --templates ."):
+        wrong(compose(*argv.split(), cwd=tmp_path), "broken/distro.yaml:3:1: error: not valid YAML")
     (tmp_path / "b.yaml").write_text("name: a\ndistro: broken-1\n")
     wrong(compose("check", "b.yaml", "--templates", ".", cwd=tmp_path), "broken/distro.yaml:3:1: error: not valid YAML")
     (tmp_path / "broken/distro.yaml").unlink()
