@@ -64,7 +64,9 @@ def fingerprints(text: str) -> tuple[str, ...]:
     if ARMOUR not in text:
         raise ValueError("it is not an armoured public key")
     with tempfile.TemporaryDirectory(prefix="compose-") as home:
-        argv = ["gpg", "--homedir", home, "--batch", "--no-tty", "--no-autostart", "--show-keys", "--with-colons"]
+        # Neither configuration nor keys of the user's or this machine's, and no daemon.
+        private = ["--homedir", home, "--no-options", "--no-keyring", "--no-autostart"]
+        argv = ["gpg", *private, "--batch", "--no-tty", "--show-keys", "--with-colons"]
         try:
             done = subprocess.run(
                 argv, input=text.encode(errors="replace"), capture_output=True, timeout=TIMEOUT, check=False
