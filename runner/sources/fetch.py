@@ -2,11 +2,14 @@
 
 import contextlib
 import hashlib
+import os
 import shutil
+import stat
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,14 +17,16 @@ from runner.errors import Kind, RunnerError, build_error, environment_error, inp
 from runner.events import Listener
 from runner.manifest.sources import SKOPEO, Image, Source
 from runner.passphrases import PASSPHRASES
-from runner.sources import images
-from runner.sources.images import ImageError
+from runner.sources import curl, images, local, processes, space
+from runner.sources.images import ImageError, NoSpaceError
+from runner.sources.local import LocalError
 from runner.store import files
 from runner.store.store import Store
 
-PARALLEL = 8
 ATTEMPTS = 3
 INTERVAL = 0.5  # seconds between progress reports
+LOCK = "partial-downloads"  # in the store's locks: held by the one process that may continue partial downloads
+FULL_HINT = "free space where the store lies, or move it: --store"
 # What --secrets may have for a source, and curl's option for it; passed on standard input, not on the command line.
 SECRETS = {
     "ssl_ca_cert": "cacert",
@@ -30,6 +35,16 @@ SECRETS = {
     "user": "user",
     "header": "header",
 }
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file or an image that could not be fetched, and why; full: for want of space."""
+
+    address: str
+    reason: str
+    full: bool = False
+    again: bool = False  # another attempt may succeed
 
 
 class Fetcher:
@@ -52,7 +67,9 @@ class Fetcher:
         self._thread: threading.Thread | None = None
         self._error: RunnerError | None = None
         self._process: subprocess.Popen[Any] | None = None  # curl or skopeo
-        self._closed = False
+        self._closing = threading.Event()
+        self._partials: Path | None = None
+        self._lock: int | None = None
 
     def start(self, sources: Iterable[Source]) -> None:
         """Start fetching these files, unless they are in the store."""
@@ -72,11 +89,16 @@ class Fetcher:
 
     def close(self) -> None:
         """Stop fetching. What was fetched so far is kept, and resumed the next time."""
-        self._closed = True
+        self._closing.set()
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
         if self._thread is not None:
             self._thread.join()
+        if self._lock is not None:
+            os.close(self._lock)
+        elif self._partials is not None:
+            files.remove_tree(self._partials)
+        self._lock = self._partials = None
 
     def link(self, source: Source, place: Path) -> None:
         """Link the file to `place`, which is in the store; an image becomes a directory in skopeo's dir layout."""
@@ -108,7 +130,8 @@ class Fetcher:
 
     def _fetch(self, wanted: list[Source]) -> None:
         self._blobs.mkdir(exist_ok=True)
-        (self._store.downloads / "partial").mkdir(exist_ok=True)
+        if self._partials is None:
+            self._partials = self._open_partials()
         missing = [source for source in wanted if not self._has(source)]
         for source in missing:
             if source.data is not None:
@@ -123,23 +146,24 @@ class Fetcher:
         state = "failed" if failures else "done"
         why = "could not be fetched" if failures else ""
         self._emit("end", id="sources", name="sources", state=state, seconds=time.monotonic() - started, why=why)
-        if failures and not self._closed:
+        if failures and not self._closing.is_set():
+            full = any(failure.full for failure in failures)
             raise build_error(
                 f"{len(failures)} of {len(remote)} source files could not be fetched",
-                details=[f"{name}: {why}" for name, why in failures][:10],
-                hint="what was fetched so far is kept; run it again to continue",
+                details=[f"{failure.address}: {failure.reason}" for failure in failures][:10],
+                hint=FULL_HINT if full else "what was fetched so far is kept; run it again to continue",
             )
 
     def _has(self, source: Source) -> bool:
         if source.image is not None:
             return self._has_image(source, source.image)
         path = self._path(source)
-        if not path.exists():
+        if not os.path.lexists(path):
             return False
-        if files.digest(path) == source.digest:
+        if _is_regular(path) and files.digest(path) == source.digest:
             return True
         self._emit("note", message=f"the stored copy of {source.checksum} was damaged; it is fetched again")
-        path.unlink()
+        files.remove_tree(path)
         return False
 
     def _has_image(self, source: Source, image: Image) -> bool:
@@ -162,10 +186,32 @@ class Fetcher:
         partial.write_bytes(data)
         partial.replace(self._path(source))
 
-    def _partial(self, source: Source) -> Path:
-        return self._store.downloads / "partial" / source.digest
+    def _open_partials(self) -> Path:
+        """The directory of partial downloads: the store's, or one for this process while another uses that."""
+        self._lock = self._store.try_lock_key(LOCK)
+        if self._lock is None:
+            return self._store.temporary()
+        directory = self._store.downloads / "partial"
+        if directory.is_symlink() or not directory.is_dir():
+            files.remove_tree(directory)
+            directory.mkdir()
+        return directory
 
-    def _copy(self, sources: list[Source], total: int) -> list[tuple[str, str]]:
+    def _partial(self, source: Source) -> Path:
+        """Where the file is fetched to: a name of this digest and this address, which have that beginning in common."""
+        assert self._partials is not None
+        return self._partials / f"{source.digest}-{hashlib.sha256(source.url.encode()).hexdigest()[:16]}"
+
+    def _drop_useless_partials(self, sources: Iterable[Source]) -> None:
+        """Remove what was fetched for these digests from other addresses, and all that is not a regular file."""
+        assert self._partials is not None
+        kept = {self._partial(source).name for source in sources}
+        digests = {source.digest for source in sources}
+        for path in list(self._partials.iterdir()):
+            if path.name[:64] in digests and not (path.name in kept and _is_regular(path)):
+                files.remove_tree(path)
+
+    def _copy(self, sources: list[Source], total: int) -> list[Failure]:
         """Fetch container images; returns those that failed, and why."""
         if sources and shutil.which("skopeo") is None:
             hint = "apt install skopeo"
@@ -178,75 +224,132 @@ class Fetcher:
                 images.fetch(image, self._blobs, work, self._run_skopeo)
                 self._has_image(source, image)
             except ImageError as error:
-                failed.append((_shown(image), str(error)))
+                failed.append(Failure(_shown(image), str(error), isinstance(error, NoSpaceError)))
             finally:
                 files.remove_tree(work)
             self._emit("progress", id="sources", name="sources", done=done, total=total, unit="files")
         return failed
 
     def _run_skopeo(self, argv: list[str]) -> bytes:
-        if self._closed:
+        if self._closing.is_set():
             raise ImageError("interrupted")
-        with subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as self._process:
+        argv = processes.bound_to_runner(argv)
+        with (
+            subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            ) as self._process,
+            space.guarded(self._store.downloads, self._process) as full,
+        ):
+            if self._closing.is_set():
+                self._process.kill()
             out, log = self._process.communicate()
+        if full.is_set():
+            raise NoSpaceError(self._full())
         if self._process.returncode:
             raise ImageError(images.error_message(log.decode(errors="replace")))
         return out
 
-    def _download(self, sources: list[Source], total: int) -> list[tuple[str, str]]:
+    def _full(self) -> str:
+        return f"it does not fit: nothing more can be used in {self._store.downloads}"
+
+    def _download(self, sources: list[Source], total: int) -> list[Failure]:
         """Fetch files, and retry where that may help; returns those that failed, and why."""
         if not sources:
             return []
-        if shutil.which("curl") is None:
+        self._drop_useless_partials(sources)
+        failed = self._copy_local([source for source in sources if source.url.startswith(local.SCHEME)])
+        todo = [source for source in sources if not source.url.startswith(local.SCHEME)]
+        todo = [source for source in todo if not self._accept(source)]
+        if todo and shutil.which("curl") is None:
             raise environment_error("missing on this machine: curl, which fetches sources", hint="apt install curl")
-        todo = [source for source in sources if not self._accept(source)]
-        failed: dict[str, str] = {}
         for attempt in range(ATTEMPTS):
-            if attempt:
-                time.sleep(attempt)
-            resumed = {source.digest for source in todo if self._partial(source).exists()}
-            failed = self._curl_all(todo, total)
-            todo = [source for source in todo if not self._accept(source)]
-            permanent = True
-            for source in todo:
-                if source.url not in failed or "416" in failed[source.url]:
-                    # It is complete and wrong. If it was resumed, its beginning may be from an older version.
-                    self._partial(source).unlink(missing_ok=True)
-                    permanent &= source.digest not in resumed
-                else:
-                    permanent &= "(HTTP 4" in failed[source.url]
-            if not todo or permanent or self._closed:
+            if not todo or self._closing.wait(attempt):
                 break
-        return [(source.url, failed.get(source.url, "the content does not match the digest")) for source in todo]
+            failures = self._attempt(todo, total)
+            again = attempt < ATTEMPTS - 1
+            failed += [failure for failure in failures.values() if not (failure.again and again)]
+            todo = [source for source in todo if source in failures and failures[source].again and again]
+        return failed + [Failure(source.url, "interrupted") for source in todo]
 
-    def _curl_all(self, todo: list[Source], total: int) -> dict[str, str]:
-        """Run curl for all files at once; returns its messages about those that failed, by URL."""
-        failed: dict[str, str] = {}
-        argv = ["curl", "--config", "-", "--parallel", "--parallel-max", str(PARALLEL), "--parallel-immediate"]
-        argv += ["--no-progress-meter"]
-        with subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        ) as self._process:
-            assert self._process.stdin
-            assert self._process.stdout
-            if self._closed:
-                self._process.kill()
-            with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.write("next\n".join(self._config(source) for source in todo))
-                self._process.stdin.close()
-            ended: list[str] = []
-            with self._reporting(todo, total, ended):
-                for line in self._process.stdout:
-                    code, url, status, message = line.rstrip("\n").split(" ", 3)
-                    if code != "0":
-                        failed[url] = f"{message} (HTTP {status})" if status != "000" else message
-                    ended.append(url)
+    def _copy_local(self, sources: list[Source]) -> list[Failure]:
+        failed = []
+        for source in sources:
+            partial = self._partial(source)
+            partial.unlink(missing_ok=True)
+            try:
+                digest = local.copy(source.url, partial, lambda: not self._closing.is_set())
+            except LocalError as error:
+                failed.append(Failure(source.url, str(error), error.full))
+                continue
+            if digest == source.digest:
+                partial.replace(self._path(source))
+            else:
+                partial.unlink()
+                failed.append(Failure(source.url, "the content does not match the digest"))
         return failed
 
+    def _attempt(self, todo: list[Source], total: int) -> dict[Source, Failure]:
+        """Fetch files once; returns those that are still missing, and why."""
+        room = space.usable(self._store.downloads)
+        if room == 0:
+            return {source: Failure(source.url, self._full(), full=True) for source in todo}
+        before = {source: _size(self._partial(source)) for source in todo}
+        outcomes, full = self._curl_all(todo, total, room)
+        missing = [source for source in todo if not self._accept(source)]
+        unfinished = [source for source in missing if source.digest not in outcomes]
+        largest = max(unfinished, key=lambda source: _size(self._partial(source)), default=None)
+        failures = {}
+        for source in missing:
+            outcome = outcomes.get(source.digest)
+            if outcome is not None:
+                verdict = curl.verdict(outcome, before[source], _size(self._partial(source)))
+                reason = outcome.reason(room, self._store.downloads)
+                failures[source] = Failure(source.url, reason, outcome.too_large, verdict.again)
+                drop = verdict.drop
+            elif full:  # the largest may be one without an end; the others are continued without it
+                drop = source is largest
+                failures[source] = Failure(source.url, self._full(), full=True, again=not drop)
+            else:
+                drop = False
+                failures[source] = Failure(source.url, "curl ended and did not say why", again=True)
+            if drop:
+                self._partial(source).unlink(missing_ok=True)
+        return failures
+
+    def _curl_all(self, todo: list[Source], total: int, room: int) -> tuple[dict[str, curl.Outcome], bool]:
+        """Run curl for all files at once, each with room for so many bytes.
+
+        Returns how those that ended did, by digest, and whether curl was stopped because the file system was full.
+        """
+        outcomes: dict[str, curl.Outcome] = {}
+        largest = max(_size(self._partial(source)) for source in todo)
+        with (
+            subprocess.Popen(
+                processes.bound_to_runner([*curl.ARGV, curl.QUIET]),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                errors="replace",
+            ) as self._process,
+            space.guarded(self._store.downloads, self._process) as full,
+        ):
+            assert self._process.stdin
+            assert self._process.stdout
+            if self._closing.is_set():
+                self._process.kill()
+            processes.limit_file_size(self._process.pid, largest + room)
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(curl.joined(self._config(source, room) for source in todo))
+                self._process.stdin.close()
+            with self._reporting(todo, total, outcomes):
+                for line in self._process.stdout:
+                    if (ended := curl.outcome(line)) is not None:
+                        outcomes[ended[0]] = ended[1]
+        return outcomes, full.is_set()
+
     @contextlib.contextmanager
-    def _reporting(self, todo: Sequence[Source], total: int, ended: Sequence[str]) -> Iterator[None]:
+    def _reporting(self, todo: Sequence[Source], total: int, ended: Sized) -> Iterator[None]:
         """Report from time to time, and at the end, how many of `total` files are there, and how many bytes."""
         stop = threading.Event()
 
@@ -278,36 +381,25 @@ class Fetcher:
             return True
         return False
 
-    def _config(self, source: Source) -> str:
-        options = {
-            "url": source.url,
-            "output": str(self._partial(source)),
-            "proto": "=http,https,ftp,file",
-            "write-out": "%{exitcode} %{url} %{http_code} %{errormsg}\n",
-            "connect-timeout": "15",
-            "speed-limit": "1",
-            "speed-time": "60",
-            **{SECRETS[key]: value for key, value in self._secrets.get(source.name, {}).items()},
-        }
-        if self._partial(source).exists():
-            options["continue-at"] = "-"
-        lines = [f"{name} = {_quoted(value)}" for name, value in options.items()]
-        return "\n".join([*lines, "fail", "location", ""])
+    def _config(self, source: Source, room: int) -> str:
+        secrets = {SECRETS[key]: value for key, value in self._secrets.get(source.name, {}).items()}
+        return curl.config(source.digest, source.url, self._partial(source), room, secrets)
 
 
 def _shown(image: Image) -> str:
     return f"docker://{image.name}@{image.digest}"
 
 
+def _is_regular(path: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return stat.S_ISREG(path.lstat().st_mode)
+    return False
+
+
 def _size(path: Path) -> int:
     with contextlib.suppress(FileNotFoundError):
         return path.stat().st_size
     return 0
-
-
-def _quoted(text: str) -> str:
-    """A value in curl's configuration syntax, curl(1)."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def read_secrets(document: Any) -> dict[str, dict[str, str]]:

@@ -26,6 +26,10 @@ class ImageError(Exception):
     """An image that cannot be fetched or used; the text says why."""
 
 
+class NoSpaceError(ImageError):
+    """An image that the file system of the store has no space for."""
+
+
 Run = Callable[[list[str]], bytes]  # runs a command and returns what it prints; raises ImageError when it fails
 
 

@@ -72,6 +72,10 @@ def prune(
         remove(store, entry)
         left -= entry.size
         removed.append(entry)
+    for partial in list((store.downloads / "partial").glob("*")):
+        old = unused_since is not None and partial.lstat().st_mtime < unused_since
+        if old or (keep_bytes is not None and keep_bytes <= 0):
+            files.remove_tree(partial)
     _remove_stale_names(store)
     return removed
 

@@ -2,85 +2,20 @@
 
 import base64
 import hashlib
-import http.server
 import json
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.runner.conftest import Bench
-
-CAT = r"""
-import json, os, sys
-args = json.load(sys.stdin)
-print(json.dumps({os.path.relpath(os.path.join(d, n), args["sources"]): open(os.path.join(d, n)).read()
-                  for d, _, names in os.walk(args.get("sources", "/nonexistent")) for n in names}, sort_keys=True))
-"""
-
-
-@dataclass
-class Server:
-    """A web server of the test: what it has, what it was asked for, and where it is."""
-
-    files: dict[str, bytes] = field(default_factory=dict)
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    cut: int = 0
-    url: str = ""
-
-    def add(self, name: str, data: bytes) -> tuple[str, str]:
-        """Offer a file; returns its checksum and URL."""
-        self.files[f"/{name}"] = data
-        return "sha256:" + hashlib.sha256(data).hexdigest(), f"{self.url}/{name}"
+from tests.integration.runner.source_files import Server, manifest, run, serving
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    state = Server()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            span = self.headers.get("Range", "")
-            state.asked.append((self.path, span))
-            data = state.files.get(self.path)
-            if data is None:
-                self.send_error(404)
-                return
-            start = int(span.removeprefix("bytes=").split("-")[0]) if span else 0
-            self.send_response(206 if span else 200)
-            if span:
-                self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-            self.send_header("Content-Length", str(len(data) - start))
-            self.end_headers()
-            if state.cut:
-                self.wfile.write(data[start : state.cut])
-                state.cut = 0
-                return
-            self.wfile.write(data[start:])
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        state.url = f"http://127.0.0.1:{httpd.server_address[1]}"
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        yield state
-        httpd.shutdown()
-
-
-def manifest(bench: Bench, urls: dict[str, Any], names: list[str], **more: Any) -> dict[str, Any]:
-    bench.program("cat", CAT)
-    sources = {"org.osbuild.files": {"urls": urls}, **more}
-    return {"pipeline": {"stages": [{"name": "cat", "options": {"files": names}}]}, "sources": sources}
-
-
-def run(bench: Bench, document: Any, *args: str | Path) -> tuple[int, dict[str, Any]]:
-    done = bench.account.runner(*bench.argv("--json", *args), input=json.dumps(document))
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, json.loads(done.stdout)
+    with serving() as server:
+        yield server
 
 
 def test_a_stage_sees_the_files_that_its_options_name_and_no_others(bench: Bench, server: Server) -> None:
@@ -133,7 +68,7 @@ def test_a_wrong_file_and_a_missing_one_are_reported_by_url(bench: Bench, server
     assert "/bad: the content does not match the digest" in details
     assert "/none: " in details
     assert "404" in details
-    assert not (bench.store / "downloads" / "partial" / ("1" * 64)).exists()
+    assert list((bench.store / "downloads" / "partial").iterdir()) == []
     assert (bench.store / "downloads" / "sha256" / good[0].removeprefix("sha256:")).read_bytes() == b"good"
 
 
