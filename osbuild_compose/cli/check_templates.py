@@ -83,7 +83,7 @@ def _try(project: Project, release: str, arch: str, everything: Document) -> _Re
     documents = [sample_blueprints.smallest(release, arch), sample_blueprints.on(everything, release, arch)]
 
     def attempt(document: Document) -> None:
-        blueprint = load.check(document, project.catalog.releases)
+        blueprint = load.check(document, project.catalog.releases, firmware=project.catalog.firmware)
         for image_format in FORMATS:
             project.image(blueprint, [image_format])
 

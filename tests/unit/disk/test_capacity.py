@@ -7,10 +7,12 @@ from stagelib.disk import planner
 from stagelib.disk.layout import from_options
 from stagelib.errors import StageError
 
+from osbuild_compose.blueprint import load
 from osbuild_compose.disk import capacity
 from osbuild_compose.disk.options import options as assembler_options
+from osbuild_compose.document import reader
 from osbuild_compose.errors import ComposeError, InputError
-from tests.unit.compile.compiling import blueprint, compiled, request
+from tests.unit.compile.compiling import CATALOG, blueprint, compiled, request
 
 HEAD = "name: web\ndistro: debian-12\n"
 MIB = 1 << 20
@@ -117,3 +119,11 @@ def test_all_mistakes_of_a_disk_are_reported_at_once() -> None:
     expected = ("vhdx", "must be true or false", "/etc must be on", "the minimum for xfs is 300 MiB")
     assert all(any(part in one for one in reported) for part in expected), reported
     assert len(reported) == 4
+
+
+def test_room_depends_on_what_the_distribution_boots_with() -> None:
+    document = reader.parse(f"{HEAD}disk: {{size: 1 GiB, {TWO_SIZES}}}\n".encode(), "b.yaml")
+    with pytest.raises(InputError, match="they need at least esp 128 MiB, root 500 MiB, srv 600 MiB"):
+        load.check(document, {"debian-12"}, firmware=lambda *_: ("uefi",))
+    assert CATALOG.firmware("debian-12", "x86_64") == ("bios", "uefi")
+    assert CATALOG.firmware("debian-12", "vax") == CATALOG.firmware("plan9", "x86_64") == ()
