@@ -21,7 +21,7 @@ image: system-build $(VENV)/.build  ## build the Debian web server into build/
 	$(COMPOSE) build $(BLUEPRINT) -o build
 
 test: system-test $(VENV)/.dev lint types  ## linters, type checks and every test, booting included
-	$(VENV)/bin/pytest -n auto --dist loadscope --no-loadscope-reorder
+	$(VENV)/bin/pytest -n auto --dist loadscope --no-loadscope-reorder --durations=10
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check

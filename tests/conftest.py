@@ -16,6 +16,24 @@ from xdist.scheduler import LoadScopeScheduling
 
 REPO = Path(__file__).resolve().parent.parent
 USER = "compose-test"
+STORE_LIMIT = 12 << 30  # bytes
+# Keep the store that tests share small, and memory free: unless another test run is using it.
+TIDY = f"""
+import sys
+from pathlib import Path
+from runner.sandbox import namespace
+from runner.store import maintenance
+from runner.store.scratch import clear_scratch
+from runner.store.store import Store
+
+if (Path(sys.argv[1]) / "layers").is_dir():
+    namespace.enter()
+    store = Store(Path(sys.argv[1]))
+    if store.only_user():
+        maintenance.prune(store, maintenance.entries(store), keep_bytes={STORE_LIMIT})
+        clear_scratch(store)
+    store.close()
+"""
 # Tests that share what takes long to make, by the beginnings of their paths; the longest first.
 TOGETHER = (
     tuple(f"tests/boot/test_{name}.py" for name in ("debian", "firmware", "systemd_boot", "containers")),
@@ -55,6 +73,11 @@ class Account:
     def is_root(self) -> bool:
         return self.name == "root"
 
+    @property
+    def store(self) -> Path:
+        """The store that tests share, kept between runs so that trees are built once."""
+        return store_of(self.name)
+
     def argv(self, argv: Sequence[str | Path]) -> list[str]:
         """The argument list that runs `argv` as this account."""
         texts = [str(part) for part in argv]
@@ -68,11 +91,11 @@ class Account:
         return {**keep, "HOME": str(self.home), **(extra or {})}
 
     def run(
-        self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, **kwargs: Any
+        self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, check: bool = False, **kwargs: Any
     ) -> subprocess.CompletedProcess[str]:
         """Run a command, its output captured as text."""
         kwargs = {"capture_output": True, "text": True, "timeout": 900, "cwd": self.home, **kwargs}
-        return subprocess.run(self.argv(argv), check=False, env=self.environment(env), **kwargs)
+        return subprocess.run(self.argv(argv), check=check, env=self.environment(env), **kwargs)
 
     def runner(self, *args: str | Path, **kwargs: Any) -> subprocess.CompletedProcess[str]:
         """Run `python3 -m runner`."""
@@ -83,12 +106,18 @@ class Account:
         return self.run([self.python.parent / "compose", *args], **kwargs)
 
 
+accounts: dict[str, Account] = {}  # those that were used
+
+
 @pytest.fixture(scope="session")
 def scratch_room() -> Iterator[Path]:
     """A directory on disk that every account can reach; removed at the end, with all that accounts left in it."""
     path = Path(subprocess.check_output(["mktemp", "-d", "/var/tmp/osbuild-compose-tests-XXXXXX"], text=True).strip())
     path.chmod(0o755)
     yield path
+    for account in accounts.values():
+        account.run([account.python, "-c", TIDY, account.store])
+    accounts.clear()
     remove(path)
 
 
@@ -123,6 +152,16 @@ def ordinary_user() -> str:
     return USER
 
 
+def store_of(name: str) -> Path:
+    """The account's store that tests share: in the directory COMPOSE_TEST_STORE, or else in the account's own cache.
+
+    A new directory makes a cold run. Tests of the cache itself have stores of their own.
+    """
+    chosen = os.environ.get("COMPOSE_TEST_STORE")
+    home = Path(pwd.getpwnam(name).pw_dir)
+    return (Path(chosen) if chosen else home / ".cache/osbuild-compose-tests") / f"store-{name}"
+
+
 def make_account(kind: str, scratch_room: Path, installed: Path) -> Account:
     """The account `root` or `user`, with a fresh home of its own. Skips where this machine can't give it."""
     if kind == "root":
@@ -135,7 +174,14 @@ def make_account(kind: str, scratch_room: Path, installed: Path) -> Account:
     home.mkdir(exist_ok=True)
     if os.geteuid() == 0:
         shutil.chown(home, name)
-    return Account(name, installed, home)
+    account = Account(name, installed, home)
+    if "COMPOSE_TEST_STORE" in os.environ:
+        account.store.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            shutil.chown(account.store, name)
+    else:
+        account.run(["mkdir", "-p", "-m", "700", account.store], check=True)
+    return accounts.setdefault(name, account)
 
 
 @pytest.fixture(params=["root", "user"])

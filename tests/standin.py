@@ -9,8 +9,8 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,17 +64,29 @@ def made() -> Path:
         pytest.skip(f"no stand-in repository: {SCRIPT} is not there (COMPOSE_STANDIN may name another place)")
     if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
         pytest.skip(f"no stand-in repository: making it needs {', '.join(missing)}")
-    digest = hashlib.sha256(SCRIPT.read_bytes()).hexdigest()[:16]
+    return made_once("standin", SCRIPT.read_bytes(), _make)
+
+
+def _make(new: Path) -> None:
+    argv = [SCRIPT, new, "--sign", "--grub-suite", "sid", "--base-url", NOWHERE]
+    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+    shutil.rmtree(new / "work", ignore_errors=True)
+
+
+def made_once(name: str, recipe: bytes, make: Callable[[Path], None]) -> Path:
+    """A directory that is kept between test runs: made now if this machine has none of that recipe.
+
+    make: fills the directory, which does not exist yet.
+    """
     CACHE.mkdir(parents=True, exist_ok=True)
-    place = CACHE / f"standin-{digest}"
-    with (CACHE / "lock").open("w") as lock:
+    digest = hashlib.sha256(recipe).hexdigest()[:16]
+    place = CACHE / f"{name}-{digest}"
+    with (CACHE / f"lock-{name}").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not place.is_dir():
-            new = CACHE / f".new-{digest}"
+            new = CACHE / f".new-{name}-{digest}"
             shutil.rmtree(new, ignore_errors=True)
-            argv = [SCRIPT, new, "--sign", "--grub-suite", "sid", "--base-url", NOWHERE]
-            subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
-            shutil.rmtree(new / "work", ignore_errors=True)
+            make(new)
             new.rename(place)
     return place
 
@@ -100,14 +112,27 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.wfile.write(body)
 
 
+def _server(root: Path, port_file: Path | None) -> http.server.ThreadingHTTPServer:
+    """A server at the same port as the last time if it is free: with the same address a tree is found in the store."""
+    handler = functools.partial(Handler, directory=str(root))
+    if port_file is None:
+        return http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    with suppress(OSError, ValueError):
+        return http.server.ThreadingHTTPServer(("127.0.0.1", int(port_file.read_text())), handler)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    port_file.parent.mkdir(parents=True, exist_ok=True)
+    port_file.write_text(str(server.server_port))
+    return server
+
+
 @contextmanager
-def served(root: Path) -> Iterator[str]:
-    """Serve the files below `root` on loopback inside the block; gives the address."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(root)))
+def served(root: Path, name: str = "") -> Iterator[str]:
+    """Serve the files below `root` on loopback inside the block; gives the address, the same every time for a name."""
+    server = _server(root, CACHE / "ports" / name if name else None)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
@@ -115,8 +140,8 @@ def served(root: Path) -> Iterator[str]:
 
 
 @contextmanager
-def standin() -> Iterator[Standin]:
-    """The repository, served inside the block."""
+def standin(name: str = "") -> Iterator[Standin]:
+    """The repository, served inside the block, at the same address every time for a name."""
     root = made()
-    with served(root) as url:
+    with served(root, name) as url:
         yield Standin(root, url)

@@ -6,8 +6,6 @@ own that are called as the real ones are. dracut-live and dracut-network are Deb
 put right: https://github.com/dracutdevs/dracut/issues/2645.
 """
 
-import fcntl
-import hashlib
 import importlib.util
 import shutil
 import subprocess
@@ -18,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tests.integration.rpm.repository import ARCH, MACROS, Package, RpmRepository, modules, run, stream
-from tests.standin import CACHE, SCRIPT, served
+from tests.standin import SCRIPT, made_once, served
 
 SUITE = "bookworm"  # the stand-in's
 CLOUD_INIT = """
@@ -110,24 +108,13 @@ RPMS = (
 
 def made() -> Path:
     """The directory of the repository. SCRIPT, which makes the stand-in, knows where Debian's packages come from."""
-    digest = hashlib.sha256(SCRIPT.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:16]
-    place = CACHE / f"extra-{digest}"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock-extra").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not place.is_dir():
-            new = CACHE / f".new-extra-{digest}"
-            shutil.rmtree(new, ignore_errors=True)
-            _make(new)
-            shutil.rmtree(new / "work")
-            new.rename(place)
-    return place
+    return made_once("extra", SCRIPT.read_bytes() + Path(__file__).read_bytes(), _make)
 
 
 @contextmanager
-def extra() -> Iterator[str]:
-    """The repository, served inside the block; gives its address."""
-    with served(made()) as url:
+def extra(name: str = "") -> Iterator[str]:
+    """The repository, served inside the block; gives its address, the same every time for a name."""
+    with served(made(), name) as url:
         yield f"{url}/repo"
 
 
@@ -145,6 +132,7 @@ def _make(new: Path) -> None:
         file.rename(repository.root / file.name)
     streams = [stream("runtime", one, [Package("runtime", version=one)]) for one in ("9", "10")]
     repository.publish([modules("runtime", default="10"), *streams])
+    shutil.rmtree(new / "work")
 
 
 def _maker() -> ModuleType:

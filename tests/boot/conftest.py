@@ -10,7 +10,7 @@ import pytest
 
 from tests.boot import efi_packages
 from tests.conftest import REPO, Account, make_account
-from tests.standin import Standin, served, standin
+from tests.standin import Standin, made_once, served, standin
 
 SAMPLE_KEY = re.compile(r"ssh-ed25519 .* nobody has its private half")
 
@@ -26,11 +26,15 @@ class Built:
 
 
 @pytest.fixture(scope="session")
-def key_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a new private key; its public half is beside it."""
-    path = tmp_path_factory.mktemp("key") / "id"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "boot test", "-f", path], check=True)
-    return path
+def key_pair() -> Path:
+    """The file of a private key, kept between test runs as the trees are that have it; its public half is beside it."""
+    return made_once("key", b"", _make_key) / "id"
+
+
+def _make_key(new: Path) -> None:
+    new.mkdir(mode=0o700)
+    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "boot test", "-f", new / "id"]
+    subprocess.run(argv, check=True)
 
 
 @pytest.fixture(scope="session")
@@ -49,17 +53,16 @@ def build(scratch_room: Path, installed: Path, key_pair: Path) -> Callable[[str,
 @pytest.fixture(scope="session")
 def repository() -> Iterator[Standin]:
     """The stand-in repository, served on loopback."""
-    with standin() as served:
+    with standin("boot-standin") as served:
         yield served
 
 
 @pytest.fixture(scope="session")
-def for_uefi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+def for_uefi() -> Iterator[tuple[str, str]]:
     """The address of the repository with the packages for UEFI, served on loopback, and the key that signed them."""
-    room = tmp_path_factory.mktemp("efi")
-    key = efi_packages.publish(room)
-    with served(room / "www") as url:
-        yield f"{url}/efi", key.armoured
+    room = efi_packages.made()
+    with served(room / "www", "boot-efi") as url:
+        yield f"{url}/efi", (room / "key.asc").read_text()
 
 
 def build_as(account: Account, name: str, key_pair: Path) -> Built:
@@ -69,7 +72,7 @@ def build_as(account: Account, name: str, key_pair: Path) -> Built:
     blueprint = account.home / f"{name}.yaml"
     blueprint.write_text(SAMPLE_KEY.sub(public, text))
     blueprint.chmod(0o644)
-    done = account.compose("build", blueprint, "-o", account.home / "images")
+    done = account.compose("build", blueprint, "-o", account.home / "images", "--store", account.store)
     assert done.returncode == 0, done.stderr
     image = account.home / "images" / f"{name}.qcow2"
     assert done.stdout.split() == [str(image)]

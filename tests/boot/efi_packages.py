@@ -11,6 +11,7 @@ import pytest
 
 from osbuild_compose.distro.family import host_apt
 from tests.integration.rpm.repository import Key, Package, RpmRepository
+from tests.standin import made_once
 
 DEBS = ("grub-efi-amd64-bin", "shim-helpers-amd64-signed", "shim-signed", "systemd-boot-efi")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -50,8 +51,12 @@ ON_ESP = "%attr(0700, root, root) %verify(not mtime)"
 CSV = "shimx64.efi,Fedora,,This is the boot entry for Fedora\n"
 
 
-def publish(room: Path) -> Key:
-    """Make the repository www/efi in the empty directory `room`; returns the key that signed its packages."""
+def made() -> Path:
+    """The directory with the repository www/efi and the key that signed its packages, key.asc."""
+    return made_once("efi", Path(__file__).read_bytes(), _make)
+
+
+def _make(room: Path) -> None:
     files = fetched(room)
     grub, csv, shim = room / "grubx64.efi", room / "csv", files / "usr/lib/shim"
     modules = files / "usr/lib/grub/x86_64-efi"
@@ -92,12 +97,12 @@ def publish(room: Path) -> Key:
         key.sign(built)
         built.rename(repository.root / built.name)
     repository.publish()
-    return key
+    (room / "key.asc").write_text(key.armoured)
 
 
 def fetched(room: Path) -> Path:
     """A directory with the files of all DEBS, from the mirror of this machine's apt."""
-    mirror = host_apt.read(["bookworm", "trixie"]).main
+    mirror = host_apt.read(["bookworm", "trixie"], "debian-archive").main
     if mirror is None:
         pytest.skip("this machine's apt has no mirror of Debian")
     (room / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror} sid main\n")

@@ -60,7 +60,7 @@ def test_a_container_runs_at_the_first_boot(scratch_room: Path, installed: Path,
     with registry(tmp_path / "registry") as host:
         digest = push(archive, f"{host}/team/hello:1")
         blueprint.write_text(BLUEPRINT.replace("HOST", host).replace("DIGEST", digest))
-        done = account.compose("build", blueprint, "-o", account.home / "images")
+        done = account.compose("build", blueprint, "-o", account.home / "images", "--store", account.store)
         assert done.returncode == 0, done.stderr
     with Machine(account.home / "images/containers.raw", log=tmp_path / "console") as machine:
         machine.wait_for(r"containers login:", timeout=400)

@@ -124,7 +124,8 @@ def build_as(account: Account, repository: Standin, for_uefi: tuple[str, str], k
     shutil.copytree(Path(__file__).parent / "standin_templates", account.home / "templates")
     settings = [part for setting in DIFFERENCES for part in ("--set", setting)]
     done = account.compose(
-        *("build", blueprint, "-o", account.home / "images", "--templates", account.home / "templates", *settings),
+        *("build", blueprint, "-o", account.home / "images", "--store", account.store),
+        *("--templates", account.home / "templates", *settings),
         *("--repo", f"standin={repository.url}/metalink?repo=fedora-$releasever&arch=$basearch"),
         *("--repo-key", account.home / "standin.asc", "--repo", f"efi={for_uefi[0]}"),
         *("--repo-key", account.home / "efi.asc"),

@@ -64,7 +64,10 @@ def test_a_disk_of_several_file_systems_starts(scratch_room: Path, installed: Pa
     blueprint = account.home / "several.yaml"
     minimal = (Path(__file__).parents[2] / "blueprints/debian-minimal.yaml").read_text()
     blueprint.write_text(minimal.split("disk:")[0].replace("name: debian-minimal", "name: several") + LAYOUT)
-    done = account.compose("build", blueprint, "-o", account.home / "images", env={"DISK_PASSPHRASE": "open sesame"})
+    done = account.compose(
+        *("build", blueprint, "-o", account.home / "images", "--store", account.store),
+        env={"DISK_PASSPHRASE": "open sesame"},
+    )
     assert done.returncode == 0, done.stderr
     with Machine(account.home / "images/several.raw", log=tmp_path / "console") as machine:
         machine.wait_for("unlock disk luks-the-system:", timeout=300)

@@ -39,7 +39,7 @@ def images(scratch_room: Path, installed: Path) -> Path:
     account = make_account("root", scratch_room, installed)
     blueprint = account.home / "live.yaml"
     blueprint.write_text(MINIMAL.read_text().split("disk:")[0].replace("name: debian-minimal", "name: live") + MORE)
-    done = account.compose("build", blueprint, "-o", account.home / "images")
+    done = account.compose("build", blueprint, "-o", account.home / "images", "--store", account.store)
     assert done.returncode == 0, done.stderr
     return account.home / "images"
 
@@ -53,14 +53,15 @@ def fedora(repository: Standin, for_uefi: tuple[str, str], scratch_room: Path, i
     text = MINIMAL.read_text().split("disk:")[0].replace("debian-minimal", "fedora").replace("debian-12", "standin-30")
     (place / "fedora.yaml").write_text(text + FEDORA)
     (place / "standin.asc").write_text(repository.key)
-    with extra() as url:
+    with extra("boot-extra") as url:
         (place / "all.repo").write_text(
             f"[standin]\nmetalink={repository.url}/metalink?repo=fedora-$releasever&arch=$basearch\n"
             f"gpgkey={place}/standin.asc\n"
             f"[extra]\nbaseurl={url}\ngpgcheck=0\n[efi]\nbaseurl={for_uefi[0]}\ngpgcheck=0\n"
         )
         done = account.compose(
-            *("build", place / "fedora.yaml", "-o", account.home / "images", "--repo", place / "all.repo"),
+            *("build", place / "fedora.yaml", "-o", account.home / "images", "--store", account.store),
+            *("--repo", place / "all.repo"),
             *("--templates", Path(__file__).parent / "standin_templates"),
         )
     assert done.returncode == 0, done.stderr

@@ -4,15 +4,12 @@ import hashlib
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from osbuild_compose.boot import Machine
 from tests.conftest import Account, make_account
-from tests.standin import Standin, standin
+from tests.standin import Standin
 
 ROOT_UUID = "76a22bf4-f153-4541-b6c7-0332c0dfaeac"
 # All of it but `repos`, which a test fills in.
@@ -39,13 +36,6 @@ README = {
 }
 
 
-@pytest.fixture(scope="module")
-def repository() -> Iterator[Standin]:
-    """The stand-in repository, served on loopback."""
-    with standin() as served:
-        yield served
-
-
 def pipeline(repository: Standin, *more: str) -> dict[str, Any]:
     """The README's pipeline with the repository's metalink, checksum and key; more: packages besides."""
     document: dict[str, Any] = json.loads(json.dumps(README))
@@ -59,7 +49,7 @@ def pipeline(repository: Standin, *more: str) -> dict[str, Any]:
 def build(account: Account, document: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     """Run `python3 -m runner`; returns the image and what it says."""
     place = account.home / "readme"
-    arguments = ("--json", "--store", account.home / "store", "--output-directory", place, "-")
+    arguments = ("--json", "--store", account.store, "--output-directory", place, "-")
     done = account.runner(*arguments, input=json.dumps(document))
     assert done.returncode == 0, done.stderr
     return place / "example.qcow2", json.loads(done.stdout)

@@ -34,7 +34,9 @@ def image(request: pytest.FixtureRequest, scratch_room: Path, installed: Path) -
     minimal = minimal.replace("console=ttyS0", f"console=ttyS0 {PATIENT}")
     blueprint = account.home / f"{release}-{name}.yaml"
     blueprint.write_text(f"{minimal.replace('debian-minimal', blueprint.stem).replace('debian-12', release)}{rest}")
-    done = account.compose("build", blueprint, "--format", "raw", "-o", account.home / "images")
+    done = account.compose(
+        "build", blueprint, "--format", "raw", "-o", account.home / "images", "--store", account.store
+    )
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.split()[0])  # with `verity` a root hash is beside it
 

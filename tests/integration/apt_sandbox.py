@@ -153,7 +153,7 @@ def ordinary_user() -> str | None:
 @cache
 def host() -> host_apt.HostApt:
     """What the host's own apt is configured with."""
-    return host_apt.read(RELEASES)
+    return host_apt.read(RELEASES, "debian-archive")
 
 
 def debian(release: str) -> list[dict[str, Any]]:

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import REPO
+from tests.conftest import REPO, TIDY, store_of
 
 KEYS = Path(__file__).parent / "keys"
+STORE = store_of("root")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def built(blueprint: Path, *arguments: str) -> Iterator[Tree]:
     """The tree of a blueprint whose format is tar, built by root; removed at the end of the block."""
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="osbuild-compose-keys-") as directory:
         place = Path(directory)
-        argv = [sys.executable, "-m", "osbuild_compose", "build", str(blueprint), "-o", "out", "--store", "store"]
+        argv = [sys.executable, "-m", "osbuild_compose", "build", str(blueprint), "-o", "out", "--store", str(STORE)]
         done = subprocess.run(
             [*argv, *arguments],
             cwd=place,
@@ -63,6 +64,7 @@ def built(blueprint: Path, *arguments: str) -> Iterator[Tree]:
         tree.mkdir()
         subprocess.run(["tar", "-C", str(tree), "-xf", image, "--numeric-owner", "--xattrs"], check=True)
         yield Tree(tree)
+        subprocess.run([sys.executable, "-c", TIDY, STORE], check=True, env={**os.environ, "PYTHONPATH": str(REPO)})
 
 
 def compression_of(initramfs: Path) -> bytes:

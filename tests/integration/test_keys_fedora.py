@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who alone
 def fedora(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
     """The tree of keys/fedora.yaml."""
     place = tmp_path_factory.mktemp("repositories")
-    with standin() as repository, extra() as url:
+    with standin("keys-standin") as repository, extra("keys-extra") as url:
         (place / "key.asc").write_text(repository.key)
         (place / "both.repo").write_text(
             f"[standin]\nmetalink={repository.url}/metalink?repo=fedora-$releasever&arch=$basearch\n"
