@@ -3,32 +3,42 @@
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from osbuild_compose.blueprint.values import credentials
-from tests.integration.apt_repository import Contents, Key, Repository, served
+from tests.integration.apt_repository import Contents, Key, Repository
 from tests.integration.blueprint_tree import KEYS, Tree, built, compression_of
+from tests.standin import made_once, served
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to look into the tree with its own programs")
 
 
 @pytest.fixture(scope="session")
-def debian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
+def debian() -> Iterator[Tree]:
     """The tree of keys/debian.yaml, with a package from a repository that is served meanwhile."""
-    place = tmp_path_factory.mktemp("repository")
-    repository = Repository(place / "www", Key(place / "key"))
+    room = made_once("keys-debian", Path(__file__).read_bytes(), make_repository)
+    with served(room / "www", "keys-debian") as url:
+        chosen = ["--var", f"repository={url}/", "--var", f"fingerprint={(room / 'fingerprint').read_text()}"]
+        with built(KEYS / "debian.yaml", *chosen) as tree:
+            yield tree
+
+
+def make_repository(room: Path) -> None:
+    room.mkdir()
+    key = Key(room / "key")
+    repository = Repository(room / "www", key)
     repository.add("own-tool", Contents({"Depends": "own-extra | tzdata"}, {"srv/own-tool": "from the own one\n"}))
     repository.add("own-extra", Contents())
     repository.publish()
-    (repository.root / "key.asc").write_text(repository.key.armoured)
-    listing = repository.key.gpg("--list-keys", "--with-colons")
+    (repository.root / "key.asc").write_text(key.armoured)
+    listing = key.gpg("--list-keys", "--with-colons")
     fingerprint = next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
-    with served(repository.root) as url:
-        chosen = ["--var", f"repository={url}", "--var", f"fingerprint={fingerprint}"]
-        with built(KEYS / "debian.yaml", *chosen) as tree:
-            yield tree
+    (room / "fingerprint").write_text(fingerprint)
+    shutil.rmtree(key.home)
 
 
 def test_accounts(debian: Tree) -> None:
