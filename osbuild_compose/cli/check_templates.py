@@ -61,7 +61,7 @@ def check(directory: Path | None, blueprints: Sequence[Path], libdirs: Sequence[
         print(json.dumps(rows, indent=2, sort_keys=True))
     for result in results if not as_json else ():
         if not result.errors:
-            refused = f", cannot do {', '.join(result.refused)}" if result.refused else ""
+            refused = f", does not support {', '.join(result.refused)}" if result.refused else ""
             print(f"{result.release} {result.arch}: fine ({result.pipelines} pipelines{refused})", file=sys.stderr)
     if errors:
         # Releases share templates, and so mistakes.

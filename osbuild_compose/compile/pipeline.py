@@ -27,7 +27,7 @@ Rendered = TypeVar("Rendered")
 def compile_request(request: BuildRequest) -> Pipeline:
     """The pipeline that makes what is ordered.
 
-    Raises InputError, or DocumentError with all of them, when the release cannot do what the blueprint
+    Raises InputError, or DocumentError with all of them, when the release does not support what the blueprint
     asks, TemplateError when the template is wrong or a key is missing.
     """
     text = _render(request, engine.render)
@@ -59,7 +59,7 @@ def located(error: TemplateError, origin: "Origin | None") -> TemplateError:
 def _render(
     request: BuildRequest, renderer: Callable[[str, Sequence[Path], Path, Mapping[str, Any]], Rendered]
 ) -> Rendered:
-    """What the renderer makes of the release's template. Raises InputError(s) for all that the release cannot do."""
+    """What the renderer makes of the template. Raises InputError(s) for everything the release does not support."""
     release, seen = request.release, context.of(request)
     refused = list(release_checks.problems(request.blueprint, release, bool(seen["base_repositories"])))
     rendered: Rendered | None = None
@@ -76,7 +76,7 @@ def _render(
 
 
 def _refused(problem: Problem, release: Release) -> Problem:
-    return replace(problem, brief=f"{release.name} cannot do `{path_text(problem.trail)}`: {problem.brief}")
+    return replace(problem, brief=f"{release.name} does not support `{path_text(problem.trail)}`: {problem.brief}")
 
 
 def to_json(pipeline: Pipeline) -> str:

@@ -220,23 +220,23 @@ def test_same_input_same_bytes_and_names_tell_images_apart() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("selinux: permissive\n", "b.yaml:3:1: debian-12 cannot do `selinux`: "),
-        ("fips: true\n", "b.yaml:3:1: debian-12 cannot do `fips`: "),
+        ("selinux: permissive\n", "b.yaml:3:1: debian-12 does not support `selinux`: "),
+        ("fips: true\n", "b.yaml:3:1: debian-12 does not support `fips`: "),
         (
             "exclude: [cron]\ncron: [{name: a, schedule: '@daily', command: b}]\n",
-            "b.yaml:3:1: debian-12 cannot do `exclude`: other",
+            "b.yaml:3:1: debian-12 does not support `exclude`: other",
         ),
         (
             "kernel: {append: quiet}\ndisk: {bootloader: none}\n",
-            "b.yaml:3:10: debian-12 cannot do `kernel.append`: ",
+            "b.yaml:3:10: debian-12 does not support `kernel.append`: ",
         ),
         (
             "packages: [ntpsec]\ntimeservers: [a]\n",
-            "b.yaml:4:1: debian-12 cannot do `timeservers`: it cannot configure ntpsec",
+            "b.yaml:4:1: debian-12 does not support `timeservers`: it cannot configure ntpsec",
         ),
         (
             "enabled_modules: [{name: a, stream: b}]\n",
-            "b.yaml:3:1: debian-12 cannot do `enabled_modules`: its repos",
+            "b.yaml:3:1: debian-12 does not support `enabled_modules`: its repos",
         ),
         (
             "repositories: [default, {id: a, baseurl: http://a}]\n",

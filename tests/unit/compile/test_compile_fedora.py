@@ -258,19 +258,19 @@ def test_users_have_the_distributions_shell() -> None:
         ),
         (
             "kernel: {append: a=$b}\n",
-            "b.yaml:3:10: fedora-43 cannot do `kernel.append`: the boot loader cannot pass on the character $",
+            "b.yaml:3:10: fedora-43 does not support `kernel.append`: the boot loader cannot pass on the character $",
         ),
         (
             "exclude: [nano, sudo]\nusers: [{name: a, sudo: true}]\n",
-            "b.yaml:3:1: fedora-43 cannot do `exclude`: other keys of the blueprint need sudo",
+            "b.yaml:3:1: fedora-43 does not support `exclude`: other keys of the blueprint need sudo",
         ),
         (
             "exclude: [libkcapi-hmaccalc]\nfips: true\n",
-            "b.yaml:3:1: fedora-43 cannot do `exclude`: other keys of the blueprint need libkcapi-hmaccalc",
+            "b.yaml:3:1: fedora-43 does not support `exclude`: other keys of the blueprint need libkcapi-hmaccalc",
         ),
         (
             "fips: true\ndisk: {bootloader: none}\n",
-            "b.yaml:3:1: fedora-43 cannot do `fips`: without a boot loader nothing passes it to the kernel",
+            "b.yaml:3:1: fedora-43 does not support `fips`: without a boot loader nothing passes it to the kernel",
         ),
     ],
 )

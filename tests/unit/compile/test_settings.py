@@ -299,12 +299,12 @@ def test_nothing_is_written_for_nothing() -> None:
     [
         (
             "distro: debian-12\nsshd: {port: [22]}\n",
-            "b.yaml:3:1: debian-12 cannot do `sshd`: `packages` has no openssh-server",
+            "b.yaml:3:1: debian-12 does not support `sshd`: `packages` has no openssh-server",
             "add it or remove the key",
         ),
         (
             "distro: fedora-43\nsshd: {port: [22, 2222]}\n",
-            "b.yaml:3:8: fedora-43 cannot do `sshd.port`: SELinux lets sshd listen on port 22 only",
+            "b.yaml:3:8: fedora-43 does not support `sshd.port`: SELinux lets sshd listen on port 22 only",
             "set selinux: permissive, or remove the key",
         ),
         (
@@ -314,28 +314,29 @@ def test_nothing_is_written_for_nothing() -> None:
         ),
         (
             "distro: fedora-43\ncontainers: [{name: a, url: 'http://a', sha256: SHA}]\n".replace("SHA", "a" * 64),
-            "b.yaml:3:1: fedora-43 cannot do `containers`: "
+            "b.yaml:3:1: fedora-43 does not support `containers`: "
             "`packages` has no container engine: podman, buildah or cri-o",
             "add one or remove the key",
         ),
         (
             "distro: debian-12\npackages: [nginx, '@web']\n",
-            "b.yaml:3:19: debian-12 cannot do `packages.1`: it has no package groups",
+            "b.yaml:3:19: debian-12 does not support `packages.1`: it has no package groups",
             "name packages; its tasks are packages such as task-ssh-server",
         ),
         (
             "distro: debian-12\npackages: [a+b=1.0~1, nginx/bookworm-backports, Foo]\n",
-            "b.yaml:3:49: debian-12 cannot do `packages.2`: Foo is not the name of a package",
+            "b.yaml:3:49: debian-12 does not support `packages.2`: Foo is not the name of a package",
             "lower case, then perhaps =VERSION or /SUITE",
         ),
         (
             "distro: debian-12\nexclude: [nano=1]\n",
-            "b.yaml:3:11: debian-12 cannot do `exclude.0`: nano=1 is not the name of a package",
+            "b.yaml:3:11: debian-12 does not support `exclude.0`: nano=1 is not the name of a package",
             "a name in lower case, without a version",
         ),
         (
             "distro: debian-12\ninitramfs: {dracut_modules: [lvm]}\n",
-            "b.yaml:3:13: debian-12 cannot do `initramfs.dracut_modules`: its initramfs is made by initramfs-tools",
+            "b.yaml:3:13: debian-12 does not support `initramfs.dracut_modules`: its initramfs is made by "
+            "initramfs-tools",
             "name kernel modules in `initramfs.drivers`",
         ),
     ],

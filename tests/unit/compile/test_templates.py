@@ -100,15 +100,15 @@ def refused(directory: Path, text: str) -> list[tuple[str, str]]:
 def test_all_that_is_refused_is_told(tmp_path: Path) -> None:
     text = '{{ refuse("hostname", "no") }}\n{{ refuse("packages", "none") }}\n{{ refuse("hostname", "no") }}\n'
     expected = [
-        ("hostname", "debian-12 cannot do `hostname`: no"),
-        ("packages", "debian-12 cannot do `packages`: none"),
+        ("hostname", "debian-12 does not support `hostname`: no"),
+        ("packages", "debian-12 does not support `packages`: none"),
     ]
     assert sorted(refused(tmp_path, text)) == expected
 
 
 def test_what_fails_after_a_refusal_is_not_told(tmp_path: Path) -> None:
     text = '{% if blueprint.hostname %}{{ refuse("hostname", "no") }}{% endif %}\n{{ nothing[blueprint.hostname] }}\n'
-    assert refused(tmp_path, text) == [("hostname", "debian-12 cannot do `hostname`: no")]
+    assert refused(tmp_path, text) == [("hostname", "debian-12 does not support `hostname`: no")]
 
 
 def test_a_refusal_is_forgotten_with_its_rendering(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_the_build_root_of_such_a_family_has_its_names_of_packages(tmp_path: Pat
             "parcel-1 takes packages from parcel repositories",
         ),
         ("", {"security_mirror": "http://m.example"}, "parcel-1 has no mirrors of its own for security updates"),
-        ("enabled_modules: [{name: a, stream: '1'}]\n", {}, "cannot do `enabled_modules`"),
+        ("enabled_modules: [{name: a, stream: '1'}]\n", {}, "does not support `enabled_modules`"),
     ],
 )
 def test_what_such_a_family_cannot_do(tmp_path: Path, text: str, chosen: dict[str, str], message: str) -> None:
