@@ -384,7 +384,7 @@ def test_a_repository_needs_its_own_key(root: Workplace, base: Path, repository:
     wrong = root.run(base, options(["sudo"], ours(repository, keys=[other.armoured])))
     assert wrong.status == 1
     assert "error: cannot use the repositories" in wrong.error
-    assert "hint: give the key that signs this repository" in wrong.error
+    assert "hint: add the key that signs this repository" in wrong.error
     none = root.run(base, options(["sudo"], ours(repository, keys=["-----BEGIN PGP PUBLIC KEY BLOCK-----\n"])))
     assert "is not an ASCII-armoured OpenPGP public key" in none.error
     assert not (base / "usr/bin/sudo").exists()

@@ -329,7 +329,9 @@ def test_encryption_without_its_passphrase_is_refused(tree: Path, tmp_path: Path
 def test_hashes_of_what_changes_are_refused(tree: Path, tmp_path: Path) -> None:
     of = {"of": 1, "uuid": uuid(40), "salt": "ab", "filename": "a.roothash"}
     home = partition("home", "home", 1, "btrfs", "/home")
-    assert "no file system that stays the same" in refusal(tree, tmp_path, home, partition("linux", "h", 2, hashes=of))
+    assert "its hashes protect has no read-only file system" in refusal(
+        tree, tmp_path, home, partition("linux", "h", 2, hashes=of)
+    )
     srv = partition("srv", "srv", 1, "squashfs", "/srv")
     told = refusal(tree, tmp_path, srv, partition("linux", "h", 2, hashes=of), root_hash_files=["/usr/lib/nothing"])
     assert "the tree has no file /usr/lib/nothing" in told

@@ -52,7 +52,7 @@ def test_a_package_that_the_repositorys_key_has_not_signed(bench: Bench, reposit
 def test_a_package_without_a_signature(bench: Bench, repository: Mill) -> None:
     told = refused(bench, options(["unsigned"], repository.repo()))
     assert f"the package unsigned-1-1.x86_64 from the repository {repository.url}/main is not signed" in told
-    assert "hint: sign it, or leave out the repository's gpgkey" in told
+    assert "hint: sign it, or remove the repository's gpgkey" in told
     assert bench.run((DNF, options(["unsigned"], repository.repo(gpgkey=None)))).returncode == 0
 
 

@@ -84,7 +84,7 @@ def test_who_must_have_signed_what(bench: Bench, repository: Mill) -> None:
     foreign = [repository.foreign.armoured]
     told = refused(bench, repository, ["base", "docs"], gpgkeys=foreign)
     assert "the package base-1-1.x86_64 is not signed by one of the gpgkeys" in told
-    assert "hint: give the key that signed it in gpgkeys" in told
+    assert "hint: add the key that signed it to gpgkeys" in told
     assert "the package unsigned-1-1.x86_64 is not signed" in refused(bench, repository, ["base", "unsigned"])
     lenient = [{"checksum": checksum(repository, name)} for name in ("base", "docs")]
     assert run(bench, repository, ["base", "docs"], packages=lenient, gpgkeys=foreign)[0] == 0
