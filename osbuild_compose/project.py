@@ -1,24 +1,28 @@
-"""What most commands begin with: blueprints from files, pipelines from blueprints."""
+"""The Python API: a project loads, checks, renders, plans and builds blueprints with one set of options."""
 
+import json
 import os
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from osbuild_compose import runner_client
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import (
     build_root,
+    explanation,
     image_context,
     official_addresses,
     own_repositories,
     pipeline,
     provenance,
 )
+from osbuild_compose.compile.explanation import StageOrigin
 from osbuild_compose.compile.module_catalog import Programs
 from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.compile.verify import verify
@@ -29,9 +33,12 @@ from osbuild_compose.distro.family import host_apt
 from osbuild_compose.distro.mirrors import Mirrors
 from osbuild_compose.distro.model import Release
 from osbuild_compose.distro.repository import NamedRepository, Repository
+from osbuild_compose.document import reader
 from osbuild_compose.document.composition.layering import Choices
-from osbuild_compose.errors import DocumentError, InputError, as_one
-from osbuild_compose.report import errors as report
+from osbuild_compose.errors import ComposeError, DocumentError, InputError, as_one
+from osbuild_compose.problem import Problem
+from osbuild_compose.report import events
+from osbuild_compose.runner_client import RerunCommand, RunnerSettings
 
 if TYPE_CHECKING:
     from osbuild_compose.compile.template.tracing import Origins
@@ -39,9 +46,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Image:
-    """The images of one blueprint, made in one run: their formats, and the pipeline, as JSON.
+    """What one blueprint is rendered to: the pipeline (JSON) that makes its images, and their formats.
 
-    passphrases are those that the pipeline only names.
+    passphrases are the texts of those that the pipeline refers to by name.
     """
 
     blueprint: Blueprint
@@ -51,32 +58,57 @@ class Image:
 
     @property
     def filenames(self) -> list[str]:
-        """What their files are called, in the order of the formats."""
+        """The names of the image files, in the order of the formats."""
         return [image_context.filename(self.blueprint, item) for item in self.formats]
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """What a build made of an Image: the files, and osbuild's ids of the tree and the output.
+
+    error says why it failed; it is None for an image that was built.
+    """
+
+    image: Image
+    files: tuple[Path, ...]
+    tree_id: str | None
+    output_id: str | None
+    error: ComposeError | None = None
 
 
 @dataclass
 class Project:
-    """What the command line chose for all blueprints: distributions, where packages come from, values to replace."""
+    """Options that hold for all blueprints of a session; those of `compose build` have the same meaning.
+
+    templates: directories of distributions' templates, searched before the built-in one.
+    mirror, security_mirror: where packages are read from while building; COMPOSE_MIRROR and COMPOSE_SECURITY_MIRROR in
+    the environment if None.
+    settings: "key=value" texts that replace values of the blueprints, as --set does.
+    repos, repo_keys: "NAME=URL" texts or names of .repo files to read packages from instead, and the keys that sign
+    them.
+    libdirs: directories of stages and assemblers, searched before the built-in ones.
+    profiles: names of the blueprints' profiles to apply, in this order.
+    variables: "name=value" texts, as --var takes them.
+    """
 
     templates: Sequence[Path] = ()
     mirror: str | None = None
     security_mirror: str | None = None
-    settings: Sequence[str] = ()  # "key=value" texts for all blueprints
-    repos: Sequence[str] = ()  # "NAME=URL" texts and names of .repo files
+    settings: Sequence[str] = ()
+    repos: Sequence[str] = ()
     repo_keys: Sequence[Path] = ()
     libdirs: Sequence[Path] = ()
     profiles: Sequence[str] = ()
-    variables: Sequence[str] = ()  # "name=value" texts
+    variables: Sequence[str] = ()
 
     @cached_property
     def catalog(self) -> Catalog:
-        """The distributions."""
+        """The known distributions."""
         return catalog.find(self.templates)
 
     @cached_property
     def programs(self) -> Programs:
-        """The stages and assemblers that templates can use."""
+        """The known stages and assemblers."""
         return Programs(self.libdirs)
 
     @cached_property
@@ -91,32 +123,53 @@ class Project:
     def _choices(self) -> Choices:
         return Choices(self.settings, self.profiles, self.variables)
 
-    def blueprints(self, paths: Sequence[Path]) -> list[Blueprint]:
-        """The blueprints in these files. Raises DocumentError with all that is wrong in all of them."""
-        loaded, problems = self._load(paths)
-        if problems:
-            raise as_one(problems, DocumentError)
-        return loaded
+    def load(self, path: Path) -> Blueprint:
+        """The blueprint in a file, merged with all that it extends; its `warnings` are values that are probably wrong.
 
-    def _load(self, paths: Sequence[Path]) -> tuple[list[Blueprint], list[InputError]]:
-        """Those blueprints that are right, and what is wrong with the others. Tells what is doubtful."""
+        Raises InputError; error.each() are all errors, with their locations.
+        """
+        return self._checked(reader.read(path))
+
+    def load_text(self, text: str, file: str = "blueprint.yaml") -> Blueprint:
+        """The blueprint in a YAML text. `file` is its name in messages; paths in it are relative to that file.
+
+        Raises InputError as load() does.
+        """
+        return self._checked(reader.parse(text.encode(), file))
+
+    def _checked(self, document: reader.Document) -> Blueprint:
+        return load.check(document, self.catalog.releases, self._choices, self.catalog.firmware)
+
+    def load_all(self, paths: Iterable[Path]) -> tuple[list[Blueprint], list[InputError]]:
+        """The blueprints in these files that have no errors, and all errors of the others."""
         loaded: list[Blueprint] = []
-        problems: list[InputError] = []
+        errors: list[InputError] = []
         for path in paths:
             try:
-                loaded.append(load.load(path, self.catalog.releases, self._choices, self.catalog.firmware))
+                loaded.append(self.load(path))
             except InputError as error:
-                problems += error.each()
-        for blueprint in loaded:
-            for warning in blueprint.warnings:
-                report.warn(warning, sys.stderr)
-        return loaded, problems
+                errors += error.each()
+        return loaded, errors
 
-    def image(self, blueprint: Blueprint, formats: Sequence[Format] = (), *, to_run: bool = True) -> Image:
-        """The blueprint's images, in `formats` or else in those it names; with its options for the format, if any.
+    def problems(self, source: Path | str, formats: Sequence[Format] = ()) -> list[Problem]:
+        """All errors and warnings about a blueprint: a file, or YAML text. Raises nothing for what is wrong with it.
 
-        to_run: with what images are told about themselves, which is compiled from the official addresses once more.
-        Raises ComposeError, also for a template that makes no good pipeline.
+        These include what its distribution does not support, and errors of the templates.
+        """
+        warnings: Sequence[Problem] = ()
+        try:
+            blueprint = self.load(source) if isinstance(source, Path) else self.load_text(source)
+            warnings = blueprint.warnings
+            self.image(blueprint, formats, embed_provenance=False)
+        except ComposeError as error:
+            return [*warnings, *map(_as_problem, error.each())]
+        return [*warnings]
+
+    def image(self, blueprint: Blueprint, formats: Sequence[Format] = (), *, embed_provenance: bool = True) -> Image:
+        """The blueprint rendered to a pipeline that makes its images in `formats`, or else in those that it names.
+
+        Without embed_provenance, which is enough to see whether it can be rendered, the images do not contain how they
+        were made. Raises InputError for what the distribution does not support, TemplateError for a wrong template.
         """
         request = self._request(blueprint, formats)
         made = self._compiled(request)
@@ -125,7 +178,7 @@ class Project:
             made_in = self._compiled(root)
             build_root.check(made_in, blueprint, root.blueprint.distro)
             made["build"] = build_root.around(made_in)
-        if to_run:
+        if embed_provenance:
             made = provenance.completed(made, request.blueprint, lambda: self._official(request, root, made))
         found = tuple(output.format for output in request.outputs)
         return Image(blueprint, found, pipeline.to_json(made).encode(), passphrases(request.layout))
@@ -185,31 +238,48 @@ class Project:
             build_root.packages(environment, release, made, self.programs),
         )
 
+    def explain(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> list[StageOrigin]:
+        """For each stage and assembler, those of the build root first: the template's line that wrote it, and the
+        blueprint's values that were read for it. Raises as image() does.
+        """
+        made = json.loads(self.image(blueprint, formats).pipeline)
+        root = self.root_origins(blueprint, formats)
+        return explanation.of_pipeline(made, blueprint, self.origins(blueprint, formats), root)
+
     def origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> "Origins":
         """Where the parts of the images' pipeline come from."""
         return pipeline.origins(self._request(blueprint, formats))
 
     def root_origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> "Origins | None":
-        """Where the parts of the pipeline of their build root come from; None where that is the host's."""
+        """Where the parts of the build root's pipeline come from; None if the host is the build root."""
         request = self._request(blueprint, formats)
         root = self._root_request(request, pipeline.compile_request(request))
         return pipeline.origins(root) if root else None
 
-    def images(self, paths: Sequence[Path], formats: Sequence[Format], *, to_run: bool = True) -> list[Image]:
-        """All images of the blueprints in these files, in `formats` or else in those each blueprint names.
+    def images(
+        self,
+        paths: Sequence[Path],
+        formats: Sequence[Format] = (),
+        *,
+        embed_provenance: bool = True,
+        on_warning: Callable[[Problem], None] = lambda _: None,
+    ) -> list[Image]:
+        """The blueprints in these files, each rendered as image() does; on_warning gets their warnings first.
 
-        Raises DocumentError with all that is wrong in all of them, InputError when two images would have the same file
-        name.
+        Raises DocumentError with all errors in all of them, InputError when two images would have the same file name.
         """
-        loaded, problems = self._load(paths)
+        loaded, errors = self.load_all(paths)
+        for blueprint in loaded:
+            for warning in blueprint.warnings:
+                on_warning(warning)
         made: list[Image] = []
         for blueprint in loaded:
             try:
-                made.append(self.image(blueprint, formats, to_run=to_run))
+                made.append(self.image(blueprint, formats, embed_provenance=embed_provenance))
             except InputError as error:
-                problems += error.each()
-        if problems:
-            raise as_one(problems, DocumentError)
+                errors += error.each()
+        if errors:
+            raise as_one(errors, DocumentError)
         seen: set[str] = set()
         for image in made:
             for name in image.filenames:
@@ -218,6 +288,64 @@ class Project:
                     raise InputError(f"two blueprints make {name}; give them different names", location=where)
                 seen.add(name)
         return made
+
+    def plan(self, image: Image, runner: RunnerSettings | None = None) -> events.Plan:
+        """What a build would run, and what it would take from the store. Raises ComposeError."""
+        text = runner_client.plan(image.pipeline, self._runner(runner), image.passphrases)
+        return events.plan_of(json.loads(text))
+
+    def build(
+        self,
+        images: Sequence[Image],
+        directory: Path,
+        runner: RunnerSettings | None = None,
+        *,
+        on_event: Callable[[events.Event], None] = lambda _: None,
+        rerun: RerunCommand = None,
+    ) -> list[BuiltImage]:
+        """Build all images in one run, which makes what they share once; the files go into `directory`.
+
+        on_event gets the runner's events (report/events.py) as they happen; rerun says what to type to run a stage
+        that failed again. Returns one BuiltImage for each of the images, in their order. Raises ComposeError when no
+        image was built: BuildError if a stage failed.
+        """
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot create the directory {directory}: {error.strerror}") from None
+        passphrases = {name: text for image in images for name, text in image.passphrases.items()}
+        with tempfile.TemporaryDirectory(prefix="compose-") as work:
+            files = [Path(work) / f"{number}.json" for number in range(len(images))]
+            for file, image in zip(files, images, strict=True):
+                file.write_bytes(image.pipeline)
+            result, failure = runner_client.build(
+                files, directory.absolute(), self._runner(runner), on_event, rerun, passphrases=passphrases
+            )
+        return [
+            BuiltImage(
+                image, tuple(map(Path, made.files)), made.tree_id, made.output_id, None if made.success else failure
+            )
+            for image, made in zip(images, result.pipelines, strict=True)
+        ]
+
+    def _runner(self, runner: RunnerSettings | None) -> RunnerSettings:
+        """The settings, with this project's libdirs if they name none."""
+        settings = runner or RunnerSettings()
+        return settings if settings.libdirs else replace(settings, libdirs=tuple(self.libdirs))
+
+
+def _as_problem(error: ComposeError) -> Problem:
+    """What an exception says, as data."""
+    steps = error.path.split(".") if error.path else []
+    return Problem(
+        tuple(int(step) if step.isdecimal() else step for step in steps),
+        error.brief,
+        error.hint,
+        expected=error.expected,
+        suggestion=error.suggestion,
+        reference=error.reference,
+        location=error.location,
+    )
 
 
 def _mirrored(release: Release, asked: Mirrors) -> tuple[Repository, ...]:

@@ -1,4 +1,4 @@
-"""Starting the runner as a process of its own and following what it tells."""
+"""Starts the runner as a process of its own and reads its events."""
 
 import json
 import os
@@ -25,21 +25,29 @@ from osbuild_compose.errors import (
 )
 from osbuild_compose.report.events import End, Event, Failure, Result, State, parse
 
-# From the file of a pipeline that failed to the command line that runs what failed with a shell in its sandbox.
-Again = Callable[[str], str] | None
+# From the file with the pipeline of a stage that failed to a command that runs the stage again with a shell in its
+# sandbox.
+RerunCommand = Callable[[str], str] | None
 
-MAX_OUTPUT = 4096  # bytes of the runner's own output that are worth showing when it ends without a word
+MAX_OUTPUT = 4096  # bytes of the runner's own output to show when it ends without an event that explains it
+
+
+def default_store() -> Path:
+    """The user's own store."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (cache if cache.is_absolute() else Path.home() / ".cache") / "osbuild-compose"
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunnerSettings:
     """Where and how the runner works.
 
-    libdirs are searched for stages before the built-in ones; jobs is how many pipelines are built at a time (None: the
-    runner's own choice); debug_shell asks for a shell on the terminal in the sandbox of a stage that failed.
+    store is the directory with cached layers. libdirs are searched for stages before the built-in ones. jobs is how
+    many pipelines are built at a time (None: as many as the runner finds useful). debug_shell opens a shell on the
+    terminal, in the sandbox of a stage that failed.
     """
 
-    store: Path
+    store: Path = field(default_factory=default_store)
     libdirs: tuple[Path, ...] = ()
     jobs: int | None = None
     debug_shell: bool = False
@@ -48,19 +56,19 @@ class Settings:
 def build(
     pipelines: Sequence[Path],
     directory: Path,
-    settings: Settings,
-    show: Callable[[Event], None],
-    again: Again = None,
+    settings: RunnerSettings,
+    on_event: Callable[[Event], None],
+    rerun: RerunCommand = None,
     *,
     passphrases: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Result, ComposeError | None]:
-    """Run pipeline JSON files ("-": standard input) in one go; what their assemblers make lands in `directory`.
+    """Run pipeline JSON files ("-": standard input) in one run; the assemblers' output goes into `directory`.
 
-    `show` gets every event; `again` says what to type to run what failed once more, with a shell in its sandbox;
-    passphrases are those that the pipelines name.
+    on_event gets every event. rerun says what to type to run a stage that failed again, with a shell in its sandbox.
+    passphrases are the texts of those that the pipelines refer to by name.
 
-    Returns how it ended, and the error of pipelines that failed. Raises BuildError, InputError, HostError or
-    Interrupted when the runner says so, after it has ended, and nothing was made.
+    Returns the result, and the error of pipelines that failed while others were built. Raises BuildError, InputError,
+    HostError or Interrupted, after the runner has ended, when none was built.
     """
     read_end, write_end = os.pipe()
     arguments = ["--output-directory", str(directory), "--monitor-fd", str(write_end)]
@@ -83,7 +91,7 @@ def build(
         finally:
             os.close(write_end)
         with _passing_on_signals(process) as stopped:
-            last = _follow(events, show)
+            last = _follow(events, on_event)
             code = process.wait()
         if last.result and last.result.success and code == ExitCode.DONE:
             return last.result, None
@@ -91,7 +99,7 @@ def build(
             told = last.failures[-1] if last.failures else None
             raise Interrupted(told.message if told else "interrupted", hint=told.hint if told else "")
         if last.failures:
-            error = _errors(last, again)
+            error = _errors(last, rerun)
             if last.result and last.result.files:  # some of the pipelines came to their end
                 return last.result, error
             raise error
@@ -100,9 +108,9 @@ def build(
         raise _unexplained(code, said)
 
 
-def plan(pipeline: bytes, settings: Settings, passphrases: Mapping[str, str] = MappingProxyType({})) -> bytes:
-    """What the runner would do, as the JSON that it prints. Raises like `build`."""
-    # A file cannot fill up as a pipe would.
+def plan(pipeline: bytes, settings: RunnerSettings, passphrases: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """What the runner would do, as the JSON that it prints. Raises as build() does."""
+    # A file, because a pipe could fill up.
     with _secrets(passphrases) as secrets, tempfile.TemporaryFile() as stdin:
         stdin.write(pipeline)
         stdin.seek(0)
@@ -120,7 +128,7 @@ def plan(pipeline: bytes, settings: Settings, passphrases: Mapping[str, str] = M
 
 @contextmanager
 def _secrets(passphrases: Mapping[str, str]) -> Iterator[list[str]]:
-    """The runner's arguments for these passphrases: a file that nobody else can read, gone afterwards."""
+    """The runner's arguments for these passphrases: a temporary file that only this user can read."""
     if not passphrases:
         yield []
         return
@@ -132,7 +140,7 @@ def _secrets(passphrases: Mapping[str, str]) -> Iterator[list[str]]:
 
 def _start(
     arguments: Sequence[str],
-    settings: Settings,
+    settings: RunnerSettings,
     *,
     stdin: int | None,
     stdout: int | None,
@@ -147,34 +155,57 @@ def _start(
     )
 
 
+def store_command(store: Path, *arguments: str) -> str:
+    """What `python3 -m runner.store` prints for these arguments. Raises ComposeError with its message if it fails."""
+    argv = [*program("runner.store"), "--store", str(store), *arguments]
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+        try:
+            out, err = process.communicate()
+        except KeyboardInterrupt:
+            process.wait()  # the terminal's Ctrl-C went to it as well
+            raise Interrupted("interrupted") from None
+    if process.returncode and err:
+        raise _store_error(process.returncode, err.splitlines())
+    return out
+
+
+def _store_error(code: int, printed: Sequence[str]) -> ComposeError:
+    hints = [line.removeprefix("hint: ") for line in printed if line.startswith("hint: ")]
+    brief, *details = [line for line in printed if not line.startswith("hint: ")] or ["the runner printed nothing"]
+    kind = InputError if code == InputError.exit_code else BuildError
+    return kind(brief.removeprefix("error: "), details=details, hint=hints[0] if hints else "")
+
+
 def program(module: str = "runner") -> list[str]:
     """The command that runs the runner, or another module of it."""
-    # -P: a directory called runner where the user stands is not meant.
+    # -P: so that a directory called runner in the working directory is not imported.
     return [sys.executable, "-P", "-m", module]
 
 
 def environment() -> dict[str, str]:
-    """Ours, with the place of our own copy of the runner: it need not be installed."""
+    """This process's environment, in which our own copy of the runner is found: it need not be installed."""
     paths = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 @dataclass
 class _Last:
-    """What the events said that matters at the end."""
+    """What is kept of the events until the end."""
 
     failed: dict[str, End] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     result: Result | None = None
 
 
-def _follow(lines: Iterable[str], show: Callable[[Event], None]) -> _Last:
+def _follow(lines: Iterable[str], on_event: Callable[[Event], None]) -> _Last:
     last = _Last()
     for line in lines:
         event = parse(line)
         if event is None:
             continue
-        show(event)
+        on_event(event)
         match event:
             case End(state=State.FAILED):
                 last.failed[event.name] = event
@@ -187,7 +218,7 @@ def _follow(lines: Iterable[str], show: Callable[[Event], None]) -> _Last:
 
 @contextmanager
 def _passing_on_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """While in here, a signal that asks us to stop asks the runner, and we wait for it to tidy up.
+    """In this context a signal to stop is passed on to the runner, which cleans up while we wait for it.
 
     The runner ignores a second signal: it may get Ctrl-C from the terminal as well as from us.
     """
@@ -206,21 +237,21 @@ def _passing_on_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]
             signal.signal(number, handler)
 
 
-def _errors(last: _Last, again: Again) -> ComposeError:
-    """The error, or all of them as one: those come before the one that the runner ended with."""
-    each = [_error(failure, last.failed.get(failure.stage), again) for failure in last.failures]
+def _errors(last: _Last, rerun: RerunCommand) -> ComposeError:
+    """The error, or all of them as one."""
+    each = [_error(failure, last.failed.get(failure.stage), rerun) for failure in last.failures]
     return as_one(each, SeveralErrors)
 
 
-def _error(failure: Failure, failed: End | None, again: Again) -> ComposeError:
+def _error(failure: Failure, failed: End | None, rerun: RerunCommand) -> ComposeError:
     details = list(failure.details)
     if failed and not details:
         details = list(failed.output)
     # A stage that says itself what is wrong has said it in the message and the hint already.
     said = {failure.hint, f"hint: {failure.hint}"}
     details = [line for line in details if line not in said and not _repeats(line, failure.message)]
-    if failure.manifest and again:
-        details.append(f"to run {failure.stage} again, with a shell in its sandbox: {again(failure.manifest)}")
+    if failure.manifest and rerun:
+        details.append(f"to run {failure.stage} again, with a shell in its sandbox: {rerun(failure.manifest)}")
     kinds: dict[str, type[ComposeError]] = {
         "input": InputError,
         "environment": HostError,
@@ -234,7 +265,7 @@ def _repeats(line: str, message: str) -> bool:
 
 
 def _unexplained(code: int, said: Sequence[str]) -> ComposeError:
-    """The runner ended without an event that says why: its own words are all there is."""
+    """The runner ended without an event that says why: its own output is all there is."""
     brief = f"the runner was killed by signal {-code}" if code < 0 else f"the runner ended with status {code}"
     if code == ExitCode.INPUT_WRONG and said and said[0].startswith("error: "):
         return InputError(said[0].removeprefix("error: "), details=said[1:])

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 from osbuild_compose.errors import ComposeError, ExitCode
 
-COMPLETE = "_COMPOSE_COMPLETE"  # set by shells that ask how a word goes on; see `compose completion`
-
 
 def program() -> int:
     """Run the command line as this process's only task; returns its exit code.
@@ -25,9 +23,10 @@ def program() -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code (errors.ExitCode). Errors are shown on standard error."""
+    from osbuild_compose.cli import complete  # noqa: PLC0415
     from osbuild_compose.cli.app import app  # noqa: PLC0415
 
-    if COMPLETE in os.environ:
+    if complete.VARIABLE in os.environ:
         from typer.completion import completion_init  # type: ignore[attr-defined]  # noqa: PLC0415
 
         completion_init()

@@ -1,125 +1,132 @@
-"""`compose build` and `compose run`: pipelines to images."""
+"""`compose build` and `compose run`: from blueprints or a pipeline to images."""
 
 import json
 import shlex
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from osbuild_compose import runner_client
 from osbuild_compose.blueprint.formats import Format
+from osbuild_compose.cli.error_output import warn
 from osbuild_compose.errors import ComposeError, InputError
 from osbuild_compose.project import Project
 from osbuild_compose.report.errors import as_data
-from osbuild_compose.report.events import Made
-from osbuild_compose.report.progress import display, duration
-from osbuild_compose.runner_client import Settings
+from osbuild_compose.report.events import Event, Result
+from osbuild_compose.report.progress import display
+from osbuild_compose.report.steps import duration
+from osbuild_compose.runner_client import RunnerSettings
 
 
 @dataclass(frozen=True)
-class How:
-    """Where the images go, where the runner works, what is shown; and what the person typed after `compose`."""
+class OutputOptions:
+    """Where the images go, how the runner works, what is shown; and the command line, without `compose`."""
 
     directory: Path
-    settings: Settings
+    runner: RunnerSettings
     as_json: bool = False
     verbose: bool = False
     typed: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class _Job:
-    """A pipeline in a file, and what the result says of it besides."""
-
-    pipeline: Path
-    about: dict[str, Any]
-    passphrases: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-def build(project: Project, blueprints: Sequence[Path], formats: Sequence[str], how: How) -> None:
-    """Make all images in one run, which makes what they share once. Raises ComposeError, after those that succeed."""
-    with _Report(how.as_json) as report, tempfile.TemporaryDirectory(prefix="compose-") as work:
-        jobs = []
-        for number, image in enumerate(project.images(blueprints, [Format(name) for name in formats])):
-            path = Path(work) / f"{number}.json"
-            path.write_bytes(image.pipeline)
-            about = {"blueprint": image.blueprint.name, "formats": [str(item) for item in image.formats]}
-            jobs.append(_Job(path, about, image.passphrases))
-        _run(jobs, how, report)
+def build(project: Project, blueprints: Sequence[Path], formats: Sequence[Format], options: OutputOptions) -> None:
+    """Build all images in one run. Raises ComposeError, after the output about those that succeeded."""
+    with _Report(options) as report:
+        images = project.images(blueprints, formats, on_warning=warn)
+        with _progress(options, report) as show:
+            built = project.build(
+                images, options.directory, options.runner, on_event=show, rerun=_rerun_command(options)
+            )
+        for item in built:
+            about = {"blueprint": item.image.blueprint.name, "formats": [str(one) for one in item.image.formats]}
+            report.add(about, item.error is None, item.tree_id, item.output_id, map(str, item.files))
+        report.end()
+        if failed := next((item.error for item in built if item.error), None):
+            raise failed
 
 
-def run(pipeline: str, how: How) -> None:
+def run(pipeline: str, options: OutputOptions) -> None:
     """Run the pipeline in a file, or on standard input for "-". Raises ComposeError."""
-    with _Report(how.as_json) as report:
-        if pipeline == "-" and how.settings.debug_shell:
+    with _Report(options) as report:
+        if pipeline == "-" and options.runner.debug_shell:
             raise InputError("--debug-shell needs standard input for the shell", hint="put the pipeline in a file")
-        _run([_Job(Path(pipeline), {})], how, report)
+        try:
+            options.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot create the directory {options.directory}: {error.strerror}") from None
+        with _progress(options, report) as show:
+            result, failed = runner_client.build(
+                [Path(pipeline)], options.directory.absolute(), options.runner, show, _rerun_command(options)
+            )
+        for made in result.pipelines:
+            report.add({}, made.success, made.tree_id, made.output_id, made.files)
+        report.end()
+        if failed:
+            raise failed
 
 
-def _run(jobs: Sequence[_Job], how: How, report: "_Report") -> None:
-    """Run the jobs and tell what they made. Raises the error of those that failed."""
+@contextmanager
+def _progress(options: OutputOptions, report: "_Report") -> Iterator[Callable[[Event], None]]:
+    """What shows events, on standard error, while the runner works."""
+    screen = display(sys.stderr, verbose=options.verbose, plain=options.runner.debug_shell)
+
+    def show(event: Event) -> None:
+        if isinstance(event, Result):
+            report.seconds = event.seconds
+        screen.show(event)
+
     try:
-        how.directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the directory {how.directory}: {error.strerror}") from None
-    screen = display(sys.stderr, verbose=how.verbose, steady=how.settings.debug_shell)
-    try:
-        result, failed = runner_client.build(
-            [job.pipeline for job in jobs],
-            how.directory.absolute(),
-            how.settings,
-            screen.show,
-            None if how.settings.debug_shell else lambda kept: _again(how, kept),
-            passphrases={name: text for job in jobs for name, text in job.passphrases.items()},
-        )
+        yield show
     finally:
         screen.close()
-    for job, made in zip(jobs, result.pipelines, strict=True):
-        report.images.append({**job.about, **_fields(made)})
-        if not how.as_json:
-            for file in made.files:
-                print(file, flush=True)
-    print(f"done in {duration(result.seconds)}", file=sys.stderr)
-    if failed:
-        raise failed
 
 
-def _again(how: How, kept: str) -> str:
-    """What to type for a shell in the sandbox of the stage that failed; what came before it is in the store."""
-    typed = list(how.typed)
+def _rerun_command(options: OutputOptions) -> runner_client.RerunCommand:
+    return None if options.runner.debug_shell else lambda kept: _with_debug_shell(options, kept)
+
+
+def _with_debug_shell(options: OutputOptions, kept: str) -> str:
+    """The command for a shell in the sandbox of the stage that failed; what came before it is in the store."""
+    typed = list(options.typed)
     if "-" in typed:
-        typed = ["run", kept, "--store", str(how.settings.store)]
-        typed += [word for path in how.settings.libdirs for word in ("--libdir", str(path))]
+        typed = ["run", kept, "--store", str(options.runner.store)]
+        typed += [word for path in options.runner.libdirs for word in ("--libdir", str(path))]
     return shlex.join(["compose", *typed, "--debug-shell"])
 
 
-def _fields(made: Made) -> dict[str, Any]:
-    return {
-        "success": made.success,
-        "tree_id": made.tree_id,
-        "output_id": made.output_id,
-        "files": list(made.files),
-    }
-
-
+@dataclass
 class _Report:
-    """Prints, if wanted, one JSON object at the end, also of an error: {"success", "images", "errors"}.
+    """Prints the images, or with --json one object at the end, also of an error: {"success", "images", "errors"}.
 
     "error" is the first of the errors.
     """
 
-    def __init__(self, wanted: bool) -> None:
-        self._wanted = wanted
-        self.images: list[dict[str, Any]] = []
+    options: OutputOptions
+    images: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0
+
+    def add(
+        self, about: dict[str, Any], success: bool, tree_id: str | None, output_id: str | None, files: Iterable[str]
+    ) -> None:
+        """Print an image, or keep it for the JSON."""
+        paths = list(files)
+        self.images.append({**about, "success": success, "tree_id": tree_id, "output_id": output_id, "files": paths})
+        if not self.options.as_json:
+            for path in paths:
+                print(path, flush=True)
+
+    def end(self) -> None:
+        """Print how long it took."""
+        print(f"done in {duration(self.seconds)}", file=sys.stderr)
 
     def __enter__(self) -> "_Report":
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if not self._wanted:
+        if not self.options.as_json:
             return
         document: dict[str, Any] = {"success": error is None, "images": self.images, "error": None, "errors": []}
         if isinstance(error, ComposeError):

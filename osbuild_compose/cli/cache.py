@@ -4,23 +4,21 @@ The store belongs to the runner: `python3 -m runner.store` does the work, and th
 """
 
 import json
-import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from osbuild_compose import runner_client
-from osbuild_compose.errors import BuildError, ComposeError, InputError, Interrupted
+from osbuild_compose.errors import BuildError, InputError
 from osbuild_compose.report import style, table
-from osbuild_compose.report.progress import amount, duration
+from osbuild_compose.report.steps import amount, duration
+from osbuild_compose.runner_client import store_command
 
 KEY = 12  # digits of a key that are shown to people; all of them are in the JSON
 
 
 def ls(store: Path, as_json: bool) -> None:
     """List what is in the store, what was not used for longest first."""
-    entries = _entries(_store(store, "ls"))
+    entries = _entries(store_command(store, "ls"))
     if as_json:
         _print_json(entries)
         return
@@ -42,7 +40,7 @@ def ls(store: Path, as_json: bool) -> None:
 
 def du(store: Path, as_json: bool) -> None:
     """Tell how large the store is, by kind."""
-    sizes = json.loads(_store(store, "du"))
+    sizes = json.loads(store_command(store, "du"))
     if as_json:
         _print_json(sizes)
         return
@@ -55,17 +53,17 @@ def prune(store: Path, keep: str | None, days: float | None, as_json: bool) -> N
     if keep is None and days is None:
         raise InputError("say how much to keep or how old", hint="for example: compose cache prune --keep 10G")
     arguments = [*(["--keep", keep] if keep is not None else []), *(["--days", str(days)] if days is not None else [])]
-    _tell_removed(json.loads(_store(store, "prune", *arguments)), as_json)
+    _tell_removed(json.loads(store_command(store, "prune", *arguments)), as_json)
 
 
 def clear(store: Path, as_json: bool) -> None:
     """Remove everything, unpacked layers in memory as well."""
-    _tell_removed(json.loads(_store(store, "clear")), as_json)
+    _tell_removed(json.loads(store_command(store, "clear")), as_json)
 
 
 def verify(store: Path, as_json: bool) -> None:
     """Read every byte. Raises BuildError when something was damaged; it has been removed."""
-    damaged = _entries(_store(store, "verify"))
+    damaged = _entries(store_command(store, "verify"))
     if as_json:
         _print_json(damaged)
     elif not damaged:
@@ -88,29 +86,6 @@ def _tell_removed(removed: dict[str, Any], as_json: bool) -> None:
             f"{amount(removed['left'])} left",
             file=sys.stderr,
         )
-
-
-def _store(store: Path, *arguments: str) -> str:
-    """What `python3 -m runner.store` prints. Raises ComposeError with its words when it can't do what was asked."""
-    argv = [*runner_client.program("runner.store"), "--store", str(store), *arguments]
-    with subprocess.Popen(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=runner_client.environment()
-    ) as process:
-        try:
-            out, err = process.communicate()
-        except KeyboardInterrupt:
-            process.wait()  # the terminal's Ctrl-C went to it as well
-            raise Interrupted("interrupted") from None
-    if process.returncode and err:
-        raise _error(process.returncode, err.splitlines())
-    return out
-
-
-def _error(code: int, said: Sequence[str]) -> ComposeError:
-    hints = [line.removeprefix("hint: ") for line in said if line.startswith("hint: ")]
-    brief, *details = [line for line in said if not line.startswith("hint: ")] or ["the runner said nothing"]
-    kind = InputError if code == InputError.exit_code else BuildError
-    return kind(brief.removeprefix("error: "), details=details, hint=hints[0] if hints else "")
 
 
 def _entries(lines: str) -> list[dict[str, Any]]:

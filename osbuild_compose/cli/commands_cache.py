@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
-from osbuild_compose.cli.store_option import Store, store_directory
+from osbuild_compose.cli.options import Json, Store, store_directory
 
 app = typer.Typer(help="Look after the store of layers, images and downloads.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Keep = Annotated[str | None, typer.Option("--keep", metavar="SIZE", help="Until at most so much is left, such as 10G.")]
 Days = Annotated[float | None, typer.Option("--days", metavar="N", min=0, help="What was not used for so many days.")]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from osbuild_compose.cli import COMPLETE, complete
+from osbuild_compose.cli import complete
 from osbuild_compose.cli.options import Json, Libdirs
 
 stages = typer.Typer(help="Tell what stages and assemblers there are, and their options.")
@@ -16,7 +16,7 @@ Name = Annotated[
     typer.Argument(metavar="NAME", help="A stage or assembler.", autocompletion=complete.programs, show_default=False),
 ]
 Shell = StrEnum("Shell", ["bash", "zsh", "fish"])
-What = StrEnum("What", ["blueprint", "distro", "stage", "assembler"])
+SchemaKind = StrEnum("SchemaKind", ["blueprint", "distro", "stage", "assembler"])
 
 
 @stages.callback(invoke_without_command=True)
@@ -47,8 +47,8 @@ def show(name: Name, libdir: Libdirs = None, json: Json = False) -> None:
 
 def schema(
     what: Annotated[
-        What, typer.Argument(metavar="WHAT", help="blueprint, distro, stage or assembler.")
-    ] = What.blueprint,
+        SchemaKind, typer.Argument(metavar="WHAT", help="blueprint, distro, stage or assembler.")
+    ] = SchemaKind.blueprint,
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Which stage or assembler.", autocompletion=complete.programs)
     ] = None,
@@ -72,4 +72,4 @@ def completion(
     """
     from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
-    print(get_completion_script(prog_name="compose", complete_var=COMPLETE, shell=str(shell)))
+    print(get_completion_script(prog_name="compose", complete_var=complete.VARIABLE, shell=str(shell)))

@@ -7,12 +7,11 @@ from typing import Annotated
 import typer
 
 from osbuild_compose.cli import complete
-from osbuild_compose.cli.options import Templates
+from osbuild_compose.cli.options import Force, Templates
 
 Distro = Annotated[
     str | None, typer.Option("--distro", metavar="NAME", help="The distribution.", autocompletion=complete.releases)
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
 
 
 def init(

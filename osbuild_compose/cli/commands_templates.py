@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from osbuild_compose.cli import complete
-from osbuild_compose.cli.options import Json, Libdirs, Templates
+from osbuild_compose.cli.options import Force, Json, Libdirs, Templates
 
 app = typer.Typer(help="Look at, take over and check the distributions' templates.", no_args_is_help=True)
 
@@ -20,7 +20,6 @@ Distro = Annotated[
         show_default=False,
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace files that are there.")]
 
 
 @app.command("list")
@@ -62,7 +61,7 @@ def eject(
 
     They go into a directory of your own.
     """
-    from osbuild_compose.cli import eject as command
+    from osbuild_compose.cli import templates as command
 
     command.eject(distro, directory, block or (), force=force)
 

@@ -3,6 +3,8 @@
 
 from collections.abc import Callable
 
+VARIABLE = "_COMPOSE_COMPLETE"  # set by shells that ask for completions; see `compose completion`
+
 
 def releases(incomplete: str) -> list[str]:
     """Names that a blueprint's `distro` can have."""

@@ -1,20 +1,38 @@
-"""`--json` of commands that end with an error: the errors as data."""
+"""Errors and warnings of commands: warnings on standard error, errors with --json on standard output, too."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.errors import ComposeError
-from osbuild_compose.report.errors import as_data
+from osbuild_compose.problem import Problem
+from osbuild_compose.project import Project
+from osbuild_compose.report import errors
 
 
 @contextmanager
 def errors_as_json(wanted: bool) -> Iterator[None]:
-    """While it lasts an error is printed to standard output, if wanted, before it goes on: {"success", "errors"}."""
+    """Print an error that is raised in this context to standard output, if wanted: {"success", "errors"}."""
     try:
         yield
     except ComposeError as error:
         if wanted:
-            errors = [as_data(one) for one in error.each()]
-            print(json.dumps({"success": False, "errors": errors}, indent=2, sort_keys=True), flush=True)
+            each = [errors.as_data(one) for one in error.each()]
+            print(json.dumps({"success": False, "errors": each}, indent=2, sort_keys=True), flush=True)
         raise
+
+
+def warn(problem: Problem) -> None:
+    """Print a warning."""
+    errors.warn(problem, sys.stderr)
+
+
+def load(project: Project, path: Path) -> Blueprint:
+    """The blueprint in a file; its warnings are printed. Raises InputError."""
+    blueprint = project.load(path)
+    for warning in blueprint.warnings:
+        warn(warning)
+    return blueprint

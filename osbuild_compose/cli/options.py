@@ -1,16 +1,145 @@
-"""Options that several groups of commands have."""
+"""Options that several commands share, each declared once.
 
+A command takes a group of options as one parameter whose type is a dataclass; `grouped` makes each field an option.
+"""
+# ruff: noqa: PLC0415 - as in app.py
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+if TYPE_CHECKING:
+    from osbuild_compose.project import Project
+    from osbuild_compose.runner_client import RunnerSettings
+
 Templates = Annotated[
     list[Path] | None,
-    typer.Option("--templates", metavar="DIR", help="Templates of your own, before the built-in ones; repeatable."),
+    typer.Option("--templates", metavar="DIR", help="Your own templates, searched before the built-in; repeatable."),
 ]
 Libdirs = Annotated[
     list[Path] | None,
-    typer.Option("--libdir", metavar="DIR", help="Stages of your own, before the built-in ones; repeatable."),
+    typer.Option("--libdir", metavar="DIR", help="Your own stages, searched before the built-in; repeatable."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
+Store = Annotated[
+    Path | None,
+    typer.Option("--store", metavar="DIR", help="Where layers are kept.  [default: ~/.cache/osbuild-compose]"),
+]
+DebugShell = Annotated[
+    bool, typer.Option("--debug-shell", help="If a stage fails, open a shell in its sandbox on this terminal.")
+]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show the output of stages.")]
+OutputDirectory = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the images go.")]
+
+
+@dataclass
+class BlueprintOptions:
+    """How blueprints are read."""
+
+    templates: Templates = None
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, such as disk.size=8GiB; repeatable."),
+    ] = None
+    profile: Annotated[
+        list[str] | None, typer.Option("--profile", metavar="NAME", help="Apply this profile; repeatable.")
+    ] = None
+    var: Annotated[
+        list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="The value of a variable; repeatable.")
+    ] = None
+    libdir: Libdirs = None
+
+    def project(self, sources: "SourceOptions | None" = None) -> "Project":
+        """The project with these options."""
+        from osbuild_compose.project import Project
+
+        sources = sources or SourceOptions()
+        return Project(
+            templates=self.templates or (),
+            mirror=sources.mirror,
+            security_mirror=sources.security_mirror,
+            settings=self.settings or (),
+            repos=sources.repo or (),
+            repo_keys=sources.repo_key or (),
+            libdirs=self.libdir or (),
+            profiles=self.profile or (),
+            variables=self.var or (),
+        )
+
+
+@dataclass
+class SourceOptions:
+    """Where packages are read from while building."""
+
+    mirror: Annotated[
+        str | None,
+        typer.Option("--mirror", metavar="URL", help="Where packages are read from; or COMPOSE_MIRROR."),
+    ] = None
+    security_mirror: Annotated[
+        str | None,
+        typer.Option(
+            "--security-mirror", metavar="URL", help="The same for security updates; or COMPOSE_SECURITY_MIRROR."
+        ),
+    ] = None
+    repo: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--repo", metavar="NAME=URL", help="Read RPMs from here instead, or from those of a .repo file; repeatable."
+        ),
+    ] = None
+    repo_key: Annotated[
+        list[Path] | None,
+        typer.Option("--repo-key", metavar="FILE", help="The key that signs what --repo has; repeatable."),
+    ] = None
+
+
+def runner_settings(
+    store: Path | None, libdirs: list[Path] | None, jobs: int | None = None, debug_shell: bool = False
+) -> "RunnerSettings":
+    """The runner's settings; the user's own store unless another one is named."""
+    from osbuild_compose.runner_client import RunnerSettings
+
+    return RunnerSettings(store_directory(store), tuple(libdirs or ()), jobs, debug_shell)
+
+
+def store_directory(store: Path | None) -> Path:
+    """The store that was asked for, or the user's own: an absolute path."""
+    from osbuild_compose.runner_client import default_store
+
+    return store.absolute() if store is not None else default_store()
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with one option for each field of its parameters whose types are dataclasses."""
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, type[Any]] = {}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        hint = hints[name]
+        if not (isinstance(hint, type) and is_dataclass(hint)):
+            parameters.append(parameter.replace(annotation=hint))
+            continue
+        groups[name] = hint
+        parameters += [_option(field, get_type_hints(hint, include_extras=True)[field.name]) for field in fields(hint)]
+
+    def run(**values: Any) -> None:
+        made = {
+            name: group(**{field.name: values.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        command(**values, **made)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return run
+
+
+def _option(field: "Field[Any]", hint: Any) -> inspect.Parameter:
+    default = inspect.Parameter.empty if field.default is MISSING else field.default
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)

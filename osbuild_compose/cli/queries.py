@@ -1,34 +1,39 @@
 """`compose render`, `check`, `plan` and `distros`: questions that are answered without building."""
+# ruff: noqa: PLC0415 - as in app.py
 
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from osbuild_compose import runner_client
 from osbuild_compose.blueprint.formats import Format
-from osbuild_compose.document.composition import annotated as resolved_document
-from osbuild_compose.document.schema import schema_files
-from osbuild_compose.project import Image, Project
+from osbuild_compose.blueprint.model import Blueprint
+from osbuild_compose.cli.error_output import warn
+from osbuild_compose.project import Project
 from osbuild_compose.report.errors import as_data
-from osbuild_compose.runner_client import Settings
+
+if TYPE_CHECKING:
+    from osbuild_compose.runner_client import RunnerSettings
 
 
-def render(project: Project, path: Path, image_format: str | None) -> None:
+def render(project: Project, blueprint: Blueprint, formats: Sequence[Format]) -> None:
     """Print the pipeline, and nothing else, to standard output."""
-    sys.stdout.write(_image(project, path, image_format).pipeline.decode())
+    sys.stdout.write(project.image(blueprint, formats).pipeline.decode())
 
 
-def resolved(project: Project, path: Path) -> None:
-    """Print the blueprint with all that it extends, and of each value where it comes from."""
-    document = project.blueprints([path])[0].document
-    assert document is not None
-    sys.stdout.write(resolved_document.text(document, schema_files.load("blueprint")))
+def resolved(blueprint: Blueprint) -> None:
+    """Print the blueprint merged with all that it extends, with the origin of each value."""
+    from osbuild_compose.document.composition import annotated
+    from osbuild_compose.document.schema import schema_files
+
+    assert blueprint.document is not None
+    sys.stdout.write(annotated.text(blueprint.document, schema_files.load("blueprint")))
 
 
 def check(project: Project, paths: Sequence[Path], as_json: bool) -> None:
-    """Say for each blueprint that it is right. Raises DocumentError with all that is wrong."""
-    images = project.images(paths, (), to_run=False)
+    """Print for each blueprint that it is fine. Raises InputError with all errors in all of them."""
+    images = project.images(paths, embed_provenance=False, on_warning=warn)
     for path in paths:
         print(f"{path}: fine", file=sys.stderr)
     if as_json:
@@ -41,16 +46,19 @@ def check(project: Project, paths: Sequence[Path], as_json: bool) -> None:
         )
 
 
-def plan(project: Project, path: Path, image_format: str | None, settings: Settings, as_json: bool) -> None:
+def plan(
+    project: Project, blueprint: Blueprint, formats: Sequence[Format], runner: "RunnerSettings", as_json: bool
+) -> None:
     """Print what the runner would do: as a table, or as the runner's own JSON."""
-    image = _image(project, path, image_format)
-    text = runner_client.plan(image.pipeline, settings, image.passphrases).decode()
+    from osbuild_compose import runner_client
+
+    image = project.image(blueprint, formats)
     if as_json:
-        sys.stdout.write(text)
+        sys.stdout.write(runner_client.plan(image.pipeline, runner, image.passphrases).decode())
         return
-    for action in json.loads(text)["actions"]:
-        reason = f"  ({action['reason']})" if action.get("reason") else ""
-        print(f"{action['kind']:6}  {action['name']}{reason}")
+    for action in project.plan(image, runner).actions:
+        reason = f"  ({action.reason})" if action.reason else ""
+        print(f"{action.kind:6}  {action.name}{reason}")
 
 
 def distros(project: Project, as_json: bool) -> None:
@@ -63,8 +71,3 @@ def distros(project: Project, as_json: bool) -> None:
     width = max(len(release.name) for release in releases)
     for release in releases:
         print(f"{release.name:{width}}  {release.title}  {', '.join(sorted(release.architectures))}")
-
-
-def _image(project: Project, path: Path, image_format: str | None) -> Image:
-    blueprint = project.blueprints([path])[0]
-    return project.image(blueprint, [Format(image_format)] if image_format else ())

@@ -1,15 +1,14 @@
-"""`compose templates list` and `show`: which templates there are, and what they consist of."""
+"""`compose templates list`, `show` and `eject`: templates, what they consist of, and copies of them."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from osbuild_compose.compile.template import template_blocks
-from osbuild_compose.compile.template.template_blocks import Layer
+from osbuild_compose.cli.paths import relative
+from osbuild_compose.compile.template import distributions, template_blocks
 from osbuild_compose.distro import catalog
-from osbuild_compose.distro.catalog import Catalog
-from osbuild_compose.distro.sources import Sources
 from osbuild_compose.document.suggest import did_you_mean
 from osbuild_compose.errors import InputError
 
@@ -20,9 +19,9 @@ def list_all(directories: Sequence[Path], as_json: bool) -> None:
     known, sources = found.read_all(), found.sources
     rows: list[dict[str, Any]] = []
     for name in sorted(sources.paths):
-        releases = releases_of(name, sources, found)
+        releases = distributions.releases_of(name, sources, found)
         template = known[releases[0]].template if releases else None
-        files = [here(str(path)) for path in sources.paths[name]]
+        files = [relative(str(path)) for path in sources.paths[name]]
         rows.append({"name": name, "releases": releases, "template": template, "files": files})
     if as_json:
         print(json.dumps(rows, indent=2, sort_keys=True))
@@ -36,7 +35,7 @@ def list_all(directories: Sequence[Path], as_json: bool) -> None:
 
 def show(distro: str, directories: Sequence[Path], block: str | None, as_json: bool) -> None:
     """Print the templates that make the distribution's pipelines with their blocks, or the text of one block."""
-    _, chain = chain_of(distro, directories)
+    _, chain = distributions.chain_of(distro, directories)
     found = template_blocks.in_order(chain)
     if block is not None and block not in found:
         raise InputError(f"the template of {distro} has no block {block}", hint=did_you_mean(block, found))
@@ -49,39 +48,29 @@ def show(distro: str, directories: Sequence[Path], block: str | None, as_json: b
         }
         print(json.dumps({"templates": [layer.file for layer in chain], "blocks": places}, indent=2))
     elif block is not None:
-        texts = (f"{{# {here(item.file)}:{item.line} #}}\n{item.text}\n" for item in found[block])
+        texts = (f"{{# {relative(item.file)}:{item.line} #}}\n{item.text}\n" for item in found[block])
         print("\n".join(texts), end="")
     else:
-        print("\n".join(f"{layer.template}  {here(layer.file)}" for layer in chain))
+        print("\n".join(f"{layer.template}  {relative(layer.file)}" for layer in chain))
         print("\nblocks, in their order, each with where it is made and what that stands before:")
         width = max(map(len, found), default=0)
         for name, items in found.items():
-            print(f"  {name:{width}}  " + ", ".join(f"{here(item.file)}:{item.line}" for item in items))
+            print(f"  {name:{width}}  " + ", ".join(f"{relative(item.file)}:{item.line}" for item in items))
 
 
-def chain_of(distro: str, directories: Sequence[Path]) -> tuple[str, list[Layer]]:
-    """The distribution's own name, and its template with those that it extends. distro may be a release.
+def eject(distro: str, directory: Path, blocks: Sequence[str], *, force: bool) -> None:
+    """Write copies of a distribution's templates, or a template with these blocks, below `directory`; print the files.
 
-    Raises InputError for one that is not there.
+    Raises InputError for an unknown distribution or block and, unless forced, for an existing file.
     """
-    found = catalog.find(directories)
-    found.read_all()  # so that what is wrong with any is shown
-    sources = found.sources
-    for name in sources.paths:
-        releases = releases_of(name, sources, found)
-        if distro == name or distro in releases:
-            template = str(sources.resolved(name)["template"])
-            return name, template_blocks.layers(template, found.directories, catalog.built_in())
-    known = [*sources.paths, *found.releases]
-    raise InputError(f"there is no distribution {distro}", hint=did_you_mean(distro, known))
-
-
-def releases_of(name: str, sources: Sources, found: Catalog) -> list[str]:
-    """The names of the distribution's releases."""
-    return sorted(release for release in sources.resolved(name)["releases"] if release in found.releases)
-
-
-def here(file: str) -> str:
-    """The path as one would type it here."""
-    path = Path(file)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
+    files = {directory / path: content for path, content in distributions.copied(distro, blocks).items()}
+    if not force and (existing := [path for path in files if path.exists()]):
+        raise InputError(f"{existing[0]} already exists", hint="--force replaces it")
+    for path, content in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror}") from None
+        print(path)
+    print(f"use it with: --templates {directory}", file=sys.stderr)

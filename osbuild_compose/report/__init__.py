@@ -1,1 +1,1 @@
-"""What people see: errors with their places, progress, results."""
+"""Output for people: errors, progress, tables."""

@@ -1,4 +1,4 @@
-"""The runner's events: one JSON object a line; docs/reference/events.md describes them."""
+"""The runner's events, one JSON object on a line: docs/reference/events.md."""
 
 import json
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 
-class Act(StrEnum):
-    """What the plan says about a step."""
+class ActionKind(StrEnum):
+    """What a build does with a step."""
 
     RUN = "run"
     CACHED = "cached"
@@ -16,7 +16,7 @@ class Act(StrEnum):
 
 
 class State(StrEnum):
-    """How a step ended."""
+    """The state in which a step ended."""
 
     DONE = "done"
     FAILED = "failed"
@@ -25,9 +25,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Action:
-    """What is planned for one step, and why."""
+    """What is planned for one step, and the reason."""
 
-    kind: Act
+    kind: ActionKind
     name: str
     id: str
     pipeline: str
@@ -36,7 +36,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that will be done, in order."""
+    """All planned actions, in order."""
 
     actions: tuple[Action, ...]
 
@@ -51,7 +51,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Log:
-    """A step said something."""
+    """A line of a step's output."""
 
     id: str
     name: str
@@ -60,7 +60,7 @@ class Log:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a step is, counted in `unit`; size is how many bytes have come, where these are not counted."""
+    """Progress of a step, counted in `unit`; size is the number of bytes so far if `unit` is something else."""
 
     id: str
     name: str
@@ -72,7 +72,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class End:
-    """A step ended. size is what it added to the tree, in bytes; output its last lines when it failed."""
+    """A step ended. size is what it added to the tree, in bytes; output is its last lines if it failed."""
 
     id: str
     name: str
@@ -85,16 +85,16 @@ class End:
 
 @dataclass(frozen=True)
 class Note:
-    """Something worth knowing, once."""
+    """A message about the build as a whole."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a pipeline, or all of it, ended early. kind is input, environment, build or interrupted.
+    """Why a pipeline, or the whole build, failed. kind is input, environment, build or interrupted.
 
-    manifest is the file that the pipeline was kept in, if a stage failed.
+    manifest is a file with the pipeline, if a stage failed.
     """
 
     kind: str
@@ -106,8 +106,8 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Made:
-    """How one pipeline ended. files are what is now in the output directory."""
+class PipelineResult:
+    """The result of one pipeline. files are its files in the output directory."""
 
     success: bool
     tree_id: str | None
@@ -117,21 +117,21 @@ class Made:
 
 @dataclass(frozen=True)
 class Result:
-    """How it all ended. pipelines are in the order in which they were given; the rest is of the last, or of all."""
+    """The result of the build. pipelines has that of each, in the order given; the ids are those of the last one."""
 
     success: bool
     tree_id: str | None
     output_id: str | None
     files: tuple[str, ...]
     seconds: float
-    pipelines: tuple[Made, ...] = ()
+    pipelines: tuple[PipelineResult, ...] = ()
 
 
 Event = Plan | Start | Log | Progress | End | Note | Failure | Result
 
 
 def parse(line: str) -> Event | None:
-    """The event in a line; None for one that this version does not know, or that is no event at all."""
+    """The event on a line; None for an unknown one, or for a line that is no event."""
     try:
         data = json.loads(line)
         return _READERS[data["event"]](data)
@@ -139,12 +139,15 @@ def parse(line: str) -> Event | None:
         return None
 
 
-def _plan(data: dict[str, Any]) -> Plan:
+def plan_of(data: dict[str, Any]) -> Plan:
+    """The plan in the JSON that the runner prints. Raises KeyError or ValueError for anything else."""
     return Plan(tuple(_action(item) for item in data["actions"]))
 
 
 def _action(item: dict[str, Any]) -> Action:
-    return Action(Act(item["kind"]), item["name"], item["id"], item.get("pipeline") or "", item.get("reason") or "")
+    return Action(
+        ActionKind(item["kind"]), item["name"], item["id"], item.get("pipeline") or "", item.get("reason") or ""
+    )
 
 
 def _end(data: dict[str, Any]) -> End:
@@ -175,12 +178,14 @@ def _result(data: dict[str, Any]) -> Result:
     )
 
 
-def _made(item: dict[str, Any]) -> Made:
-    return Made(bool(item["success"]), item.get("tree_id"), item.get("output_id"), tuple(item.get("files") or ()))
+def _made(item: dict[str, Any]) -> PipelineResult:
+    return PipelineResult(
+        bool(item["success"]), item.get("tree_id"), item.get("output_id"), tuple(item.get("files") or ())
+    )
 
 
 _READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
-    "plan": _plan,
+    "plan": plan_of,
     "start": lambda data: Start(data["id"], data["name"]),
     "log": lambda data: Log(data["id"], data["name"], str(data["line"])),
     "progress": lambda data: Progress(

@@ -1,4 +1,4 @@
-"""Progress on a terminal: finished steps stay as lines, the running ones have lines that move."""
+"""Live progress on a terminal: lines of finished steps stay, those of running steps are updated."""
 
 from dataclasses import dataclass
 from typing import TextIO
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from osbuild_compose.report.events import End, Event, Log, Note, Progress, Start, State
-from osbuild_compose.report.progress import Counter, clock, done_of, duration, ended
+from osbuild_compose.report.steps import Counter, clock, duration, end_text, progress_text
 from osbuild_compose.report.style import printable
 
 BAR = 24  # columns
@@ -19,10 +19,10 @@ _STYLES = {State.CACHED: "dim", State.DONE: "", State.FAILED: "bold red"}
 
 
 class Live:
-    """Shows each running step with its time, a bar of how far it is, and the last thing it said."""
+    """Shows each running step with its time, a progress bar, and the last line of its output."""
 
     def __init__(self, out: TextIO, *, verbose: bool) -> None:
-        """Everything goes to the terminal `out`."""
+        """Everything is written to the terminal `out`."""
         self._verbose = verbose
         self._console = Console(file=out, highlight=False, markup=False, emoji=False)
         self._count = Counter()
@@ -32,18 +32,18 @@ class Live:
 
     def show(self, event: Event) -> None:
         """Show one event."""
-        self._count.see(event)
+        self._count.count(event)
         self._running.see(event)
         match event:
             case Log() if self._verbose:
                 self._print(f"  {printable(event.line)}", "dim")
             case End():
-                self._print(f"{self._count.of(event.id)} {ended(event)}", _STYLES[event.state])
+                self._print(f"{self._count.label(event.id)} {end_text(event)}", _STYLES[event.state])
             case Note():
                 self._print(f"note: {event.message}", "cyan")
 
     def close(self) -> None:
-        """Take the moving lines away."""
+        """Remove the lines of running steps."""
         self._live.stop()
 
     def _print(self, text: str, style: str) -> None:
@@ -58,11 +58,11 @@ class _Step:
     name: str
     since: float
     progress: Progress | None = None
-    said: str = ""
+    output: str = ""
 
 
 class _Running:
-    """The moving lines; drawn anew several times a second, so that the time in them goes on."""
+    """The lines of running steps, redrawn several times a second for the times in them."""
 
     def __init__(self, count: Counter) -> None:
         self._count = count
@@ -76,7 +76,7 @@ class _Running:
             case Progress() if event.id in self._steps:
                 self._steps[event.id].progress = event
             case Log() if event.id in self._steps:
-                self._steps[event.id].said = printable(event.line.strip())
+                self._steps[event.id].output = printable(event.line.strip())
             case End():
                 self._steps.pop(event.id, None)
 
@@ -86,7 +86,7 @@ class _Running:
             lines.add_column(no_wrap=True)
         lines.add_column(no_wrap=True, overflow="ellipsis")
         for step in list(self._steps.values()):
-            what = Text(f"{self._count.of(step.id)} {step.name} {duration(clock() - step.since)}", style="bold")
+            what = Text(f"{self._count.label(step.id)} {step.name} {duration(clock() - step.since)}", style="bold")
             lines.add_row(self._spinner.render(console.get_time()), what, _bar(step.progress), _rest(step))
         yield lines
 
@@ -98,8 +98,8 @@ def _bar(progress: Progress | None) -> ProgressBar | str:
 
 
 def _rest(step: _Step) -> Text:
-    """How far a step is, in words, and what it said last."""
-    text = Text(done_of(step.progress) if step.progress else "")
-    if step.said:
-        text.append(f"{'  ' if text else ''}{step.said}", style="dim")
+    """The progress of a step as text, and the last line of its output."""
+    text = Text(progress_text(step.progress) if step.progress else "")
+    if step.output:
+        text.append(f"{'  ' if text else ''}{step.output}", style="dim")
     return text

@@ -1,4 +1,4 @@
-"""Colours, where they are wanted: on a terminal, unless NO_COLOR is set."""
+"""Colours for terminals, unless NO_COLOR is set."""
 
 import os
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import TextIO
 
 @dataclass(frozen=True)
 class Style:
-    """Puts text in colour, or leaves it."""
+    """Colours text, or leaves it as it is."""
 
     color: bool
 
@@ -34,7 +34,7 @@ class Style:
         return self._sgr("36", text)
 
     def dim(self, text: str) -> str:
-        """For what matters less."""
+        """For less important text."""
         return self._sgr("2", text)
 
     def _sgr(self, code: str, text: str) -> str:
@@ -42,10 +42,10 @@ class Style:
 
 
 def printable(text: str) -> str:
-    """The text without what would move a terminal's cursor or change its colours: it may come from anybody."""
+    """The text without control characters: text from elsewhere must not control the terminal."""
     return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def is_terminal(out: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether a person sees `out` as it is written: a terminal that can do more than print lines, and no CI job."""
+    """Whether `out` is a terminal that can move its cursor, outside of CI jobs."""
     return out.isatty() and environ.get("TERM", "dumb") != "dumb" and not environ.get("CI")

@@ -1,4 +1,4 @@
-"""Rows of texts as columns: with a bold heading on a terminal, tab-separated elsewhere."""
+"""Tables: aligned with a bold heading on a terminal, tab-separated elsewhere."""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from osbuild_compose.report.style import Style, is_terminal
 
 
 def show(heading: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO) -> None:
-    """Write a table. A heading that begins with ">" is that of a column aligned to the right.
+    """Write a table. A heading that begins with ">" is of a column aligned to the right.
 
     Elsewhere than on a terminal the columns are separated by a tab and there is no heading, for `cut` and `awk`.
     """
@@ -30,7 +30,7 @@ def show(heading: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO) -> 
 
 
 def ago(moment: float) -> str:
-    """How long ago a moment (seconds since 1970) was, as people say it."""
+    """How long ago a time (seconds since 1970) was: 2 hours ago."""
     seconds = max(0, int(time.time() - moment))
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= length:

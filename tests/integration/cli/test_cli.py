@@ -109,7 +109,7 @@ def test_an_architecture_that_is_not_supported_fails_in_check(tmp_path: Path) ->
         (["render", str(SAMPLE), "--mirror", "ftp://a"], "--mirror: ftp://a is not an address"),
         (["render", str(SAMPLE), "--set", "disk"], "expected key=value"),
         (["build", str(SAMPLE), str(SAMPLE)], "two blueprints make debian-minimal.qcow2"),
-        (["build", str(SAMPLE), "-o", "/proc/x"], "cannot make the directory /proc/x"),
+        (["build", str(SAMPLE), "-o", "/proc/x"], "cannot create the directory /proc/x"),
         (["build"], "Missing argument"),
         (["build", "--format", "floppy", str(SAMPLE)], "floppy"),
         (["bild"], "No such command"),

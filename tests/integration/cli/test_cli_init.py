@@ -49,8 +49,8 @@ def test_defaults(tmp_path: Path) -> None:
 
 def test_what_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("mine")
-    wrong(compose("init", "a.yaml", "--yes", cwd=tmp_path), "a.yaml is there already")
-    wrong(compose("init", "--name", "a", "--yes", cwd=tmp_path), "a.yaml is there already")
+    wrong(compose("init", "a.yaml", "--yes", cwd=tmp_path), "a.yaml already exists")
+    wrong(compose("init", "--name", "a", "--yes", cwd=tmp_path), "a.yaml already exists")
     assert (tmp_path / "a.yaml").read_text() == "mine"
     fine("init", "a.yaml", "--yes", "--force", cwd=tmp_path)
     assert "name: " in (tmp_path / "a.yaml").read_text()

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from osbuild_compose.blueprint.formats import Format
-from osbuild_compose.cli.eject import eject
-from osbuild_compose.cli.templates import chain_of
+from osbuild_compose.cli.templates import eject
 from osbuild_compose.compile.template import template_blocks
+from osbuild_compose.compile.template.distributions import chain_of
 from osbuild_compose.distro import catalog
 from osbuild_compose.project import Project
 from tests.integration.cli.commands import REPO, compose, fine, wrong
@@ -21,7 +21,7 @@ def pipeline(release: str, templates: Path | None = None) -> bytes:
     """What the release's template makes of a blueprint with most keys."""
     project = Project([templates] if templates else (), mirror="http://m.example")
     project.settings = [f"distro={release}", "scripts=[a]"]
-    wanted = project.blueprints([SAMPLE])[0]
+    wanted = project.load(SAMPLE)
     return project.image(wanted, [Format.QCOW2]).pipeline
 
 
@@ -67,7 +67,7 @@ def test_eject_replaces_nothing_unasked(tmp_path: Path) -> None:
     file = tmp_path / "mine/rocky/pipeline.yaml.j2"
     file.write_text("my work")
     again = ("templates", "eject", "rocky", "mine", "--block", "boot")
-    wrong(compose(*again, cwd=tmp_path), "mine/rocky/pipeline.yaml.j2 is there already")
+    wrong(compose(*again, cwd=tmp_path), "mine/rocky/pipeline.yaml.j2 already exists")
     assert file.read_text() == "my work"
     fine(*again, "--force", cwd=tmp_path)
     assert "{% block boot %}" in file.read_text()

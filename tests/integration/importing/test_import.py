@@ -90,7 +90,7 @@ def test_what_is_lost_is_in_the_file_too(tmp_path: Path) -> None:
     written = (tmp_path / "out.yaml").read_text()
     assert written.startswith("# Made from in.toml by `compose import`.\nname: in\ndistro: debian-12\n")
     assert "# Not carried over:\n#   customizations.openscap: " in written
-    wrong(compose("import", "in.toml", "-o", "out.yaml", cwd=tmp_path), "out.yaml is there already")
+    wrong(compose("import", "in.toml", "-o", "out.yaml", cwd=tmp_path), "out.yaml already exists")
     fine("import", "in.toml", "-o", "out.yaml", "--force", cwd=tmp_path)
     fine("check", "out.yaml", cwd=tmp_path)
 

@@ -95,7 +95,7 @@ def test_every_value_has_its_origin(web: Path) -> None:
 def test_it_renders_to_the_same_pipeline(web: Path) -> None:
     chosen = {"settings": ["timezone=UTC"], "profiles": ["dev"], "variables": ["domain=a.test"]}
     before = pipelines(web, **chosen)
-    text = text_of(Project(**chosen).blueprints([web])[0])
+    text = text_of(Project(**chosen).load(web))
     assert "extends" not in text
     Path("whole.yaml").write_text(text)
     assert pipelines(Path("whole.yaml")) == before
@@ -103,7 +103,7 @@ def test_it_renders_to_the_same_pipeline(web: Path) -> None:
 
 @pytest.mark.parametrize("sample", sorted(REPO.glob("blueprints/*.yaml")), ids=lambda path: path.stem)
 def test_samples_render_to_the_same_pipeline(sample: Path, tmp_path: Path) -> None:
-    text = text_of(Project().blueprints([sample])[0])
+    text = text_of(Project().load(sample))
     (tmp_path / "whole.yaml").write_text(text)
     assert pipelines(tmp_path / "whole.yaml") == pipelines(sample)
 

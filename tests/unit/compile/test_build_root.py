@@ -24,7 +24,7 @@ def pipeline(tmp_path: Path, text: str, **chosen: Any) -> dict[str, Any]:
     file = tmp_path / "b.yaml"
     file.write_text(text)
     project = Project(**chosen)
-    document: dict[str, Any] = json.loads(project.image(project.blueprints([file])[0]).pipeline)
+    document: dict[str, Any] = json.loads(project.image(project.load(file)).pipeline)
     return document
 
 

@@ -40,7 +40,7 @@ def named(pipeline: dict[str, Any], origins: dict[Trail, Origin], name: str) -> 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
 def test_marks_change_nothing_of_the_pipeline(sample: Path) -> None:
     project = Project(mirror="http://m.example")
-    wanted = project.blueprints([sample])[0]
+    wanted = project.load(sample)
     for image_format in (Format.QCOW2, Format.TAR):
         marked = project.origins(wanted, [image_format])
         pipeline = json.loads(project.image(wanted, [image_format]).pipeline)

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from osbuild_compose.report import events, progress
+from osbuild_compose.report import events, progress, steps
 from osbuild_compose.report.events import (
-    Act,
     Action,
+    ActionKind,
     End,
     Event,
     Failure,
@@ -27,7 +27,11 @@ from osbuild_compose.report.style import Style, is_terminal
 
 STREAM: list[Event] = [
     Plan(
-        (Action(Act.CACHED, "a", "1", "p", ""), Action(Act.RUN, "b", "2", "p", ""), Action(Act.SKIP, "c", "3", "q", ""))
+        (
+            Action(ActionKind.CACHED, "a", "1", "p", ""),
+            Action(ActionKind.RUN, "b", "2", "p", ""),
+            Action(ActionKind.SKIP, "c", "3", "q", ""),
+        )
     ),
     Note("be careful"),
     End("1", "a", State.CACHED, 0.0, None, (), None),
@@ -107,7 +111,7 @@ def test_plain_lines_tell_how_far_a_long_step_is_now_and_then(monkeypatch: pytes
 
 
 def test_what_has_come_is_told_beside_the_count() -> None:
-    assert progress.done_of(Progress("1", "sources", 3, 12, "files", 45 * 1024**2)) == "3 of 12 files, 45 MiB"
+    assert steps.progress_text(Progress("1", "sources", 3, 12, "files", 45 * 1024**2)) == "3 of 12 files, 45 MiB"
 
 
 def test_where_a_terminal_is_one() -> None:
@@ -163,16 +167,16 @@ def test_garbage_is_no_event() -> None:
     ("seconds", "text"), [(0.04, "0.0 s"), (9.96, "10.0 s"), (12.4, "12 s"), (59.9, "60 s"), (185, "3 min 05 s")]
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert progress.duration(seconds) == text
+    assert steps.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("size", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (20 * 1024, "20 KiB"), (5 * 1024**4, "5.0 TiB")]
 )
 def test_amounts(size: int, text: str) -> None:
-    assert progress.amount(size) == text
+    assert steps.amount(size) == text
 
 
 def test_how_a_step_failed() -> None:
     failed = End("1", "a", State.FAILED, 3.0, None, (), -9)
-    assert progress.ended(failed) == "a: failed after 3.0 s (signal 9)"
+    assert steps.end_text(failed) == "a: failed after 3.0 s (signal 9)"
