@@ -88,14 +88,18 @@ def efi_program(content: bytes) -> EfiProgram | None:
     """The type and the texts of a UEFI program; None if it is not in the PE format, or cut off."""
     import pefile  # noqa: PLC0415 - loaded only for an image with UEFI programs
 
+    # pefile collects the garbage of the whole process when it is closed, and each time that it gives up.
+    header = int.from_bytes(content[60:64], "little")
+    if content[:2] != b"MZ" or content[header : header + 4] != b"PE\0\0":
+        return None
     try:
         # fast_load: only the headers; a unified kernel image may have hundreds of megabytes.
-        with pefile.PE(data=content, fast_load=True) as program:
-            if len(program.sections) < program.FILE_HEADER.NumberOfSections:
-                return None
-            directories = program.OPTIONAL_HEADER.DATA_DIRECTORY
-            is_signed = len(directories) > _SIGNATURE and directories[_SIGNATURE].Size > 0
-            sections = {_section_name(section): section for section in program.sections}
+        program = pefile.PE(data=content, fast_load=True)
+        if len(program.sections) < program.FILE_HEADER.NumberOfSections:
+            return None
+        directories = program.OPTIONAL_HEADER.DATA_DIRECTORY
+        is_signed = len(directories) > _SIGNATURE and directories[_SIGNATURE].Size > 0
+        sections = {_section_name(section): section for section in program.sections}
     except (pefile.PEFormatError, AttributeError):  # AttributeError: a header is missing
         return None
     texts = {name: _section_text(sections[name], content) for name in _TEXT_SECTIONS if name in sections}

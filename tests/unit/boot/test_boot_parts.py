@@ -1,6 +1,7 @@
 """The boot harness' parts, without QEMU."""
 
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from osbuild_compose.boot.console import Console
 def qemu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A QEMU that need not be installed."""
     monkeypatch.setattr(accel, "qemu_version", lambda: (8, 0))
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
 
 
 @pytest.mark.parametrize(
