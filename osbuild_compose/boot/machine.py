@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from osbuild_compose import firmware
 from osbuild_compose.boot import accel, image
 from osbuild_compose.boot.console import Console, MachineError
+from osbuild_compose.errors import BuildError, HostError, InputError
 from osbuild_compose.firmware import Firmware
 
 SETTLE = 0.25  # seconds within which QEMU rejects wrong arguments
@@ -94,6 +95,34 @@ class Machine:
         self._process: subprocess.Popen[bytes] | None = None
         self._console: Console | None = None
         self._variables: tempfile.TemporaryDirectory[str] | None = None
+
+    @classmethod
+    def of(cls, disk: Path, *, firmware: Firmware | None = None, **options: Any) -> Self:
+        """The machine that suits the image in the file `disk`: its firmware, unless another is given, and sectors.
+
+        options are those of the constructor. Raises InputError for a file that is no disk image, HostError without the
+        program that reads it.
+        """
+        found = _examined(disk)
+        return cls(disk, firmware=firmware or found.firmware, sector=found.sector, **options)
+
+    def run_on_terminal(self) -> None:
+        """Run the machine with its console on this terminal until it is switched off or the user leaves.
+
+        Ctrl-C goes to the machine; QEMU's own keys begin with Ctrl-A. Raises HostError without QEMU or the firmware,
+        BuildError if QEMU fails.
+        """
+        try:
+            argv = self.command()
+        except FileNotFoundError as error:
+            raise HostError(str(error)) from None
+        argv[argv.index("stdio")] = "mon:stdio"
+        try:
+            status = subprocess.run(argv, check=False).returncode
+        except FileNotFoundError:
+            raise HostError(f"{argv[0]} is not installed", hint="it is in the package qemu-system-x86") from None
+        if status:
+            raise BuildError(f"QEMU ended with status {status}")
 
     def command(self) -> list[str]:
         """QEMU's command line, with the current `forwards`.
@@ -305,6 +334,18 @@ class Machine:
         if time.monotonic() + RETRY > deadline:
             raise MachineError(message, self.console)
         time.sleep(RETRY)
+
+
+def _examined(disk: Path) -> image.Disk:
+    try:
+        return image.disk_of(disk)
+    except FileNotFoundError as error:
+        if error.filename == "qemu-img":
+            raise HostError("qemu-img is not installed", hint="it is in the package qemu-utils") from None
+        raise InputError(f"cannot boot {disk}: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"cannot boot {disk}: {reason}") from None
 
 
 def _free_ports(count: int) -> list[int]:

@@ -18,17 +18,19 @@ if TYPE_CHECKING:
 
 Templates = Annotated[
     list[Path] | None,
-    typer.Option("--templates", metavar="DIR", help="Your own templates, searched before the built-in; repeatable."),
+    typer.Option(
+        "--templates", metavar="DIR", help="Your own templates, searched before the built-in ones; repeatable."
+    ),
 ]
 Libdirs = Annotated[
     list[Path] | None,
-    typer.Option("--libdir", metavar="DIR", help="Your own stages, searched before the built-in; repeatable."),
+    typer.Option("--libdir", metavar="DIR", help="Your own stages, searched before the built-in ones; repeatable."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
 Store = Annotated[
     Path | None,
-    typer.Option("--store", metavar="DIR", help="Where layers are kept.  [default: ~/.cache/osbuild-compose]"),
+    typer.Option("--store", metavar="DIR", help="Where layers are kept; ~/.cache/osbuild-compose by default."),
 ]
 DebugShell = Annotated[
     bool, typer.Option("--debug-shell", help="If a stage fails, open a shell in its sandbox on this terminal.")
@@ -78,23 +80,27 @@ class SourceOptions:
 
     mirror: Annotated[
         str | None,
-        typer.Option("--mirror", metavar="URL", help="Where packages are read from; or COMPOSE_MIRROR."),
+        typer.Option("--mirror", metavar="[ARCHIVE=]URL", help="Where packages are read from; or COMPOSE_MIRROR."),
     ] = None
     security_mirror: Annotated[
         str | None,
         typer.Option(
-            "--security-mirror", metavar="URL", help="The same for security updates; or COMPOSE_SECURITY_MIRROR."
+            "--security-mirror",
+            metavar="[ARCHIVE=]URL",
+            help="The same for security updates; or COMPOSE_SECURITY_MIRROR.",
         ),
     ] = None
     repo: Annotated[
         list[str] | None,
         typer.Option(
-            "--repo", metavar="NAME=URL", help="Read RPMs from here instead, or from those of a .repo file; repeatable."
+            "--repo",
+            metavar="NAME=URL",
+            help="Read RPMs from here instead, or from the repositories of a .repo file; repeatable.",
         ),
     ] = None
     repo_key: Annotated[
         list[Path] | None,
-        typer.Option("--repo-key", metavar="FILE", help="The key that signs what --repo has; repeatable."),
+        typer.Option("--repo-key", metavar="FILE", help="The key that signs the packages of --repo; repeatable."),
     ] = None
 
 
