@@ -9,20 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from osbuild_compose import runner_client
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import (
     build_root,
-    explanation,
     image_context,
     official_addresses,
     own_repositories,
     pipeline,
     provenance,
 )
-from osbuild_compose.compile.explanation import StageOrigin
 from osbuild_compose.compile.module_catalog import Programs
 from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.compile.verify import verify
@@ -37,11 +34,12 @@ from osbuild_compose.document import reader
 from osbuild_compose.document.composition.layering import Choices
 from osbuild_compose.errors import ComposeError, DocumentError, InputError, as_one
 from osbuild_compose.problem import Problem
-from osbuild_compose.report import events
-from osbuild_compose.runner_client import RerunCommand, RunnerSettings
 
 if TYPE_CHECKING:
+    from osbuild_compose.compile.explanation import StageOrigin
     from osbuild_compose.compile.template.tracing import Origins
+    from osbuild_compose.report import events
+    from osbuild_compose.runner_client import RerunCommand, RunnerSettings
 
 
 @dataclass(frozen=True)
@@ -238,10 +236,12 @@ class Project:
             build_root.packages(environment, release, made, self.programs),
         )
 
-    def explain(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> list[StageOrigin]:
+    def explain(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> "list[StageOrigin]":
         """For each stage and assembler, those of the build root first: the template's line that wrote it, and the
         blueprint's values that were read for it. Raises as image() does.
         """
+        from osbuild_compose.compile import explanation  # noqa: PLC0415 - not needed for checking and rendering
+
         made = json.loads(self.image(blueprint, formats).pipeline)
         root = self.root_origins(blueprint, formats)
         return explanation.of_pipeline(made, blueprint, self.origins(blueprint, formats), root)
@@ -289,8 +289,11 @@ class Project:
                 seen.add(name)
         return made
 
-    def plan(self, image: Image, runner: RunnerSettings | None = None) -> events.Plan:
+    def plan(self, image: Image, runner: "RunnerSettings | None" = None) -> "events.Plan":
         """What a build would run, and what it would take from the store. Raises ComposeError."""
+        from osbuild_compose import runner_client  # noqa: PLC0415 - not needed for checking and rendering
+        from osbuild_compose.report import events  # noqa: PLC0415 - likewise
+
         text = runner_client.plan(image.pipeline, self._runner(runner), image.passphrases)
         return events.plan_of(json.loads(text))
 
@@ -298,10 +301,10 @@ class Project:
         self,
         images: Sequence[Image],
         directory: Path,
-        runner: RunnerSettings | None = None,
+        runner: "RunnerSettings | None" = None,
         *,
-        on_event: Callable[[events.Event], None] = lambda _: None,
-        rerun: RerunCommand = None,
+        on_event: "Callable[[events.Event], None]" = lambda _: None,
+        rerun: "RerunCommand" = None,
     ) -> list[BuiltImage]:
         """Build all images in one run, which makes what they share once; the files go into `directory`.
 
@@ -309,6 +312,8 @@ class Project:
         that failed again. Returns one BuiltImage for each of the images, in their order. Raises ComposeError when no
         image was built: BuildError if a stage failed.
         """
+        from osbuild_compose import runner_client  # noqa: PLC0415 - not needed for checking and rendering
+
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -328,8 +333,10 @@ class Project:
             for image, made in zip(images, result.pipelines, strict=True)
         ]
 
-    def _runner(self, runner: RunnerSettings | None) -> RunnerSettings:
+    def _runner(self, runner: "RunnerSettings | None") -> "RunnerSettings":
         """The settings, with this project's libdirs if they name none."""
+        from osbuild_compose.runner_client import RunnerSettings  # noqa: PLC0415 - not needed for checking and rendering
+
         settings = runner or RunnerSettings()
         return settings if settings.libdirs else replace(settings, libdirs=tuple(self.libdirs))
 

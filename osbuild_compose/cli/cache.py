@@ -1,6 +1,6 @@
-"""`compose cache`: what is in the store, how large it is, making room, checking every byte.
+"""`compose cache`: lists, cleans and verifies the store.
 
-The store belongs to the runner: `python3 -m runner.store` does the work, and this shows what it says.
+The store belongs to the runner: `python3 -m runner.store` does the work, and this prints the result.
 """
 
 import json
@@ -39,7 +39,7 @@ def ls(store: Path, as_json: bool) -> None:
 
 
 def du(store: Path, as_json: bool) -> None:
-    """Tell how large the store is, by kind."""
+    """Print the size of the store, by kind."""
     sizes = json.loads(store_command(store, "du"))
     if as_json:
         _print_json(sizes)

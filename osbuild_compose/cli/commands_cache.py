@@ -9,8 +9,8 @@ from osbuild_compose.cli.options import Json, Store, store_directory
 
 app = typer.Typer(help="Look after the store of layers, images and downloads.", no_args_is_help=True)
 
-Keep = Annotated[str | None, typer.Option("--keep", metavar="SIZE", help="Until at most so much is left, such as 10G.")]
-Days = Annotated[float | None, typer.Option("--days", metavar="N", min=0, help="What was not used for so many days.")]
+Keep = Annotated[str | None, typer.Option("--keep", metavar="SIZE", help="At most this much is left, such as 10G.")]
+Days = Annotated[float | None, typer.Option("--days", metavar="N", min=0, help="Only what was unused for this long.")]
 
 
 @app.command()
@@ -23,7 +23,7 @@ def ls(store: Store = None, json: Json = False) -> None:
 
 @app.command()
 def du(store: Store = None, json: Json = False) -> None:
-    """Tell how large it is."""
+    """Show how large it is."""
     from osbuild_compose.cli import cache
 
     cache.du(store_directory(store), json)
@@ -39,7 +39,7 @@ def prune(keep: Keep = None, days: Days = None, store: Store = None, json: Json 
 
 @app.command()
 def verify(store: Store = None, json: Json = False) -> None:
-    """Read every byte; remove what is damaged and tell it (exit code 1)."""
+    """Read every byte; remove and report what is damaged (exit code 1)."""
     from osbuild_compose.cli import cache
 
     cache.verify(store_directory(store), json)

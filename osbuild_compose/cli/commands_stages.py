@@ -9,7 +9,7 @@ import typer
 from osbuild_compose.cli import complete
 from osbuild_compose.cli.options import Json, Libdirs
 
-stages = typer.Typer(help="Tell what stages and assemblers there are, and their options.")
+stages = typer.Typer(help="Show the stages and assemblers, and their options.")
 
 Name = Annotated[
     str,
@@ -21,7 +21,7 @@ SchemaKind = StrEnum("SchemaKind", ["blueprint", "distro", "stage", "assembler"]
 
 @stages.callback(invoke_without_command=True)
 def main(context: typer.Context) -> None:
-    """Tell what stages and assemblers there are, and their options."""
+    """Show the stages and assemblers, and their options."""
     if context.invoked_subcommand is None:
         list_stages()
 

@@ -27,7 +27,7 @@ def init(
         list[str] | None, typer.Option("--service", metavar="NAME", help="What to run, such as nginx; repeatable.")
     ] = None,
     templates: Templates = None,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Take the defaults for all else, and ask nothing.")] = False,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Use defaults for the rest, ask nothing.")] = False,
     force: Force = False,
 ) -> None:
     """Write a first blueprint, asking what should be in it."""
@@ -51,7 +51,7 @@ def import_blueprint(
 ) -> None:
     """Turn an osbuild blueprint into one of ours.
 
-    What could not be carried over is told.
+    What cannot be carried over is reported.
     """
     from osbuild_compose.cli import import_blueprint as command
 

@@ -1,4 +1,4 @@
-"""What shells offer for a word that is begun; imported quickly, as all options refer to it."""
+"""Completions that shells offer; quick to import, because all options refer to it."""
 # ruff: noqa: PLC0415 - as in app.py
 
 from collections.abc import Callable

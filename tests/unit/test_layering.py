@@ -119,6 +119,9 @@ LAZY: dict[tuple[str, str], str] = {
     ("osbuild_compose.compile.verify", "jsonschema.validators"): "as jsonschema",
     ("osbuild_compose.inspecting.analysis.bootloader", "pefile"): "not needed for an image without UEFI programs",
     ("osbuild_compose.compile.pipeline", "osbuild_compose.compile.template.tracing"): "for errors and --explain only",
+    ("osbuild_compose.project", "osbuild_compose.compile.explanation"): "for --explain only",
+    ("osbuild_compose.project", "osbuild_compose.runner_client"): "not needed for checking and rendering",
+    ("osbuild_compose.project", "osbuild_compose.report.events"): "as runner_client",
     ("osbuild_compose.report.progress", "osbuild_compose.report.live"): "rich is slow to import: only for a terminal",
     ("runner.options", "jsonschema"): "the runner's only library: not needed when everything is cached",
 }
