@@ -32,7 +32,7 @@ def rendered(tmp_path: Path, text: str, **chosen: Any) -> dict[str, Any]:
     """The pipeline of a blueprint."""
     (tmp_path / "b.yaml").write_text(text)
     project = Project(templates=[DERIVATIVE, PARCEL], libdirs=[LIBDIR], **chosen)
-    document: dict[str, Any] = json.loads(project.image(project.blueprints([tmp_path / "b.yaml"])[0]).pipeline)
+    document: dict[str, Any] = json.loads(project.image(project.load(tmp_path / "b.yaml")).pipeline)
     return document
 
 
