@@ -1,7 +1,7 @@
 """The exceptions of osbuild_compose: errors that a person can act on.
 
 Everything below the command line raises these, and never prints or exits; the command line shows all of them in the
-same way (report/errors.py) and exits with their `exit_code`.
+same way (report/error_text.py) and exits with their `exit_code`.
 """
 
 from collections.abc import Callable, Sequence

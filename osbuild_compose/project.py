@@ -23,7 +23,7 @@ from osbuild_compose.compile import (
 from osbuild_compose.compile.module_catalog import Programs
 from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.compile.verify import verify
-from osbuild_compose.disk.options import passphrases
+from osbuild_compose.disk.image_options import passphrases
 from osbuild_compose.distro import catalog, mirrors, repo_option
 from osbuild_compose.distro.catalog import Catalog
 from osbuild_compose.distro.family import host_apt

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from runner.build import Settings
-from runner.errors import Kind, RunnerError, input_error, interrupted
+from runner.build import RunSettings
+from runner.errors import ErrorKind, RunnerError, input_error, interrupted
 from runner.events import ActiveSteps, Broadcast, Listener, Monitor, Printer
 from runner.manifest import formats
 from runner.manifest.document import decode
@@ -88,8 +88,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         error = interrupted()
     except OSError as raised:
         where = f"{raised.filename}: " if raised.filename else ""
-        error = RunnerError(Kind.BUILD, f"{where}{raised.strerror or raised}")
-    if error and error.kind is Kind.INTERRUPTED and (names := active.names()):
+        error = RunnerError(ErrorKind.BUILD, f"{where}{raised.strerror or raised}")
+    if error and error.kind is ErrorKind.INTERRUPTED and (names := active.names()):
         error.message = f"interrupted in {', '.join(names)}"
     _report(args, session, error, time.monotonic() - started)
     sys.stdout.flush()
@@ -104,7 +104,7 @@ def _main(args: argparse.Namespace, session: Session) -> None:
         for manifest in manifests:
             print(json.dumps(formats.describe(manifest), indent=2, sort_keys=True))
         return
-    settings = Settings(
+    settings = RunSettings(
         store=Path(args.store).absolute(),
         libdirs=tuple(Path(path).absolute() for path in args.libdir),
         output_directory=Path(args.output_directory).absolute() if args.output_directory else None,

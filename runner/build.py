@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from runner import options
+from runner import option_checks
 from runner.errors import RunnerError, build_error, input_error
 from runner.manifest.model import Manifest
 from runner.manifest.sources import Source
@@ -19,7 +19,7 @@ from runner.store.store import Store
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunSettings:
     """What the user chooses for a run; all paths are absolute.
 
     scratch None means: wherever there is room. overlay False means: make trees by copying. output_directory None
@@ -41,7 +41,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Result:
+class StepResult:
     """What became of one step; output and returncode only of those that ran."""
 
     step: Step
@@ -74,7 +74,7 @@ class Build:
     manifest: Manifest
     pipelines: list[PlannedPipeline]
     actions: list[Action]
-    results: list[Result] = field(default_factory=list)
+    results: list[StepResult] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     error: RunnerError | None = None
     done: bool = False
@@ -116,7 +116,7 @@ class Build:
         }
 
 
-def plan_builds(manifests: Sequence[Manifest], settings: Settings, store: Store) -> list[Build]:
+def plan_builds(manifests: Sequence[Manifest], settings: RunSettings, store: Store) -> list[Build]:
     """What there is to do for each manifest. Raises RunnerError (input) for one that can't be built as asked."""
     library = Library(settings.libdirs)
     state = store.state()
@@ -139,7 +139,7 @@ def _without_changed(state: StoreState, pipelines: Sequence[PlannedPipeline], st
     return replace(state, outputs=state.outputs - changed, changed=changed)
 
 
-def _check_ids(builds: Sequence[Build], settings: Settings) -> None:
+def _check_ids(builds: Sequence[Build], settings: RunSettings) -> None:
     """Raise RunnerError for a checkpoint or an export that no pipeline has, or an export that has nowhere to go."""
     ids = {step.call.id for build in builds for pipeline in build.pipelines for step in pipeline.steps}
     for wanted in settings.checkpoints:
@@ -155,7 +155,7 @@ def _check_ids(builds: Sequence[Build], settings: Settings) -> None:
 def check(builds: Sequence[Build]) -> None:
     """Check the options of the steps that are going to run, and that their tools are there. Raises RunnerError."""
     for build in builds:
-        options.check(build.pending)
+        option_checks.check(build.pending)
     pending = [action for build in builds for action in build.pending]
     if pending:
         bwrap.check_tools(action.step.program for action in pending if action.step.in_host)

@@ -10,7 +10,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-class Kind(StrEnum):
+class ErrorKind(StrEnum):
     """The cause of an error; it decides the exit code."""
 
     INPUT = "input"
@@ -19,7 +19,7 @@ class Kind(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-EXIT_CODES = {Kind.INPUT: 2, Kind.BUILD: 1, Kind.ENVIRONMENT: 2, Kind.INTERRUPTED: 130}
+EXIT_CODES = {ErrorKind.INPUT: 2, ErrorKind.BUILD: 1, ErrorKind.ENVIRONMENT: 2, ErrorKind.INTERRUPTED: 130}
 
 
 @dataclass
@@ -30,7 +30,7 @@ class RunnerError(Exception):
     name of the stage that failed, manifest the file that its pipeline was saved in, and command reproduces the failure.
     """
 
-    kind: Kind
+    kind: ErrorKind
     message: str
     details: list[str] = field(default_factory=list)
     hint: str = ""
@@ -64,19 +64,19 @@ class RunnerError(Exception):
 
 def input_error(message: str, hint: str = "", details: list[str] | None = None) -> RunnerError:
     """The pipeline or an option is wrong."""
-    return RunnerError(Kind.INPUT, message, details or [], hint)
+    return RunnerError(ErrorKind.INPUT, message, details or [], hint)
 
 
 def environment_error(message: str, hint: str = "", details: list[str] | None = None) -> RunnerError:
     """The machine lacks something that the build needs, or forbids it."""
-    return RunnerError(Kind.ENVIRONMENT, message, details or [], hint)
+    return RunnerError(ErrorKind.ENVIRONMENT, message, details or [], hint)
 
 
 def build_error(message: str, hint: str = "", details: list[str] | None = None) -> RunnerError:
     """Something failed while building."""
-    return RunnerError(Kind.BUILD, message, details or [], hint)
+    return RunnerError(ErrorKind.BUILD, message, details or [], hint)
 
 
 def interrupted() -> RunnerError:
     """The user or the system asked to stop."""
-    return RunnerError(Kind.INTERRUPTED, "interrupted", hint="finished stages are kept in the store")
+    return RunnerError(ErrorKind.INTERRUPTED, "interrupted", hint="finished stages are kept in the store")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.archiver import Archiver
-from runner.build import Result
+from runner.build import StepResult
 from runner.cancellation import Cancellation
 from runner.errors import RunnerError, environment_error
 from runner.events import Listener
@@ -68,7 +68,7 @@ class Executor:
         self._sources = sources
         self._pipelines = {pipeline.name: pipeline for pipeline in pipelines}
         self.archiver = Archiver()
-        self.results: list[Result] = []
+        self.results: list[StepResult] = []
 
     def run(self, pipeline: PlannedPipeline, actions: Sequence[Action]) -> None:
         """Carry out the actions about one pipeline; those that it refers to were run before.
@@ -102,7 +102,7 @@ class Executor:
         if any(result.step == step for result in self.results):
             return  # reported already, before a damaged layer was found
         self._emit("end", id=step.call.id, name=step.call.name, state="cached", seconds=0.0)
-        self.results.append(Result(step, ActionKind.CACHED, True))
+        self.results.append(StepResult(step, ActionKind.CACHED, True))
 
     def _run_step(self, step: Step, stack: tuple[str, ...], root: BuildRoot) -> None:
         with contextlib.ExitStack() as held:
@@ -255,7 +255,7 @@ class Executor:
         )
         seconds = time.monotonic() - started
         success = ended.returncode == 0
-        self.results.append(Result(step, ActionKind.RUN, success, seconds, ended.output, ended.returncode))
+        self.results.append(StepResult(step, ActionKind.RUN, success, seconds, ended.output, ended.returncode))
         if success:
             return
         tail = ended.output.splitlines()[-TAIL:]

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from runner.build import Build, Settings
+from runner.build import Build, RunSettings
 from runner.errors import build_error, input_error
 from runner.store.layer import CorruptLayerError
 from runner.store.store import Store
@@ -31,7 +31,7 @@ class OutputDirectory:
             build.files += store.export(key, self._path)
 
 
-def export_trees(builds: Sequence[Build], settings: Settings, store: Store, trees: Trees, *, user: bool) -> None:
+def export_trees(builds: Sequence[Build], settings: RunSettings, store: Store, trees: Trees, *, user: bool) -> None:
     """Copy the trees that --export names, each to a directory named after its id.
 
     user: the run is an ordinary user's, who cannot own a tree's files. Raises RunnerError.

@@ -5,8 +5,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from runner.build import Build, Settings
-from runner.errors import Kind, RunnerError, environment_error
+from runner.build import Build, RunSettings
+from runner.errors import ErrorKind, RunnerError, environment_error
 from runner.manifest import formats
 from runner.steps import Step
 from runner.store.store import Store
@@ -27,7 +27,7 @@ def stage_failure(step: Step, why: str, tail: Sequence[str]) -> RunnerError:
     hints = [line.removeprefix("hint: ") for line in tail if line.startswith("hint: ")]
     message = f"{name} {why}" + (f": {errors[-1]}" if errors else "")
     details = list(tail) if not errors else [line for line in tail if not line.startswith(("error: ", "hint: "))]
-    return RunnerError(Kind.BUILD, message, details, hints[-1] if hints else "", stage=name)
+    return RunnerError(ErrorKind.BUILD, message, details, hints[-1] if hints else "", stage=name)
 
 
 def _bwrap_hint(message: str) -> str:
@@ -47,10 +47,10 @@ def describe_exit(returncode: int) -> str:
     return f"was killed by signal {-returncode}" if returncode < 0 else f"failed with exit code {returncode}"
 
 
-def add_command(build: Build, settings: Settings, store: Store) -> None:
+def add_command(build: Build, settings: RunSettings, store: Store) -> None:
     """Keep the manifest of a build whose step failed, and add to its error the command that runs it with a shell."""
     error = build.error
-    if error is None or error.kind is not Kind.BUILD or not error.stage or error.command:
+    if error is None or error.kind is not ErrorKind.BUILD or not error.stage or error.command:
         return
     text = json.dumps(formats.describe(build.manifest, ids=False), indent=2, sort_keys=True)
     error.manifest = str(store.keep_failed(text.encode()))

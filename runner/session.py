@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import passphrases, schedule
-from runner.build import Build, Result, Settings, check, plan_builds, sources_of
+from runner.build import Build, RunSettings, StepResult, check, plan_builds, sources_of
 from runner.cancellation import Cancellation
 from runner.events import Listener
 from runner.execute import RunContext
@@ -32,7 +32,7 @@ class Session:
         self.emit = emit
         self._builds: list[Build] = []
 
-    def plan(self, manifests: Sequence[Manifest], settings: Settings) -> list[Action]:
+    def plan(self, manifests: Sequence[Manifest], settings: RunSettings) -> list[Action]:
         """What a build would do. Raises RunnerError for a pipeline that can't be built."""
         store = Store(settings.store)
         try:
@@ -40,7 +40,7 @@ class Session:
         finally:
             store.close()
 
-    def build(self, manifests: Sequence[Manifest], settings: Settings) -> None:
+    def build(self, manifests: Sequence[Manifest], settings: RunSettings) -> None:
         """Build the manifests' pipelines. Raises RunnerError; what had succeeded is in the store."""
         scratch_root = settings.scratch or default_root(settings.store, os.geteuid())
         store = Store(settings.store)
@@ -63,9 +63,9 @@ class Session:
                 if action.kind is ActionKind.CACHED:
                     call = action.step.call
                     self.emit("end", id=call.id, name=call.name, state="cached", seconds=0.0)
-                    build.results.append(Result(action.step, ActionKind.CACHED, True))
+                    build.results.append(StepResult(action.step, ActionKind.CACHED, True))
 
-    def _execute(self, store: Store, scratch_root: Path, settings: Settings) -> None:
+    def _execute(self, store: Store, scratch_root: Path, settings: RunSettings) -> None:
         user = os.geteuid() != 0
         namespace.enter()
         scratch = Scratch(scratch_root, store)
@@ -105,7 +105,7 @@ class Session:
             )
         return PlainTrees(store, work)
 
-    def _finish(self, store: Store, settings: Settings) -> None:
+    def _finish(self, store: Store, settings: RunSettings) -> None:
         """Record and hand over what the builds that succeeded have made, and make room in the store."""
         outputs = OutputDirectory(settings.output_directory) if settings.output_directory else None
         for build in self._builds:

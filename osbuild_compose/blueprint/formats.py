@@ -8,7 +8,7 @@ from typing import Any
 from osbuild_compose.document.node import Trail
 
 
-class Kind(Enum):
+class ImageKind(Enum):
     """What a format contains."""
 
     DISK = auto()  # a disk that boots
@@ -31,7 +31,7 @@ class Traits:
     bytes. only_512_byte_sectors: the virtual machines that it is for read no disks with other sectors.
     """
 
-    kind: Kind
+    kind: ImageKind
     extension: str = ""
     compression: str | None = None
     options: Options = field(default_factory=dict)
@@ -51,7 +51,7 @@ _OCI: Options = {
 _AZURE_MOST = 2040 * _GIB
 
 
-_PLAIN_DISK = Traits(Kind.DISK)
+_PLAIN_DISK = Traits(ImageKind.DISK)
 
 
 class Format(StrEnum):
@@ -66,33 +66,33 @@ class Format(StrEnum):
         member.traits = traits
         return member
 
-    QCOW2 = "qcow2", Traits(Kind.DISK, options={"compression": ("none", "zlib", "zstd")})
-    RAW = "raw", Traits(Kind.DISK)
-    RAW_XZ = "raw.xz", Traits(Kind.DISK)
-    RAW_ZST = "raw.zst", Traits(Kind.DISK)
-    VDI = "vdi", Traits(Kind.DISK, only_512_byte_sectors=True)
-    VMDK = "vmdk", Traits(Kind.DISK, only_512_byte_sectors=True)
-    VPC = "vpc", Traits(Kind.DISK, ".vhd", size_multiple=_MIB, max_size=_AZURE_MOST, only_512_byte_sectors=True)
-    VHDX = "vhdx", Traits(Kind.DISK, only_512_byte_sectors=True)
-    OVA = "ova", Traits(Kind.DISK, options={"cpus": (), "memory": ()}, only_512_byte_sectors=True)
-    GCE = "gce", Traits(Kind.DISK, ".gce.tar.gz", size_multiple=_GIB, only_512_byte_sectors=True)
-    TAR = "tar", Traits(Kind.TAR)
-    TAR_GZ = "tar.gz", Traits(Kind.TAR, compression="gzip")
-    TAR_XZ = "tar.xz", Traits(Kind.TAR, compression="xz")
-    TAR_ZST = "tar.zst", Traits(Kind.TAR, compression="zstd")
-    WSL = "wsl", Traits(Kind.CONTAINER)
-    OCI_ARCHIVE = "oci-archive", Traits(Kind.CONTAINER, ".oci.tar", options=_OCI)
-    CPIO = "cpio", Traits(Kind.CONTAINER)
-    CPIO_GZ = "cpio.gz", Traits(Kind.CONTAINER)
-    CPIO_XZ = "cpio.xz", Traits(Kind.CONTAINER)
-    CPIO_ZST = "cpio.zst", Traits(Kind.CONTAINER)
-    EXT4 = "ext4", Traits(Kind.FILE_SYSTEM, options=_WRITABLE)
-    XFS = "xfs", Traits(Kind.FILE_SYSTEM, options=_WRITABLE)
-    BTRFS = "btrfs", Traits(Kind.FILE_SYSTEM, options=_WRITABLE)
-    SQUASHFS = "squashfs", Traits(Kind.FILE_SYSTEM, options={"compression": ("gzip", "lzo", "lz4", "xz", "zstd")})
-    EROFS = "erofs", Traits(Kind.FILE_SYSTEM, options={"uuid": (), "compression": ("lz4", "lz4hc")})
-    ISO = "iso", Traits(Kind.LIVE)
-    PXE = "pxe", Traits(Kind.LIVE, ".pxe.tar")
+    QCOW2 = "qcow2", Traits(ImageKind.DISK, options={"compression": ("none", "zlib", "zstd")})
+    RAW = "raw", Traits(ImageKind.DISK)
+    RAW_XZ = "raw.xz", Traits(ImageKind.DISK)
+    RAW_ZST = "raw.zst", Traits(ImageKind.DISK)
+    VDI = "vdi", Traits(ImageKind.DISK, only_512_byte_sectors=True)
+    VMDK = "vmdk", Traits(ImageKind.DISK, only_512_byte_sectors=True)
+    VPC = "vpc", Traits(ImageKind.DISK, ".vhd", size_multiple=_MIB, max_size=_AZURE_MOST, only_512_byte_sectors=True)
+    VHDX = "vhdx", Traits(ImageKind.DISK, only_512_byte_sectors=True)
+    OVA = "ova", Traits(ImageKind.DISK, options={"cpus": (), "memory": ()}, only_512_byte_sectors=True)
+    GCE = "gce", Traits(ImageKind.DISK, ".gce.tar.gz", size_multiple=_GIB, only_512_byte_sectors=True)
+    TAR = "tar", Traits(ImageKind.TAR)
+    TAR_GZ = "tar.gz", Traits(ImageKind.TAR, compression="gzip")
+    TAR_XZ = "tar.xz", Traits(ImageKind.TAR, compression="xz")
+    TAR_ZST = "tar.zst", Traits(ImageKind.TAR, compression="zstd")
+    WSL = "wsl", Traits(ImageKind.CONTAINER)
+    OCI_ARCHIVE = "oci-archive", Traits(ImageKind.CONTAINER, ".oci.tar", options=_OCI)
+    CPIO = "cpio", Traits(ImageKind.CONTAINER)
+    CPIO_GZ = "cpio.gz", Traits(ImageKind.CONTAINER)
+    CPIO_XZ = "cpio.xz", Traits(ImageKind.CONTAINER)
+    CPIO_ZST = "cpio.zst", Traits(ImageKind.CONTAINER)
+    EXT4 = "ext4", Traits(ImageKind.FILE_SYSTEM, options=_WRITABLE)
+    XFS = "xfs", Traits(ImageKind.FILE_SYSTEM, options=_WRITABLE)
+    BTRFS = "btrfs", Traits(ImageKind.FILE_SYSTEM, options=_WRITABLE)
+    SQUASHFS = "squashfs", Traits(ImageKind.FILE_SYSTEM, options={"compression": ("gzip", "lzo", "lz4", "xz", "zstd")})
+    EROFS = "erofs", Traits(ImageKind.FILE_SYSTEM, options={"uuid": (), "compression": ("lz4", "lz4hc")})
+    ISO = "iso", Traits(ImageKind.LIVE)
+    PXE = "pxe", Traits(ImageKind.LIVE, ".pxe.tar")
 
     @property
     def extension(self) -> str:
@@ -102,17 +102,17 @@ class Format(StrEnum):
     @property
     def is_disk(self) -> bool:
         """Whether the image is a disk that boots."""
-        return self.traits.kind is Kind.DISK
+        return self.traits.kind is ImageKind.DISK
 
     @property
     def is_live(self) -> bool:
         """Whether it is a system that runs without being installed."""
-        return self.traits.kind is Kind.LIVE
+        return self.traits.kind is ImageKind.LIVE
 
     @property
     def is_tar(self) -> bool:
         """Whether it is a plain archive of the files."""
-        return self.traits.kind is Kind.TAR
+        return self.traits.kind is ImageKind.TAR
 
 
 @dataclass(frozen=True)

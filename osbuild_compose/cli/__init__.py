@@ -35,9 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as done:  # the library's own way to end, also after --help
         return done.code if isinstance(done.code, int) else int(bool(done.code))
     except ComposeError as error:
-        from osbuild_compose.report import errors  # noqa: PLC0415
+        from osbuild_compose.report import error_text  # noqa: PLC0415
 
-        errors.show(error, sys.stderr)
+        error_text.show(error, sys.stderr)
         return int(error.exit_code)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)

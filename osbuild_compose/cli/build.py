@@ -14,7 +14,7 @@ from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli.error_output import warn
 from osbuild_compose.errors import ComposeError, InputError
 from osbuild_compose.project import Project
-from osbuild_compose.report.errors import as_data
+from osbuild_compose.report.error_text import as_data
 from osbuild_compose.report.events import Event, Result
 from osbuild_compose.report.progress import display
 from osbuild_compose.report.steps import duration

@@ -26,10 +26,10 @@ def distros(incomplete: str) -> list[str]:
 
 def programs(incomplete: str) -> list[str]:
     """Stages and assemblers, also by the part of their names after the last dot."""
-    from osbuild_compose.compile.module_catalog import Kind, Programs
+    from osbuild_compose.compile.module_catalog import ModuleKind, Programs
 
     known = Programs()
-    names = [name for kind in Kind for name in known.names(kind)]
+    names = [name for kind in ModuleKind for name in known.names(kind)]
     short = {name.rpartition(".")[2]: name for name in names}
     return _begun(lambda: [*names, *short] if "." not in incomplete else names, incomplete)
 

@@ -10,7 +10,7 @@ from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.errors import ComposeError
 from osbuild_compose.problem import Problem
 from osbuild_compose.project import Project
-from osbuild_compose.report import errors
+from osbuild_compose.report import error_text
 
 
 @contextmanager
@@ -20,14 +20,14 @@ def errors_as_json(wanted: bool) -> Iterator[None]:
         yield
     except ComposeError as error:
         if wanted:
-            each = [errors.as_data(one) for one in error.each()]
+            each = [error_text.as_data(one) for one in error.each()]
             print(json.dumps({"success": False, "errors": each}, indent=2, sort_keys=True), flush=True)
         raise
 
 
 def warn(problem: Problem) -> None:
     """Print a warning."""
-    errors.warn(problem, sys.stderr)
+    error_text.warn(problem, sys.stderr)
 
 
 def load(project: Project, path: Path) -> Blueprint:

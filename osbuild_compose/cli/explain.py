@@ -18,7 +18,7 @@ def explain(project: Project, blueprint: Blueprint, formats: Sequence[Format], a
     if as_json:
         print(json.dumps([_data(item) for item in found], indent=2, sort_keys=True))
         return
-    style = Style.of(sys.stdout)
+    style = Style.for_stream(sys.stdout)
     print("\n\n".join("\n".join(_lines(item, style)) for item in found))
 
 

@@ -11,7 +11,7 @@ from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.cli.error_output import warn
 from osbuild_compose.project import Project
-from osbuild_compose.report.errors import as_data
+from osbuild_compose.report.error_text import as_data
 
 if TYPE_CHECKING:
     from osbuild_compose.runner_client import RunnerSettings

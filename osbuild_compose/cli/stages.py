@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from osbuild_compose.compile import module_text
-from osbuild_compose.compile.module_catalog import Kind, Program, Programs, nearest_name
+from osbuild_compose.compile.module_catalog import ModuleKind, Program, Programs, nearest_name
 from osbuild_compose.document.schema import schema_files as schemas
 from osbuild_compose.errors import InputError
 
@@ -14,13 +14,13 @@ from osbuild_compose.errors import InputError
 def list_all(libdirs: Sequence[Path], as_json: bool) -> None:
     """Print the names of all stages and assemblers with a line about each."""
     programs = Programs(libdirs)
-    found = [programs.find(kind, name) for kind in Kind for name in programs.names(kind)]
+    found = [programs.find(kind, name) for kind in ModuleKind for name in programs.names(kind)]
     if as_json:
         rows = [{"kind": str(item.kind), "name": item.name, "summary": item.meta.get("summary", "")} for item in found]
         print(json.dumps(rows, indent=2, sort_keys=True))
         return
     width = max(len(item.name) for item in found)
-    for kind in Kind:
+    for kind in ModuleKind:
         print(f"{kind.directory}:")
         for item in found:
             if item.kind is kind:
@@ -41,7 +41,7 @@ def schema(what: str, name: str | None, libdirs: Sequence[Path]) -> None:
     if what in ("stage", "assembler"):
         if name is None:
             raise InputError(f"compose schema {what}: which one?", hint="`compose stages` lists them")
-        found = _find(name, Programs(libdirs), (Kind(what),))
+        found = _find(name, Programs(libdirs), (ModuleKind(what),))
         document = {"$schema": "http://json-schema.org/draft-07/schema#", "title": found.name, **found.schema}
     elif name is not None:
         raise InputError(f"compose schema {what} takes no name", hint=f"for a stage: compose schema stage {name}")
@@ -51,7 +51,7 @@ def schema(what: str, name: str | None, libdirs: Sequence[Path]) -> None:
     print()
 
 
-def _find(name: str, programs: Programs, kinds: Sequence[Kind] = tuple(Kind)) -> Program:
+def _find(name: str, programs: Programs, kinds: Sequence[ModuleKind] = tuple(ModuleKind)) -> Program:
     """The stage or assembler of that name, or with that last part of its name."""
     full = [(kind, known) for kind in kinds for known in programs.names(kind)]
     for kind, known in full:

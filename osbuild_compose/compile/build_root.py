@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from osbuild_compose.blueprint.model import Blueprint, BuildEnvironment, Repositories
-from osbuild_compose.compile.module_catalog import Kind, Programs
+from osbuild_compose.compile.module_catalog import ModuleKind, Programs
 from osbuild_compose.distro.model import Release
 from osbuild_compose.problem import Problem
 
@@ -35,7 +35,7 @@ def packages(
     nothing. Raises TemplateError for a stage whose meta.json cannot be read.
     """
     stages = {stage["name"] for stage in pipeline["stages"]}
-    tools = [programs.find(Kind.STAGE, name).meta.get("tools", {}) for name in stages]
+    tools = [programs.find(ModuleKind.STAGE, name).meta.get("tools", {}) for name in stages]
     needed = {package for item in tools for package in release.family.packages_with(item)}
     return (*sorted({*release.build_packages, *needed}), *environment.packages)
 

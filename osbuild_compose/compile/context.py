@@ -1,4 +1,4 @@
-"""What templates see; docs/reference/templates.md describes it."""
+"""The variables that templates see; docs/reference/templates.md describes them."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from osbuild_compose.distro.model import Release
 from osbuild_compose.distro.repository import Use
 
 
-def of(request: BuildRequest) -> dict[str, Any]:
-    """All of it, by its names in templates."""
+def template_variables(request: BuildRequest) -> dict[str, Any]:
+    """The variables of templates by their names."""
     blueprint, release = request.blueprint, request.release
     own = own_repositories.usable(blueprint, release)
     default = blueprint.repositories.default

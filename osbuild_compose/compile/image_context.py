@@ -7,7 +7,7 @@ from typing import Any
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile.request import BuildRequest
-from osbuild_compose.disk import mounts, options, qemu_options, uuids
+from osbuild_compose.disk import image_options, mounts, qemu_options, uuids
 from osbuild_compose.disk.model import Firmware
 
 # The formats of org.osbuild.qemu.
@@ -42,7 +42,7 @@ def image_context(request: BuildRequest) -> dict[str, Any]:
     multiple = max((item.format.traits.size_multiple for item in outputs), default=0)
     qemu = qemu_options.options(layout) if only in QEMU_FORMATS else None
     packages = request.release.variables.get("disk_packages", {})
-    disk = options.options(layout)
+    disk = image_options.options(layout)
     root, root_path = layout.holding("/")
     boot, boot_path = layout.holding("/boot")
     return {

@@ -13,7 +13,7 @@ from osbuild_compose.document.suggest import nearest
 from osbuild_compose.errors import InputError, TemplateError
 
 
-class Kind(StrEnum):
+class ModuleKind(StrEnum):
     """What a program is to a pipeline."""
 
     STAGE = "stage"
@@ -29,7 +29,7 @@ class Kind(StrEnum):
 class Program:
     """A stage or an assembler. `meta` is its meta.json, `schema` the schema of its options in it."""
 
-    kind: Kind
+    kind: ModuleKind
     name: str
     path: Path
     meta: Mapping[str, Any]
@@ -54,19 +54,19 @@ class Programs:
         self._libdirs = (*libdirs, built_in())
 
     @cached_property
-    def _places(self) -> dict[tuple[Kind, str], Path]:
-        found: dict[tuple[Kind, str], Path] = {}
+    def _places(self) -> dict[tuple[ModuleKind, str], Path]:
+        found: dict[tuple[ModuleKind, str], Path] = {}
         for libdir in self._libdirs:
-            for kind in Kind:
+            for kind in ModuleKind:
                 for path in sorted((libdir / kind.directory).glob("*.meta.json")):
                     found.setdefault((kind, path.name.removesuffix(".meta.json")), path)
         return found
 
-    def names(self, kind: Kind) -> list[str]:
+    def names(self, kind: ModuleKind) -> list[str]:
         """The names of all programs of one kind, sorted."""
         return sorted(name for known, name in self._places if known is kind)
 
-    def find(self, kind: Kind, name: str) -> Program:
+    def find(self, kind: ModuleKind, name: str) -> Program:
         """The program of that name. Raises InputError for one that is not there, TemplateError for a bad meta.json."""
         path = self._places.get((kind, name))
         if path is None:

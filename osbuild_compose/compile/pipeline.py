@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ruamel.yaml.error import YAMLError
 
-from osbuild_compose.compile import context, release_checks
+from osbuild_compose.compile import release_checks
+from osbuild_compose.compile.context import template_variables
 from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.compile.template import engine, output, template_blocks
 from osbuild_compose.distro.catalog import built_in
@@ -60,7 +61,7 @@ def _render(
     request: BuildRequest, renderer: Callable[[str, Sequence[Path], Path, Mapping[str, Any]], Rendered]
 ) -> Rendered:
     """What the renderer makes of the template. Raises InputError(s) for everything the release does not support."""
-    release, seen = request.release, context.of(request)
+    release, seen = request.release, template_variables(request)
     refused = list(release_checks.problems(request.blueprint, release, bool(seen["base_repositories"])))
     rendered: Rendered | None = None
     try:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from osbuild_compose.compile.module_catalog import Kind, Program, Programs, nearest_name
+from osbuild_compose.compile.module_catalog import ModuleKind, Program, Programs, nearest_name
 from osbuild_compose.compile.pipeline import located
-from osbuild_compose.document.node import Source, Span, Trail, from_data, path_text
+from osbuild_compose.document.node import SourceText, Span, Trail, from_data, path_text
 from osbuild_compose.document.schema import schema_errors
 from osbuild_compose.errors import TemplateError, TemplatesError, as_one
 from osbuild_compose.problem import Problem
@@ -33,7 +33,7 @@ def verify(pipeline: Mapping[str, Any], programs: Programs, origins: "Callable[[
 def problems(pipeline: Mapping[str, Any], programs: Programs) -> Iterator[Problem]:
     """All problems of the pipeline's stages and assemblers, in their order."""
     for trail, item in _programs(pipeline, ()):
-        kind = Kind.ASSEMBLER if trail[-1] == "assembler" else Kind.STAGE
+        kind = ModuleKind.ASSEMBLER if trail[-1] == "assembler" else ModuleKind.STAGE
         if not isinstance(item, dict) or not isinstance(name := item.get("name"), str):
             yield Problem(trail, f"a {kind} without a name", "a stage is a mapping with `name` and `options`")
         elif name not in programs.names(kind):
@@ -62,7 +62,7 @@ def _options(program: Program, item: Mapping[str, Any], trail: Trail) -> Iterato
             yield Problem((*trail, key), brief)
     fallback = f"its options: compose stages show {program.name}"
     options = item.get("options", {})
-    tree = from_data(options, Span(Source(program.name)))
+    tree = from_data(options, Span(SourceText(program.name)))
     validator = _validator(json.dumps(program.schema, sort_keys=True))
     for error in sorted(validator.iter_errors(options), key=lambda e: [str(step) for step in e.path]):
         for found in schema_errors.explain(error, tree, schema=program.schema, subject="`options`"):

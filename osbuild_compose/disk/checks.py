@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from osbuild_compose.blueprint.formats import Format, Kind, Output
+from osbuild_compose.blueprint.formats import Format, ImageKind, Output
 from osbuild_compose.blueprint.local_files import LocalFiles
 from osbuild_compose.blueprint.select import ANY, texts, values
 from osbuild_compose.blueprint.values.size import GIB, MIB
@@ -342,7 +342,7 @@ def outputs_problems(outputs: Collection[Output], layout: Layout) -> Iterator[Pr
 
 def _output_options(output: Output) -> Iterator[Problem]:
     """What the file system that an output is cannot have; the same holds for one on a partition."""
-    if output.format.traits.kind is not Kind.FILE_SYSTEM:
+    if output.format.traits.kind is not ImageKind.FILE_SYSTEM:
         return
     options, kind = output.options, FileSystemType(output.format)
     item = Partition(

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from osbuild_compose.disk.image_options import partitions
 from osbuild_compose.disk.model import SECTOR, Layout, Partition, Table
-from osbuild_compose.disk.options import partitions
 from osbuild_compose.disk.types import PARTITION_TYPES, FileSystemType
 
 _FILE_SYSTEMS = (None, FileSystemType.EXT4, FileSystemType.XFS, FileSystemType.BTRFS, FileSystemType.VFAT)

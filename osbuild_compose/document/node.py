@@ -12,7 +12,7 @@ Scalar = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceText:
     """A file and its lines; without lines, an option of the command line."""
 
     file: str
@@ -23,7 +23,7 @@ class Source:
 class Span:
     """The position of a key or value: line and column count from 0, length is in columns."""
 
-    source: Source
+    source: SourceText
     line: int = 0
     column: int = 0
     length: int = 1

@@ -21,7 +21,7 @@ from ruamel.yaml.nodes import Node as YamlNode
 from ruamel.yaml.reader import ReaderError
 
 from osbuild_compose.document import doc_links, yaml_errors
-from osbuild_compose.document.node import Node, Source, Span, Step, Trail, find, plain
+from osbuild_compose.document.node import Node, SourceText, Span, Step, Trail, find, plain
 from osbuild_compose.errors import InputError, Location
 from osbuild_compose.problem import Problem, as_error
 
@@ -102,7 +102,7 @@ def parse(raw: bytes, file: str) -> Document:
             location=Location(file),
         )
     text = _decode(raw, file)
-    source = Source(file, tuple(_LINE_END.split(text)))
+    source = SourceText(file, tuple(_LINE_END.split(text)))
     try:
         root = _compose(text)
     except MarkedYAMLError as error:
@@ -122,7 +122,7 @@ def _compose(text: str) -> Any:
         return yaml.compose(text)
 
 
-def _document(root: Any, source: Source) -> Document:
+def _document(root: Any, source: SourceText) -> Document:
     builder = _Builder(source)
     tree = None if root is None else builder.build(root, ())
     if builder.problems:
@@ -166,7 +166,7 @@ class _BoundedComposer(Composer):
 class _Builder:
     """Builds the tree of a document and collects its problems."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: SourceText) -> None:
         self.source = source
         self.problems: list[Problem] = []
         self._count = 0

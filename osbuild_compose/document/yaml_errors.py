@@ -9,7 +9,7 @@ from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.tokens import ScalarToken
 
 from osbuild_compose.document import doc_links
-from osbuild_compose.document.node import Source, Span
+from osbuild_compose.document.node import SourceText, Span
 from osbuild_compose.errors import InputError, Location
 
 BOUNDS = TOO_DEEP, TOO_MANY = ("nested too deeply", "too large")  # messages of our own for the parser
@@ -48,7 +48,7 @@ _BEGUN_EARLIER = ("found unexpected end of stream", "could not find expected ':'
 _LINE_STARTS = ("'<block mapping start>'", "'<block sequence start>'", "'<scalar>'", "'?'", "'-'", "'<block entry>'")
 
 
-def problem(error: MarkedYAMLError, source: Source) -> InputError:
+def problem(error: MarkedYAMLError, source: SourceText) -> InputError:
     """The error for an error of the parser."""
     mark = error.problem_mark or error.context_mark
     text = str(error.problem or error.context or "not valid YAML")
@@ -83,7 +83,7 @@ def _in_words(text: str) -> tuple[str, str]:
     return text, ""
 
 
-def _runaway_quote(source: Source, line: int, column: int) -> Span | None:
+def _runaway_quote(source: SourceText, line: int, column: int) -> Span | None:
     """The start of a quoted text that ends just before this position, but in a later line than it starts in.
 
     Then its closing quote is missing, and it was ended by the opening quote of another text.
@@ -101,7 +101,7 @@ def _runaway_quote(source: Source, line: int, column: int) -> Span | None:
     return Span(source, last.start_mark.line, last.start_mark.column)
 
 
-def character(error: ReaderError, text: str, source: Source) -> InputError:
+def character(error: ReaderError, text: str, source: SourceText) -> InputError:
     """The error for a character that YAML does not allow."""
     position = min(error.position, len(text))
     line = text.count("\n", 0, position)
@@ -114,7 +114,7 @@ def character(error: ReaderError, text: str, source: Source) -> InputError:
     )
 
 
-def other(error: Exception, source: Source) -> InputError:
+def other(error: Exception, source: SourceText) -> InputError:
     """The error for a parser error without a position."""
     return _syntax_error(str(error).partition("\n")[0] or type(error).__name__, "", Location(source.file))
 

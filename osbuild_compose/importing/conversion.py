@@ -5,12 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from osbuild_compose.blueprint import load
+from osbuild_compose.document.composition.synthetic import error_trails, to_document, without
+from osbuild_compose.document.node import Trail
 from osbuild_compose.document.schema import schema_files
 from osbuild_compose.document.suggest import nearest
-from osbuild_compose.errors import InputError
-from osbuild_compose.importing import osbuild, source, text
-from osbuild_compose.importing.fit import fit
+from osbuild_compose.errors import ComposeError, InputError
+from osbuild_compose.importing import osbuild, source, yaml_text
 from osbuild_compose.importing.source import Note
+
+_DOCUMENT = "imported"
+_MAX_ROUNDS = 100
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ def convert(path: Path, distro: str | None, releases: Collection[str]) -> Import
     head = [f"Made from {path.name} by `compose import`."]
     lines = [f"  {' '.join(f'{note.key}: {note.reason}'.split())}" for note in notes]
     foot = ["", "Not carried over:", *lines] if lines else []
-    return Imported(text.pretty(data, comments, head, foot), tuple(notes))
+    return Imported(yaml_text.pretty(data, comments, head, foot), tuple(notes))
 
 
 def _distro(wanted: str | None, releases: list[str], path: Path) -> str:
@@ -53,6 +58,34 @@ def _known(data: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     keys = schema_files.load("blueprint")["properties"]
     notes = [Note(key, "there is no such key here yet") for key in data if key not in keys]
     return {key: value for key, value in data.items() if key in keys}, notes
+
+
+def fit(data: dict[str, Any], distros: Collection[str]) -> tuple[dict[str, Any], list[Note]]:
+    """The data without what our schema rejects, and a note about each value that was removed.
+
+    Raises InputError if the name or the distribution is rejected.
+    """
+    notes: list[Note] = []
+    for _ in range(_MAX_ROUNDS):
+        document = to_document(data, _DOCUMENT)
+        try:
+            load.check(document, distros)
+        except ComposeError as error:
+            wrong = {trails[0]: item for item in error.each() if (trails := error_trails(document, item))}
+            if not wrong or any(trail[0] in ("name", "distro") for trail in wrong):
+                raise
+            # The innermost first: what contains it may be valid without it.
+            depth = max(map(len, wrong))
+            inner = {trail for trail in wrong if len(trail) == depth}
+            notes += [Note(_shown(trail), wrong[trail].brief) for trail in sorted(inner, key=str)]
+            data = without(data, inner)
+        else:
+            return data, notes
+    raise AssertionError("every round removes something")
+
+
+def _shown(trail: Trail) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in trail).lstrip(".")
 
 
 def _escaped(value: Any) -> Any:

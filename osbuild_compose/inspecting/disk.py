@@ -10,7 +10,7 @@ from osbuild_compose.inspecting.extent import Extent
 from osbuild_compose.inspecting.file_systems import FileSystem
 from osbuild_compose.inspecting.partitions import Partition, PartitionTable
 from osbuild_compose.inspecting.tools import Tools
-from osbuild_compose.inspecting.tree import MAX_ENTRIES, Kind, MountedTrees, Subtree, TooMuchError, Tree
+from osbuild_compose.inspecting.tree import MAX_ENTRIES, FileType, MountedTrees, Subtree, TooMuchError, Tree
 from osbuild_compose.inspecting.trees import directory
 from osbuild_compose.inspecting.trees.archive import IsoTree
 from osbuild_compose.inspecting.trees.by_inode import ExtTree, XfsTree
@@ -178,7 +178,7 @@ def _root(volume: Volume) -> str | None:
     level = [""]
     for _ in range(_SUBVOLUME_DEPTH):
         paths = [f"{above}/{name}" for above in level for name in volume.tree.names(above or "/")]
-        level = [path for path in paths if volume.tree.entries[path].kind is Kind.DIRECTORY]
+        level = [path for path in paths if volume.tree.entries[path].kind is FileType.DIRECTORY]
         for path in level:
             if volume.tree.is_file(f"{path}/etc/passwd") and volume.tree.entries.get(f"{path}/usr"):
                 return path

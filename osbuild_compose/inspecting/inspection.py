@@ -16,9 +16,9 @@ from osbuild_compose.inspecting.extent import Extent
 from osbuild_compose.inspecting.opening import OpenedImage, open_image
 from osbuild_compose.inspecting.output import shown
 from osbuild_compose.inspecting.partitions import PartitionTable
-from osbuild_compose.inspecting.report import Boot, Image, MountedFileSystem, Report, System
+from osbuild_compose.inspecting.report import Boot, ImageFile, MountedFileSystem, Report, System
 from osbuild_compose.inspecting.tools import ToolError, Tools
-from osbuild_compose.inspecting.tree import Kind, TooMuchError, Tree
+from osbuild_compose.inspecting.tree import FileType, TooMuchError, Tree
 from osbuild_compose.inspecting.trees.archive import ArchiveTree, IsoTree
 from osbuild_compose.inspecting.trees.directory import DirectoryTree
 from osbuild_compose.inspecting.trees.squashfs import SquashfsTree
@@ -96,7 +96,7 @@ def _report(path: Path, opened: OpenedImage, tools: Tools) -> Report:
     elif not opened.missing:
         warnings.add("no operating system was found in it")
     return Report(
-        Image(os.fspath(path), image_format, size, opened.virtual_size if image_format != "iso" else None),
+        ImageFile(os.fspath(path), image_format, size, opened.virtual_size if image_format != "iso" else None),
         opened.container,
         table,
         _file_systems(found, mounts),
@@ -169,8 +169,8 @@ def _live(others: list[Volume], archive: Tree | None, tools: Tools, warnings: Wa
     return None
 
 
-def _is_live_root(path: str, kind: Kind) -> bool:
-    return kind is Kind.FILE and path.endswith(_LIVE)
+def _is_live_root(path: str, kind: FileType) -> bool:
+    return kind is FileType.FILE and path.endswith(_LIVE)
 
 
 def _extract(tree: Tree, path: str) -> Extent:

@@ -12,7 +12,7 @@ from osbuild_compose.inspecting.partitions import PartitionTable
 
 
 @dataclass(frozen=True)
-class Image:
+class ImageFile:
     """The image file. size is its length, virtual_size the size of the disk in it."""
 
     path: str
@@ -71,7 +71,7 @@ class InspectionWarning:
 class Report:
     """The whole report."""
 
-    image: Image
+    image: ImageFile
     container: ContainerConfig | None
     partition_table: PartitionTable | None
     file_systems: tuple[MountedFileSystem, ...]

@@ -57,7 +57,7 @@ class MissingToolError(ToolError):
 
 
 @dataclass(frozen=True)
-class Result:
+class ToolResult:
     """The exit status and the output of a program."""
 
     status: int
@@ -105,7 +105,7 @@ class Tools:
         given: bytes = b"",
         limit: int = MAX_OUTPUT,
         sink: Callable[[bytes], None] | None = None,
-    ) -> Result:
+    ) -> ToolResult:
         """Run a program that sees `image` as IMAGE, read-only, and may write to the directory `out`, seen as OUT.
 
         given is its standard input. Its standard output goes to `sink`, or is returned up to `limit` bytes, after which
@@ -131,7 +131,7 @@ class Tools:
                     process.kill()
                     raise
             errors.seek(0)
-            result = Result(process.returncode, stdout, errors.read(64 * 1024))
+            result = ToolResult(process.returncode, stdout, errors.read(64 * 1024))
         if b"bwrap: " in result.stderr[:7]:
             raise ToolError(f"the sandbox for {argv[0]} cannot be made: {result.reason}", "allow user namespaces")
         return result

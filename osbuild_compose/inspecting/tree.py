@@ -13,7 +13,7 @@ _MAX_PATHS = 256 * 1024**2  # characters of all paths of a tree together
 MAX_READ = 64 * 1024**2  # bytes of a file, unless the caller gives a limit
 
 
-class Kind(Enum):
+class FileType(Enum):
     """The kinds of directory entries."""
 
     FILE = "file"
@@ -29,7 +29,7 @@ class Entry:
     handle is what the tree finds the content by; entries with the same handle are hard links to one file.
     """
 
-    kind: Kind
+    kind: FileType
     size: int = 0
     target: str = ""
     handle: Hashable = None
@@ -47,7 +47,7 @@ class Tree(ABC):
 
         Raises TooMuchError before the entries fill the memory.
         """
-        self.entries = {"/": Entry(Kind.DIRECTORY)}
+        self.entries = {"/": Entry(FileType.DIRECTORY)}
         length = 0
         for count, (path, entry) in enumerate(found):
             length += self._add(path, entry)
@@ -59,7 +59,7 @@ class Tree(ABC):
         length = 0 if path in self.entries else len(path)
         self.entries[path] = entry
         while (path := path.rpartition("/")[0]) and path not in self.entries:
-            self.entries[path] = Entry(Kind.DIRECTORY)
+            self.entries[path] = Entry(FileType.DIRECTORY)
             length += len(path)
             if length > _MAX_PATHS:
                 break
@@ -98,7 +98,7 @@ class Tree(ABC):
             entry = self.entries.get(f"{here}/{part}")
             if entry is None:
                 return None
-            if entry.kind is not Kind.SYMLINK:
+            if entry.kind is not FileType.SYMLINK:
                 here = f"{here}/{part}"
                 continue
             links += 1
@@ -118,17 +118,17 @@ class Tree(ABC):
         above, _, name = path.rpartition("/")
         directory = self.resolve(above or "/")
         entry = self.entries.get(f"{(directory or '').rstrip('/')}/{name}") if directory else None
-        return entry.target if entry and entry.kind is Kind.SYMLINK else None
+        return entry.target if entry and entry.kind is FileType.SYMLINK else None
 
     def is_file(self, path: str) -> bool:
         """Whether the path is a file. Symlinks are followed."""
         entry = self.entry(path)
-        return entry is not None and entry.kind is Kind.FILE
+        return entry is not None and entry.kind is FileType.FILE
 
     def is_directory(self, path: str) -> bool:
         """Whether the path is a directory. Symlinks are followed."""
         entry = self.entry(path)
-        return entry is not None and entry.kind is Kind.DIRECTORY
+        return entry is not None and entry.kind is FileType.DIRECTORY
 
     def read(self, path: str, limit: int = MAX_READ) -> bytes | None:
         """The first `limit` bytes of the file at the path, or None if it is not a file. Symlinks are followed.
@@ -136,7 +136,7 @@ class Tree(ABC):
         Raises as content() does.
         """
         found = self.resolve(path)
-        if found is None or self.entries[found].kind is not Kind.FILE:
+        if found is None or self.entries[found].kind is not FileType.FILE:
             return None
         return self.content(found, limit)
 
@@ -168,7 +168,7 @@ class MountedTrees(Tree):
                 if path != "/" and not f"{prefix}{path}/".startswith(hidden):
                     handle = (point, entry.handle if entry.handle is not None else path)
                     yield prefix + path, Entry(entry.kind, entry.size, entry.target, handle)
-            yield point, Entry(Kind.DIRECTORY)
+            yield point, Entry(FileType.DIRECTORY)
 
     def content(self, path: str, limit: int) -> bytes:
         """The first `limit` bytes of the file at `path`."""

@@ -36,7 +36,7 @@ class Lines:
         """Everything goes to `out`."""
         self._out = out
         self._verbose = verbose
-        self._style = Style.of(out)
+        self._style = Style.for_stream(out)
         self._count = Counter()
         self._shown: dict[str, float] = {}  # when the last line about each step was written
 

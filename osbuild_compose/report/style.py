@@ -13,7 +13,7 @@ class Style:
     color: bool
 
     @classmethod
-    def of(cls, out: TextIO, environ: Mapping[str, str] = os.environ) -> "Style":
+    def for_stream(cls, out: TextIO, environ: Mapping[str, str] = os.environ) -> "Style":
         """The style for writing to `out`."""
         return cls(color=is_terminal(out, environ) and not environ.get("NO_COLOR"))
 

@@ -25,7 +25,7 @@ def show(heading: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO) -> 
         ]
         return "  ".join(padded).rstrip()
 
-    out.write(Style.of(out).bold(line(names)) + "\n")
+    out.write(Style.for_stream(out).bold(line(names)) + "\n")
     out.writelines(line(row) + "\n" for row in rows)
 
 

@@ -21,7 +21,7 @@ class ModuleKind(StrEnum):
 class ModuleCall:
     """A stage or an assembler of a pipeline, with its options.
 
-    id is osbuild's (DESIGN section 4): it names the tree after a stage, or the output of an assembler. inputs maps the
+    id is osbuild's: it names the tree after a stage, or the output of an assembler. inputs maps the
     names of inputs to the pipelines whose finished trees the module reads. path is where the document has the call.
     """
 

@@ -1,4 +1,4 @@
-"""The bubblewrap command line of one step (DESIGN section 6)."""
+"""The bubblewrap command line of one step."""
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from runner.errors import Kind, RunnerError, build_error, environment_error, input_error
+from runner.errors import ErrorKind, RunnerError, build_error, environment_error, input_error
 from runner.events import Listener
 from runner.manifest.sources import SKOPEO, Image, Source
 from runner.passphrases import PASSPHRASES
@@ -408,5 +408,5 @@ def read_secrets(document: Any) -> dict[str, dict[str, str]]:
         isinstance(values, dict) and all(isinstance(value, str) for value in values.values())
         for values in document.values()
     ):
-        raise RunnerError(Kind.INPUT, "secrets: expected an object that maps names of sources to objects of texts")
+        raise RunnerError(ErrorKind.INPUT, "secrets: expected an object that maps names of sources to objects of texts")
     return document

@@ -95,7 +95,7 @@ LIBRARIES: dict[str, set[str]] = {
     "passlib": {"osbuild_compose.blueprint.values"},
     "pefile": {"osbuild_compose.inspecting.analysis"},
     "ruamel": {"osbuild_compose.document", "osbuild_compose.compile", "osbuild_compose.importing"},
-    "jsonschema": {"osbuild_compose.document.schema", "osbuild_compose.compile.verify", "runner.options"},
+    "jsonschema": {"osbuild_compose.document.schema", "osbuild_compose.compile.verify", "runner.option_checks"},
 }
 
 # Imports inside functions: any in cli/, so that `compose --help` is quick; elsewhere these, for the reason given.
@@ -112,7 +112,7 @@ LAZY: dict[tuple[str, str], str] = {
     ("osbuild_compose.project", "osbuild_compose.runner_client"): "not needed for checking and rendering",
     ("osbuild_compose.project", "osbuild_compose.report.events"): "as runner_client",
     ("osbuild_compose.report.progress", "osbuild_compose.report.live"): "rich is slow to import: only for a terminal",
-    ("runner.options", "jsonschema"): "the runner's only library: not needed when everything is cached",
+    ("runner.option_checks", "jsonschema"): "the runner's only library: not needed when everything is cached",
 }
 
 # Modules that print or end the process: the two command lines, and a child process that the runner forks.
@@ -221,7 +221,7 @@ def test_the_runner_and_the_stages_need_the_standard_library_only() -> None:
     wanted |= {one for path in programs() for one in imports_of(path.name, ast.parse(path.read_bytes()))}
     known = sys.stdlib_module_names | TOPS.keys()
     assert {(one.module, one.name) for one in wanted if top(one.name) not in known} == {
-        ("runner.options", "jsonschema")
+        ("runner.option_checks", "jsonschema")
     }
 
 

@@ -1,6 +1,6 @@
 """Generates the reference of stages and assemblers from their meta.json."""
 
-from osbuild_compose.compile.module_catalog import Kind, Programs
+from osbuild_compose.compile.module_catalog import ModuleKind, Programs
 from osbuild_compose.compile.module_text import section
 
 _HEAD = """\
@@ -18,7 +18,7 @@ def page() -> str:
     """The whole page in Markdown."""
     programs = Programs()
     parts = [_HEAD]
-    for kind in Kind:
+    for kind in ModuleKind:
         parts.append(f"## {kind.directory.capitalize()}\n")
         for name in programs.names(kind):
             parts += ["\n".join(section(programs.find(kind, name)))]

@@ -8,7 +8,7 @@ from osbuild_compose.document import reader
 from osbuild_compose.document.composition import key_path
 from osbuild_compose.document.composition.list_operators import OPERATORS
 from osbuild_compose.document.composition.merge import Merge
-from osbuild_compose.document.node import Node, Source, Span
+from osbuild_compose.document.node import Node, SourceText, Span
 from osbuild_compose.document.schema.schema_view import SchemaView
 from osbuild_compose.errors import InputError
 
@@ -41,7 +41,7 @@ class _Setting:
             raise InputError(f"--set {text}: expected key=value", hint="for example: --set disk.size=8GiB")
         if self.steps[0] in _TOO_LATE:
             raise InputError(f"--set {text}: `{self.steps[0]}` can only be given in a blueprint")
-        self.span = Span(Source(f"--set {text}"))
+        self.span = Span(SourceText(f"--set {text}"))
         self.value = _value(value, f"--set {key}", self.span)
 
     def applied(self, tree: Node, view: SchemaView) -> Node:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from osbuild_compose.document import doc_links
-from osbuild_compose.document.node import Node, Source, Span, Trail
+from osbuild_compose.document.node import Node, SourceText, Span, Trail
 from osbuild_compose.document.suggest import did_you_mean, nearest
 from osbuild_compose.errors import InputError
 from osbuild_compose.problem import Problem
@@ -136,7 +136,7 @@ class Variables:
 
 def _of_option(name: str, value: str, declared: Node | None) -> Node:
     """The value of `--var`: text, or a number, true or false if the declaration in `vars` has one."""
-    place = Span(Source(f"--var {name}={value}"))
+    place = Span(SourceText(f"--var {name}={value}"))
     default = declared.value if declared else ""
     if isinstance(default, bool):
         if value not in {"true", "false"}:

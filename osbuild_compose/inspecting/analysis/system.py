@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from osbuild_compose.inspecting.analysis.fields import shell_fields
-from osbuild_compose.inspecting.tree import Kind, Tree
+from osbuild_compose.inspecting.tree import FileType, Tree
 
 _MAX_TEXT = 1024**2
 _OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
@@ -86,7 +86,7 @@ def largest_directories(tree: Tree) -> tuple[Usage, ...]:
     sizes: dict[str, list[int]] = {}
     seen = set()
     for path, entry in tree.entries.items():
-        if entry.kind is not Kind.FILE:
+        if entry.kind is not FileType.FILE:
             continue
         size = 0 if entry.handle is not None and entry.handle in seen else entry.size
         seen.add(entry.handle)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from osbuild_compose.inspecting.extent import Extent
-from osbuild_compose.inspecting.tools import IMAGE, MAX_OUTPUT, OUT, Result, ToolError, Tools
-from osbuild_compose.inspecting.tree import MAX_TARGET, Entry, Kind, Stacked, TooMuchError, Tree
+from osbuild_compose.inspecting.tools import IMAGE, MAX_OUTPUT, OUT, ToolError, ToolResult, Tools
+from osbuild_compose.inspecting.tree import MAX_TARGET, Entry, FileType, Stacked, TooMuchError, Tree
 
 # A row of `bsdtar -tv`: mode, links, owner, group, size (two numbers for a device), three words of a date, the name,
 # and where a link leads.
 _ROW = re.compile(rb"^(\S)\S{9,10} +\d+ +\S+ +\S+ +([\d,]+) \S+ +\S+ +\S+ (.*)$", re.MULTILINE)
-_KINDS = {b"-": Kind.FILE, b"d": Kind.DIRECTORY, b"l": Kind.SYMLINK}
+_KINDS = {b"-": FileType.FILE, b"d": FileType.DIRECTORY, b"l": FileType.SYMLINK}
 _HARD_LINK = b"h"  # tar's; in a cpio archive the names of one file look like files
 _LINK_TO = b" link to "
 _MAX_SPLITS = 10  # for names that contain " link to "
@@ -71,7 +71,7 @@ class ArchiveTree(Tree):
         Raises ToolError if there is no such file or it cannot be extracted.
         """
         found = self.resolve(path)
-        if found is None or self.entries[found].kind is not Kind.FILE:
+        if found is None or self.entries[found].kind is not FileType.FILE:
             raise ToolError(f"{path} is no file of the archive")
         out = self._tools.new_directory()
         # Every name is replaced by "content": no name in the archive decides about a path.
@@ -101,8 +101,8 @@ class ArchiveTree(Tree):
             path = absolute(name)
             if path == "/":
                 continue
-            kind = Kind.FILE if first else _KINDS.get(mode, Kind.OTHER)
-            size = int(length) if kind is Kind.FILE else 0
+            kind = FileType.FILE if first else _KINDS.get(mode, FileType.OTHER)
+            size = int(length) if kind is FileType.FILE else 0
             if size > _MAX_SIZE:
                 raise ToolError("the archive is damaged: it has a file of an impossible size")
             entry = Entry(kind, size, os.fsdecode(target)[:MAX_TARGET], number)
@@ -115,7 +115,7 @@ class ArchiveTree(Tree):
                     del empty[first]
             elif first:
                 yield self._link(path, first)
-            elif kind is Kind.FILE:
+            elif kind is FileType.FILE:
                 yield self._file(path, name, entry)
             elif mode != _HARD_LINK:
                 self._members.pop(path, None)
@@ -302,17 +302,17 @@ def _pattern(name: bytes) -> bytes:
     return re.sub(rb"([^\w/.\x80-\xff-])", rb"\\\1", name)
 
 
-def _failed(result: Result) -> bool:
+def _failed(result: ToolResult) -> bool:
     """Whether bsdtar was ended by a signal, or complains of more than names that it cannot convert."""
     return result.status not in (0, 1) or (result.status == 1 and bool(_complaints(result)))
 
 
-def _complaint(result: Result) -> str:
+def _complaint(result: ToolResult) -> str:
     """The last problem with the archive that bsdtar reports, or its exit status."""
     lines = _complaints(result)
     return lines[-1].removeprefix("bsdtar: ").strip() if lines else f"bsdtar ended with status {result.status}"
 
 
-def _complaints(result: Result) -> list[str]:
+def _complaints(result: ToolResult) -> list[str]:
     lines = result.stderr.decode(errors="replace").splitlines()
     return [line for line in lines if line.strip() and not any(words in line for words in _HARMLESS)]

@@ -6,16 +6,16 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 from osbuild_compose.inspecting.extent import Extent
 from osbuild_compose.inspecting.tools import IMAGE, MAX_OUTPUT, ToolError, Tools
-from osbuild_compose.inspecting.tree import MAX_TARGET, Entry, Kind, Tree
+from osbuild_compose.inspecting.tree import MAX_TARGET, Entry, FileType, Tree
 
 _DEPTH_LIMIT = 400  # nested directories
 _EXT_ROOT = 2  # the inode of the root directory
 # A row of debugfs's `ls -p`: /inode/mode/uid/gid/name/size/. Names contain no slash; directories have no size.
 _EXT_ROW = re.compile(r"/(\d+)/(\d{6})/\d+/\d+/([^/]*)/(\d*)/\n")
-_EXT_KINDS = {0o100000: Kind.FILE, 0o040000: Kind.DIRECTORY, 0o120000: Kind.SYMLINK}
+_EXT_KINDS = {0o100000: FileType.FILE, 0o040000: FileType.DIRECTORY, 0o120000: FileType.SYMLINK}
 # A row of xfs_db's `ls`: cookie, inode, type, hash, length of the name in bytes, then the name with any bytes in it.
 _XFS_ROW = re.compile(rb"^\d+ +(\d+) +(\w+) +0x[0-9a-f]+ +(\d+) ", re.MULTILINE)
-_XFS_KINDS = {b"regular": Kind.FILE, b"directory": Kind.DIRECTORY, b"symlink": Kind.SYMLINK}
+_XFS_KINDS = {b"regular": FileType.FILE, b"directory": FileType.DIRECTORY, b"symlink": FileType.SYMLINK}
 _XFS_EXTENT = re.compile(r"data offset (\d+) startblock \d+ \((\d+)/(\d+)\) count (\d+) flag (\d)")
 _XFS_UNWRITTEN = "1"
 # Precedes a symlink's target that is in a block of its own; 56 bytes, missing in the oldest versions of XFS.
@@ -41,7 +41,7 @@ def walk(root: Hashable, listings: Callable[[Sequence[Hashable]], Iterable[Listi
                     continue
                 path = f"{above}/{name}"
                 yield path, entry
-                if entry.kind is Kind.DIRECTORY and entry.handle not in seen:  # a hostile one may contain itself
+                if entry.kind is FileType.DIRECTORY and entry.handle not in seen:  # a hostile one may contain itself
                     seen.add(entry.handle)
                     below[entry.handle] = path
         if not below:
@@ -65,7 +65,7 @@ class ExtTree(Tree):
 
     def _add_targets(self) -> None:
         """Add the targets of the symlinks to their entries."""
-        links = {path: entry for path, entry in self.entries.items() if entry.kind is Kind.SYMLINK}
+        links = {path: entry for path, entry in self.entries.items() if entry.kind is FileType.SYMLINK}
         inodes = list({entry.handle for entry in links.values()})
         targets: dict[Hashable, str] = {}
         slow = []
@@ -77,7 +77,7 @@ class ExtTree(Tree):
                 slow.append(inode)
         targets |= zip(slow, self._each("cat", slow), strict=True)
         for path, entry in links.items():
-            self.entries[path] = Entry(Kind.SYMLINK, target=targets[entry.handle][:MAX_TARGET], handle=entry.handle)
+            self.entries[path] = Entry(FileType.SYMLINK, target=targets[entry.handle][:MAX_TARGET], handle=entry.handle)
 
     def _each(self, command: str, inodes: Sequence[Hashable]) -> list[str]:
         """The output of a debugfs command for each of the inodes, from a single run."""
@@ -108,9 +108,9 @@ class ExtTree(Tree):
 def _ext_rows(listing: str) -> Iterator[tuple[str, Entry]]:
     for row in _EXT_ROW.finditer(listing):
         inode, mode, name, size = row.groups()
-        kind = _EXT_KINDS.get(int(mode, 8) & 0o170000, Kind.OTHER)
+        kind = _EXT_KINDS.get(int(mode, 8) & 0o170000, FileType.OTHER)
         if int(inode):
-            yield name, Entry(kind, int(size or 0) if kind is Kind.FILE else 0, handle=int(inode))
+            yield name, Entry(kind, int(size or 0) if kind is FileType.FILE else 0, handle=int(inode))
 
 
 class XfsTree(Tree):
@@ -156,7 +156,9 @@ class XfsTree(Tree):
 
     def _add_details(self) -> None:
         """Add sizes and targets to the entries."""
-        inodes = list({entry.handle for entry in self.entries.values() if entry.kind in (Kind.FILE, Kind.SYMLINK)})
+        inodes = list(
+            {entry.handle for entry in self.entries.values() if entry.kind in (FileType.FILE, FileType.SYMLINK)}
+        )
         questions = [[f"inode {inode}", "print core.size", "print u3.symlink"] for inode in inodes]
         details = dict(zip(inodes, self._ask(questions), strict=True))
         for path, entry in self.entries.items():
@@ -165,12 +167,12 @@ class XfsTree(Tree):
             output = details[entry.handle].decode(errors="surrogateescape")
             found = re.search(r"core\.size = (\d+)", output)
             size = int(found[1]) if found else 0
-            if entry.kind is Kind.FILE:
-                self.entries[path] = Entry(Kind.FILE, size, handle=entry.handle)
+            if entry.kind is FileType.FILE:
+                self.entries[path] = Entry(FileType.FILE, size, handle=entry.handle)
                 continue
             inline = re.search(r'u3\.symlink = "(.*)"', output, re.DOTALL)
             target = inline[1] if inline else self._remote_target(entry.handle, size)
-            self.entries[path] = Entry(Kind.SYMLINK, 0, target, entry.handle)
+            self.entries[path] = Entry(FileType.SYMLINK, 0, target, entry.handle)
 
     def _remote_target(self, inode: Hashable, size: int) -> str:
         """The target of a symlink that is in a block of its own."""
@@ -199,4 +201,4 @@ def _xfs_rows(listing: bytes) -> Iterator[tuple[str, Entry]]:
         name = listing[found.end() : end].decode(errors="surrogateescape")
         at = max(end, found.end())
         if "/" not in name:
-            yield name, Entry(_XFS_KINDS.get(found[2], Kind.OTHER), handle=int(found[1]))
+            yield name, Entry(_XFS_KINDS.get(found[2], FileType.OTHER), handle=int(found[1]))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from osbuild_compose.inspecting.extent import Extent
-from osbuild_compose.inspecting.tools import IMAGE, OUT, Result, ToolError, Tools
-from osbuild_compose.inspecting.tree import Entry, Kind, Tree
+from osbuild_compose.inspecting.tools import IMAGE, OUT, ToolError, ToolResult, Tools
+from osbuild_compose.inspecting.tree import Entry, FileType, Tree
 
 
 class DirectoryTree(Tree):
@@ -42,14 +42,14 @@ def _walk(top: str) -> Iterator[tuple[str, Entry]]:
             status = item.stat(follow_symlinks=False)
             handle = (status.st_dev, status.st_ino)
             if stat.S_ISLNK(status.st_mode):
-                yield path, Entry(Kind.SYMLINK, target=os.readlink(item.path), handle=handle)
+                yield path, Entry(FileType.SYMLINK, target=os.readlink(item.path), handle=handle)
             elif stat.S_ISDIR(status.st_mode):
-                yield path, Entry(Kind.DIRECTORY, handle=handle)
+                yield path, Entry(FileType.DIRECTORY, handle=handle)
                 todo.append(path)
             elif stat.S_ISREG(status.st_mode):
-                yield path, Entry(Kind.FILE, status.st_size, handle=handle)
+                yield path, Entry(FileType.FILE, status.st_size, handle=handle)
             else:
-                yield path, Entry(Kind.OTHER, handle=handle)
+                yield path, Entry(FileType.OTHER, handle=handle)
 
 
 def btrfs(extent: Extent, tools: Tools) -> Tree:
@@ -78,7 +78,7 @@ def fat(extent: Extent, tools: Tools) -> Tree:
     return _extracted(result, out)
 
 
-def _extracted(result: Result, out: Path) -> Tree:
+def _extracted(result: ToolResult, out: Path) -> Tree:
     """What was extracted: a program that fails at one part has still extracted the rest."""
     tree = DirectoryTree(out) if out.is_dir() and not out.is_symlink() else None
     if tree is None or (result.status != 0 and len(tree.entries) == 1):

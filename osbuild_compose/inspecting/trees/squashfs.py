@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from osbuild_compose.inspecting.extent import Extent
 from osbuild_compose.inspecting.tools import IMAGE, MAX_OUTPUT, ToolError, Tools
-from osbuild_compose.inspecting.tree import MAX_TARGET, Entry, Kind, Tree
+from osbuild_compose.inspecting.tree import MAX_TARGET, Entry, FileType, Tree
 
 # A row of -lln: mode, uid/gid, size (a device has its numbers), date, time, then the path below the root.
 _ROW = re.compile(r"^([-dlcbpsDLCBPS])[-rwxsStT]{9} \d+/\d+ +(\d+|\d+, *\d+) \d{4}-\d\d-\d\d \d\d:\d\d /(.*)$")
-_KINDS = {"-": Kind.FILE, "d": Kind.DIRECTORY, "l": Kind.SYMLINK}
+_KINDS = {"-": FileType.FILE, "d": FileType.DIRECTORY, "l": FileType.SYMLINK}
 _ARROW = " -> "
 
 
@@ -40,7 +40,7 @@ def _entries(listing: bytes) -> Iterator[tuple[str, Entry]]:
         found = _ROW.match(line)
         if found is None or not found[3]:
             continue
-        kind = _KINDS.get(found[1].lower() if found[1] != "-" else "-", Kind.OTHER)
-        name, _, target = found[3].partition(_ARROW) if kind is Kind.SYMLINK else (found[3], "", "")
-        size = int(found[2]) if kind is Kind.FILE else 0
+        kind = _KINDS.get(found[1].lower() if found[1] != "-" else "-", FileType.OTHER)
+        name, _, target = found[3].partition(_ARROW) if kind is FileType.SYMLINK else (found[3], "", "")
+        size = int(found[2]) if kind is FileType.FILE else 0
         yield f"/{name}", Entry(kind, size, target[:MAX_TARGET])

@@ -12,7 +12,7 @@ from jsonschema import Draft7Validator
 
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.compile import module_text
-from osbuild_compose.compile.module_catalog import Kind, Programs
+from osbuild_compose.compile.module_catalog import ModuleKind, Programs
 from osbuild_compose.distro import catalog
 from osbuild_compose.document.schema import schema_files
 from tests.integration.cli.commands import REPO, compose, fine, wrong
@@ -20,7 +20,9 @@ from tests.integration.cli.commands import REPO, compose, fine, wrong
 
 def test_all_programs_are_listed() -> None:
     there = {
-        path.name.removesuffix(".meta.json") for kind in Kind for path in (REPO / kind.directory).glob("*.meta.json")
+        path.name.removesuffix(".meta.json")
+        for kind in ModuleKind
+        for path in (REPO / kind.directory).glob("*.meta.json")
     }
     assert {row["name"] for row in json.loads(fine("stages", "list", "--json"))} == there
     text = fine("stages")
@@ -41,7 +43,7 @@ def test_show() -> None:
 
 def test_every_option_is_on_the_page() -> None:
     programs = Programs()
-    for kind in Kind:
+    for kind in ModuleKind:
         for name in programs.names(kind):
             text = "\n".join(module_text.section(programs.find(kind, name)))
             for key, node in programs.find(kind, name).schema.get("properties", {}).items():

@@ -12,8 +12,8 @@ from osbuild_compose.blueprint import load
 from osbuild_compose.distro import catalog
 from osbuild_compose.document import reader
 from osbuild_compose.document.schema import schema_files
-from osbuild_compose.importing import osbuild, text
-from osbuild_compose.importing.fit import fit
+from osbuild_compose.importing import osbuild, yaml_text
+from osbuild_compose.importing.conversion import fit
 from tests.integration.cli.commands import compose, fine, wrong
 
 FULL = Path(__file__).with_name("full.toml")
@@ -160,7 +160,7 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\x85\u2028\
 
 @given(TEXTS)
 def test_text_means_what_it_meant(value: str) -> None:
-    written = text.pretty({"key": value, "list": [value]}, {}, [], [])
+    written = yaml_text.pretty({"key": value, "list": [value]}, {}, [], [])
     assert reader.parse(written.encode(), "x").data == {"key": value, "list": [value]}
 
 
@@ -188,7 +188,7 @@ def test_whatever_it_says_what_comes_out_is_right(customizations: dict[str, Any]
     data, _ = fit(
         {key: value for key, value in data.items() if key in schema_files.load("blueprint")["properties"]}, RELEASES
     )
-    load.check(reader.parse(text.pretty(data, {}, [], []).encode(), "x"), RELEASES)
+    load.check(reader.parse(yaml_text.pretty(data, {}, [], []).encode(), "x"), RELEASES)
 
 
 def test_containers_with_their_digest(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from osbuild_compose.inspecting.extent import Extent
 from osbuild_compose.inspecting.opening import open_image
 from osbuild_compose.inspecting.tools import Tools
-from osbuild_compose.inspecting.tree import Kind
+from osbuild_compose.inspecting.tree import FileType
 from osbuild_compose.inspecting.trees.archive import ArchiveTree, cpio
 
 NAMES = ("plain", "line\nbreak", "back\\slash", "*", "[a]", "^$", "  blanks ", "é", "a link to b", "a -> b", "-C")
@@ -94,7 +94,7 @@ def test_cpio_archives_in_a_row_are_one_over_the_other(tmp_path: Path) -> None:
         file.write(b"\x28\xb5\x2f\xfd compressed")
     tree = cpio(Extent.whole(tmp_path / "a.cpio"), Tools(tmp_path))
     assert (tree.text("/a"), tree.text("/b")) == ("1", "2")
-    assert tree.entries["/a"].kind is Kind.FILE
+    assert tree.entries["/a"].kind is FileType.FILE
 
 
 def test_without_bsdtar_its_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from runner.build import Settings
+from runner.build import RunSettings
 from runner.errors import RunnerError
 from runner.events import Monitor
 from runner.manifest.identity import osbuild_id
@@ -40,7 +40,7 @@ def main() -> None:
     settings["libdirs"] = tuple(map(Path, settings["libdirs"]))
     emit = Monitor(1)
     try:
-        Session(emit).build([Manifest(made, tuple(asked["targets"]))], Settings(**settings))
+        Session(emit).build([Manifest(made, tuple(asked["targets"]))], RunSettings(**settings))
     except RunnerError as error:
         emit("error", **error.fields())
 

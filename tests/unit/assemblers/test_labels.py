@@ -58,7 +58,7 @@ def types(found: Mapping[str, str]) -> dict[str, str]:
     return {path: label.split(":")[2] for path, label in found.items()}
 
 
-def of(tree: Path, at: str = "/", rule: selinux.Rule | None = None) -> dict[str, str]:
+def labels_of(tree: Path, at: str = "/", rule: selinux.Rule | None = None) -> dict[str, str]:
     selinux.add(str(tree), rule or selinux.Rule(CONTEXTS))
     return types(labels.of_tree(str(tree), at))
 
@@ -68,7 +68,7 @@ def test_a_tree_without_a_record_has_no_labels(tree: Path) -> None:
 
 
 def test_every_path_has_its_label(tree: Path) -> None:
-    found = of(tree)
+    found = labels_of(tree)
     expected = {
         "/": "root_t",
         "/etc": "etc_t",
@@ -91,24 +91,24 @@ def test_every_path_has_its_label(tree: Path) -> None:
 
 
 def test_a_part_of_the_tree_is_named_as_a_file_system_of_its_own(tree: Path) -> None:
-    found = of(tree, "/srv/www")
+    found = labels_of(tree, "/srv/www")
     assert found == {"/": "httpd_sys_content_t", "/page": "httpd_sys_content_t", "/lost+found": "httpd_sys_content_t"}
 
 
 def test_target_exclusions_and_exact_labels(tree: Path) -> None:
     exact = {"/usr/bin/su": "a:b:exact_t:s0", "/etc/gone": "a:b:gone_t:s0"}
-    found = of(tree, rule=selinux.Rule(CONTEXTS, "/etc", ("/etc/selinux",), exact))
+    found = labels_of(tree, rule=selinux.Rule(CONTEXTS, "/etc", ("/etc/selinux",), exact))
     assert set(found) == {"/etc", "/etc/shadow", "/etc/shadow-dir", "/etc/link", "/etc/new\nline", "/usr/bin/su"}
     assert found["/usr/bin/su"] == "exact_t"
     # What comes later is stronger.
-    assert of(tree)["/usr/bin/su"] == "su_exec_t"
+    assert labels_of(tree)["/usr/bin/su"] == "su_exec_t"
 
 
 def test_links_to_one_file_have_one_label(tree: Path) -> None:
     os.link(tree / "etc/shadow", tree / "etc/another")
-    found = of(tree)
+    found = labels_of(tree)
     assert found["/etc/another"] == found["/etc/shadow"] == "etc_t"
-    found = of(tree, rule=selinux.Rule(CONTEXTS, labels={"/etc/shadow": "a:b:exact_t:s0"}))
+    found = labels_of(tree, rule=selinux.Rule(CONTEXTS, labels={"/etc/shadow": "a:b:exact_t:s0"}))
     assert found["/etc/another"] == found["/etc/shadow"] == "exact_t"
 
 
@@ -117,21 +117,21 @@ def test_links_in_the_tree_lead_nowhere_else(tree: Path, tmp_path: Path) -> None
     write(tmp_path, "outside/secret", "not a pattern")
     (tree / "etc/selinux/other").symlink_to(tmp_path / "outside")
     (tree / "usr/etc").symlink_to("/etc")
-    assert of(tree, rule=selinux.Rule(f"/usr{CONTEXTS}"))["/etc/shadow"] == "shadow_t"
+    assert labels_of(tree, rule=selinux.Rule(f"/usr{CONTEXTS}"))["/etc/shadow"] == "shadow_t"
     with pytest.raises(StageError, match="the tree has no /etc/selinux/other/secret"):
-        of(tree, rule=selinux.Rule("/etc/selinux/other/secret"))
+        labels_of(tree, rule=selinux.Rule("/etc/selinux/other/secret"))
 
 
 def test_a_pattern_that_cannot_be_used_is_an_error(tree: Path) -> None:
     write(tree, CONTEXTS, "/etc/(.*\tsystem_u:object_r:etc_t:s0\n")
     with pytest.raises(StageError, match="libselinux"):
-        of(tree)
+        labels_of(tree)
 
 
 def test_a_build_root_without_libselinux_is_told(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stagelib.disk.file_contexts.LIBRARY", "libmissing.so.1")
     with pytest.raises(StageError, match=r"libmissing\.so\.1, which knows the SELinux labels") as raised:
-        of(tree)
+        labels_of(tree)
     assert "libselinux1 (Debian" in raised.value.hint
 
 
@@ -177,7 +177,7 @@ def test_fewer_patterns_mean_the_same_labels(tree: Path, monkeypatch: pytest.Mon
     write(tree, CONTEXTS, POLICY + "\n".join(lines) + "\n")
     write(tree, f"{CONTEXTS}.local", "/www/.* a:b:local:s0\n")
     write(tree, f"{CONTEXTS}.subs", "/lib64 /lib\n/a/b /b\n")
-    found = of(tree)
+    found = labels_of(tree)
     whole = Contexts(f"{tree}{CONTEXTS}")
     for path in tree.rglob("*"):
         name = f"/{path.relative_to(tree)}"

@@ -6,7 +6,7 @@ import pytest
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.errors import ComposeError, ExitCode
-from osbuild_compose.report import errors as report
+from osbuild_compose.report import error_text as report
 from osbuild_compose.report.style import Style
 
 DISTROS = ["debian-12", "debian-13"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from osbuild_compose.document.schema import schema_files
 from osbuild_compose.errors import ComposeError, ExitCode
 from osbuild_compose.project import Project
-from osbuild_compose.report import errors as report
+from osbuild_compose.report import error_text as report
 from osbuild_compose.report.style import Style
 from tests import bad_blueprints
 from tests.conftest import REPO

@@ -14,7 +14,7 @@ from osbuild_compose.distro import catalog
 from osbuild_compose.document import reader
 from osbuild_compose.document.composition import annotated
 from osbuild_compose.document.composition.layering import Choices, compose
-from osbuild_compose.document.node import Source, Span, from_data
+from osbuild_compose.document.node import SourceText, Span, from_data
 from osbuild_compose.document.reader import Document
 from osbuild_compose.document.schema import schema_files
 from osbuild_compose.project import Project
@@ -117,7 +117,7 @@ def test_defaults_of_the_schema_are_the_actual_defaults(tmp_path: Path) -> None:
     }
     example["files"] = [{"path": "/a", "content": "b"}]
     example["users"] = [{"name": "a"}]
-    document = Document.from_tree("b.yaml", from_data(example, Span(Source("b.yaml"))))
+    document = Document.from_tree("b.yaml", from_data(example, Span(SourceText("b.yaml"))))
     problems = schema_files.problems(document, "blueprint")
     assert not problems, [str(problem) for problem in problems]
     releases = ["debian-12", "debian-13"]
@@ -142,6 +142,6 @@ keys = texts.filter(lambda key: key not in BLUEPRINT["properties"] and key != "<
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.dictionaries(keys, values, min_size=1, max_size=4))
 def test_any_document_survives(data: dict[str, Any]) -> None:
-    document = Document.from_tree("b.yaml", from_data(data, Span(Source("b.yaml"))))
+    document = Document.from_tree("b.yaml", from_data(data, Span(SourceText("b.yaml"))))
     text = annotated.text(document, {})
     assert compose(reader.parse(text.encode(), "b.yaml"), "blueprint", Choices()).document.data == data

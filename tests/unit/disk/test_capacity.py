@@ -9,7 +9,7 @@ from stagelib.errors import StageError
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.disk import capacity
-from osbuild_compose.disk.options import options as assembler_options
+from osbuild_compose.disk.image_options import options as assembler_options
 from osbuild_compose.document import reader
 from osbuild_compose.errors import ComposeError, InputError
 from tests.unit.compile.compiling import CATALOG, blueprint, compiled, request

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from osbuild_compose.blueprint.formats import Format
+from osbuild_compose.disk.image_options import passphrases
 from osbuild_compose.disk.model import Origin
-from osbuild_compose.disk.options import passphrases
 from osbuild_compose.errors import ComposeError
 from tests.unit.compile.compiling import blueprint, check_options, compiled, options, request
 from tests.unit.compile.compiling import files as written_files

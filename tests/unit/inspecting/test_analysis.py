@@ -7,7 +7,7 @@ import pytest
 
 from osbuild_compose.inspecting.analysis import accounts, bootloader, packages, services, system
 from osbuild_compose.inspecting.analysis.bootloader import KernelEntry, Loader
-from osbuild_compose.inspecting.tree import Entry, Kind, MountedTrees, Subtree
+from osbuild_compose.inspecting.tree import Entry, FileType, MountedTrees, Subtree
 from tests.unit.inspecting.written import Written
 
 
@@ -201,11 +201,11 @@ def test_unified_kernel_images_are_entries() -> None:
 
 def test_the_largest_directories_count_hard_links_once() -> None:
     entries = {
-        "/a/b/c/d/one": Entry(Kind.FILE, 100, handle=1),
-        "/a/two": Entry(Kind.FILE, 100, handle=1),
-        "/e/three": Entry(Kind.FILE, 70, handle=2),
-        "/e/four": Entry(Kind.FILE, 70),
-        "/top": Entry(Kind.FILE, 1000),
+        "/a/b/c/d/one": Entry(FileType.FILE, 100, handle=1),
+        "/a/two": Entry(FileType.FILE, 100, handle=1),
+        "/e/three": Entry(FileType.FILE, 70, handle=2),
+        "/e/four": Entry(FileType.FILE, 70),
+        "/top": Entry(FileType.FILE, 1000),
     }
     tree = Written({})
     tree.entries.update(entries)

@@ -13,9 +13,9 @@ from osbuild_compose.inspecting.disk import Volume
 from osbuild_compose.inspecting.extent import Extent
 from osbuild_compose.inspecting.file_systems import FileSystem
 from osbuild_compose.inspecting.output import as_json
-from osbuild_compose.inspecting.report import Boot, Image, Report
+from osbuild_compose.inspecting.report import Boot, ImageFile, Report
 from osbuild_compose.inspecting.tools import ToolError, Tools
-from osbuild_compose.inspecting.tree import Entry, Kind, TooMuchError
+from osbuild_compose.inspecting.tree import Entry, FileType, TooMuchError
 from osbuild_compose.inspecting.trees.by_inode import walk
 from osbuild_compose.inspecting.warnings import Warnings
 from tests.unit.inspecting.written import Written
@@ -30,7 +30,7 @@ def test_embedded_documents_can_be_written_as_json(value: str) -> None:
     found = system.provenance(Written(documents))
     assert found == system.Provenance(None, None, {"b": [1.5]})
     nothing = (None, None, (), Boot((), ()), None)
-    assert '"b"' in as_json(Report(Image("a", "raw", 1, 1), *nothing, found, ()))
+    assert '"b"' in as_json(Report(ImageFile("a", "raw", 1, 1), *nothing, found, ()))
 
 
 def test_fields_of_many_megabytes_are_not_split() -> None:
@@ -121,8 +121,12 @@ def test_a_disk_is_read_no_further_than_its_files_fit(monkeypatch: pytest.Monkey
 
 def test_a_directory_in_itself_ends() -> None:
     listings = {
-        1: [("a", Entry(Kind.DIRECTORY, handle=2)), (".", Entry(Kind.DIRECTORY, handle=1))],
-        2: [("up", Entry(Kind.DIRECTORY, handle=1)), ("f", Entry(Kind.FILE, handle=3)), ("", Entry(Kind.FILE))],
+        1: [("a", Entry(FileType.DIRECTORY, handle=2)), (".", Entry(FileType.DIRECTORY, handle=1))],
+        2: [
+            ("up", Entry(FileType.DIRECTORY, handle=1)),
+            ("f", Entry(FileType.FILE, handle=3)),
+            ("", Entry(FileType.FILE)),
+        ],
     }
     found = walk(1, lambda handles: [listings[int(str(handle))] for handle in handles])
     assert [path for path, _ in found] == ["/a", "/a/up", "/a/f"]

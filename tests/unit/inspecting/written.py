@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from osbuild_compose.inspecting.tree import Entry, Kind, Tree
+from osbuild_compose.inspecting.tree import Entry, FileType, Tree
 
 
 class Written(Tree):
@@ -15,7 +15,7 @@ class Written(Tree):
         for path, content in self._contents.items():
             link = content.startswith(b"-> ")
             target = content[3:].decode() if link else ""
-            entries[path] = Entry(Kind.SYMLINK if link else Kind.FILE, 0 if link else len(content), target)
+            entries[path] = Entry(FileType.SYMLINK if link else FileType.FILE, 0 if link else len(content), target)
         super().__init__(entries.items())
 
     def content(self, path: str, limit: int) -> bytes:

@@ -120,8 +120,8 @@ def test_where_a_terminal_is_one() -> None:
     assert not is_terminal(terminal, {"TERM": "dumb"})
     assert not is_terminal(terminal, {"TERM": "xterm", "CI": "1"})
     assert not is_terminal(io.StringIO(), {"TERM": "xterm"})
-    assert Style.of(terminal, {"TERM": "xterm"}).bold("a") == "\033[1ma\033[0m"
-    assert Style.of(terminal, {"TERM": "xterm", "NO_COLOR": "1"}).bold("a") == "a"
+    assert Style.for_stream(terminal, {"TERM": "xterm"}).bold("a") == "\033[1ma\033[0m"
+    assert Style.for_stream(terminal, {"TERM": "xterm", "NO_COLOR": "1"}).bold("a") == "a"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 
-from runner.build import Build, Result
+from runner.build import Build, StepResult
 from runner.errors import RunnerError
 from runner.events import Broadcast
 from runner.manifest import v1
@@ -66,7 +66,7 @@ def test_the_page_has_the_fields_of_actions_pipelines_and_stages() -> None:
     inside = {
         sections()["plan"]: action.fields(),
         sections()["result"]: Build(v1.load(document(1)), pipelines, []).fields(),
-        DOCUMENT: Result(action.step, action.kind, True).fields(),
+        DOCUMENT: StepResult(action.step, action.kind, True).fields(),
     }
     for text, names in inside.items():
         assert [name for name in names if f"`{name}`" not in text] == []

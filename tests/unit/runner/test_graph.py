@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runner.errors import Kind, RunnerError
+from runner.errors import ErrorKind, RunnerError
 from runner.manifest import formats, v1
 from runner.manifest.identity import osbuild_id
 from runner.manifest.model import BaseTree, Manifest, ModuleCall, ModuleKind, Pipeline
@@ -205,7 +205,7 @@ def test_an_exported_tree_is_made_as_far_as_it_is_asked_for() -> None:
 def test_a_circle_is_refused_with_its_path(pipelines: list[Pipeline], circle: set[str]) -> None:
     with pytest.raises(RunnerError) as caught:
         resolved(manifest(*pipelines, targets=(pipelines[0].name,)))
-    assert caught.value.kind is Kind.INPUT
+    assert caught.value.kind is ErrorKind.INPUT
     text, _, path = caught.value.message.partition(": ")
     assert text == "pipelines need each other in a circle"
     assert path in circle
@@ -214,7 +214,7 @@ def test_a_circle_is_refused_with_its_path(pipelines: list[Pipeline], circle: se
 def test_a_reference_to_nothing_is_an_input_error() -> None:
     with pytest.raises(RunnerError, match="pipeline a: there is no pipeline 'b', which it refers to") as caught:
         manifest(pipeline("a", 1, build="b"), targets=("a",)).needed()
-    assert caught.value.kind is Kind.INPUT
+    assert caught.value.kind is ErrorKind.INPUT
 
 
 def test_a_long_chain_of_pipelines_is_no_problem() -> None:
@@ -271,4 +271,4 @@ def test_the_version_of_a_document_chooses_the_module_that_reads_it(
 def test_an_unknown_version_is_an_input_error(version: Any, message: str) -> None:
     with pytest.raises(RunnerError) as caught:
         formats.load({"version": version, "pipelines": []})
-    assert (caught.value.kind, caught.value.message) == (Kind.INPUT, message)
+    assert (caught.value.kind, caught.value.message) == (ErrorKind.INPUT, message)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from runner import options
-from runner.errors import Kind, RunnerError
+from runner import option_checks
+from runner.errors import ErrorKind, RunnerError
 from runner.manifest import v1
 from runner.manifest.model import ModuleKind
 from runner.plan import plan
@@ -41,7 +41,7 @@ def check(libdir: Path, stage_options: Any) -> RunnerError | None:
     manifest = v1.load({"stages": [{"name": "my.stage", "options": stage_options}]})
     pipelines = resolve(manifest, Library([libdir]), {}, epoch=0)
     try:
-        options.check(plan(pipelines, StoreState()))
+        option_checks.check(plan(pipelines, StoreState()))
     except RunnerError as error:
         return error
     return None
@@ -66,7 +66,7 @@ def test_right_options_pass(libdir: Path) -> None:
 def test_one_mistake_is_reported_with_its_path(libdir: Path, stage_options: Any, message: str) -> None:
     error = check(libdir, stage_options)
     assert error
-    assert (error.kind, error.message) == (Kind.INPUT, message)
+    assert (error.kind, error.message) == (ErrorKind.INPUT, message)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_mistake_is_reported_for_the_alternative_that_is_meant(output: Any, me
     assembler = {"name": "org.osbuild-compose.image", "options": asked}
     pipelines = resolve(v1.load({"assembler": assembler}), Library([]), {}, epoch=0)
     with pytest.raises(RunnerError) as caught:
-        options.check(plan(pipelines, StoreState()))
+        option_checks.check(plan(pipelines, StoreState()))
     assert message in caught.value.message
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runner.errors import Kind, RunnerError
+from runner.errors import ErrorKind, RunnerError
 from runner.manifest import v1
 from runner.manifest.document import decode
 from runner.manifest.model import BaseTree
@@ -96,7 +96,7 @@ def test_base_is_the_first_stages_parent() -> None:
 def test_mistakes_are_reported_with_their_path(document: Any, message: str, hint: str) -> None:
     with pytest.raises(RunnerError) as caught:
         v1.load(document)
-    assert caught.value.kind is Kind.INPUT
+    assert caught.value.kind is ErrorKind.INPUT
     assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
@@ -110,7 +110,7 @@ def test_a_key_given_twice_is_reported_with_its_path() -> None:
 def test_text_that_is_not_a_document_is_an_input_error(text: str | bytes) -> None:
     with pytest.raises(RunnerError) as caught:
         decode(text, "p.json")
-    assert caught.value.kind is Kind.INPUT
+    assert caught.value.kind is ErrorKind.INPUT
 
 
 def test_describe_loses_nothing() -> None:

@@ -23,4 +23,4 @@ def render(name: str, directories: Sequence[Path], built_in: Path, context: Mapp
     text = engine.render(
         name, directories, built_in, seen, prepare=lambda environment: marking.attach(tracer, environment)
     )
-    return Origins.of(text, tracer)
+    return Origins.from_output(text, tracer)

@@ -44,7 +44,7 @@ class Origins:
     _regions: list[_Region] = field(default_factory=list)  # the one that each mark is in
 
     @classmethod
-    def of(cls, rendered: str, tracer: Tracer) -> "Origins":
+    def from_output(cls, rendered: str, tracer: Tracer) -> "Origins":
         """The origins of what a template with marks rendered to."""
         found = cls(*tracer.split(rendered))
         found._regions = list(_regions(found.marks, len(found.text)))

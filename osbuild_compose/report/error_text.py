@@ -12,7 +12,7 @@ MAX_TEXT = 160  # columns of a source line that are shown
 
 def show(error: ComposeError, out: TextIO) -> None:
     """Write the error, or all that it combines, to `out`."""
-    style = Style.of(out)
+    style = Style.for_stream(out)
     each = error.each()
     out.write("\n".join(text(one, style) for one in each))
     if len(each) > 1:
@@ -22,7 +22,7 @@ def show(error: ComposeError, out: TextIO) -> None:
 
 def warn(problem: Problem, out: TextIO) -> None:
     """Write a warning to `out`, in the form of an error."""
-    style = Style.of(out)
+    style = Style.for_stream(out)
     out.write(_text(problem.error(), style.yellow("warning:"), style))
     out.flush()
 

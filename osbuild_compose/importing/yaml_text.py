@@ -1,4 +1,4 @@
-"""Writing blueprints as YAML that reads well and is unambiguous."""
+"""Writes blueprints as readable, unambiguous YAML."""
 
 import io
 import re
