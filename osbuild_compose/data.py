@@ -1,4 +1,4 @@
-"""Where the package's data lies: in a checkout beside the package, in a wheel inside it."""
+"""The directories of the package's data files, in a checkout or in an installed wheel."""
 
 from functools import cache
 from pathlib import Path

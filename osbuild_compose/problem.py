@@ -1,4 +1,4 @@
-"""What is wrong with an input, where, and what to do about it: the form that every check reports in."""
+"""Problems: the one form in which checks report what is wrong, where, and how to fix it."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

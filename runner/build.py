@@ -1,4 +1,4 @@
-"""The settings of a run, and each manifest on its way from plan to result."""
+"""The settings of a run, and the state of each manifest's build from plan to result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,8 +22,8 @@ from runner.store.store import Store
 class RunSettings:
     """What the user chooses for a run; all paths are absolute.
 
-    scratch None means: wherever there is room. overlay False means: make trees by copying. output_directory None
-    means: leave the output in the store. exports are ids of stages whose trees are put there as well; jobs is how many
+    scratch None: the default place with enough space. overlay False: make trees by copying. output_directory None:
+    leave the output in the store. exports are ids of stages whose trees are exported as well; jobs is how many
     pipelines are built at a time; cache_size limits the store, in bytes (0: no limit).
     """
 
@@ -42,7 +42,7 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What became of one step; output and returncode only of those that ran."""
+    """The result of one step; output and returncode are set only if it ran."""
 
     step: Step
     kind: ActionKind
@@ -69,7 +69,7 @@ class StepResult:
 
 @dataclass
 class Build:
-    """One manifest on its way: its pipelines in an order in which they can run, the plan, and what became of it."""
+    """The build of one manifest: its pipelines in an order in which they can run, the plan, and the results."""
 
     manifest: Manifest
     pipelines: list[PlannedPipeline]
@@ -86,12 +86,12 @@ class Build:
 
     @property
     def targets(self) -> list[PlannedPipeline]:
-        """The pipelines that are asked for."""
+        """The pipelines to build, without those that they only depend on."""
         return [pipeline for pipeline in self.pipelines if pipeline.target]
 
     @property
     def keys(self) -> list[str]:
-        """The keys of all layers and outputs; those that others are made of come after them."""
+        """The keys of all layers and outputs; each comes before those that it depends on."""
         keys = [key for pipeline in self.pipelines for key in (*pipeline.stack, *(step.key for step in pipeline.steps))]
         return list(dict.fromkeys(reversed(keys)))
 
@@ -105,7 +105,7 @@ class Build:
         self.actions = plan(self.pipelines, state, exports=exports)
 
     def fields(self) -> dict[str, Any]:
-        """How it ended, as JSON values."""
+        """The result as JSON values."""
         pipeline = self.manifest.target
         return {
             "name": pipeline.label,
@@ -117,7 +117,7 @@ class Build:
 
 
 def plan_builds(manifests: Sequence[Manifest], settings: RunSettings, store: Store) -> list[Build]:
-    """What there is to do for each manifest. Raises RunnerError (input) for one that can't be built as asked."""
+    """Plan the build of each manifest. Raises RunnerError (input) for one that can't be built as requested."""
     library = Library(settings.libdirs)
     state = store.state()
     builds: list[Build] = []
@@ -133,14 +133,14 @@ def plan_builds(manifests: Sequence[Manifest], settings: RunSettings, store: Sto
 
 
 def _without_changed(state: StoreState, pipelines: Sequence[PlannedPipeline], store: Store) -> StoreState:
-    """The state without outputs of these pipelines that were changed since they were made."""
+    """The state without those outputs of these pipelines that were modified after they were made."""
     kept = {one.assembler.key for one in pipelines if one.assembler and one.assembler.key in state.outputs}
     changed = frozenset(key for key in kept if not store.output_is_intact(key))
     return replace(state, outputs=state.outputs - changed, changed=changed)
 
 
 def _check_ids(builds: Sequence[Build], settings: RunSettings) -> None:
-    """Raise RunnerError for a checkpoint or an export that no pipeline has, or an export that has nowhere to go."""
+    """Raise RunnerError for a checkpoint or export that no pipeline has, or an export without output directory."""
     ids = {step.call.id for build in builds for pipeline in build.pipelines for step in pipeline.steps}
     for wanted in settings.checkpoints:
         if wanted not in ids:
@@ -153,7 +153,7 @@ def _check_ids(builds: Sequence[Build], settings: RunSettings) -> None:
 
 
 def check(builds: Sequence[Build]) -> None:
-    """Check the options of the steps that are going to run, and that their tools are there. Raises RunnerError."""
+    """Check the options of the steps that are going to run, and that their tools are installed. Raises RunnerError."""
     for build in builds:
         option_checks.check(build.pending)
     pending = [action for build in builds for action in build.pending]

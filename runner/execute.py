@@ -60,7 +60,7 @@ class Executor:
     def __init__(
         self, context: RunContext, sources: Mapping[str, Source], pipelines: Sequence[PlannedPipeline]
     ) -> None:
-        """sources are the manifest's, by checksum, and pipelines all that its targets need."""
+        """sources are the manifest's, by checksum; pipelines are those that its targets need."""
         self._context = context
         self._store = context.store
         self._trees = context.trees

@@ -1,4 +1,4 @@
-"""Putting results into the output directory: what assemblers made, and trees."""
+"""Exports results to the output directory: the files that assemblers made, and trees."""
 
 import shutil
 import subprocess

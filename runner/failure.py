@@ -1,4 +1,4 @@
-"""The errors for steps that failed, and how to run them again."""
+"""Errors of failed steps, each with a command that runs the step again."""
 
 import json
 import shlex

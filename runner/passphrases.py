@@ -1,4 +1,4 @@
-"""Passphrases of encrypted disks, which a manifest names and does not contain.
+"""Passphrases of encrypted disks: the manifest only has their names.
 
 The document of --secrets has them under PASSPHRASES, by the names that the options of stages and assemblers use. A
 module gets those that its options name, in its arguments. Cache keys contain them stretched by scrypt (RFC 7914): keys

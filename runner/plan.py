@@ -39,7 +39,7 @@ def plan(
 
 @dataclass
 class _Need:
-    """What of a pipeline is needed: whether anything, how many of its stages, and what the assembler makes."""
+    """What is needed of a pipeline: whether anything, how many of its stages, and whether its output."""
 
     used: bool = False
     stages: int = 0

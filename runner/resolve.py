@@ -1,4 +1,4 @@
-"""From a manifest to pipelines with cache keys: everything that planning needs, read once."""
+"""Resolves a manifest to steps with programs, sources and cache keys, which planning works on."""
 
 import os
 import platform

@@ -67,7 +67,7 @@ class _GraphRun:
         self._ready = deque(self._graph.get_ready())
 
     def take(self) -> PlannedPipeline | None:
-        """A pipeline that starts now; None when none may."""
+        """The next pipeline that may start; None if there is none."""
         if self._damaged or not self._ready:
             return None
         self._running += 1
@@ -75,7 +75,7 @@ class _GraphRun:
         return next(pipeline for pipeline in self.build.pipelines if pipeline.name == name)
 
     def ended(self, pipeline: PlannedPipeline, error: BaseException | None) -> None:
-        """A pipeline ended, well or with an error. Raises an error that is none of a build's."""
+        """Record that a pipeline succeeded or failed. Raises errors that are not failures of the build."""
         self._running -= 1
         if error is None:
             self._graph.done(pipeline.name)
@@ -88,14 +88,14 @@ class _GraphRun:
             self._make_again()
 
     def check_archiver(self) -> None:
-        """Note it if a layer could not be archived."""
+        """Record a failure to archive a layer."""
         try:
             self.executor.archiver.check()
         except (RunnerError, OSError) as error:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
-        """Note why the build failed; of several errors the first."""
+        """Record why the build failed; the first of several errors is kept."""
         if isinstance(error, OSError):
             error = build_error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         if not isinstance(error, RunnerError):

@@ -1,4 +1,4 @@
-"""One run of the runner: plan, check, build, export; and the report about it."""
+"""One run of the runner: plan, check, build, export, report."""
 
 import os
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from runner.tree.plain import PlainTrees
 
 
 class Session:
-    """A run and its results; when an error ends it, those that there are so far."""
+    """A run and its results, which are incomplete if an error ended it."""
 
     def __init__(self, emit: Listener) -> None:
         """emit gets the events."""
@@ -70,7 +70,7 @@ class Session:
         namespace.enter()
         scratch = Scratch(scratch_root, store)
         if settings.scratch is None:
-            clear_scratch(store, keep=scratch_root)  # memory became short, or is there again
+            clear_scratch(store, keep=scratch_root)  # the amount of free memory changed
         os.chdir(scratch.root)  # overlay mounts name their layers relative to it
         fetcher = Fetcher(store, self.emit, settings.secrets)
         try:
@@ -106,7 +106,7 @@ class Session:
         return PlainTrees(store, work)
 
     def _finish(self, store: Store, settings: RunSettings) -> None:
-        """Record and hand over what the builds that succeeded have made, and make room in the store."""
+        """Record and export the results of builds that succeeded, and limit the size of the store."""
         outputs = OutputDirectory(settings.output_directory) if settings.output_directory else None
         for build in self._builds:
             if build.error is not None:

@@ -1,4 +1,4 @@
-"""The steps of a run, the actions that a plan takes about them, and the state of the store that it looks at."""
+"""Steps, the actions planned for them, and the state of the store that plans depend on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,7 +79,7 @@ class PastStep:
 
 @dataclass(frozen=True)
 class StoreState:
-    """What planning needs to know of a store.
+    """The state of a store, as far as planning depends on it.
 
     layers and outputs are the keys of those that are complete; trees maps the id of a tree to the keys of its layers,
     lowest first; history holds earlier builds, the most recent first; changed has the keys of outputs that were there
@@ -95,7 +95,7 @@ class StoreState:
 
 @dataclass(frozen=True)
 class Action:
-    """What is done about one step, and why, for people.
+    """The action planned for one step, and the reason, for people.
 
     shared: it is cached only once another pipeline of the same run has made it.
     """

@@ -1,4 +1,4 @@
-"""Converting a document that passed all checks to a Blueprint."""
+"""Converts a document that passed all checks to a Blueprint."""
 
 import base64
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Loading blueprints: from a YAML file to a Blueprint, or to all that is wrong with it."""
+"""Loads blueprints: a YAML file becomes a Blueprint, or an error with all of its problems."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -40,7 +40,7 @@ def load(
 def check(
     source: Document, distros: Collection[str], choices: Choices = _NO_CHOICES, firmware: FirmwareOf = _any_firmware
 ) -> Blueprint:
-    """The blueprint in a document that was read, merged with all that it extends. Raises InputError as load() does.
+    """The blueprint in a document that was read, merged with everything it extends. Raises InputError as load() does.
 
     The blueprint's own document is the merged one.
     """

@@ -1,4 +1,4 @@
-"""Files that a blueprint names, with paths relative to it, and the passphrases that they or the environment hold."""
+"""Reads the files and passphrases that a blueprint refers to."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""A blueprint without errors, as dataclasses. Their fields are the blueprint's keys: docs/reference/blueprint.md."""
+"""The model of a blueprint: dataclasses whose fields are the keys in docs/reference/blueprint.md."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -48,10 +48,10 @@ def tcg() -> tuple[str, ...]:
 def qemu_version() -> tuple[int, int]:
     """QEMU's version, cached; (0, 0) if it is not installed or prints none."""
     try:
-        said = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=False).stdout
+        printed = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=False).stdout
     except FileNotFoundError:
         return (0, 0)
-    found = re.search(r"version (\d+)\.(\d+)", said)
+    found = re.search(r"version (\d+)\.(\d+)", printed)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 

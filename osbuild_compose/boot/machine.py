@@ -196,13 +196,13 @@ class Machine:
                 self._process, self._console = process, Console(process.stdout, self.log)
                 return True
             complaints.seek(0)
-            said = complaints.read().decode("utf-8", "replace").strip()
+            output = complaints.read().decode("utf-8", "replace").strip()
             for stream in (process.stdin, process.stdout):
                 assert stream is not None
                 stream.close()
-        if "forwarding rule" in said and not last:
+        if "forwarding rule" in output and not last:
             return False
-        raise MachineError(f"QEMU exited at once with status {process.returncode}: {said}")
+        raise MachineError(f"QEMU exited at once with status {process.returncode}: {output}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,4 +1,4 @@
-"""The root that stages run in, where a blueprint's `build_environment` asks for another than this machine's."""
+"""The build root of a blueprint whose `build_environment` asks for other programs than this machine's."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +12,9 @@ RUNNER = "org.osbuild.linux"  # osbuild requires a runner for a build pipeline
 
 
 def blueprint_of(wanted: Blueprint, environment: BuildEnvironment) -> Blueprint:
-    """The blueprint of the root: of its own distribution, with nothing of the image in it.
+    """The blueprint of the build root: only its distribution, architecture and repositories.
 
-    Its document is the image's, so that errors in the root are located there.
+    Its document is the image's, so that errors about the root are located there.
     """
     own = environment.distro == wanted.distro
     return Blueprint(
@@ -31,8 +31,8 @@ def packages(
 ) -> tuple[str, ...]:
     """The root's packages: those of the release for building, of the pipeline's stages, and of the blueprint.
 
-    Those of assemblers are part of the first: another format must not make another root, for which the store has
-    nothing. Raises TemplateError for a stage whose meta.json cannot be read.
+    The tools of assemblers are among the first, so that another format does not need another root, which would have to
+    be built anew. Raises TemplateError for a stage whose meta.json cannot be read.
     """
     stages = {stage["name"] for stage in pipeline["stages"]}
     tools = [programs.find(ModuleKind.STAGE, name).meta.get("tools", {}) for name in stages]
@@ -41,12 +41,12 @@ def packages(
 
 
 def around(made: Mapping[str, Any]) -> dict[str, Any]:
-    """The `build` of a pipeline that is run in the root that `made` makes."""
+    """The `build` of a pipeline that runs in the root made by the pipeline `made`."""
     return {"pipeline": made, "runner": RUNNER}
 
 
 def check(made: Mapping[str, Any], wanted: Blueprint, distro: str) -> None:
-    """Raise InputError unless the pipeline makes a root: a template without a block for it makes an image."""
+    """Raise InputError unless the pipeline makes a root: without a block for it, a template makes an image."""
     if "assembler" in made or not made["stages"]:
         brief = f"{distro} cannot be a build environment: its template makes no build root"
         hint = "add a block `build_root` to the template, or choose another release"

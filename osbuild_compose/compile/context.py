@@ -32,7 +32,7 @@ def template_variables(request: BuildRequest) -> dict[str, Any]:
 
 
 def _services(blueprint: Blueprint, release: Release) -> dict[str, Any]:
-    """The blueprint's services by the release's names, and what every image of the release starts."""
+    """The blueprint's services under the release's names for them, and those that the release always enables."""
 
     def named(units: tuple[str, ...]) -> list[str]:
         return list(dict.fromkeys(release.services.get(unit, unit) for unit in units))

@@ -1,4 +1,4 @@
-"""What is known of stages and assemblers: their meta.json, from the program's own directory or one of the user's."""
+"""The catalog of stages and assemblers with their meta.json: the built-in ones and the user's."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from osbuild_compose.errors import InputError, TemplateError
 
 
 class ModuleKind(StrEnum):
-    """What a program is to a pipeline."""
+    """The kinds of programs in a pipeline."""
 
     STAGE = "stage"
     ASSEMBLER = "assembler"
@@ -67,7 +67,7 @@ class Programs:
         return sorted(name for known, name in self._places if known is kind)
 
     def find(self, kind: ModuleKind, name: str) -> Program:
-        """The program of that name. Raises InputError for one that is not there, TemplateError for a bad meta.json."""
+        """The program of that name. Raises InputError for an unknown one, TemplateError for a bad meta.json."""
         path = self._places.get((kind, name))
         if path is None:
             raise InputError(f"there is no {kind} {name}", hint=nearest_name(name, self.names(kind)))

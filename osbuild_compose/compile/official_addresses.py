@@ -1,4 +1,4 @@
-"""A pipeline as it would be if packages came from the distribution's official addresses instead of a mirror."""
+"""Rewrites a pipeline that reads packages from mirrors to the distribution's official addresses."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,10 +12,10 @@ from osbuild_compose.distro.repository import Repository
 
 @dataclass(frozen=True)
 class _Exchange:
-    """A repository as it is read from a mirror, and the same at its official address.
+    """The options of a stage for one repository, at its mirror and at its official address.
 
-    `fields` are those in which they differ, each as a stage's options have it for the mirror and officially: None where
-    the options leave it out, which they do with defaults. `others` are the fields that both share.
+    `fields` are those that differ, with both values: None for a default, which the options leave out. `others` are the
+    fields that both share.
     """
 
     fields: Mapping[str, tuple[Any, Any]]
@@ -41,15 +41,15 @@ class _Exchange:
 
 
 class _UnclearError(ValueError):
-    """It cannot be said which repository some options stand for."""
+    """The options match more than one repository."""
 
 
 def rewritten(pipeline: Mapping[str, Any], requests: Iterable[BuildRequest]) -> Any:
-    """The pipeline with the options of stages that read from mirrors exchanged for those of the official addresses.
+    """The pipeline with the official addresses in the options of its stages, in place of the mirrors.
 
-    `requests` are those that the pipeline and its build root were made from. None where the pipeline alone does not
-    tell what it would be: with packages from repositories instead of the distribution's, with a repository of the
-    blueprint's that is on the same mirror, or when a template writes a mirror's address anywhere else.
+    `requests` are those that the pipeline and its build root were made from. None if the addresses cannot be replaced
+    reliably: with --repo, with a repository of the blueprint on the same mirror, or if a template writes a mirror's
+    address anywhere else.
     """
     exchanges: list[_Exchange] = []
     for request in requests:

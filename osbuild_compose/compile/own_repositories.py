@@ -1,4 +1,4 @@
-"""A blueprint's own repositories: which of them its release can use, and their keys."""
+"""The repositories of a blueprint: those that its release can use, with their keys."""
 
 from collections.abc import Mapping
 from dataclasses import replace

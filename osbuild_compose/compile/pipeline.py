@@ -26,7 +26,7 @@ Rendered = TypeVar("Rendered")
 
 
 def compile_request(request: BuildRequest) -> Pipeline:
-    """The pipeline that makes what is ordered.
+    """The pipeline that makes the requested images.
 
     Raises InputError, or DocumentError with all of them, when the release does not support what the blueprint
     asks, TemplateError when the template is wrong or a key is missing.
@@ -41,14 +41,14 @@ def compile_request(request: BuildRequest) -> Pipeline:
 
 
 def origins(request: BuildRequest) -> "Origins":
-    """Where the parts of the pipeline that compile_request makes of the same come from. Raises what that does."""
+    """The origins of the parts of the pipeline that compile_request makes. Raises as compile_request does."""
     from osbuild_compose.compile.template import tracing  # noqa: PLC0415 - for errors and --explain only
 
     return _render(request, tracing.render)
 
 
 def located(error: TemplateError, origin: "Origin | None") -> TemplateError:
-    """The error with the place in a template that `origin` says, if that is known."""
+    """The error located at the template line in `origin`, if there is one."""
     if origin is None:
         return error
     block = next((site for site in origin.around if site.what == "block"), None)
@@ -60,7 +60,7 @@ def located(error: TemplateError, origin: "Origin | None") -> TemplateError:
 def _render(
     request: BuildRequest, renderer: Callable[[str, Sequence[Path], Path, Mapping[str, Any]], Rendered]
 ) -> Rendered:
-    """What the renderer makes of the template. Raises InputError(s) for everything the release does not support."""
+    """The rendered template. Raises InputError(s) for everything the release does not support."""
     release, seen = request.release, template_variables(request)
     refused = list(release_checks.problems(request.blueprint, release, bool(seen["base_repositories"])))
     rendered: Rendered | None = None
@@ -69,7 +69,7 @@ def _render(
     except engine.RefusedError as error:
         refused += [_refused(problem, release) for problem in error.problems]
     except TemplateError:
-        if not refused:  # otherwise it may follow from that
+        if not refused:  # otherwise it may be a consequence of the refusal
             raise
     if refused or rendered is None:
         raise as_error([problem.located(request.blueprint.document) for problem in refused])
@@ -92,7 +92,7 @@ def to_json(pipeline: Pipeline) -> str:
 
 
 class _BadTextError(TemplateError):
-    """What a template makes is no YAML at `position` of its text."""
+    """The output of a template is not valid YAML at `position`."""
 
     position = 0
 
@@ -103,7 +103,7 @@ def _parse(text: str, template: str) -> Pipeline:
     except (YAMLError, ValueError, TypeError) as error:
         problem = str(getattr(error, "problem", "") or error)
         mark = getattr(error, "problem_mark", None)
-        if problem.startswith(("expected ',' or", "found unexpected end of stream")):  # seen far behind where it began
+        if problem.startswith(("expected ',' or", "found unexpected end of stream")):  # reported far behind its cause
             mark = getattr(error, "context_mark", None) or mark
         lines = text.split("\n")
         details = (

@@ -1,4 +1,4 @@
-"""What an image is told about how it was made: its blueprint, and the ids of the stages that made its tree."""
+"""The provenance embedded in an image: its blueprint, and the ids of the stages that made its tree."""
 
 import hashlib
 import json
@@ -12,14 +12,14 @@ from osbuild_compose.document.schema.schema_view import SchemaView
 from osbuild_compose.version import __version__
 
 STAGE = "org.osbuild-compose.provenance"
-# Values that are secret, by their keys; and what is one inside of any text: the user and password of an address.
+# Keys with secret values, and the user and password in an address, which are secret inside any text.
 _SECRET = re.compile(r"passw|secret|token|credential|private", re.IGNORECASE)
 _USER_OF_ADDRESS = re.compile(r"(?<=://)[^\s/@]+@")
 _NO_PASSWORD = ("!", "*")
 
 
 def without_defaults(data: Any, view: SchemaView) -> Any:
-    """A merged blueprint without what holds anyway, so that saying it makes no other image."""
+    """The merged blueprint without defaults, so that spelling a default out does not change the image."""
     if isinstance(data, Mapping):
         return {
             key: without_defaults(value, view.below(key))
@@ -30,7 +30,7 @@ def without_defaults(data: Any, view: SchemaView) -> Any:
 
 
 def without_secrets(data: Any) -> Any:
-    """A merged blueprint as it can be handed on, and written down as a blueprint again: ${ begins a variable there."""
+    """The merged blueprint without secrets, and with ${ escaped so that it can be used as a blueprint again."""
     if isinstance(data, Mapping):
         return {key: without_secrets(value) for key, value in data.items() if not _is_secret(key, value)}
     if isinstance(data, list):
@@ -43,9 +43,9 @@ def _is_secret(key: str, value: Any) -> bool:
 
 
 def completed(pipeline: dict[str, Any], blueprint: Blueprint, official: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The pipeline with what its stage of this kind embeds; the same if it has none.
+    """The pipeline with the documents that its provenance stage embeds; unchanged if it has no such stage.
 
-    official() is the pipeline whose ids are embedded.
+    official() returns the pipeline whose ids are embedded.
     """
     stages = pipeline["stages"]
     place = next((number for number, stage in enumerate(stages) if stage["name"] == STAGE), None)
@@ -81,7 +81,7 @@ def ids(pipeline: Mapping[str, Any], count: int) -> list[dict[str, str]]:
 
 
 def tree_id(pipeline: Mapping[str, Any]) -> str | None:
-    """osbuild's id of the tree that a pipeline makes, of a build pipeline also as {"pipeline", "runner"}."""
+    """osbuild's id of the tree that a pipeline makes; it may be in the form {"pipeline", "runner"} of `build`."""
     pipeline = pipeline.get("pipeline", pipeline)
     found = ids(pipeline, len(pipeline.get("stages", ())))
     return found[-1]["id"] if found else pipeline.get("base")

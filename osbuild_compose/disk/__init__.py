@@ -1,1 +1,1 @@
-"""The disk model: partitions, file systems and what assemblers take of them."""
+"""The disk model: partitions, file systems, and the options of assemblers."""

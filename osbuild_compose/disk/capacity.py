@@ -1,4 +1,4 @@
-"""How much room a disk's partitions need at least, and where they begin: the one computation of it."""
+"""Computes the least sizes of partitions and where they start, and checks that they fit on the disk."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from osbuild_compose.problem import Problem
 
 
 def problems(layout: Layout, multiple: int = 1) -> Iterator[Problem]:
-    """Partitions that overlap, and sizes that are too small. The disk's size is to be a multiple of `multiple`."""
+    """Problems with partitions that overlap or are too small. The disk's size must be a multiple of `multiple`."""
     yield from (problem for item in layout.written for problem in too_small(item))
     disk, before = layout.disk, "the partition table"
     is_gpt = disk.table is Table.GPT
@@ -34,7 +34,7 @@ def problems(layout: Layout, multiple: int = 1) -> Iterator[Problem]:
 
 
 def minimum(item: Partition) -> int:
-    """The bytes that a partition takes: its size, or what its content needs whatever is in it."""
+    """The least size of a partition in bytes: its own size, or what its content needs even if it is empty."""
     return item.size if item.size is not None else max(aligned(max(_content(item), item.minimum or 0)), ALIGNMENT)
 
 
@@ -44,7 +44,7 @@ def aligned(amount: int) -> int:
 
 
 def _content(item: Partition) -> int:
-    """The bytes that the partition's content takes at least, as far as it is known before there is any."""
+    """The least size of the partition's content in bytes, as far as it is known before the tree is built."""
     own = item.file_system.traits.minimum if item.file_system else 0
     if item.logical_volumes:
         extents = (max(1, -(-(minimum(volume)) // LVM_EXTENT)) for volume in item.logical_volumes)
@@ -53,7 +53,7 @@ def _content(item: Partition) -> int:
 
 
 def too_small(item: Partition) -> Iterator[Problem]:
-    """Partitions and logical volumes that are too small for their own content."""
+    """Problems with partitions and logical volumes that are too small for their content."""
     for volume in item.logical_volumes:
         yield from too_small(volume)
     need = _content(item)

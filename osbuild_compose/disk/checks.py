@@ -1,4 +1,4 @@
-"""Checks of a disk's layout and of the outputs that are made of it, beyond what the schema says."""
+"""Checks of the disk layout and of the image formats that the schema cannot express."""
 
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -15,13 +15,13 @@ from osbuild_compose.disk.resolve import resolve
 from osbuild_compose.disk.types import FileSystemType
 from osbuild_compose.problem import Problem
 
-FirmwareOf = Callable[[str, str], tuple[str, ...]]  # what images of a distribution boot with on an architecture
+FirmwareOf = Callable[[str, str], tuple[str, ...]]  # the firmware of a distribution on an architecture
 
-OF_THE_KERNEL = ("/dev", "/proc", "/run", "/sys")  # hidden by what the kernel and systemd mount there
-LINKS = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")  # to the directories of /usr
+OF_THE_KERNEL = ("/dev", "/proc", "/run", "/sys")  # the kernel and systemd mount their own file systems there
+LINKS = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")  # symbolic links to directories of /usr
 VOLATILE = "systemd.volatile="
 NEED_FILE_SYSTEM = ("mount", "file_system", "label", "uuid", "options", "compression", "subvolumes", "verity")
-# What no two partitions may share: the key to point at, what is wrong, and what to do about it.
+# Fields that must be unique among partitions: the key, the message, and the hint.
 UNIQUE = {
     "luks": ("luks", "two encrypted partitions would both be /dev/mapper/{}", "give one of them a `name`"),
     "verity": ("mount", "two partitions with `verity` would both be /dev/mapper/{}", "change one of the mount points"),
@@ -34,7 +34,7 @@ OWN_BOOT = "add a partition for /boot: {mount: /boot, size: 1 GiB}"
 
 
 def examine(data: Any, files: LocalFiles, firmware: FirmwareOf) -> Parsed:
-    """The disk and outputs of the blueprint `data`, right or wrong, with all problems. Reads passphrases."""
+    """The disk and outputs of the blueprint `data`, valid or not, and all of their problems. Reads passphrases."""
     parsed = parse(data, files)
     text = {key: data[key] for key in ("name", "distro", "arch") if isinstance(data.get(key), str)}
     architecture = text.get("arch", "x86_64")
@@ -50,7 +50,7 @@ def examine(data: Any, files: LocalFiles, firmware: FirmwareOf) -> Parsed:
 
 
 def layout_problems(layout: Layout) -> Iterator[Problem]:
-    """All that is wrong with the layout but for its sizes."""
+    """All problems of the layout except those of sizes."""
     yield from _identifiers(layout)
     if layout.disk.table is Table.DOS:
         yield from _dos_table(layout)
@@ -65,7 +65,7 @@ def layout_problems(layout: Layout) -> Iterator[Problem]:
 
 
 def _identifiers(layout: Layout) -> Iterator[Problem]:
-    """The same identifier of two things."""
+    """Identifiers that are used twice."""
     volumes = [one for item in layout.written for one in (item, *item.logical_volumes)]
     found = [(item, "luks", item.luks_name) for item in layout.written if item.luks]
     found += [(item, "verity", item.verity_name) for item in layout.written if item.verity and item.mount]
@@ -82,7 +82,7 @@ def _identifiers(layout: Layout) -> Iterator[Problem]:
 
 
 def _dos_table(layout: Layout) -> Iterator[Problem]:
-    """What a DOS partition table has no place for."""
+    """What a DOS partition table cannot have."""
     count = len(layout.partitions)
     if count > types.DOS_PARTITIONS:
         brief = f"a DOS partition table has {types.DOS_PARTITIONS} partitions at most, not {count}"
@@ -107,7 +107,7 @@ def _dos_table(layout: Layout) -> Iterator[Problem]:
 
 
 def _bootloader(layout: Layout) -> Iterator[Problem]:
-    """What keeps the disk from booting: needs of boot loaders, and of firmware."""
+    """Requirements of boot loaders and firmware that the disk does not meet."""
     disk = layout.disk
     by_bios = Firmware.BIOS in disk.firmware or disk.table is Table.DOS
     if disk.sector_size == SECTORS[1] and by_bios and disk.bootloader is not Bootloader.NONE:
@@ -129,7 +129,7 @@ def _bootloader(layout: Layout) -> Iterator[Problem]:
 
 
 def _grub(layout: Layout) -> Iterator[Problem]:
-    """What GRUB cannot read."""
+    """File systems that GRUB cannot read."""
     place, _ = layout.holding("/boot")
     if place.file_system is FileSystemType.EROFS:
         brief = f"GRUB does not read erofs, and its files are in {place.mount}"
@@ -141,7 +141,7 @@ def _grub(layout: Layout) -> Iterator[Problem]:
 
 
 def _uefi_only(layout: Layout) -> Iterator[Problem]:
-    """What keeps UEFI from starting systemd-boot or a kernel itself, which nothing else can start."""
+    """What prevents UEFI from starting systemd-boot or a kernel directly; BIOS can start neither."""
     disk = layout.disk
     name = "systemd-boot" if disk.bootloader is Bootloader.SYSTEMD_BOOT else "a unified kernel image"
     if disk.table is Table.DOS:
@@ -162,7 +162,7 @@ def _uefi_only(layout: Layout) -> Iterator[Problem]:
 
 
 def _mount_points(layout: Layout) -> Iterator[Problem]:
-    """Mount points that another partition has already, and those that keep a system from starting."""
+    """Mount points that are used twice, and those with which a system cannot start."""
     seen: set[str] = set()
     for item in layout.written:
         for point in item.mounts:
@@ -185,7 +185,7 @@ def _mount_points(layout: Layout) -> Iterator[Problem]:
 
 
 def _volume(item: Partition) -> Iterator[Problem]:
-    """What holds for partitions and logical volumes: keys that exclude each other, or need a file system."""
+    """Keys of partitions and logical volumes that exclude each other, or that need a file system."""
     kind, written = item.file_system, item.written
     if kind is None and not item.volume_group and "file_system" not in written:
         for key in ("label", "uuid", "options", "compression", "subvolumes"):
@@ -231,7 +231,7 @@ def _file_system(item: Partition, kind: FileSystemType) -> Iterator[Problem]:
 
 
 def _partition(item: Partition, layout: Layout) -> Iterator[Problem]:
-    """What partitions have that logical volumes have not: types, groups, dm-verity, encryption."""
+    """Problems of keys that only partitions have: types, volume groups, dm-verity, encryption."""
     if item.type == "bios-boot" and item.written & {"mount", "file_system"}:
         yield Problem(item.at("type"), "a BIOS boot partition has no file system", "leave `mount` out: GRUB is in it")
     if item.verity:
@@ -289,7 +289,7 @@ def _verity(item: Partition, layout: Layout) -> Iterator[Problem]:
 
 
 def _unreadable_at_boot(item: Partition, key: str, state: str, layout: Layout) -> Iterator[Problem]:
-    """What firmware or GRUB cannot read where it is: `state` says how that is, which follows from `key`."""
+    """Files that firmware or GRUB cannot read, because `key` makes them `state` ("encrypted")."""
     has_kernels = layout.disk.bootloader is Bootloader.SYSTEMD_BOOT and item.file_system is FileSystemType.VFAT
     is_fat_boot = has_kernels and (item.type == "xbootldr" or item.mount == "/boot")
     if item.type in ("bios-boot", "esp") or (is_fat_boot and item.luks):
@@ -301,7 +301,7 @@ def _unreadable_at_boot(item: Partition, key: str, state: str, layout: Layout) -
 
 
 def _writes_to_protected_root(data: Any, layout: Layout) -> Iterator[Problem]:
-    """What a blueprint asks of a system whose / dm-verity makes read-only."""
+    """Keys that need a writable /, which dm-verity makes read-only."""
     root = next((item for item in layout.written if item.mount == "/" and item.verity), None)
     if root is None or layout.has_grub or not layout.disk.boots:
         return
@@ -329,7 +329,7 @@ def _writes_to_protected_root(data: Any, layout: Layout) -> Iterator[Problem]:
 
 
 def outputs_problems(outputs: Collection[Output], layout: Layout) -> Iterator[Problem]:
-    """What formats cannot be combined with: options of their own, and the disk."""
+    """Options and disks that the formats do not support."""
     for output in outputs:
         yield from _output_options(output)
         yield from _format_of_disk(output.format, layout)
@@ -341,7 +341,7 @@ def outputs_problems(outputs: Collection[Output], layout: Layout) -> Iterator[Pr
 
 
 def _output_options(output: Output) -> Iterator[Problem]:
-    """What the file system that an output is cannot have; the same holds for one on a partition."""
+    """Problems with the options of an output that is a file system; they are those of one on a partition."""
     if output.format.traits.kind is not ImageKind.FILE_SYSTEM:
         return
     options, kind = output.options, FileSystemType(output.format)
@@ -359,7 +359,7 @@ def _output_options(output: Output) -> Iterator[Problem]:
 
 
 def _format_of_disk(kind: Format, layout: Layout) -> Iterator[Problem]:
-    """What an image of this format cannot be a disk of."""
+    """Disks that an image of this format cannot have."""
     disk = layout.disk
     if kind.traits.only_512_byte_sectors and disk.sector_size == SECTORS[1]:
         brief = f"machines see a {kind} as a disk of 512-byte sectors, and would not find this one's partitions"

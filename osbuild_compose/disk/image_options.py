@@ -1,4 +1,4 @@
-"""A disk as the assembler org.osbuild-compose.image takes it."""
+"""A disk as options of the assembler org.osbuild-compose.image."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ def options(layout: Layout) -> dict[str, Any]:
 
 
 def passphrases(layout: Layout) -> Mapping[str, str]:
-    """The passphrases of encrypted partitions by the names that the options have for them."""
+    """The passphrases of encrypted partitions, by their names in the options."""
     return {_passphrase(layout, item): item.luks.passphrase for item in layout.partitions if item.luks}
 
 
@@ -82,7 +82,7 @@ def _passphrase(layout: Layout, item: Partition) -> str:
 
 
 def _root_hash_files(layout: Layout) -> list[str]:
-    """The files of the image that root hashes are written into."""
+    """The files in the image that contain placeholders of root hashes."""
     made = [mounts.VERITYTAB] if mounts.veritytab(layout) else []
     if not layout.sealed or not layout.kernels:
         return made
@@ -92,5 +92,5 @@ def _root_hash_files(layout: Layout) -> list[str]:
         made.append(f"{layout.kernels}/EFI/Linux/*.efi")
     else:
         made.append(f"{layout.kernels}/EFI/BOOT/BOOT*.EFI")
-    # A running system makes entries from this file. On a / with a hash it could not contain that hash.
+    # kernel-install makes boot entries from this file. If / itself is verified, the file cannot contain its hash.
     return made if "/" in layout.sealed else [*made, "/etc/kernel/cmdline"]

@@ -1,4 +1,4 @@
-"""The disk of an image: what a blueprint says of it, and the complete layout that follows."""
+"""The disk model: a disk as the blueprint describes it, and the complete layout made from it."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from osbuild_compose.disk.types import FileSystemType
 from osbuild_compose.document.node import Trail
 
 DEVICES = "/dev/mapper"
-# Where a root hash says what to mount, it is on the kernel's command line: systemd-veritysetup-generator(8).
+# The file systems whose root hash is on the kernel command line: systemd-veritysetup-generator(8).
 ROOT_HASH_ARGUMENTS = {"/": "roothash", "/usr": "usrhash"}
 SECTORS = (512, 4096)  # bytes: the sizes that a sector can have, the default one first
 SECTOR = SECTORS[0]
@@ -62,7 +62,7 @@ class Luks:
 
 @dataclass(frozen=True)
 class Hashes:
-    """What dm-verity checks a partition with, number `of` (from 0) of the layout; `salt` is hexadecimal digits."""
+    """The dm-verity hashes of a partition, number `of` (from 0) in the layout; `salt` is in hexadecimal."""
 
     of: int
     uuid: str
@@ -72,10 +72,11 @@ class Hashes:
 
 @dataclass(frozen=True)
 class Partition:
-    """A partition. Sizes are in bytes; None, or an empty tuple, is for what a blueprint leaves open.
+    """A partition. Sizes are in bytes; None or an empty tuple means that the blueprint does not say.
 
-    volume_group is the name of the LVM group whose logical_volumes are in it. trail leads to it in the blueprint, whose
-    keys `written` are; it is None for a partition that was added. `reasons` says why other fields are as they are.
+    volume_group is the name of the LVM group that contains logical_volumes. trail leads to the partition in the
+    blueprint and `written` are its keys there; trail is None for a partition that was added. `reasons` has the reason
+    for each value that the blueprint does not have.
     """
 
     mount: str | None = None
@@ -103,7 +104,7 @@ class Partition:
     reasons: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, *keys: str) -> Trail:
-        """The trail of the first of the keys that the blueprint has, or else of the last one."""
+        """The trail of the first of these keys that the blueprint has, or of the last one if it has none."""
         return (*(self.trail or ()), next((key for key in keys if key in self.written), keys[-1]))
 
     def origin(self, key: str) -> Origin:
@@ -114,12 +115,12 @@ class Partition:
 
     @property
     def title(self) -> str:
-        """What to call it in a message, and its encrypted content below /dev/mapper."""
+        """The name in messages, and of the decrypted device below /dev/mapper."""
         return self.name or self.mount or self.type or "data"
 
     @property
     def volumes(self) -> tuple["Partition", ...]:
-        """What can have a file system: its logical volumes, or else itself."""
+        """The volumes that can have a file system: its logical volumes, or the partition itself."""
         return self.logical_volumes or (self,)
 
     @property
@@ -131,7 +132,7 @@ class Partition:
 
     @property
     def points(self) -> Iterator[tuple[str, Subvolume | None]]:
-        """Where its own file system is mounted, and which subvolume of it there."""
+        """The mount points of its own file system, each with the subvolume that is mounted there."""
         if self.mount:
             yield self.mount, None
         for volume in self.subvolumes:
@@ -139,12 +140,12 @@ class Partition:
 
     @property
     def luks_name(self) -> str:
-        """The name below /dev/mapper of what is in it, when it is encrypted."""
+        """The name of the decrypted device below /dev/mapper; empty if the partition is not encrypted."""
         return "luks-" + re.sub(r"[^A-Za-z0-9._]", "-", self.title)
 
     @property
     def verity_name(self) -> str:
-        """The name below /dev/mapper of what dm-verity checks. systemd calls / and /usr so: root and usr."""
+        """The name of the verified device below /dev/mapper. systemd calls those of / and /usr root and usr."""
         return (self.mount or "").strip("/").replace("/", "-") or "root"
 
     @property
@@ -157,7 +158,7 @@ class Partition:
 
 @dataclass(frozen=True)
 class LogicalVolume(Partition):
-    """What an LVM group has in place of partitions."""
+    """A logical volume of an LVM group."""
 
     group: str = ""
 
@@ -169,9 +170,9 @@ class LogicalVolume(Partition):
 
 @dataclass(frozen=True)
 class Disk:
-    """The disk as a blueprint describes it, whose keys `written` are.
+    """The disk as a blueprint describes it; `written` are the keys that the blueprint has.
 
-    size and free are in bytes; size None is for as large as the content needs and `free` more.
+    size and free are in bytes; if size is None, the disk is as large as its content requires, plus `free`.
     """
 
     size: int | None = None
@@ -184,17 +185,17 @@ class Disk:
     uki: bool = False
     partitions: tuple[Partition, ...] = ()
     written: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
-    # Layouts that resolve() has made, by its other arguments: a blueprint's disk is resolved once.
+    # A cache for resolve(), by its other arguments, so that a blueprint's disk is resolved once.
     layouts: dict[tuple[object, ...], "Layout"] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def boots(self) -> bool:
-        """Whether the image has what starts its kernel."""
+        """Whether the image has a boot loader or a kernel that firmware can start."""
         return self.bootloader is not Bootloader.NONE or self.uki
 
     @property
     def needs_uefi(self) -> bool:
-        """Whether nothing but UEFI can start it."""
+        """Whether only UEFI can boot it."""
         return self.bootloader is Bootloader.SYSTEMD_BOOT or self.uki
 
     @property
@@ -206,9 +207,9 @@ class Disk:
 
 @dataclass(frozen=True)
 class Layout:
-    """A disk with nothing left open: all its partitions, with those that booting and dm-verity need.
+    """A complete disk: all partitions, including those that booting and dm-verity need.
 
-    `blueprint` is the name of the blueprint; `reasons` says why fields are as they are that it leaves open.
+    `blueprint` is the name of the blueprint; `reasons` has the reason for each value that the blueprint does not have.
     """
 
     blueprint: str
@@ -231,11 +232,11 @@ class Layout:
 
     @property
     def volumes(self) -> tuple[Partition, ...]:
-        """What can have a file system: the partitions, and logical volumes in place of those that they are in."""
+        """All volumes that can have a file system: partitions, and logical volumes in place of partitions with LVM."""
         return tuple(volume for item in self.partitions for volume in item.volumes)
 
     def holding(self, path: str) -> tuple[Partition, str]:
-        """The partition or logical volume whose file system has `path`, and the path's name in there ("" for its top).
+        """The partition or logical volume that contains `path`, and the path within its file system ("" for the top).
 
         Raises ValueError when none has it.
         """
@@ -255,10 +256,10 @@ class Layout:
 
     @property
     def kernels(self) -> str | None:
-        """Where the file system is mounted from which a boot loader that reads FAT only, or firmware, takes kernels."""
+        """The mount point of the file system with the kernels for firmware, or for a boot loader limited to FAT."""
         boot = next((item for item in self.partitions if item.mount == "/boot"), None)
         is_fat = boot is not None and boot.file_system is FileSystemType.VFAT and boot.type == "xbootldr"
-        # Without a boot loader it is firmware, which looks nowhere but in its own partition.
+        # Firmware, which takes the part of a boot loader here, only reads its own partition.
         return "/boot" if is_fat and self.disk.bootloader is not Bootloader.NONE else self.esp
 
     @property
@@ -269,7 +270,7 @@ class Layout:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """What else the image has to know to use its disk; distributions have different packages for it."""
+        """Features of the disk that need packages of the image, which differ between distributions."""
         found = {
             "verity": any(item.verity for item in self.partitions),
             "verity_root": bool(self.sealed),
@@ -281,13 +282,13 @@ class Layout:
 
     @property
     def sealed(self) -> tuple[str, ...]:
-        """Mount points of file systems that the initramfs opens by root hashes on the kernel's command line."""
+        """The mount points that the initramfs opens by a root hash on the kernel command line."""
         mounts = (item.mount for item in self.partitions if item.verity and self.disk.boots)
         return tuple(mount for mount in mounts if mount in ROOT_HASH_ARGUMENTS)
 
     @property
     def root_device(self) -> str | None:
-        """The device node of / where it is not found by its UUID."""
+        """The device node of /, if it cannot be found by its UUID."""
         return self.holding("/")[0].device if "/" in self.sealed else None
 
     @property

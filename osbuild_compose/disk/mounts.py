@@ -1,4 +1,4 @@
-"""How the system in an image finds its file systems: fstab, crypttab, veritytab and the kernel's arguments."""
+"""How the image mounts its file systems: fstab, crypttab, veritytab and kernel arguments."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -37,7 +37,7 @@ def fstab(layout: Layout) -> Iterator[dict[str, Any]]:
 
 
 def _source(item: Partition, layout: Layout) -> dict[str, str | None]:
-    """What identifies the file system."""
+    """The first field of fstab: how the file system is identified."""
     if item.device:
         return {"device": item.device}
     if item.file_system is not FileSystemType.SQUASHFS:
@@ -60,7 +60,7 @@ def _options(item: Partition, volume: Subvolume | None) -> str:
 
 
 def crypttab(layout: Layout) -> str:
-    """The text of crypttab(5). `initramfs` is for Debian's, which cannot see while it is made what / is on."""
+    """The text of crypttab(5). `initramfs` is for Debian's, which cannot detect the disk of / while it is built."""
     return "".join(
         f"{item.luks_name} UUID={luks_uuid(layout, item)} none luks{',initramfs' if '/' in item.mounts else ''}\n"
         for item in layout.partitions
@@ -74,7 +74,7 @@ def luks_uuid(layout: Layout, item: Partition) -> str:
 
 
 def veritytab(layout: Layout) -> str:
-    """The text of veritytab(5) for what is not opened by the initramfs."""
+    """The text of veritytab(5), without the devices that the initramfs opens."""
     lines = []
     for item in layout.partitions:
         if item.hashes and item.partition_uuid:
@@ -85,10 +85,10 @@ def veritytab(layout: Layout) -> str:
 
 
 def kernel_arguments(layout: Layout) -> str:
-    """The kernel's arguments by which the initramfs opens what dm-verity protects."""
+    """The kernel arguments with which the initramfs opens devices that dm-verity protects."""
     return " ".join(f"{ROOT_HASH_ARGUMENTS[mount]}={root_hash_token(mount)}" for mount in layout.sealed)
 
 
 def root_hash_token(mount: str) -> str:
-    """The placeholder for the root hash of what is mounted at `mount` until the image is made."""
+    """The placeholder of the root hash of the file system at `mount`, until the assembler replaces it."""
     return f"@roothash:{mount}@"

@@ -1,4 +1,4 @@
-"""From the keys `disk` and `formats` of a blueprint's document to a Disk and Outputs.
+"""Parses the keys `disk` and `formats` of a blueprint into a Disk and Outputs.
 
 The document need not be valid: what does not have the form that the schema wants is left out, as the schema reports it.
 """
@@ -41,7 +41,7 @@ _TYPE_FORMS = {
 
 @dataclass
 class Parsed:
-    """What was read, and the problems met on the way. all_sizes: whether every size of the disk could be read."""
+    """The parsed disk and outputs, and their problems. all_sizes: whether every size of the disk is valid."""
 
     disk: Disk = field(default_factory=Disk)
     outputs: tuple[Output, ...] = (Output(Format.QCOW2),)
@@ -61,7 +61,7 @@ def parse(data: Mapping[str, Any], files: LocalFiles) -> Parsed:
 
 @dataclass
 class _Section:
-    """A mapping of the document. sector: what sizes in it are multiples of, in bytes."""
+    """A mapping of the document; sizes in it must be multiples of `sector` bytes."""
 
     data: Mapping[str, Any]
     trail: Trail
@@ -93,7 +93,7 @@ class _Section:
         return value if isinstance(value, form) else None
 
     def size(self, key: str, unit: str = "") -> int | None:
-        """The size in bytes, unless it is no multiple of a sector, which messages call a `unit`."""
+        """The size in bytes, if it is a multiple of the sector; messages call the sector `unit`."""
         value, is_of_disk = self.data[key], self.trail == ("disk",) and key == "size"
         if isinstance(value, int | str) and not isinstance(value, bool):
             try:
@@ -150,7 +150,7 @@ def _partition(section: _Section, table: Table, files: LocalFiles) -> Partition:
 
 
 def _type(section: _Section, table: Table, text: str | None) -> str | None:
-    """The partition's type by its name, or as its table numbers it."""
+    """The partition's type: a name, a GUID, or two hexadecimal digits of a DOS table."""
     form, described, place = _TYPE_FORMS[table]
     if text is None or text in types.PARTITION_TYPES or re.fullmatch(form, text):
         return types.type_name(text) if text else None

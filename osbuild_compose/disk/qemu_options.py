@@ -1,4 +1,4 @@
-"""A disk as the assembler org.osbuild.qemu takes it, which stock osbuild has too."""
+"""A disk as options of osbuild's own assembler, org.osbuild.qemu."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _FILE_SYSTEMS = (None, FileSystemType.EXT4, FileSystemType.XFS, FileSystemType.B
 def options(layout: Layout) -> dict[str, Any] | None:
     """The options of org.osbuild.qemu for this disk, without format and filename; None when it cannot express it.
 
-    Its disks have a size; partitions have one too, but the last, which takes the rest.
+    It requires the size of the disk, and of each partition except the last, which takes the rest.
     """
     disk = layout.disk
     if disk.size is None or not _is_possible(layout):

@@ -1,4 +1,4 @@
-"""From a blueprint's disk to its layout: what it leaves open is filled in, and what booting needs is added."""
+"""Completes a blueprint's disk to a layout: fills in defaults, and adds what booting needs."""
 
 import hashlib
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from osbuild_compose.disk.model import (
 from osbuild_compose.disk.types import FileSystemType
 
 ESP_SIZE = 128 * MIB
-ESP_WITH_KERNELS_SIZE = 512 * MIB  # there has to be room for some more kernels later
+ESP_WITH_KERNELS_SIZE = 512 * MIB  # room for several kernels
 
 FROM_NAME = "derived from the blueprint's name"
 
@@ -50,7 +50,7 @@ def _resolve(disk: Disk, name: str, architecture: str, firmware: tuple[Firmware,
 
 
 def _added(disk: Disk, firmware: tuple[Firmware, ...]) -> list[Partition]:
-    """The blueprint's partitions, and those in front and behind that booting needs."""
+    """The blueprint's partitions, with those that booting needs before and after them."""
     mounts = {mount for item in disk.partitions for mount in item.mounts}
     kinds = {item.type for item in disk.partitions}
     front = []
@@ -59,7 +59,7 @@ def _added(disk: Disk, firmware: tuple[Firmware, ...]) -> list[Partition]:
         front.append(Partition(type="bios-boot", size=MIB, name="bios", reasons=reasons))
     esp_mounts = types.PARTITION_TYPES["esp"].mounts
     if Firmware.UEFI in firmware and "esp" not in kinds and mounts.isdisjoint(esp_mounts):
-        # A FAT at /boot has a directory EFI for kernels, which it takes for /boot/efi.
+        # On a FAT at /boot, the directory EFI with the kernels has the same name as /boot/efi.
         mount = "/efi" if disk.needs_uefi and disk.fat_boot else "/boot/efi"
         size = ESP_WITH_KERNELS_SIZE if disk.needs_uefi else ESP_SIZE
         front.append(Partition(type="esp", mount=mount, size=size, name="esp", reasons={"": "UEFI starts from it"}))
@@ -69,7 +69,7 @@ def _added(disk: Disk, firmware: tuple[Firmware, ...]) -> list[Partition]:
 
 @dataclass
 class _Completion:
-    """Fills in what partitions leave open. Called with a partition and its number from 0."""
+    """Fills in missing values. Called with a partition and its number from 0."""
 
     disk: Disk
     blueprint: str
@@ -111,7 +111,7 @@ class _Completion:
         )
 
     def _type(self, item: Partition) -> tuple[str, str]:
-        """The type that follows from where it is mounted, and why it has that."""
+        """The type for its mount point, and the reason for it."""
         mount = "/" if "/" in item.mounts else next(iter(item.mounts), "")
         kind = types.type_for_mount(mount, self.architecture)
         if kind == "xbootldr" and item.file_system is not FileSystemType.VFAT and self.disk.needs_uefi:
@@ -121,21 +121,21 @@ class _Completion:
         return kind, f"mounted at {mount}" if mount else "no other type fits"
 
     def _bootable(self, item: Partition) -> tuple[bool, str]:
-        """Whether it is marked in a DOS table, and why."""
+        """Whether it is marked as active in a DOS table, and the reason."""
         marked = "/boot" if any("/boot" in other.mounts for other in self.disk.partitions) else "/"
         is_marked = self.disk.table is Table.DOS and marked in item.mounts
         return is_marked, "BIOS boots from it" if is_marked else "default"
 
 
 def _filled(item: _Volume, **defaults: tuple[Any, str]) -> _Volume:
-    """The item with these values, and why they are these, for fields that it leaves open."""
+    """The item with these values, each with its reason, in fields that have none yet."""
     open_ones = {key: default for key, default in defaults.items() if getattr(item, key) is None}
     reasons = {key: why for key, (_, why) in open_ones.items()}
     return replace(item, **{key: value for key, (value, _) in open_ones.items()}, reasons={**reasons, **item.reasons})
 
 
 def _file_system(item: Partition) -> tuple[FileSystemType | None, str]:
-    """The default file system for what is mounted, and why it is that."""
+    """The default file system by the mount point, and the reason for it."""
     if item.subvolumes and item.mounts:
         return FileSystemType.BTRFS, "only btrfs has subvolumes"
     if item.type == "swap":
@@ -148,20 +148,20 @@ def _file_system(item: Partition) -> tuple[FileSystemType | None, str]:
 
 
 def _grow(item: Partition) -> tuple[bool, str]:
-    """Whether it takes what is left of the disk, and why."""
+    """Whether it takes the remaining space of the disk, and the reason."""
     is_root = "/" in item.mounts and item.size is None and not item.verity
     return is_root, "the root file system takes what is left of the disk" if is_root else "default"
 
 
 def _role(item: Partition) -> str:
-    """What it is, in a word that tells it from others, for identifiers that follow from the blueprint's name."""
+    """The role of the partition on its disk, from which its identifiers are derived."""
     if "/" in item.mounts:
         return "root"
     return next(iter(item.mounts), None) or item.name or ""
 
 
 def _with_hashes(partitions: Iterable[Partition], name: str) -> tuple[Partition, ...]:
-    """All partitions of the disk: identifiers for those of a GPT, and behind what dm-verity protects its hashes."""
+    """All partitions: those of a GPT get identifiers, and a protected one is followed by its dm-verity hashes."""
     made: list[Partition] = []
     for item in partitions:
         follows = item.verity and item.mount in ROOT_HASH_ARGUMENTS  # the UUID, from the root hash
@@ -173,7 +173,7 @@ def _with_hashes(partitions: Iterable[Partition], name: str) -> tuple[Partition,
 
 
 def _hashes(item: Partition, number: int, name: str) -> Partition:
-    """The partition of hashes behind `item`, which is number `number` from 1."""
+    """The partition with the hashes of `item`, which has the number `number` from 1."""
     mount, kind = item.mount or "", types.PARTITION_TYPES.get(item.type or "")
     own = f"{item.name}-verity"[:36]
     in_initramfs = mount in ROOT_HASH_ARGUMENTS
@@ -185,7 +185,7 @@ def _hashes(item: Partition, number: int, name: str) -> Partition:
             of=number - 1,
             uuid=uuids.uuid_for(name, f"{mount} verity"),
             salt=hashlib.sha256(uuids.uuid_for(name, f"{mount} verity salt").encode()).hexdigest(),
-            # What systemd-nspawn(1) looks for beside an image.
+            # The name that systemd-nspawn(1) expects beside an image.
             filename=f"{name}.{ROOT_HASH_ARGUMENTS.get(mount) or f'{item.verity_name}.roothash'}",
         ),
         reasons={"": f"dm-verity needs hashes of {mount}"},

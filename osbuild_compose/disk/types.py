@@ -1,4 +1,4 @@
-"""What holds for every disk: partition types, file systems and sizes, from schemas/disk-types.json.
+"""Partition types, file systems, least sizes and alignment, from schemas/disk-types.json.
 
 schemas/disk-types.schema.json describes the fields. All sizes are in bytes.
 """
@@ -43,7 +43,7 @@ _NAMES |= {item.dos: item.name for item in PARTITION_TYPES.values() if item.dos 
 
 @dataclass(frozen=True)
 class FileSystemTraits:
-    """What holds for a type of file system. minimum and label_length are 0 for any size, and for no label."""
+    """The traits of a file system. minimum is 0 for any size, label_length is 0 if it has no label."""
 
     label_length: int = 0
     minimum: int = 0
@@ -64,12 +64,12 @@ class FileSystemType(StrEnum):
 
     @property
     def traits(self) -> FileSystemTraits:
-        """What holds for it."""
+        """The traits of this file system."""
         return FileSystemTraits(**_DATA["file_systems"][self.value])
 
     @property
     def is_read_only(self) -> bool:
-        """Whether it is never written to."""
+        """Whether it is always read-only."""
         return self in (FileSystemType.SQUASHFS, FileSystemType.EROFS)
 
 
@@ -79,7 +79,7 @@ def type_name(text: str) -> str:
 
 
 def type_for_mount(mount: str, architecture: str) -> str:
-    """The name of the type that the Discoverable Partitions Specification has for what is mounted there.
+    """The name of the type that the Discoverable Partitions Specification has for this mount point.
 
     https://uapi-group.org/specifications/specs/discoverable_partitions_specification
     """

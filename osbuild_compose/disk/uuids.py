@@ -1,4 +1,4 @@
-"""UUIDs that follow from the blueprint's name: never chance, so that the same blueprint gives the same image."""
+"""UUIDs derived from the blueprint's name, so that the same blueprint gives the same image."""
 
 import uuid
 
@@ -6,7 +6,7 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:osbuild-compose:blueprint")
 
 
 def uuid_for(blueprint: str, role: str) -> str:
-    """The UUID of the thing that plays `role` ("root file system") in the image of the blueprint of that name."""
+    """The UUID for a role in the image, such as "root file system", derived from the blueprint's name."""
     return str(uuid.uuid5(uuid.uuid5(_NAMESPACE, blueprint), role))
 
 

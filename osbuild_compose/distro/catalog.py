@@ -23,7 +23,7 @@ from osbuild_compose.problem import as_error
 class Catalog:
     """All distributions in `directories`, which are searched in their order, for templates too.
 
-    A distro.yaml is parsed when one of its releases is asked for: what is wrong with others disturbs no build.
+    A distro.yaml is parsed when one of its releases is asked for, so that errors in others do not prevent a build.
     """
 
     directories: tuple[Path, ...]
@@ -43,13 +43,13 @@ class Catalog:
         return keys.read(self.releases[name])
 
     def firmware(self, name: str, architecture: str) -> tuple[str, ...]:
-        """What images of the release boot with on the architecture; () where that is not known."""
+        """The firmware of the release's images on the architecture; () if unknown."""
         release = self.releases.get(name)
         found = release.architectures.get(architecture) if release else None
         return found.firmware if found else ()
 
     def read_all(self) -> dict[str, model.Release]:
-        """Every release by its name. Raises TemplateError(s) with all that is wrong in all distro.yaml."""
+        """Every release by its name. Raises TemplateError(s) with all errors in all distro.yaml files."""
         problems: list[InputError] = []
         for name in self.sources.paths:
             try:
@@ -132,7 +132,7 @@ def find(own: Sequence[Path] = ()) -> Catalog:
 
 
 def _template_error(problems: Sequence[InputError]) -> TemplateError:
-    """The problems as errors that are not the blueprint's fault."""
+    """The problems as TemplateErrors: they are not in the blueprint."""
     errors = [
         TemplateError(
             one.brief,
@@ -146,7 +146,7 @@ def _template_error(problems: Sequence[InputError]) -> TemplateError:
         for problem in problems
         for one in problem.each()
     ]
-    # What one distribution inherits from another is wrong in both.
+    # An inherited mistake is reported only once, where it is written.
     errors = list({(str(error.location), error.brief): error for error in errors}.values())
     return as_one(errors, TemplatesError)
 
@@ -203,7 +203,7 @@ def _repositories(content: Mapping[str, Any], release: str) -> tuple[Repository,
 def _wrong_repositories(
     release: str, repositories: Sequence[Repository], family: Family, archives: Mapping[str, Archive]
 ) -> tuple[str, str] | None:
-    """Why these cannot be the repositories of a release of the family, with a hint; None if they can."""
+    """Why a release of the family cannot have these repositories, with a hint; None if it can."""
     if not repositories:
         return f"`{release}` lacks the key `repositories`", ""
     if family.is_signed and not all(item.keys for item in repositories):

@@ -1,4 +1,4 @@
-"""Public keys that sign packages: armoured texts, files, and addresses from which they are fetched.
+"""Public keys that sign packages: reads, checks and fetches them.
 
 The only place of the frontend that uses the network. A fetched key is kept and used from then on, so that the same
 blueprint goes on giving the same pipeline.
@@ -64,7 +64,7 @@ def fingerprints(text: str) -> tuple[str, ...]:
     if ARMOUR not in text:
         raise ValueError("it is not an armoured public key")
     with tempfile.TemporaryDirectory(prefix="compose-") as home:
-        # Neither configuration nor keys of the user's or this machine's, and no daemon.
+        # Without configuration or keys of the user or the machine, and without a daemon.
         private = ["--homedir", home, "--no-options", "--no-keyring", "--no-autostart"]
         argv = ["gpg", *private, "--batch", "--no-tty", "--show-keys", "--with-colons"]
         try:
@@ -84,7 +84,7 @@ def fingerprints(text: str) -> tuple[str, ...]:
 
 
 def problem(text: str) -> str:
-    """What is wrong with an armoured public key; "" where nothing is, or where this machine has no gpg to tell."""
+    """What is wrong with an armoured public key; "" if nothing is, or if this machine has no gpg."""
     try:
         return "" if fingerprints(text) else "it has no public key in it"
     except ValueError as error:
@@ -118,7 +118,7 @@ def _fetched(address: KeyAddress, directory: Path) -> str:
 
 
 def _check(text: str, address: KeyAddress, what: str) -> None:
-    """Raise ValueError unless the text is that key and no other, which would be trusted as well."""
+    """Raise ValueError unless the text is that key alone: any other key in it would be trusted, too."""
     try:
         found = fingerprints(text)
     except ValueError as error:

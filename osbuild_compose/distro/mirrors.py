@@ -1,4 +1,4 @@
-"""Mirrors that the user asks for, of one archive or of several."""
+"""Mirrors given on the command line or in the environment, for one archive or several."""
 
 import re
 from collections.abc import Mapping

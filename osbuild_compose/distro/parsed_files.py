@@ -1,4 +1,4 @@
-"""The data of YAML files, kept in the user's cache by their content: parsing a distro.yaml takes 15 ms."""
+"""Caches parsed YAML files in the user's cache directory: parsing a distro.yaml takes 15 ms."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""The distro.yaml files: which exist, which releases each has, and what they inherit from each other."""
+"""Finds and reads distro.yaml files, and resolves what they inherit from each other."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -126,7 +126,7 @@ class _Heading:
 
 
 def _scanned(path: Path) -> _Heading | None:
-    """The heading of a file in the plain block style that all of ours have; None where only parsing can tell."""
+    """The heading of a file in the simple block style that all of ours have; None if it needs a YAML parser."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):

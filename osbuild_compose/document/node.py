@@ -43,7 +43,7 @@ class Span:
 class Node:
     """A value. `key` is the position of its key; items of lists have none.
 
-    `written` is a scalar as it is written in the file ("1.10" for the number 1.1); `via` lists what brought the value
+    `written` is a scalar as it stands in the file ("1.10" for the number 1.1); `via` lists what brought the value
     here, if its position does not say that alone ("profile dev").
     """
 
@@ -84,7 +84,7 @@ def plain(node: Node) -> Any:
 
 
 def from_data(data: Any, place: Span) -> Node:
-    """The tree of plain data, all of it at one position."""
+    """The tree of plain data, with every value at the same position."""
     if isinstance(data, Mapping):
         return Node({key: replace(from_data(item, place), key=place) for key, item in data.items()}, place)
     if isinstance(data, list | tuple):

@@ -12,7 +12,7 @@ def convert(data: dict[str, Any], distro: str | None, name: str) -> tuple[dict[s
     """Our blueprint as JSON data, and notes on what could not be converted.
 
     distro replaces the one in the blueprint; name is used if the blueprint has none. The result may have keys that our
-    schema does not have, or values that it refuses: fit.py removes these.
+    schema does not have, or values that it refuses: conversion.fit removes these.
     """
     notes: list[Note] = []
     top = Table(data, "", notes)

@@ -37,7 +37,7 @@ def probe(extent: Extent, tools: Tools) -> FileSystem | None:
 
 
 def _value(values: dict[str, str], name: str) -> str | None:
-    """A value as it is on the disk: blkid escapes unusual characters as \\xNN."""
+    """A value as it stands on the disk: blkid escapes unusual characters as \\xNN."""
     text = values.get(f"ID_FS_{name}_ENC") or values.get(f"ID_FS_{name}")
     if not text:
         return None

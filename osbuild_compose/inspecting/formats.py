@@ -14,7 +14,7 @@ SUFFIXES = {"gzip": "gz", "xz": "xz", "zstd": "zst"}
 _DISKS = ((0, b"QFI\xfb", "qcow2"), (0, b"KDMV", "vmdk"), (0, b"vhdxfile", "vhdx"), (64, b"\x7f\x10\xda\xbe", "vdi"))
 _VHD = b"conectix"
 _CPIO = (b"070701", b"070702")
-_MAX_DISK_SIZE = 64 * 1024**4  # bytes; a damaged image may claim much more, and all of it would be searched
+_MAX_DISK_SIZE = 64 * 1024**4  # bytes; a damaged image may claim much more, all of which would be searched
 
 
 def compression(extent: Extent) -> str | None:

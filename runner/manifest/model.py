@@ -100,7 +100,7 @@ class Manifest:
         return self.pipelines[self.targets[-1]]
 
     def needed(self) -> list[Pipeline]:
-        """The targets and all that they refer to, directly or not, each after those that it refers to.
+        """The targets and everything that they refer to, directly or not, each after those that it refers to.
 
         The order depends on nothing but the manifest. Raises RunnerError (input) for a reference to a pipeline that
         does not exist, and for a circle of references.

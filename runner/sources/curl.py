@@ -1,4 +1,4 @@
-"""How curl is asked for many files at once, and what its answer about each means for the next attempt."""
+"""Downloads many files with one curl process: its configuration, and what to do about each outcome."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Copies source files of this machine, which file: addresses name."""
+"""Copies source files that have file: addresses."""
 
 import errno
 import hashlib
@@ -27,7 +27,7 @@ class LocalError(Exception):
 def copy(url: str, target: Path, go_on: Callable[[], bool]) -> str:
     """Copy the file that the address names to `target`; returns its sha256 in hexadecimal.
 
-    go_on says before each block whether to continue. Raises LocalError, also for all that is not a regular file, since
+    go_on says before each block whether to continue. Raises LocalError, also for anything but a regular file, since
     devices and pipes have no end. Nothing is left at `target` then.
     """
     try:

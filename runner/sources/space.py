@@ -1,4 +1,4 @@
-"""How much of a file system downloads may fill, and what ends them when it is full."""
+"""Limits how much of a file system downloads may fill."""
 
 import contextlib
 import shutil

@@ -83,7 +83,7 @@ def open_lock(path: Path) -> int:
 
 
 def try_lock(fd: int, *, shared: bool = False) -> bool:
-    """Take the lock if nobody holds it; returns whether it was taken."""
+    """Take the lock if it is free; returns whether it was taken."""
     try:
         fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""The ingredients of earlier builds. A plan says what changed by comparing with the most similar of them."""
+"""The ingredients of earlier builds, with which a plan explains what has changed."""
 
 import contextlib
 import hashlib

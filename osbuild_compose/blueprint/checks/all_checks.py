@@ -1,7 +1,7 @@
 """All checks of a blueprint that its schema cannot express.
 
-Each check takes the document's data as it is and skips what does not have the right form, so that its errors are
-reported together with the schema's.
+The checks take unvalidated data and skip values of the wrong form, so that their errors are reported together with the
+schema's.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from osbuild_compose.problem import Problem
 
 
 def problems(data: Any, local_files: LocalFiles) -> list[Problem]:
-    """All errors and warnings, but for those of `disk` and `formats`. Reads the files that the blueprint names."""
+    """All errors and warnings except those of `disk` and `formats`. Reads the files that the blueprint names."""
     return [
         *accounts.problems(data),
         *packages.problems(data, local_files),

@@ -1,4 +1,4 @@
-"""What lets a user log in: passwords as in /etc/shadow, and SSH keys as in a file authorized_keys."""
+"""Checks credentials: passwords as in /etc/shadow, and SSH keys as in authorized_keys."""
 
 import base64
 import binascii
@@ -39,7 +39,7 @@ def password_problems(password: str) -> Iterator[Problem]:
 
 
 def hashed(password: str, blueprint: str, user: str) -> str:
-    """The password's hash, by sha512-crypt, which every distribution here knows; a hash is returned as it is.
+    """The password's hash, by sha512-crypt, which all our distributions support; a hash is returned unchanged.
 
     The salt follows from the names of the blueprint and the user, so that the same blueprint gives the same image. It
     does not depend on the password, about which it would reveal something.

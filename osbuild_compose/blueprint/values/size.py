@@ -1,4 +1,4 @@
-"""Sizes of disks and their parts, as people write them."""
+"""Parses sizes such as "4 GiB"."""
 
 import re
 from fractions import Fraction

@@ -31,7 +31,7 @@ def cache() -> CompiledTemplates | None:
 
 
 def _compiler() -> str:
-    """A digest of what compiled code depends on besides the templates: the code of Jinja and of this package."""
+    """A digest of the code that compiles templates: Jinja's and this package's."""
     digest = hashlib.sha256()
     for package in (jinja2.__file__, __file__):
         for path in sorted(Path(package).parent.glob("*.py")):

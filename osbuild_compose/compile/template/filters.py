@@ -1,4 +1,4 @@
-"""Values in templates: how they are written into the output, and the filters that templates use."""
+"""The filters of templates, and how values are written into the output."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def plain(value: Any) -> Any:
 def emit(value: Any) -> Any:
     """What Jinja writes for `{{ value }}`: JSON, which is YAML too, so that no text can break out of its value.
 
-    An undefined value is left to Jinja to report; text that a block or macro rendered is written as it is.
+    An undefined value is left to Jinja to report; the output of a block or macro is written unchanged.
     """
     if isinstance(value, Undefined | Markup):
         return value

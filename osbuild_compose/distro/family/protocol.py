@@ -1,4 +1,4 @@
-"""What the rest of the program asks of a package family."""
+"""The protocol of package families: everything in which they differ."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from osbuild_compose.distro.repository import Repository
 class Archive:
     """An archive with mirrors, as `archives` of a distro.yaml describes it.
 
-    is_default: whether `--mirror` and `--security-mirror` are its where they name no archive. suites and keyring tell
-    which of this machine's own apt sources are of the archive: the names of its suites, and a part of the name of the
+    is_default: whether `--mirror` and `--security-mirror` without an archive's name mean this one. suites and keyring
+    identify this machine's own apt sources of the archive: the names of its suites, and a part of the name of the
     file with its keys.
     """
 
@@ -35,7 +35,7 @@ The package is a name, or its names by package families: {"qemu-img": {"deb": "q
 
 
 def package_name(package: str | Mapping[str, str], family: str) -> str:
-    """The name of a package in a family, or else the first that is known of it."""
+    """The name of a package in a family, or any name of it if that family has none."""
     return package if isinstance(package, str) else package.get(family) or next(iter(package.values()))
 
 

@@ -1,1 +1,1 @@
-"""Putting several blueprint documents together into one."""
+"""Merges several blueprint documents into one."""

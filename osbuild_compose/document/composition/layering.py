@@ -88,8 +88,8 @@ class _Files:
 
 @dataclass(frozen=True)
 class Composed:
-    """A merged document. `problems` are those of its parts; nothing more can be said about the values at the locations
-    in `unresolved`.
+    """A merged document. `problems` are those of its parts; values at the locations in `unresolved` have problems
+    already, and are not checked further.
     """
 
     document: Document

@@ -1,4 +1,4 @@
-"""Documents made of data, with a line for each key and item, so that errors can be traced back to the data."""
+"""Documents made from data, in which errors can be traced back to the data."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Errors of jsonschema explained to people, with hints: of blueprints, distro.yaml files and options of stages."""
+"""Explains errors of jsonschema in plain words, with hints."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def explain(
 ) -> list[Problem]:
     """The problems behind one error of jsonschema.
 
-    `tree` is what was validated, by `schema`; `subject` is what messages call the whole of it. `reference` returns the
+    `tree` is what was validated, by `schema`; `subject` is what messages call the document. `reference` returns the
     page of the documentation about the value at a trail.
     """
     finding = _Finding(error, tree, reference, schema, subject)

@@ -5,7 +5,7 @@ The schemas have keywords of our own in addition to those of JSON Schema:
 * `patternErrorMessage`: the end of the message if a text does not match its pattern; `errorMessage`: the message if
   none or several of `oneOf` match, or if `not` does; `keyErrorMessage`: the end of the message if a key matches none of
   `patternProperties`;
-* `choiceHint`: a hint for a value that is not in `enum` and not similar to any of it;
+* `choiceHint`: a hint for a value that is not similar to any in `enum`;
 * `requiredOnceMerged`: like `required`, but for merged documents only;
 * `identity` and `localPath`: see schema_view.py.
 """

@@ -17,7 +17,7 @@ __all__ = ["Origin", "Origins", "Site", "render"]
 
 
 def render(name: str, directories: Sequence[Path], built_in: Path, context: Mapping[str, Any]) -> Origins:
-    """The text that engine.render makes of the same, with the origin of each part of it. Raises what that does."""
+    """The text that engine.render returns, with the origin of each part. Raises as engine.render does."""
     tracer = Tracer()
     seen = recorded_context(context, tracer.read)
     text = engine.render(

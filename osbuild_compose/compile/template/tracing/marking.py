@@ -1,4 +1,4 @@
-"""Putting the marks by which a tracer follows it into a template: between its tokens, before it is compiled."""
+"""Inserts the marks of a tracer between the tokens of a template, before it is compiled."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -35,7 +35,7 @@ class _Marking(Extension):
     def filter_stream(self, stream: TokenStream) -> Iterable[Token]:
         file = str(stream.filename or stream.name or "")
         tokens = iter(stream)
-        required: list[bool] = []  # of the blocks that are open: Jinja lets nothing stand in a required one
+        required: list[bool] = []  # for each open block: Jinja allows no content in a required one
         for token in tokens:
             if token.type == "data":
                 yield from self._lines(token, file)
@@ -82,7 +82,7 @@ class _Marking(Extension):
         line = tokens[0].lineno
         assign = next(index for index, token in enumerate(tokens) if token.type == "assign")
         targets = _names(tokens[2:assign])
-        # An attribute of a namespace is the namespace's: what was read for it before still counts.
+        # Setting one attribute of a namespace keeps what was read for the others.
         before = targets if any(token.type == "dot" for token in tokens[:assign]) else ()
         begin = _call(line, _OPEN, self._tracer.note((*before, *_names(tokens[assign:])), targets))
         yield from [*tokens[: assign + 1], *_wrapped(_SET, begin, tokens[assign + 1 : -1]), tokens[-1]]
@@ -115,7 +115,7 @@ def _wrapped(function: str, first: list[Token], expression: list[Token]) -> list
 
 
 def _names(tokens: Sequence[Token]) -> tuple[str, ...]:
-    """The names in an expression, but for those of attributes and of named arguments."""
+    """The names in an expression, except those of attributes and of named arguments."""
     around = zip([None, *tokens], tokens, [*tokens[1:], None], strict=False)
     found = [
         token.value

@@ -1,4 +1,4 @@
-"""Which lines of which templates, and which values of the blueprint, made what is in a pipeline."""
+"""Finds the template lines and blueprint values behind each part of a pipeline."""
 
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from osbuild_compose.document.node import Trail
 
 @dataclass(frozen=True)
 class Origin:
-    """What made a part of a pipeline.
+    """Where a part of a pipeline comes from.
 
-    place is the template's line; around are the blocks and macros that the line is in, the innermost first; reads are
-    the values of the blueprint that were read for it, by their trails.
+    place is the line of the template; around are the blocks and macros that contain it, the innermost first; reads are
+    the trails of the blueprint values that were read for it.
     """
 
     place: Site
@@ -27,7 +27,7 @@ class Origin:
 
 @dataclass
 class _Region:
-    """What something in a template wrote: from `start` to before `end` of the output."""
+    """The part of the output, from `start` to before `end`, that a template's block, macro or statement wrote."""
 
     site: Site | None
     start: int
@@ -37,7 +37,7 @@ class _Region:
 
 @dataclass
 class Origins:
-    """Where the parts of one rendered text come from. `text` has no marks in it."""
+    """The origins of all parts of a rendered text. `text` has no marks in it."""
 
     text: str
     marks: list[tuple[int, Mark]]
@@ -45,13 +45,13 @@ class Origins:
 
     @classmethod
     def from_output(cls, rendered: str, tracer: Tracer) -> "Origins":
-        """The origins of what a template with marks rendered to."""
+        """The origins of the parts of the output of a template with marks."""
         found = cls(*tracer.split(rendered))
         found._regions = list(_regions(found.marks, len(found.text)))
         return found
 
     def at(self, position: int) -> Origin | None:
-        """What wrote the character at that position, or the last line before it that wrote any."""
+        """The origin of the character at that position, or of the last one before it that has an origin."""
         index = bisect_right([at for at, _ in self.marks], position) - 1
         while index >= 0:
             site = self.marks[index][1].site
@@ -75,7 +75,7 @@ class Origins:
         return found
 
     def value(self, trail: Trail) -> Origin | None:
-        """The origin of the value at that trail of the pipeline, or of the nearest thing around it."""
+        """The origin of the value at that trail of the pipeline, or of the nearest mapping or list around it."""
         nodes = dict(self._nodes())
         while trail and trail not in nodes:
             trail = trail[:-1]
@@ -110,7 +110,7 @@ def _walk(node: Node, trail: Trail) -> Iterator[tuple[Trail, Node]]:
 
 
 def _is_program(trail: Trail) -> bool:
-    """Whether a stage or an assembler is at that place of a pipeline, or of one for its build root."""
+    """Whether the trail leads to a stage or an assembler of a pipeline or of its build pipeline."""
     way = trail[:-1] if trail and trail[-1] == "assembler" else trail[:-2] if trail[-2:-1] == ("stages",) else None
     return way is not None and all(step in ("build", "pipeline") for step in way)
 
@@ -127,11 +127,11 @@ def _regions(marks: list[tuple[int, Mark]], end: int) -> Iterator[_Region]:
 
 
 def _made_by(position: int, region: _Region | None, starts: list[tuple[int, Trail]]) -> list[Trail]:
-    """The programs that something read at that place went into: the innermost part of a template that wrote any.
+    """The stages and assemblers that a value read at that position of the output went into.
 
-    Of those the one that was begun last, or, when none was begun yet, the next one; all of them when the part exists
-    only because of what was read, as the body of an `if` does. A block that wrote none says nothing of others' ones,
-    not even where an `if` is around all of them.
+    They are looked for in the innermost region that wrote any: the last one that began before the position, or else
+    the next one; all of them if the region exists only because of the value, like the body of an `if`. A read in a
+    block that wrote none is not attributed to those outside of it, even if an `if` is around all of them.
     """
     in_block = False
     while region and region.site and not (in_block and _is_outermost_if(region)):

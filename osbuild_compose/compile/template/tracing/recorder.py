@@ -1,4 +1,4 @@
-"""Values that tell what is read of them: the same to a template as those they stand for."""
+"""Proxies that record which fields of the blueprint a template reads."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
@@ -11,9 +11,9 @@ Reader = Callable[[Trail], None]
 
 
 def recorded(value: Any, trail: Trail, read: Reader) -> Any:
-    """The value, telling `read` each field that is read of it and its place below `trail`.
+    """A proxy for the value that calls `read` with the trail, below `trail`, of each field that is read.
 
-    Dataclasses, and tuples with any in them, are followed; everything else is read as a whole.
+    It reaches into dataclasses and tuples of them; any other value is read as a whole.
     """
     if is_dataclass(value) and not isinstance(value, type):
         copy: Any = object.__new__(_recording(type(value)))
@@ -28,7 +28,7 @@ def recorded(value: Any, trail: Trail, read: Reader) -> Any:
 
 
 def recorded_context(context: Mapping[str, Any], read: Reader) -> dict[str, Any]:
-    """What templates see, telling `read` the values of the blueprint that are read directly or in another form."""
+    """The variables of a template, calling `read` for blueprint values that are read directly or in another form."""
     as_whole: dict[str, Trail] = {
         "blueprint": (),
         "release": ("distro",),
@@ -39,7 +39,7 @@ def recorded_context(context: Mapping[str, Any], read: Reader) -> dict[str, Any]
     }
     by_key: dict[str, dict[str, tuple[Trail, ...]]] = {
         "services": {name: (("services", name),) for name in context["services"]},
-        # What templates know of the image is all made of these: the layout of its disk, unless it is said here.
+        # Fields of `image` are derived from the disk unless another origin is listed here.
         "image": {
             **dict.fromkeys(context["image"], (("disk",),)),
             **dict.fromkeys(("format", "is_disk", "is_live"), (("formats",),)),
@@ -56,7 +56,7 @@ def recorded_context(context: Mapping[str, Any], read: Reader) -> dict[str, Any]
 
 
 class RecordedFields(dict[str, Any]):
-    """A mapping for templates whose keys stand for values of the blueprint: `trails` says which."""
+    """A mapping whose keys are derived from blueprint values; `trails` has those of each key."""
 
     def __init__(self, values: Mapping[str, Any], trails: Mapping[str, tuple[Trail, ...]], read: Reader) -> None:
         super().__init__(values)
@@ -71,7 +71,7 @@ class RecordedFields(dict[str, Any]):
 
 @cache
 def _recording(kind: type) -> type:
-    """A subclass that is equal to and as good as `kind`, so that templates and filters see no difference."""
+    """A recording subclass of `kind` whose instances are equal to its own, so that templates see no difference."""
     names = frozenset(field.name for field in fields(kind))
 
     def get(self: Any, name: str) -> Any:

@@ -1,11 +1,11 @@
-"""Following a template while it renders: which line wrote which part of its output, and what was read meanwhile.
+"""Traces a template while it renders: which line wrote which part of the output, and which values were read.
 
-Marks, which marking.py puts into a template, write their numbers into the output, in characters that no value can hold
-(emit.py escapes them) and that are white space to Python: text that a template captures and finds empty, trimmed, is so
-with marks, too. Whatever is read after a mark is noted under it.
+Marks, which marking.py inserts into a template, write their numbers into the output, in characters that no value can
+contain (filters.emit escapes them). They are white space to Python: text that a template captures and finds empty when
+stripped is also empty with marks. Values read after a mark are recorded with it.
 
-What a template reads for a variable of its own (`{% set %}`) is noted again wherever the variable is used: at the top
-of a template that extends another one there is nothing that a mark could be written to.
+Values read for a variable of the template (`{% set %}`) are recorded again wherever the variable is used: at the top of
+a template that extends another one, there is no output that could contain a mark.
 """
 
 import re
@@ -23,7 +23,7 @@ _IN_TEXT = re.compile(f"{_BEGIN}([{_ZERO}{_ONE}]+){_END}")
 
 
 class Part(Enum):
-    """What a mark stands for: a line of text, or the begin or end of something that makes text."""
+    """What a mark stands for: a line of text, or the beginning or end of something that writes text."""
 
     LINE = auto()
     BEGIN = auto()
@@ -34,7 +34,7 @@ class Part(Enum):
 class Site:
     """A place in a template. what is "block", "macro", "if", "for", "value" or "text"; block and macro have a name.
 
-    names are those in the statement that it stands for, some of them perhaps variables of the template.
+    names are the names in the marked statement; some may be variables of the template.
     """
 
     part: Part
@@ -47,55 +47,57 @@ class Site:
 
 @dataclass
 class Mark:
-    """A site that was passed while rendering; `reads` is what was read between it and the next one."""
+    """A site that was passed while rendering; `reads` are the values read between it and the next one."""
 
     site: Site
     reads: list[Trail] = field(default_factory=list)
 
 
 class Tracer:
-    """What happened while a template was rendered."""
+    """A record of the sites that were passed and the values that were read while a template was rendered."""
 
     def __init__(self) -> None:
         self.sites: list[Site] = []
         self.marks: list[Mark] = []
-        self._notes: list[tuple[tuple[str, ...], tuple[str, ...]]] = []  # names used and set by statements without mark
-        self._variables: dict[str, list[Trail]] = {}  # what was read for them
-        self._open: list[tuple[tuple[str, ...], list[Trail]]] = []  # variables being set, and what was read for them
+        # The names used and set by statements without a mark.
+        self._notes: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+        self._variables: dict[str, list[Trail]] = {}  # the values read for them
+        # Variables being set, and the values read for them so far.
+        self._open: list[tuple[tuple[str, ...], list[Trail]]] = []
 
     def note(self, used: tuple[str, ...], targets: tuple[str, ...] = ()) -> int:
-        """The number by which a statement that uses and sets these names tells that it is run."""
+        """Register a statement that uses and sets these names; returns its number for set_begins() and uses()."""
         self._notes.append((used, targets))
         return len(self._notes) - 1
 
     def read(self, trail: Trail) -> None:
-        """Note that this value of the blueprint was read just now."""
+        """Record that this value of the blueprint is read."""
         if self._open:
             self._open[-1][1].append(trail)
         if self.marks:
             self.marks[-1].reads.append(trail)
 
     def passed(self, site: int) -> Markup:
-        """Note that the site of this number is passed; returns the mark for the output."""
+        """Record that the site with this number is passed; returns the mark for the output."""
         self.marks.append(Mark(self.sites[site]))
         self._read_again(self.sites[site].names)
         number = f"{len(self.marks) - 1:b}".translate({ord("0"): _ZERO, ord("1"): _ONE})
         return Markup(f"{_BEGIN}{number}{_END}")  # noqa: S704 - no HTML here
 
     def set_begins(self, number: int) -> None:
-        """Note that the statement of this number begins to set variables."""
+        """Record that the statement with this number begins to set variables."""
         used, targets = self._notes[number]
         self._open.append((targets, []))
         self._read_again(used)
 
     def set_ends(self, _begun: None, value: Any) -> Any:
-        """Note that what was begun last is set; returns its value."""
+        """Record that the statement that began last has set its variables; returns the value."""
         targets, reads = self._open.pop()
         self._variables.update(dict.fromkeys(targets, reads))
         return value
 
     def uses(self, number: int) -> None:
-        """Note that the statement of this number is run, and uses variables."""
+        """Record that the statement with this number is run and uses variables."""
         self._read_again(self._notes[number][0])
 
     def _read_again(self, names: Iterable[str]) -> None:
