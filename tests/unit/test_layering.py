@@ -57,7 +57,7 @@ RUNNER: dict[str, set[str]] = {
     "programs": {"errors", "manifest"},
     "steps": {"manifest", "programs"},
     "plan": {"manifest", "steps"},
-    "options": {"errors", "steps"},
+    "option_checks": {"errors", "steps"},
     "sandbox": {"cancellation", "errors", "programs"},
     "store": {"errors", "sandbox", "steps"},
     "tree": {"sandbox", "store"},
@@ -66,7 +66,7 @@ RUNNER: dict[str, set[str]] = {
     "build": {
         "errors",
         "manifest",
-        "options",
+        "option_checks",
         "passphrases",
         "plan",
         "programs",
