@@ -254,7 +254,8 @@ def _partition(item: Partition, layout: Layout) -> Iterator[Problem]:
     if item.luks and item.verity:
         brief = "`luks` and `verity` cannot be combined: hashes would differ with each encryption"
         yield Problem(item.at("luks"), brief, "leave one out")
-    if item.luks and not item.written & {"mount", "file_system", "volume_group", "subvolumes", "type"}:
+    is_empty = item.file_system is None and not item.written & {"mount", "file_system", "volume_group", "subvolumes"}
+    if item.luks and is_empty and item.type not in ("bios-boot", "esp"):  # which cannot be encrypted anyway
         brief = "there is nothing to encrypt: no file system"
         yield Problem(item.at("luks"), brief, "add `mount` or `file_system`")
     if item.luks:

@@ -111,7 +111,7 @@ class _Section:
 
 def _disk(section: _Section, files: LocalFiles) -> Disk:
     if section.data.get("sector_size") in SECTORS:
-        section.sector = section.data["sector_size"]
+        section.sector = int(section.data["sector_size"])  # 4096.0 is the same number to the schema
     firmware = section.data.get("firmware")
     found = section.scalars(Disk)
     return Disk(

@@ -227,7 +227,7 @@ def check(disk: Disk) -> None:
             if fs.subvolumes and fs.type != "btrfs":
                 raise StageError(f"{item.title}: {fs.type} has no subvolumes", "only btrfs has them")
         _check_names(item)
-        if item.luks and not item.file_systems:
+        if item.luks and not item.file_system and not item.volume_group:
             raise StageError(f"{item.title}: an encrypted partition needs a file system", "add one, or remove luks")
         if item.hashes:
             _check_hashes(disk, item, item.hashes)

@@ -142,6 +142,7 @@ HEAD = "name: web\ndistro: debian-12\n"
         (f"disk: {{partitions: [{{mount: /a, verity: true, {LUKS}}}]}}", "cannot be combined"),
         (f"disk: {{partitions: [{{type: esp, {LUKS}}}]}}", "firmware cannot read"),
         (f"disk: {{partitions: [{{size: 1 GiB, {LUKS}}}]}}", "there is nothing to encrypt"),
+        (f"disk: {{partitions: [{{type: linux, size: 1 GiB, {LUKS}}}]}}", "there is nothing to encrypt"),
         (f"disk: {{partitions: [{{mount: /a/b, {LUKS}}}, {{mount: /a-b, {LUKS}}}]}}", "both be /dev/mapper/luks-a-b"),
         ("formats: [{format: raw, compression: zstd}]", "raw has no `compression`"),
         ("formats: [{format: raw}, raw]", "`formats` has raw twice"),

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from stagelib.disk.layout import from_options
 
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.disk.image_options import passphrases
@@ -263,6 +264,20 @@ def test_dracut_activates_the_logical_volume_with_the_root() -> None:
     document = compiled(blueprint("name: web\ndistro: fedora-43\n" + GROUP))
     assert "rd.lvm.lv=the-system/root" in options(document, "org.osbuild.grub2")[0]["kernel_opts"]
     assert "lvm2" in options(document, "org.osbuild.dnf")[0]["packages"]
+
+
+def test_a_sector_size_is_a_whole_number_however_it_is_written() -> None:
+    made = disk("disk: {sector_size: 4096.0}\n")["assembler"]["options"]["disk"]["sector_size"]
+    assert (made, type(made)) == (4096, int)
+
+
+@pytest.mark.parametrize(
+    "item", ["{type: swap, size: 1 GiB, %s}", "{volume_group: g, %s, logical_volumes: [{name: a}]}"]
+)
+def test_the_assembler_takes_what_is_encrypted_without_being_mounted(item: str) -> None:
+    document = disk("disk: {partitions: [" + item % "luks: {passphrase_variable: HOME}" + "]}\n")
+    made = from_options(document["assembler"]["options"]["disk"])
+    assert [part.luks is not None for part in made.partitions] == [False, False, True, False]
 
 
 def test_passphrases_are_named_in_the_pipeline_and_not_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
