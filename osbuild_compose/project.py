@@ -133,7 +133,7 @@ class Project:
 
         Raises InputError as load() does.
         """
-        return self._checked(reader.parse(text.encode(), file))
+        return self._checked(reader.parse(text.encode(errors="surrogatepass"), file))
 
     def _checked(self, document: reader.Document) -> Blueprint:
         return load.check(document, self.catalog.releases, self._choices, self.catalog.firmware)
@@ -205,7 +205,11 @@ class Project:
 
     def _request(self, blueprint: Blueprint, formats: Sequence[Format]) -> BuildRequest:
         own = {output.format: output for output in blueprint.formats}
-        outputs = tuple(own.get(item, Output(item)) for item in dict.fromkeys(formats)) or blueprint.formats
+        try:
+            wanted = dict.fromkeys(map(Format, formats))  # a name will do, too
+        except ValueError as error:
+            raise InputError(f"unknown format: {error}", hint=f"one of {', '.join(Format)}") from None
+        outputs = tuple(own.get(item, Output(item)) for item in wanted) or blueprint.formats
         release = self.catalog.release(blueprint.distro)
         if self.security_mirror and not release.family.has_security_mirrors:
             raise InputError(f"--security-mirror: {release.name} has no mirrors of its own for security updates")
@@ -318,6 +322,8 @@ class Project:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot create the directory {directory}: {error.strerror}") from None
+        if not images:
+            return []
         passphrases = {name: text for image in images for name, text in image.passphrases.items()}
         with tempfile.TemporaryDirectory(prefix="compose-") as work:
             files = [Path(work) / f"{number}.json" for number in range(len(images))]
