@@ -83,7 +83,7 @@ def build(
             process = _start(
                 [*arguments, *secrets, *(["--debug-shell"] if settings.debug_shell else []), *map(str, pipelines)],
                 settings,
-                # A shell needs the terminal; otherwise what the runner prints is of interest only if it dies.
+                # A shell needs the terminal; otherwise the runner's own output only matters if it crashes.
                 stdin=None if settings.debug_shell or Path("-") in pipelines else subprocess.DEVNULL,
                 stdout=None if settings.debug_shell else output.fileno(),
                 keep=(write_end,),
@@ -100,7 +100,7 @@ def build(
             raise Interrupted(told.message if told else "interrupted", hint=told.hint if told else "")
         if last.failures:
             error = _errors(last, rerun)
-            if last.result and last.result.files:  # some of the pipelines came to their end
+            if last.result and last.result.files:  # some of the pipelines succeeded
                 return last.result, error
             raise error
         output.seek(max(0, os.fstat(output.fileno()).st_size - MAX_OUTPUT))
@@ -247,7 +247,7 @@ def _error(failure: Failure, failed: End | None, rerun: RerunCommand) -> Compose
     details = list(failure.details)
     if failed and not details:
         details = list(failed.output)
-    # A stage that says itself what is wrong has said it in the message and the hint already.
+    # The message and the hint already contain the error that the stage reported.
     said = {failure.hint, f"hint: {failure.hint}"}
     details = [line for line in details if line not in said and not _repeats(line, failure.message)]
     if failure.manifest and rerun:

@@ -1,1 +1,1 @@
-"""Runs pipelines: manifest in; events, trees and images out. Knows nothing of blueprints."""
+"""Runs pipelines: reads a manifest, and produces events, trees and images. It does not depend on blueprints."""

@@ -29,7 +29,7 @@ class Monitor:
         self._broken = False
 
     def __call__(self, event: str, **fields: Any) -> None:
-        """Write the event. When the reader is gone the build goes on."""
+        """Write the event. The build continues if nothing reads it."""
         line = json.dumps({"event": event, **fields}, sort_keys=True) + "\n"
         data = line.encode()
         with self._lock:

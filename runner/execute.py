@@ -73,7 +73,7 @@ class Executor:
     def run(self, pipeline: PlannedPipeline, actions: Sequence[Action]) -> None:
         """Carry out the actions about one pipeline; those that it refers to were run before.
 
-        What succeeded before an error is in the store, or on its way there with the archiver. Raises RunnerError for
+        Results from before an error are in the store, or queued in the archiver. Raises RunnerError for
         what fails, CorruptLayerError for a layer that has to be made again; then this may be called again.
         """
         with contextlib.ExitStack() as held:

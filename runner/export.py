@@ -13,7 +13,7 @@ from runner.tree import Trees
 
 
 class OutputDirectory:
-    """The directory that outputs are handed over to; two files of one name are refused."""
+    """The directory that outputs are exported to; two files of one name are refused."""
 
     def __init__(self, path: Path) -> None:
         """path is made when it is missing."""
@@ -21,7 +21,7 @@ class OutputDirectory:
         self._exported: dict[str, str] = {}  # names of files, and the keys of the outputs that they are from
 
     def add(self, build: Build, store: Store) -> None:
-        """Hand over what the targets of a build have made. Raises RunnerError (build)."""
+        """Export the outputs of a build's targets. Raises RunnerError (build)."""
         for key in [target.assembler.key for target in build.targets if target.assembler]:
             for name in store.output_names(key):
                 if self._exported.setdefault(name, key) != key:

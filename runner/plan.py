@@ -23,7 +23,7 @@ def plan(
 
     Each pipeline comes after those that it refers to. Of those that are not targets, nothing is made that no other
     step needs. elsewhere holds the keys of steps that other manifests of the same run make, exports the ids of stages
-    whose trees are asked for as well.
+    whose trees are exported.
     """
     needs = _needs(pipelines, state, exports)
     build_roots = {pipeline.pipeline.build for pipeline in pipelines}

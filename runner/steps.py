@@ -38,7 +38,7 @@ class PlannedPipeline:
     """A pipeline with its steps and their cache keys.
 
     base holds the keys of the layers below the first stage. assembler is None if there is none, and where only the
-    tree is used. target: the pipeline is asked for, not only needed by others.
+    tree is used. target: the pipeline is to be built, not only needed by others.
     """
 
     pipeline: Pipeline

@@ -21,7 +21,7 @@ def template_variables(request: BuildRequest) -> dict[str, Any]:
         "blueprint": blueprint,
         "release": release,
         "architecture": request.architecture,
-        # The base system is the same for all blueprints that do not replace the archive, whatever they add to it.
+        # Blueprints that only add repositories have the same base system, and share its layers.
         "base_repositories": read or (request.mirrors if default else to_build),
         "repositories": read or ((*request.mirrors, *to_build) if default else to_build),
         "own_repositories": tuple(item for item in own if item.use is not Use.BUILD),

@@ -62,7 +62,7 @@ class Catalog:
 
 
 class Releases(Mapping[str, model.Release]):
-    """Releases by their names: the names without parsing, the releases as they are asked for."""
+    """Releases by their names; a release is parsed only when it is looked up."""
 
     def __init__(self, files: Sources) -> None:
         self._files = files

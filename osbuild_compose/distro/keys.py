@@ -1,7 +1,7 @@
 """Public keys that sign packages: reads, checks and fetches them.
 
-The only place of the frontend that uses the network. A fetched key is kept and used from then on, so that the same
-blueprint goes on giving the same pipeline.
+The only part of the frontend that uses the network. A fetched key is kept and used from then on, so that the same
+blueprint keeps giving the same pipeline.
 """
 
 import os

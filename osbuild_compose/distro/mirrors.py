@@ -11,7 +11,7 @@ _NAMED = re.compile(r"([a-z][a-z0-9-]*)=(.*)")
 
 @dataclass(frozen=True)
 class Mirrors:
-    """Addresses of mirrors, None where none was asked for.
+    """Addresses of mirrors, None if not given.
 
     by_archive: those of an archive that was named, in place of `main` and `security`.
     """
@@ -27,7 +27,7 @@ class Mirrors:
         return Mirrors(self.main, self.security) if is_default else Mirrors()
 
     def of_named_archives(self) -> "Mirrors":
-        """Those that were asked for by the name of their archive."""
+        """The mirrors that were given with the name of their archive."""
         return Mirrors(by_archive=self.by_archive)
 
 

@@ -25,7 +25,7 @@ _BLANK = re.compile(r"[ \t]*(#.*)?$")
 class Sources:
     """All distro.yaml by their distribution, each distribution's in the order of `directories`.
 
-    They are read when they are asked for: a build needs those of one distribution and what it inherits.
+    Each is read on first use: a build needs only those of one distribution and its ancestors.
     """
 
     directories: Sequence[Path]
@@ -76,7 +76,7 @@ class Sources:
         own = self.data(name, level)
         if not isinstance(own, dict) or not isinstance(parent := own.get("inherits"), str):
             return own
-        # Under its own name a distribution inherits the one of the next directory, which it stands before.
+        # Its own name means the distribution of that name in the next directory, which this one overrides.
         same = parent == name
         source = (parent, level + 1 if same else 0)
         if source[1] >= len(self.paths.get(parent, ())) or source in heirs:

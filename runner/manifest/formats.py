@@ -1,7 +1,7 @@
 """The formats of manifest documents, each in a module named after its version: v1.py is format 1.
 
 Such a module has `load(document, build_env, sources)`, which returns a Manifest or raises RunnerError (input), and
-`describe(manifest, ids)`, which returns the document again, with the ids of its parts if these are asked for.
+`describe(manifest, ids)`, which returns the document again, with the ids of its parts if `ids` is set.
 """
 
 import importlib
@@ -24,7 +24,7 @@ class Format(Protocol):
         """The manifest in a decoded document; build_env and sources are those of --build-env and --sources."""
 
     def describe(self, manifest: Manifest, *, ids: bool = True) -> dict[str, Any]:
-        """The manifest as a document, by itself or with the ids of its parts."""
+        """The manifest as a document, with or without the ids of its parts."""
 
 
 def versions() -> list[str]:
@@ -45,7 +45,7 @@ def load(document: Any, build_env: Any = None, sources: Any = None) -> Manifest:
 
 
 def describe(manifest: Manifest, *, ids: bool = True) -> dict[str, Any]:
-    """The manifest as a document of the format that it came in, by itself or with the ids of its parts."""
+    """The manifest as a document in its own format, with or without the ids of its parts."""
     return _format(manifest.version).describe(manifest, ids=ids)
 
 

@@ -1,4 +1,4 @@
-"""A manifest as values: named pipelines that refer to each other, whatever document format they came in."""
+"""The model of a manifest: named pipelines that refer to each other, independent of the document format."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -83,7 +83,7 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A whole document: its pipelines by name, the files that modules may name by checksum, and what is asked for.
+    """A whole document: its pipelines by name, the files that modules may name by checksum, and the targets.
 
     targets are the names of the pipelines to build; the others are built as far as these need them. version is that of
     the document's format.
@@ -96,7 +96,7 @@ class Manifest:
 
     @property
     def target(self) -> Pipeline:
-        """The last of the pipelines that are asked for."""
+        """The last of the targets."""
         return self.pipelines[self.targets[-1]]
 
     def needed(self) -> list[Pipeline]:

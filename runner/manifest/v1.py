@@ -1,6 +1,6 @@
 """Format 1 of osbuild's pipeline documents, as it was from 2019 to osbuild 10, and today's stricter form of it.
 
-Accepted: a pipeline by itself or {"pipeline", "sources"}; `build` as a pipeline by itself or {"pipeline", "runner"}.
+Accepted: a pipeline or {"pipeline", "sources"}, and `build` as a pipeline or {"pipeline", "runner"}.
 Nothing is ignored: an unknown key is an error that names its path.
 """
 
@@ -24,7 +24,7 @@ BuildRoot = tuple[Pipeline | None, str | None]  # a build pipeline and its runne
 def load(document: Any, build_env: Any = None, sources: Any = None) -> Manifest:
     """Turn a decoded document into a manifest.
 
-    build_env is the decoded document of --build-env ({"pipeline", "runner"} or a pipeline by itself); it becomes the
+    build_env is the decoded document of --build-env ({"pipeline", "runner"} or a pipeline); it becomes the
     build root of the innermost pipeline. sources is the decoded document of --sources, which replaces the manifest's
     own. Raises RunnerError (input), with the path of what is wrong.
     """
@@ -127,7 +127,7 @@ def _given(fields: Mapping[str, Any], key: str) -> bool:
 
 
 def describe(manifest: Manifest, *, ids: bool = True) -> dict[str, Any]:
-    """The manifest as JSON, by itself or with the ids of all its parts; nothing of the document is lost."""
+    """The manifest as JSON, with or without the ids of its parts; it has everything that the document has."""
     shown = _describe_pipeline(manifest, manifest.target, ids=ids)
     if not manifest.sources:
         return shown

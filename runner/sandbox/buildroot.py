@@ -71,7 +71,7 @@ def prepare(root: Path, into: Path) -> BuildRoot:
             elif source.exists():
                 (directory / name).touch()
     for name in ETC_NETWORK:
-        # The network is the host's, so names are resolved as on the host, whatever the root is.
+        # Stages share the host's network, so they resolve names as the host does.
         source = Path("/etc") / name
         if source.exists():
             shutil.copyfile(source, etc_network / name)

@@ -22,7 +22,7 @@ _LINE = re.compile(r"(\d+) ([0-9a-f]{64}) (\d+) ([\d.]+) (.*)")
 class Outcome:
     """How the transfer of one file ended.
 
-    code is curl's exit code, status that of HTTP or 0. reached: whether the server was asked for the file.
+    code is curl's exit code, status that of HTTP or 0. reached: whether the request was sent.
     """
 
     code: int
@@ -56,7 +56,7 @@ def verdict(outcome: Outcome, before: int, now: int) -> Verdict:
     """What to do about a file that is not there yet. before and now: its bytes before and after the attempt.
 
     A server that was asked to continue a file and sent no byte of it may never do so: it knows no ranges (RFC 9110,
-    section 14.2), or the file has changed. Whatever it answered, the file is fetched from its beginning.
+    section 14.2), or the file has changed. In both cases the file is fetched from its beginning.
     """
     resumed = before > 0
     if outcome.code == DONE:  # complete and wrong; if it was resumed, its beginning may be from an older version

@@ -17,7 +17,7 @@ _HERE = ("", "localhost", "127.0.0.1")  # RFC 8089, section 2, and what curl tak
 
 
 class LocalError(Exception):
-    """A file that cannot be copied; the text says why. full: for want of space."""
+    """A file that cannot be copied; the text says why. full: there is too little space."""
 
     def __init__(self, reason: str, *, full: bool = False) -> None:
         super().__init__(reason)

@@ -152,7 +152,7 @@ def _is_dir(path: bytes) -> bool:
 
 
 def _clear(path: bytes) -> None:
-    """Remove whatever is at `path`."""
+    """Remove the file or directory at `path`, if there is one."""
     if _is_dir(path):
         remove_tree(Path(os.fsdecode(path)))
     else:

@@ -29,7 +29,7 @@ def problems(data: Any) -> Iterator[Problem]:
 def _units(data: Any) -> Iterator[Problem]:
     for keys in (("units", ANY), ("units", ANY, "dropins", ANY)):
         for trail, content in texts(data, *keys, "content"):
-            if not _SECTION.search(content):  # systemd accepts such a unit or drop-in, as if it were empty
+            if not _SECTION.search(content):  # systemd silently treats such a unit or drop-in as empty
                 yield Problem(trail, "`content` has no section of a unit, such as [Service]")
     units = {name for _, name in texts(data, "units", ANY, "name")}
     for trail, name in texts(data, "timers", ANY, "name"):

@@ -23,7 +23,7 @@ _LENGTH = 4  # bytes of the number before each part of a key: RFC 4251
 def password_problems(password: str) -> Iterator[Problem]:
     """What is wrong with a user's `password`. Messages do not reveal it.
 
-    A hash that is cut off is a warning only: examples have such hashes, and they are to build.
+    A truncated hash is only a warning: examples contain such hashes, and must build.
     """
     if _HASH.fullmatch(password):
         kind, _, rest = password.removeprefix("$").partition("$")

@@ -32,7 +32,7 @@ _CRON_FIELDS = {
     "month": (1, 12),
     "day of week": (0, 7),
 }
-_CRON_EXTENSION = re.compile(r"\d*LW?|.*#.*", re.IGNORECASE)  # cronsim knows them, the cron of our distributions not
+_CRON_EXTENSION = re.compile(r"\d*LW?|.*#.*", re.IGNORECASE)  # cronsim supports them, our distributions' cron does not
 _ANY_TIME = datetime(2000, 1, 1)
 
 

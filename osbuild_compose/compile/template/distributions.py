@@ -18,7 +18,7 @@ def chain_of(distro: str, directories: Sequence[Path]) -> tuple[str, list[Layer]
     Raises InputError for one that is not there.
     """
     found = catalog.find(directories)
-    found.read_all()  # so that what is wrong with any is shown
+    found.read_all()  # reports errors in any of them
     sources = found.sources
     for name in sources.paths:
         releases = releases_of(name, sources, found)
@@ -54,7 +54,7 @@ def copied(distro: str, blocks: Sequence[str]) -> Mapping[Path, bytes]:
 def _template(name: str, chain: Sequence[template_blocks.Layer], only: Sequence[str]) -> str:
     """A template that extends the built-in one, with the text of single blocks."""
     first = chain[0].template
-    # Of one's own name only the built-in one can be meant.
+    # A template can only extend one of the same name if that is the built-in one.
     parent = f"builtin/{first}" if first == f"{name}/{TEMPLATE}" else first
     known = template_blocks.in_order(chain)
     for block in only:

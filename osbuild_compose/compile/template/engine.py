@@ -143,7 +143,7 @@ def environment(directories: Sequence[Path], built_in: Path) -> ImmutableSandbox
 def refuse(key: str, reason: str, hint: str = "") -> str:
     """Refuse the blueprint's `key` ("services.masked", "users.0.sudo"), which the distribution cannot honour.
 
-    Rendering goes on, so that all refusals are reported at once, and ends with RefusedError.
+    Rendering continues, so that all refusals are reported at once, and ends with RefusedError.
     """
     trail = tuple(int(step) if step.isdecimal() else step for step in key.split("."))
     _refused.get().append(Problem(trail, reason, hint, at_key=True))

@@ -34,7 +34,7 @@ def load(text: str) -> Any:
         try:
             return _reader(replaced).load(short)
         except (YAMLError, ValueError, TypeError):
-            pass  # what is wrong, if anything, shows in the whole text
+            pass  # parsing the whole text reports any error
     return _reader({}).load(text)
 
 
@@ -48,7 +48,7 @@ def _shortened(text: str) -> tuple[str, dict[str, str]]:
     for match in _VALUE.finditer(text):
         start = match.start()
         if start < end:
-            continue  # inside the value before
+            continue  # part of the previous value
         try:
             _, after = _decoder.raw_decode(text, start)
         except (ValueError, RecursionError):

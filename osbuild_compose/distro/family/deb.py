@@ -30,8 +30,8 @@ class DebFamily:
     ) -> tuple[Repository, ...]:
         """The repositories with the address that each is read from while building.
 
-        In this order: a mirror of its archive that was asked for; the one that this machine's own apt uses; the
-        official address. A repository of no archive has no mirrors: another archive's have other packages.
+        In this order: the mirror of its archive given by the user; the one that this machine's own apt uses; the
+        official address. A repository without an archive has no mirror: those of others have other packages.
         """
         hosts: dict[str, HostApt] = {}
         found: list[Repository] = []
@@ -57,8 +57,8 @@ class DebFamily:
 def _read_from(item: DebRepository, asked: Mirrors, host: HostApt) -> DebRepository:
     """The repository at its mirror, if there is one.
 
-    Where this machine's apt accepts an index past its date (its clock or its mirror may be odd), so do builds, except
-    from the official address.
+    If this machine's apt accepts an expired index (its clock or mirror may be wrong), so do builds, except from the
+    official address.
     """
     is_main = item.role is Role.MAIN
     url = (asked.main or host.main) if is_main else (asked.security or host.security)

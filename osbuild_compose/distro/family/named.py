@@ -40,7 +40,7 @@ class NamedFamily:
         asked: Mirrors,
         read_host: ReadHost,  # noqa: ARG002 - this machine's own settings are apt's alone
     ) -> tuple[Repository, ...]:
-        """The repositories with the address that each is read from: below the mirror that was asked for, if any.
+        """The repositories with the address that each is read from: below the user's mirror, if any.
 
         Raises InputError when a repository's place on the mirror is not known.
         """

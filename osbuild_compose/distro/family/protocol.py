@@ -78,5 +78,5 @@ class Family(Protocol):
     ) -> tuple[Repository, ...]:
         """The repositories with the address that each is read from while building.
 
-        Raises InputError when a repository has no place on the mirror that was asked for.
+        Raises InputError if the place of a repository on the user's mirror is not known.
         """

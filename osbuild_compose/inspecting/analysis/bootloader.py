@@ -52,7 +52,7 @@ class KernelEntry:
 
 @dataclass(frozen=True)
 class EfiProgram:
-    """A UEFI program. type is "shim", "grub", "systemd-boot", "uki" or "other"; version is by its own account.
+    """A UEFI program. type is "shim", "grub", "systemd-boot", "uki" or "other"; version is what it claims to be.
 
     texts are its text sections by their names.
     """
