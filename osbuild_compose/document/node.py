@@ -43,7 +43,7 @@ class Span:
 class Node:
     """A value. `key` is the position of its key; items of lists have none.
 
-    `written` is a scalar as it stands in the file ("1.10" for the number 1.1); `via` lists what brought the value
+    `written` is a scalar as it stands in the file ("1.10" for the number 1.1); `via` lists what added the value
     here, if its position does not say that alone ("profile dev").
     """
 

@@ -47,7 +47,7 @@ _KNOWN_AS = {
     "off": "disabled",
 }
 
-# Keys of other tools' formats, and what to do with a file in such a format.
+# Keys of other tools' formats, and the hint for a file in such a format.
 FOREIGN = {
     "customizations": "this is osbuild's format: `compose import FILE` converts such a blueprint",
 }

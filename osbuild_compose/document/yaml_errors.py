@@ -16,7 +16,7 @@ BOUNDS = TOO_DEEP, TOO_MANY = ("nested too deeply", "too large")  # messages of 
 
 _OPEN_QUOTE = ("a quote is not closed", "look for its end in the lines from here on")
 
-# What the parser says, or how it starts; what to say instead ("" for the same); a hint.
+# The message of the parser or its beginning; our message ("" for the same one); a hint.
 _SAYINGS = (
     ("mapping values are not allowed", "", 'a value that contains ": " needs quotes; each key starts on its own line'),
     (

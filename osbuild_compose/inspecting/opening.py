@@ -18,7 +18,7 @@ _PXE = ("/boot.ipxe", "/filesystem.squashfs")
 
 @dataclass(frozen=True)
 class OpenedImage:
-    """What is in an image: a disk (or a single file system), or a tree of files. format is as in a blueprint.
+    """The content of an image: a disk (or a single file system), or a tree of files. format is as in a blueprint.
 
     virtual_size is the disk's size in bytes. missing is the program that was needed to open the image further.
     """

@@ -26,7 +26,7 @@ class FileType(Enum):
 class Entry:
     """A file, directory or symlink. size is in bytes; target is that of a symlink.
 
-    handle is what the tree finds the content by; entries with the same handle are hard links to one file.
+    handle identifies the content within the tree; entries with the same handle are hard links to one file.
     """
 
     kind: FileType

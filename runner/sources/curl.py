@@ -46,14 +46,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether what was fetched of a file so far is of no use, and whether another attempt may succeed."""
+    """Whether a partial download is useless, and whether another attempt may succeed."""
 
     drop: bool
     again: bool
 
 
 def verdict(outcome: Outcome, before: int, now: int) -> Verdict:
-    """What to do about a file that is not there yet. before and now: its bytes before and after the attempt.
+    """The verdict on an incomplete file. before and now: its bytes before and after the attempt.
 
     A server that was asked to continue a file and sent no byte of it may never do so: it knows no ranges (RFC 9110,
     section 14.2), or the file has changed. In both cases the file is fetched from its beginning.

@@ -203,7 +203,7 @@ class Fetcher:
         return self._partials / f"{source.digest}-{hashlib.sha256(source.url.encode()).hexdigest()[:16]}"
 
     def _drop_useless_partials(self, sources: Iterable[Source]) -> None:
-        """Remove what was fetched for these digests from other addresses, and all that is not a regular file."""
+        """Remove partial downloads of these digests from other addresses, and anything but regular files."""
         assert self._partials is not None
         kept = {self._partial(source).name for source in sources}
         digests = {source.digest for source in sources}
@@ -219,7 +219,7 @@ class Fetcher:
         failed = []
         for done, source in enumerate(sources, total - len(sources) + 1):
             image = cast(Image, source.image)
-            work = self._store.temporary()  # what a killed build leaves there, the next one removes
+            work = self._store.temporary()  # the next build removes what a killed one leaves there
             try:
                 images.fetch(image, self._blobs, work, self._run_skopeo)
                 self._has_image(source, image)

@@ -167,7 +167,7 @@ class Store:
         self.archive_path(key).unlink(missing_ok=True)
 
     def add_output(self, step: Step, made: Path) -> None:
-        """Move what an assembler made into the store, from the directory `made` on the same file system."""
+        """Move the output of an assembler into the store, from the directory `made` on the same file system."""
         target = self.outputs / step.key
         files.remove_tree(target)
         made.replace(target)

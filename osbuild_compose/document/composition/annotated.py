@@ -57,7 +57,7 @@ def _item(node: Node, view: SchemaView, depth: int) -> Iterator[tuple[str, str]]
 
 
 def origin(node: Node) -> str:
-    """The origin of a value: a file and line or an option, and what brought it here."""
+    """The origin of a value: a file and line or an option, and the profile or file that added it."""
     place = node.place.location
     where = f"{place.file}:{place.line}" if place.line else place.file
     return ", ".join(part.translate(_ONE_LINE) for part in (where, *node.via))

@@ -68,7 +68,7 @@ def matches(pattern: str, text: str) -> bool:
 
 
 class _Finding:
-    """One error of jsonschema, with what messages need to know of it."""
+    """One error of jsonschema, with the data that messages need."""
 
     def __init__(
         self, error: ValidationError, tree: Node, reference: Reference, whole: Mapping[str, Any], subject: str
@@ -86,7 +86,7 @@ class _Finding:
 
     @property
     def what(self) -> str:
-        """What a message calls the value: its nearest key."""
+        """The name of the value in messages: its nearest key."""
         names = [step for step in self.trail if isinstance(step, str)]
         if not names:
             return self._subject
@@ -112,7 +112,7 @@ class _Finding:
         below: Step | None = None,
         at_key: bool = False,
     ) -> Problem:
-        """A problem with the value, or with what is at the key or index `below` it."""
+        """A problem with the value, or with the one at the key or index `below` it."""
         trail = self.trail if below is None else (*self.trail, below)
         of_whole = not self.trail or (self.trail[0] == "profiles" and len(self.trail) == 2)
         has_page = not of_whole or below is None or below in self.schema.get("properties", {})

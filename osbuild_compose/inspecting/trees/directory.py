@@ -79,7 +79,7 @@ def fat(extent: Extent, tools: Tools) -> Tree:
 
 
 def _extracted(result: ToolResult, out: Path) -> Tree:
-    """What was extracted: a program that fails at one part has still extracted the rest."""
+    """The tree of the extracted files: a program that failed for some has still extracted the others."""
     tree = DirectoryTree(out) if out.is_dir() and not out.is_symlink() else None
     if tree is None or (result.status != 0 and len(tree.entries) == 1):
         raise ToolError(result.reason)
