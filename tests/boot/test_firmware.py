@@ -9,6 +9,7 @@ from osbuild_compose.boot import Firmware, Machine
 from tests.boot.conftest import Built
 from tests.conftest import make_account
 
+PATIENT = "systemd.default_device_timeout_sec=600"  # a busy machine emulates slowly
 LAYOUT = """
 disk:
   partitions:
@@ -63,6 +64,7 @@ def test_a_disk_of_several_file_systems_starts(scratch_room: Path, installed: Pa
     account = make_account("user", scratch_room, installed)
     blueprint = account.home / "several.yaml"
     minimal = (Path(__file__).parents[2] / "blueprints/debian-minimal.yaml").read_text()
+    minimal = minimal.replace("console=ttyS0", f"console=ttyS0 {PATIENT}")
     blueprint.write_text(minimal.split("disk:")[0].replace("name: debian-minimal", "name: several") + LAYOUT)
     done = account.compose(
         *("build", blueprint, "-o", account.home / "images", "--store", account.store),

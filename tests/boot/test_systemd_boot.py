@@ -13,10 +13,9 @@ import pytest
 
 from osbuild_compose.boot import Firmware, Machine
 from osbuild_compose.boot.image import Disk, disk_of
-from tests.boot.test_firmware import ask
+from tests.boot.test_firmware import PATIENT, ask
 from tests.conftest import REPO, make_account
 
-PATIENT = "systemd.default_device_timeout_sec=600"  # a busy machine emulates slowly
 ARGUMENTS = f"root=UUID=[-0-9a-f]{{36}} ro console=tty0 console=ttyS0 {PATIENT}"
 REBOOT = ("-action", "reboot=reset")  # instead of ending the machine
 ENTRIES = "find /boot/efi -type f -printf '%P\\n' | sort"
