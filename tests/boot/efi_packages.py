@@ -57,6 +57,7 @@ def made() -> Path:
 
 
 def _make(room: Path) -> None:
+    room.mkdir()
     files = fetched(room)
     grub, csv, shim = room / "grubx64.efi", room / "csv", files / "usr/lib/shim"
     modules = files / "usr/lib/grub/x86_64-efi"
