@@ -7,10 +7,13 @@ from osbuild_compose.disk.model import Layout, Partition, Table
 from osbuild_compose.disk.types import ALIGNMENT, GPT_ENTRIES, LUKS_HEADER, LVM_EXTENT, LVM_START
 from osbuild_compose.problem import Problem
 
+# Bytes: what the assemblers take at least for a partition or logical volume, and for a file system that is an output.
+SMALLEST = 4096
+SMALLEST_OUTPUT = MIB
+
 
 def problems(layout: Layout, multiple: int = 1) -> Iterator[Problem]:
     """Problems with partitions that overlap or are too small. The disk's size must be a multiple of `multiple`."""
-    yield from (problem for item in layout.written for problem in too_small(item))
     disk, before = layout.disk, "the partition table"
     is_gpt = disk.table is Table.GPT
     end = GPT_ENTRIES + 2 * disk.sector_size if is_gpt else disk.sector_size
@@ -52,13 +55,15 @@ def _content(item: Partition) -> int:
     return own + (LUKS_HEADER if item.luks else 0)
 
 
-def too_small(item: Partition) -> Iterator[Problem]:
+def too_small(item: Partition, smallest: int = SMALLEST) -> Iterator[Problem]:
     """Problems with partitions and logical volumes that are too small for their content."""
     for volume in item.logical_volumes:
         yield from too_small(volume)
-    need = _content(item)
-    if item.size is not None and item.size < need:
-        content = "logical volumes" if item.logical_volumes else item.file_system or "nothing"
+    need = max(_content(item), smallest)
+    if item.size is not None and item.size < need == smallest:
+        yield Problem(item.at("size"), f"the minimum is {smallest} bytes", f"write {smallest} or more")
+    elif item.size is not None and item.size < need:
+        content = "logical volumes" if item.logical_volumes else item.file_system or "an empty partition"
         brief = f"the minimum for {content}{' and encryption' * bool(item.luks)} is {_mib(need)}"
         hint = f"write {_mib(need)} or more, or leave `size` out"
         yield Problem(item.at("size"), f"{brief}: {_mib(need - item.size)} too little", hint)

@@ -42,6 +42,7 @@ def examine(data: Any, files: LocalFiles, firmware: FirmwareOf) -> Parsed:
     layout = resolve(parsed.disk, text.get("name", "unnamed"), architecture, found)
     parsed.problems += outputs_problems(parsed.outputs, layout)
     parsed.problems += layout_problems(layout)
+    parsed.problems += (problem for item in layout.written for problem in capacity.too_small(item))
     if parsed.all_sizes:
         multiple = max((item.format.traits.size_multiple or 1 for item in parsed.outputs), default=1)
         parsed.problems += capacity.problems(layout, multiple)
@@ -354,7 +355,7 @@ def _output_options(output: Output) -> Iterator[Problem]:
         written=frozenset(options) - {"uuid"},
     )
     yield from _file_system(item, kind)
-    yield from capacity.too_small(item)
+    yield from capacity.too_small(item, capacity.SMALLEST_OUTPUT)
     if {"size", "free"} <= item.written:
         yield Problem(item.at("free"), "`size` and `free` cannot be combined", "leave one of them out")
 

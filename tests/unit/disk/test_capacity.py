@@ -111,6 +111,27 @@ def test_an_encrypted_partition_has_room_for_its_header() -> None:
     assert "the minimum for ext4 and encryption is 32 MiB: 12 MiB too little" in reported
 
 
+@pytest.mark.parametrize(
+    ("text", "minimum"),
+    [
+        ("disk: {partitions: [{type: linux, size: 1 KiB}]}", "4096"),
+        ("formats: [{format: ext4, size: 64 KiB}]", "1048576"),
+    ],
+)
+def test_nothing_is_smaller_than_the_assemblers_take(text: str, minimum: str) -> None:
+    assert f"the minimum is {minimum} bytes" in refused(text + "\n")
+
+
+def test_a_wrong_size_does_not_hide_that_another_is_too_small() -> None:
+    items = "[{mount: /a, file_system: xfs, size: 1 MiB}, {mount: /b, size: big}]"
+    with pytest.raises(ComposeError) as caught:
+        blueprint(f"{HEAD}disk: {{partitions: {items}}}\n")
+    assert [error.brief for error in caught.value.each()] == [
+        "the minimum for xfs is 300 MiB: 299 MiB too little",
+        '`size`: "big" is not a size; write a number and a unit, such as 4 GiB',
+    ]
+
+
 def test_all_mistakes_of_a_disk_are_reported_at_once() -> None:
     items = "[{mount: /a, grow: maybe}, {mount: /etc}, {mount: /b, file_system: xfs, size: 1 MiB}]"
     with pytest.raises(ComposeError) as caught:
