@@ -52,6 +52,7 @@ class Programs:
 
     def __init__(self, libdirs: Sequence[Path] = ()) -> None:
         self._libdirs = (*libdirs, built_in())
+        self._found: dict[tuple[ModuleKind, str], Program] = {}
 
     @cached_property
     def _places(self) -> dict[tuple[ModuleKind, str], Path]:
@@ -62,12 +63,21 @@ class Programs:
                     found.setdefault((kind, path.name.removesuffix(".meta.json")), path)
         return found
 
+    @cached_property
+    def _names(self) -> dict[ModuleKind, list[str]]:
+        return {kind: sorted(name for known, name in self._places if known is kind) for kind in ModuleKind}
+
     def names(self, kind: ModuleKind) -> list[str]:
         """The names of all programs of one kind, sorted."""
-        return sorted(name for known, name in self._places if known is kind)
+        return list(self._names[kind])
 
     def find(self, kind: ModuleKind, name: str) -> Program:
         """The program of that name. Raises InputError for an unknown one, TemplateError for a bad meta.json."""
+        if (kind, name) not in self._found:
+            self._found[kind, name] = self._read(kind, name)
+        return self._found[kind, name]
+
+    def _read(self, kind: ModuleKind, name: str) -> Program:
         path = self._places.get((kind, name))
         if path is None:
             raise InputError(f"there is no {kind} {name}", hint=nearest_name(name, self.names(kind)))
