@@ -27,6 +27,7 @@ from osbuild_compose.disk.image_options import passphrases
 from osbuild_compose.distro import catalog, mirrors, repo_option
 from osbuild_compose.distro.catalog import Catalog
 from osbuild_compose.distro.family import host_apt
+from osbuild_compose.distro.family.protocol import ReadHost
 from osbuild_compose.distro.mirrors import Mirrors
 from osbuild_compose.distro.model import Release
 from osbuild_compose.distro.repository import NamedRepository, Repository
@@ -169,9 +170,11 @@ class Project:
         Without embed_provenance, which is enough to see whether it can be rendered, the images do not contain how they
         were made. Raises InputError for what the distribution does not support, TemplateError for a wrong template.
         """
-        request = self._request(blueprint, formats)
+        # Which mirror this machine uses makes no difference to whether a blueprint can be rendered.
+        read_host = host_apt.read if embed_provenance else _no_host
+        request = self._request(blueprint, formats, read_host)
         made = self._compiled(request)
-        root = self._root_request(request, made)
+        root = self._root_request(request, made, read_host)
         if root:
             made_in = self._compiled(root)
             build_root.check(made_in, blueprint, root.blueprint.distro)
@@ -203,7 +206,9 @@ class Project:
             compiled["build"] = build_root.around(pipeline.compile_request(official_root))
         return compiled
 
-    def _request(self, blueprint: Blueprint, formats: Sequence[Format]) -> BuildRequest:
+    def _request(
+        self, blueprint: Blueprint, formats: Sequence[Format], read_host: ReadHost = host_apt.read
+    ) -> BuildRequest:
         own = {output.format: output for output in blueprint.formats}
         try:
             wanted = dict.fromkeys(map(Format, formats))  # a name will do, too
@@ -219,9 +224,13 @@ class Project:
                 hint="use --mirror, or the blueprint's `repositories`",
             )
         blueprint = own_repositories.with_fetched_keys(blueprint, os.environ)
-        return BuildRequest(blueprint, outputs, self.catalog, _mirrored(release, self._mirrors), self._instead)
+        return BuildRequest(
+            blueprint, outputs, self.catalog, _mirrored(release, self._mirrors, read_host), self._instead
+        )
 
-    def _root_request(self, request: BuildRequest, made: pipeline.Pipeline) -> BuildRequest | None:
+    def _root_request(
+        self, request: BuildRequest, made: pipeline.Pipeline, read_host: ReadHost = host_apt.read
+    ) -> BuildRequest | None:
         """What the root is compiled from in which `made` is run; None where that is the host's."""
         environment = request.blueprint.build_environment
         if not environment:
@@ -235,7 +244,7 @@ class Project:
             build_root.blueprint_of(request.blueprint, environment),
             (Output(Format.TAR),),
             self.catalog,
-            _mirrored(release, self._mirrors if shared else self._mirrors.of_named_archives()),
+            _mirrored(release, self._mirrors if shared else self._mirrors.of_named_archives(), read_host),
             self._instead if own else (),
             build_root.packages(environment, release, made, self.programs),
         )
@@ -361,6 +370,11 @@ def _as_problem(error: ComposeError) -> Problem:
     )
 
 
-def _mirrored(release: Release, asked: Mirrors) -> tuple[Repository, ...]:
+def _no_host(*_: object) -> host_apt.HostApt:
+    """The settings of a machine without apt."""
+    return host_apt.HostApt()
+
+
+def _mirrored(release: Release, asked: Mirrors, read_host: ReadHost) -> tuple[Repository, ...]:
     """The release's repositories with the addresses that they are read from while building."""
-    return release.family.mirrored(release.repositories, release.archives, asked, host_apt.read)
+    return release.family.mirrored(release.repositories, release.archives, asked, read_host)

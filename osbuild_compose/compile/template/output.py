@@ -18,7 +18,7 @@ from ruamel.yaml.nodes import ScalarNode
 _MARK = "\ue000"  # for private use: neither YAML nor Jinja gives it a meaning
 _PLACEHOLDER = re.compile(f"{_MARK}([0-9]+){_MARK}")
 # Where a value begins in block and in flow style.
-_VALUE = re.compile(r'(?:(?<=: )|(?<=- )|(?<=\[)|(?<=, ))(?=["\[{])')
+_BEFORE_VALUE = re.compile(r'(?:[:,-] |\[)(?=["\[{])')
 # JSON that YAML may read differently or not at all: halves of surrogate pairs, and a colon without a space.
 _DIFFERENT = re.compile(r'\\u[dD][89a-fA-F]|":(?! )')
 
@@ -44,11 +44,9 @@ def _shortened(text: str) -> tuple[str, dict[str, str]]:
         return text, {}
     parts: list[str] = []
     replaced: dict[str, str] = {}
-    end = 0
-    for match in _VALUE.finditer(text):
-        start = match.start()
-        if start < end:
-            continue  # part of the previous value
+    end = position = 0
+    while match := _BEFORE_VALUE.search(text, position):
+        start = position = match.end()
         try:
             _, after = _decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
@@ -59,7 +57,7 @@ def _shortened(text: str) -> tuple[str, dict[str, str]]:
         placeholder = f"{_MARK}{len(replaced)}{_MARK}"
         replaced[placeholder] = value
         parts += [text[end:start], placeholder]
-        end = after
+        end = position = after
     return "".join([*parts, text[end:]]), replaced
 
 
