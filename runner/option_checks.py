@@ -8,6 +8,7 @@ from runner.errors import RunnerError, environment_error, input_error
 from runner.steps import Action
 
 MAX_SHOWN = 20
+NO_NEWLINE = r"(?!\n)"
 DISCRIMINATORS = ("enum", "const")  # the keywords of a schema that distinguish the alternatives of oneOf and anyOf
 
 
@@ -60,7 +61,10 @@ def _explain(error: Any) -> str:
         return f"{path}: unknown key {unknown[0]!r}" + (f" (did you mean `{near[0]}`?)" if near else "")
     if error.validator in ("oneOf", "anyOf") and error.context:
         return _explain_alternatives(error.context)
-    message = error.message if len(error.message) <= 200 else error.message[:200] + " ..."
+    message = error.message
+    if error.validator == "pattern":  # people need not see what keeps Python from accepting a trailing newline
+        message = f"{error.instance!r} does not match {error.validator_value.removesuffix(NO_NEWLINE)!r}"
+    message = message if len(message) <= 200 else message[:200] + " ..."
     return f"{path}: {message}"
 
 

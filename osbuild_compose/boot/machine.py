@@ -97,11 +97,13 @@ class Machine:
         self._variables: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
-    def of(cls, disk: Path, *, firmware: Firmware | None = None, **options: Any) -> Self:
-        """The machine that suits the image in the file `disk`: its firmware, unless another is given, and sectors.
+    def for_image(cls, disk: Path, *, firmware: Firmware | None = None, **options: Any) -> Self:
+        """A machine for the image in the file `disk`, with the firmware and the sectors that it needs.
 
-        options are those of the constructor. Raises InputError for a file that is no disk image, HostError without the
-        program that reads it.
+        firmware: another one.
+
+        options are those of the constructor. Raises InputError for a file that is no disk image, HostError if the
+        program that reads it is missing.
         """
         found = _examined(disk)
         return cls(disk, firmware=firmware or found.firmware, sector=found.sector, **options)

@@ -16,7 +16,7 @@ def boot(image: Path, memory: int, cpus: int | None, ports: Sequence[str], firmw
     boots with, BIOS if it is for both. Raises InputError for a wrong port or image, HostError without QEMU or the
     firmware, BuildError if QEMU fails.
     """
-    machine = Machine.of(image, firmware=firmware, memory=memory, network=True)
+    machine = Machine.for_image(image, firmware=firmware, memory=memory, network=True)
     machine.cpus = cpus or machine.cpus
     machine.forwards = dict(_port(text) for text in ports)
     print(f"started by {machine.firmware}; the image stays as it is; Ctrl-A X ends the machine", file=sys.stderr)

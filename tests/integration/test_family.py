@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from osbuild_compose import BuildError, Project, RunnerSettings, inspect
 from tests.conftest import REPO, Account
 from tests.integration.cli.commands import compose, fine, wrong
 
@@ -49,6 +50,34 @@ def repository(tmp_path: Path) -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
+
+
+def test_building_by_the_python_api(tmp_path: Path, repository: str) -> None:
+    project = Project(
+        templates=[REPO / "tests/templates/parcel"],
+        libdirs=[REPO / "tests/templates/parcel-lib"],
+        repos=[f"parcels={repository}"],
+    )
+    image = project.image(project.load_text(BLUEPRINT))
+    settings = RunnerSettings(store=tmp_path / "store")
+    assert {action.kind for action in project.plan(image, settings).actions} == {"run"}
+    seen: list[str] = []
+    (built,) = project.build(
+        [image], tmp_path / "out", settings, on_event=lambda event: seen.append(type(event).__name__)
+    )
+    assert built.error is None
+    assert {path.name for path in built.files} == {"tiny.tar", "tiny.squashfs"}
+    assert seen[0] == "Plan"
+    assert "End" in seen
+    assert seen[-1] == "Result"
+    (again,) = project.build([image], tmp_path / "again", settings)
+    assert (again.tree_id, again.output_id) == (built.tree_id, built.output_id)
+    system = inspect(tmp_path / "out/tiny.tar").system
+    assert system is not None
+    assert system.os_release["NAME"] == "Parcel"
+    (tmp_path / "base.tar").unlink()
+    with pytest.raises(BuildError, match=r"org\.example\.parcel"):
+        project.build([image], tmp_path / "none", RunnerSettings(store=tmp_path / "empty"))
 
 
 def test_images_of_a_family_of_its_own(account: Account, place: Path, repository: str) -> None:

@@ -67,6 +67,11 @@ def matches(pattern: str, text: str) -> bool:
     return re.search(re.sub(r"\$$", r"\\Z", pattern), text) is not None
 
 
+def _readable(pattern: str) -> str:
+    """The pattern for people: without the condition that keeps Python from accepting a trailing newline."""
+    return pattern.removesuffix(r"(?!\n)")
+
+
 class _Finding:
     """One error of jsonschema, with the data that messages need."""
 
@@ -155,7 +160,7 @@ def _unknown_keys(finding: _Finding) -> Iterator[Problem]:
 
 def _wrong_name(finding: _Finding) -> Iterator[Problem]:
     # The instance is the key itself; the trail leads to its mapping.
-    message = finding.schema.get("patternErrorMessage", f"does not match {finding.wanted}")
+    message = finding.schema.get("patternErrorMessage", f"does not match {_readable(finding.wanted)}")
     yield finding.problem(f"`{finding.instance}` {message}", below=str(finding.instance), at_key=True)
 
 
@@ -215,9 +220,10 @@ def _wrong_text(finding: _Finding) -> Iterator[Problem]:
     if find(finding.tree, [*finding.trail, finding.instance])[1]:
         yield from _wrong_name(finding)
         return
-    message = finding.schema.get("patternErrorMessage", f"does not match {finding.wanted}")
+    pattern = _readable(finding.wanted)
+    message = finding.schema.get("patternErrorMessage", f"does not match {pattern}")
     yield finding.problem(
-        f"{finding.what}: {_shown(finding.instance)} {message}", expected=f"text that matches {finding.wanted}"
+        f"{finding.what}: {_shown(finding.instance)} {message}", expected=f"text that matches {pattern}"
     )
 
 

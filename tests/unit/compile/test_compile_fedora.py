@@ -177,6 +177,13 @@ def test_a_blueprints_repositories_replace_the_distributions() -> None:
     }
 
 
+def test_a_repository_without_signatures_needs_no_files_of_its_own() -> None:
+    repository = "{id: x, baseurl: 'http://x/', check_signatures: false}"
+    document = compiled(blueprint(f"name: a\ndistro: fedora-43\nrepositories: [default, {repository}]\n"))
+    assert [repo["id"] for repo in options(document, "org.osbuild.yum.repos")[0]["repos"]] == ["x"]
+    assert "org.osbuild-compose.files" not in names(document)
+
+
 def test_repositories_of_the_command_line_are_for_building_only() -> None:
     wanted = blueprint(EVERYTHING)
     document = compiled(wanted, instead=(STANDIN, replace(STANDIN, id="b", keys=(), check_signatures=False)))
