@@ -11,7 +11,7 @@ from runner.manifest.model import Manifest
 from runner.manifest.sources import Source
 from runner.passphrases import passphrases
 from runner.plan import plan
-from runner.programs import Library
+from runner.programs import ProgramCatalog
 from runner.resolve import base_layers, resolve, source_date_epoch
 from runner.sandbox import bwrap
 from runner.steps import Action, ActionKind, PlannedPipeline, Step, StoreState
@@ -118,13 +118,13 @@ class Build:
 
 def plan_builds(manifests: Sequence[Manifest], settings: RunSettings, store: Store) -> list[Build]:
     """Plan the build of each manifest. Raises RunnerError (input) for one that can't be built as requested."""
-    library = Library(settings.libdirs)
+    catalog = ProgramCatalog(settings.libdirs)
     state = store.state()
     builds: list[Build] = []
     making: set[str] = set()
     for manifest in manifests:
         bases = base_layers(manifest, state.trees)
-        pipelines = resolve(manifest, library, bases, source_date_epoch(), passphrases(settings.secrets))
+        pipelines = resolve(manifest, catalog, bases, source_date_epoch(), passphrases(settings.secrets))
         actions = plan(pipelines, _without_changed(state, pipelines, store), making, settings.exports)
         builds.append(Build(manifest, pipelines, actions))
         making |= {action.step.key for action in builds[-1].pending}

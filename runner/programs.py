@@ -49,7 +49,7 @@ def builtin() -> Path:
     return installed if (installed / "stages").is_dir() else package.parent
 
 
-class Library:
+class ProgramCatalog:
     """Looks programs up in several libdirs; the first libdir that has a name wins."""
 
     def __init__(self, libdirs: Sequence[Path]) -> None:

@@ -12,7 +12,7 @@ from runner.errors import RunnerError, input_error
 from runner.manifest.identity import Ingredients
 from runner.manifest.model import Manifest, ModuleCall, Pipeline
 from runner.manifest.sources import named_in
-from runner.programs import Library
+from runner.programs import ProgramCatalog
 from runner.sandbox.bwrap import environment
 from runner.steps import PlannedPipeline, Step
 
@@ -54,7 +54,7 @@ def base_layers(manifest: Manifest, trees: Mapping[str, tuple[str, ...]]) -> dic
 
 def resolve(
     manifest: Manifest,
-    library: Library,
+    catalog: ProgramCatalog,
     bases: Mapping[str, tuple[str, ...]],
     epoch: int,
     known_passphrases: Mapping[str, str] = MappingProxyType({}),
@@ -65,7 +65,7 @@ def resolve(
     known_passphrases maps names to passphrases. Raises RunnerError (input) for an unknown program, a reference to a
     pipeline that does not exist, and references in a circle.
     """
-    resolver = _Resolver(manifest, library, bases, epoch, known_passphrases)
+    resolver = _Resolver(manifest, catalog, bases, epoch, known_passphrases)
     for pipeline in manifest.needed():
         resolver.add(pipeline)
     return list(resolver.planned.values())
@@ -74,7 +74,7 @@ def resolve(
 @dataclass
 class _Resolver:
     manifest: Manifest
-    library: Library
+    catalog: ProgramCatalog
     bases: Mapping[str, tuple[str, ...]]
     epoch: int
     passphrases: Mapping[str, str]
@@ -103,7 +103,7 @@ class _Resolver:
 
     def _step(self, call: ModuleCall, pipeline: Pipeline, parent: str | None) -> Step:
         try:
-            program = self.library.find(call.kind, call.name)
+            program = self.catalog.find(call.kind, call.name)
         except RunnerError as error:
             error.message = f"{call.path}: {error.message}"
             raise

@@ -10,7 +10,7 @@ from jsonschema import Draft7Validator
 
 from osbuild_compose.disk import types
 from runner.manifest.model import ModuleKind
-from runner.programs import Library
+from runner.programs import ProgramCatalog
 from tests.conftest import REPO
 
 FILE = REPO / "schemas/disk-types.json"
@@ -63,7 +63,7 @@ def test_programs_that_read_the_file_have_it_in_their_digest(tmp_path: Path) -> 
     for name in ("stages/stagelib", "assemblers"):
         shutil.copytree(REPO / name, tmp_path / name)
     name = "org.osbuild-compose.image"
-    before = Library([tmp_path]).find(ModuleKind.ASSEMBLER, name).digest
+    before = ProgramCatalog([tmp_path]).find(ModuleKind.ASSEMBLER, name).digest
     copy = tmp_path / "stages/stagelib/disk/types.json"
     copy.write_text(copy.read_text().replace("4194304", "8388608"))
-    assert Library([tmp_path]).find(ModuleKind.ASSEMBLER, name).digest != before
+    assert ProgramCatalog([tmp_path]).find(ModuleKind.ASSEMBLER, name).digest != before

@@ -11,7 +11,7 @@ from runner.manifest import formats, v1
 from runner.manifest.identity import osbuild_id
 from runner.manifest.model import BaseTree, Manifest, ModuleCall, ModuleKind, Pipeline
 from runner.plan import plan
-from runner.programs import Library
+from runner.programs import ProgramCatalog
 from runner.resolve import resolve
 from runner.steps import Action, ActionKind, PlannedPipeline, StoreState
 
@@ -56,7 +56,7 @@ def diamond(*, targets: tuple[str, ...] = ("image",)) -> Manifest:
 
 
 def resolved(made: Manifest) -> dict[str, PlannedPipeline]:
-    return {one.name: one for one in resolve(made, Library([]), {}, epoch=0)}
+    return {one.name: one for one in resolve(made, ProgramCatalog([]), {}, epoch=0)}
 
 
 def planned(made: Manifest, *args: Any, **kwargs: Any) -> list[Action]:

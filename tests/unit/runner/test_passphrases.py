@@ -4,7 +4,7 @@ from pathlib import Path
 
 from runner import passphrases
 from runner.manifest import v1
-from runner.programs import Library
+from runner.programs import ProgramCatalog
 from runner.resolve import resolve
 
 META = '{"summary": "", "description": [], "capabilities": [], "network": false, "schema": {}}'
@@ -30,7 +30,7 @@ def test_another_passphrase_is_another_key_that_does_not_reveal_it(tmp_path: Pat
     manifest = v1.load({"stages": [], "assembler": {"name": "org.example.encrypt", "options": {"key": "web/root"}}})
 
     def key(known: dict[str, str]) -> tuple[str, str]:
-        step = resolve(manifest, Library([tmp_path]), {}, 0, known)[-1].assembler
+        step = resolve(manifest, ProgramCatalog([tmp_path]), {}, 0, known)[-1].assembler
         assert step
         return step.key, step.ingredients.canonical()
 

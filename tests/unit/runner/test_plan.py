@@ -9,7 +9,7 @@ import pytest
 from runner.errors import RunnerError
 from runner.manifest import v1
 from runner.plan import plan
-from runner.programs import Library
+from runner.programs import ProgramCatalog
 from runner.resolve import base_layers, resolve
 from runner.steps import ActionKind, PastStep, PlannedPipeline, StoreState
 
@@ -17,7 +17,7 @@ NAME = "org.osbuild.noop"
 
 
 def pipelines_of(document: dict[str, Any], bases: dict[str, tuple[str, ...]] | None = None) -> list[PlannedPipeline]:
-    return resolve(v1.load(document), Library([]), bases or {}, epoch=0)
+    return resolve(v1.load(document), ProgramCatalog([]), bases or {}, epoch=0)
 
 
 def document(*options: Any, assembler: bool = True, **more: Any) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def test_a_programs_code_and_its_library_enter_the_key(tmp_path: Path) -> None:
         (stages / "x").write_text(code)
         (stages / "x").chmod(0o755)
         (stages / "x.meta.json").write_text(json.dumps({"summary": summary, "schema": {}}))
-        return resolve(v1.load({"stages": [{"name": "x"}]}), Library([tmp_path]), {}, 0)[0].stages[0].key
+        return resolve(v1.load({"stages": [{"name": "x"}]}), ProgramCatalog([tmp_path]), {}, 0)[0].stages[0].key
 
     plain = key("print(1)")
     assert key("print(2)") != plain

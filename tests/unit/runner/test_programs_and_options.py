@@ -11,7 +11,7 @@ from runner.errors import ErrorKind, RunnerError
 from runner.manifest import v1
 from runner.manifest.model import ModuleKind
 from runner.plan import plan
-from runner.programs import Library
+from runner.programs import ProgramCatalog
 from runner.resolve import resolve
 from runner.steps import StoreState
 
@@ -39,7 +39,7 @@ def libdir(tmp_path: Path) -> Path:
 
 def check(libdir: Path, stage_options: Any) -> RunnerError | None:
     manifest = v1.load({"stages": [{"name": "my.stage", "options": stage_options}]})
-    pipelines = resolve(manifest, Library([libdir]), {}, epoch=0)
+    pipelines = resolve(manifest, ProgramCatalog([libdir]), {}, epoch=0)
     try:
         option_checks.check(plan(pipelines, StoreState()))
     except RunnerError as error:
@@ -82,7 +82,7 @@ def test_one_mistake_is_reported_with_its_path(libdir: Path, stage_options: Any,
 def test_a_mistake_is_reported_for_the_alternative_that_is_meant(output: Any, message: str) -> None:
     asked = {"identity": "9f3e7a50-4d8f-4f8e-8f0a-6c6f7b1f5f10", "outputs": [output]}
     assembler = {"name": "org.osbuild-compose.image", "options": asked}
-    pipelines = resolve(v1.load({"assembler": assembler}), Library([]), {}, epoch=0)
+    pipelines = resolve(v1.load({"assembler": assembler}), ProgramCatalog([]), {}, epoch=0)
     with pytest.raises(RunnerError) as caught:
         option_checks.check(plan(pipelines, StoreState()))
     assert message in caught.value.message
@@ -97,41 +97,41 @@ def test_all_mistakes_are_reported_at_once(libdir: Path) -> None:
 def test_an_unknown_stage_of_a_build_pipeline_is_reported_with_its_path() -> None:
     manifest = v1.load({"build": {"stages": [{"name": "org.osbuild.noop"}, {"name": "org.osbuild.nop"}]}})
     with pytest.raises(RunnerError) as caught:
-        resolve(manifest, Library([]), {}, epoch=0)
+        resolve(manifest, ProgramCatalog([]), {}, epoch=0)
     assert caught.value.message == "build.stages[1]: there is no stage 'org.osbuild.nop'"
 
 
 def test_an_unknown_stage_names_the_nearest() -> None:
     with pytest.raises(RunnerError, match=r"there is no stage 'org\.osbuild\.nop'") as caught:
-        Library([]).find(ModuleKind.STAGE, "org.osbuild.nop")
+        ProgramCatalog([]).find(ModuleKind.STAGE, "org.osbuild.nop")
     assert caught.value.hint == "did you mean `org.osbuild.noop`?"
 
 
 def test_a_users_libdir_comes_before_the_builtin_one(libdir: Path) -> None:
     (libdir / "stages" / "my.stage").rename(libdir / "stages" / "org.osbuild.noop")
     (libdir / "stages" / "my.stage.meta.json").rename(libdir / "stages" / "org.osbuild.noop.meta.json")
-    assert Library([libdir]).find(ModuleKind.STAGE, "org.osbuild.noop").path.parent == libdir / "stages"
-    assert Library([libdir]).find(ModuleKind.STAGE, "org.osbuild.error").path.parent != libdir / "stages"
+    assert ProgramCatalog([libdir]).find(ModuleKind.STAGE, "org.osbuild.noop").path.parent == libdir / "stages"
+    assert ProgramCatalog([libdir]).find(ModuleKind.STAGE, "org.osbuild.error").path.parent != libdir / "stages"
 
 
 def test_a_directory_without_stages_is_no_libdir(tmp_path: Path) -> None:
     with pytest.raises(RunnerError, match="not a libdir"):
-        Library([tmp_path])
+        ProgramCatalog([tmp_path])
 
 
 def test_a_program_without_meta_json_is_an_error_that_names_the_file(libdir: Path) -> None:
     (libdir / "stages" / "my.stage.meta.json").unlink()
     with pytest.raises(RunnerError, match=r"my\.stage has no my\.stage\.meta\.json"):
-        Library([libdir]).find(ModuleKind.STAGE, "my.stage")
+        ProgramCatalog([libdir]).find(ModuleKind.STAGE, "my.stage")
 
 
 @pytest.mark.parametrize("kind", list(ModuleKind))
 def test_every_builtin_program_describes_itself(kind: ModuleKind) -> None:
-    library = Library([])
-    names = library.names(kind)
+    catalog = ProgramCatalog([])
+    names = catalog.names(kind)
     assert names
     for name in names:
-        program = library.find(kind, name)
+        program = catalog.find(kind, name)
         assert undescribed(program.schema, name) == []
 
 

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 from stagelib.disk import tools
 
-from runner.programs import DIRECTORIES, Library
+from runner.programs import DIRECTORIES, ProgramCatalog
 from tests.conftest import REPO
 
 LIBRARY = REPO / "stages/stagelib"
@@ -185,8 +185,8 @@ def test_a_change_of_a_module_changes_the_digest_of_the_programs_that_import_it(
     (kind,) = (kind for kind, directory in DIRECTORIES.items() if directory == "stages")
     for room in ("stages", "assemblers"):
         shutil.copytree(REPO / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
-    before = Library([tmp_path]).find(kind, "org.osbuild-compose.apt").digest
+    before = ProgramCatalog([tmp_path]).find(kind, "org.osbuild-compose.apt").digest
     with (tmp_path / "stages/stagelib" / module).open("a") as file:
         file.write("# changed\n")
-    after = Library([tmp_path]).find(kind, "org.osbuild-compose.apt").digest
+    after = ProgramCatalog([tmp_path]).find(kind, "org.osbuild-compose.apt").digest
     assert before != after
