@@ -225,7 +225,7 @@ def test_qcow2_can_be_compressed(disk: Path, tree: Path, tmp_path: Path, compres
     run("qemu-img", "compare", "-F", "qcow2", disk, tmp_path / "disk.img")
 
 
-def test_tree_that_does_not_fit_is_told_with_the_size_that_does(tmp_path: Path) -> None:
+def test_tree_that_does_not_fit_is_reported_with_the_size_that_does(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
     (tree / "big").write_bytes(os.urandom(40 * MIB))
@@ -252,14 +252,14 @@ def test_many_small_files_get_enough_inodes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["raw", "qcow2"])
-def test_full_disk_is_told(tree: Path, tmp_path: Path, kind: str) -> None:
+def test_full_disk_is_reported(tree: Path, tmp_path: Path, kind: str) -> None:
     result = assemble(tree, QEMU, disk_options(format=kind), tmp_path / "out", room=MIB)
     assert result.status == 1
     assert "error: no space left for the image" in result.log
     assert "Traceback" not in result.log
 
 
-def test_missing_tools_are_told_with_their_packages(tree: Path, tmp_path: Path) -> None:
+def test_missing_tools_are_reported_with_their_packages(tree: Path, tmp_path: Path) -> None:
     for hide, package in (
         ("/usr/lib/grub/i386-pc", "grub-pc-bin (Debian, Ubuntu) or grub2-pc-modules (Fedora, CentOS)"),
         ("/usr/bin/qemu-img", "qemu-utils (Debian, Ubuntu) or qemu-img (Fedora, CentOS)"),
@@ -372,7 +372,7 @@ def test_labels_are_those_that_setfiles_sets(labelled: Path, tmp_path: Path) -> 
             assert found.get(name) == label, name
 
 
-def test_compressor_that_is_missing_is_told(tree: Path, tmp_path: Path) -> None:
+def test_compressor_that_is_missing_is_reported(tree: Path, tmp_path: Path) -> None:
     options = {"filename": "root.tar", "compression": "zstd"}
     result = assemble(tree, "org.osbuild.tar", options, tmp_path / "out", hide="/usr/bin/zstd")
     assert result.status == 1

@@ -77,7 +77,7 @@ def test_waiting_in_vain_shows_the_console(disk: Path) -> None:
             machine.wait_for("such text", 1)
 
 
-def test_a_machine_that_ends_is_told_at_once(disk: Path) -> None:
+def test_a_machine_that_ends_is_reported_at_once(disk: Path) -> None:
     with Machine(disk, memory=32) as machine:
         machine.wait_for("login", 30)
         machine.send("q")

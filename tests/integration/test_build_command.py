@@ -86,14 +86,14 @@ def test_the_json_tells_what_became_of_each_image(place: Path) -> None:
     assert "org.osbuild.error failed with exit code 7" in document["error"]["message"]
 
 
-def test_what_fails_for_several_images_is_tried_and_told_once(place: Path) -> None:
+def test_what_fails_for_several_images_is_tried_and_reported_once(place: Path) -> None:
     done = build(place, "bad.yaml", "--format", "tar", "--format", "tar.gz")
     assert done.returncode == 1
     assert done.stderr.count("org.osbuild.error ...") == 1
     assert done.stderr.count("error: org.osbuild.error failed") == 1
 
 
-def test_a_failed_stage_is_told_with_the_command_for_a_shell_in_its_sandbox(place: Path) -> None:
+def test_a_failed_stage_is_reported_with_the_command_for_a_shell_in_its_sandbox(place: Path) -> None:
     done = build(place, "bad.yaml")
     again = "compose build bad.yaml --templates templates --store store -o out --debug-shell"
     assert f"to run org.osbuild.error again, with a shell in its sandbox: {again}\n" in done.stderr

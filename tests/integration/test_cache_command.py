@@ -83,13 +83,13 @@ def test_prune_and_clear(store: Path) -> None:
     ("arguments", "message"),
     [(["prune"], "say how much to keep"), (["prune", "--keep", "many"], "'many' is not a size")],
 )
-def test_wrong_arguments_are_told(store: Path, arguments: list[str], message: str) -> None:
+def test_wrong_arguments_are_reported(store: Path, arguments: list[str], message: str) -> None:
     done = cache(store, *arguments)
     assert done.returncode == 2
     assert message in done.stderr
 
 
-def test_a_store_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_store_that_is_none_is_reported(tmp_path: Path) -> None:
     done = cache(tmp_path, "ls")
     assert done.returncode == 2
     assert "is not a store" in done.stderr

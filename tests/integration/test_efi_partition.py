@@ -68,7 +68,7 @@ def test_a_root_hash_gets_into_a_unified_kernel_image(tree: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(("size", "spare"), [(4 * MIB, 0), (6 * MIB, 20 * 1024)])
-def test_too_little_room_for_kernels_is_told_with_what_is_lacking(
+def test_too_little_room_for_kernels_is_reported_with_what_is_lacking(
     tree: Path, tmp_path: Path, size: int, spare: int
 ) -> None:
     """The second size has room for all files, but not for the tables of the file system as well."""

@@ -105,7 +105,7 @@ def test_every_format_is_the_same_twice(tree: Path, images: Path, tmp_path: Path
     assert digests[0] == digests[1]
 
 
-def test_how_far_it_is_is_told_in_bytes(tmp_path: Path) -> None:
+def test_how_far_it_is_is_reported_in_bytes(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
     for name in "abcd":

@@ -125,5 +125,5 @@ def test_a_download_that_begins_again_while_it_is_measured(tmp_path: Path) -> No
     assert downloads.arrived(str(tmp_path)) == 5
 
 
-def test_a_full_disk_is_told_as_such() -> None:
+def test_a_full_disk_is_reported_as_such() -> None:
     assert "no space left" in str(dpkg.failure(["cp: error writing 'x': No space left on device"], 1))

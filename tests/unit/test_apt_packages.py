@@ -118,7 +118,7 @@ def test_triggers_are_activated_as_unpacking_would() -> None:
     assert database.activations(unpacked, [heard]) == "ldconfig -\n/usr/share/shells -\n"
 
 
-def test_damaged_packages_are_told(tmp_path: Path) -> None:
+def test_damaged_packages_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "x.deb"
     path.write_bytes(b"not a package")
     fd = os.open(path, os.O_RDONLY)

@@ -82,7 +82,7 @@ def test_where_a_package_comes_from_by_the_tables_of_both() -> None:
     assert origins.installed_before(8) == "docs-1-1.x86_64 from the repository http://b.example/m"
 
 
-def test_a_full_disk_is_told_as_such() -> None:
+def test_a_full_disk_is_reported_as_such() -> None:
     for line in (
         "Error: [Errno 28] No space left on device: '/x'",
         "At least 23MB more space needed on the / filesystem.",
@@ -90,7 +90,7 @@ def test_a_full_disk_is_told_as_such() -> None:
         assert "no space left for the packages" in str(failures.explain(Ended(1, [line]), wanted(), "cannot"))
 
 
-def test_what_nobody_foresaw_is_told_in_dnfs_words() -> None:
+def test_what_nobody_foresaw_is_reported_in_dnfs_words() -> None:
     error = failures.explain(
         Ended(1, ["x", "Error: repo1 is odd", "and more"]), wanted(), "cannot install the packages"
     )

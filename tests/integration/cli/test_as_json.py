@@ -75,7 +75,7 @@ users:
 """
 
 
-def test_what_is_doubtful_is_told_and_refused_nowhere(tmp_path: Path) -> None:
+def test_what_is_doubtful_is_reported_and_refused_nowhere(tmp_path: Path) -> None:
     (tmp_path / "web.yaml").write_text(DOUBTFUL)
     done = compose("check", "web.yaml", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

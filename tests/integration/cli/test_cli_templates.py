@@ -118,7 +118,7 @@ def test_check_finds_mistakes_of_all_kinds_at_once(tmp_path: Path) -> None:
         ('{% extends "debian/pipeline.yaml.j2" %}\n', ": error: the template extends or calls itself"),
     ],
 )
-def test_a_mistake_is_told_where_it_was_made(tmp_path: Path, text: str, message: str) -> None:
+def test_a_mistake_is_reported_where_it_was_made(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "a.yaml").write_text("name: a\ndistro: debian-12\n")
     (tmp_path / "debian").mkdir()
     parent = "" if text.startswith("{% extends") else '{% extends "builtin/debian/pipeline.yaml.j2" %}\n'

@@ -101,7 +101,7 @@ def test_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("storage", ["filesystem", "plain", "btrfs", "lvm"])
-def test_partitions_are_carried_over_or_told(tmp_path: Path, storage: str) -> None:
+def test_partitions_are_carried_over_or_reported(tmp_path: Path, storage: str) -> None:
     toml = {
         "filesystem": '[[customizations.filesystem]]\nmountpoint = "/data"\nminsize = "2 GiB"\n',
         "plain": '[customizations.disk]\ntype = "gpt"\n[[customizations.disk.partitions]]\nfs_type = "xfs"\n'
@@ -146,7 +146,7 @@ def test_another_distribution(tmp_path: Path) -> None:
     assert imported(tmp_path, 'distro = "rhel-9.4"\n', "--distro", "centos-9")[0]["distro"] == "centos-9"
 
 
-def test_values_of_a_wrong_kind_are_told(tmp_path: Path) -> None:
+def test_values_of_a_wrong_kind_are_reported(tmp_path: Path) -> None:
     toml = 'distro = "debian-12"\npackages = ["a"]\nname = "a"\nmodules = 1\n'
     toml += "[customizations]\nhostname = true\nuser = {}\n"
     data, told = imported(tmp_path, toml)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Account, make_account
-from tests.integration.rpm.mill import Mill, mill
+from tests.integration.rpm.rpm_stages import Repositories, repositories
 from tests.integration.runner.conftest import Bench, Ran
 
 # dnf5 is in no stable release of Debian yet.
@@ -38,9 +38,9 @@ class Dnf5Bench(Bench):
 
 
 @pytest.fixture(scope="session")
-def repository(scratch_room: Path) -> Iterator[Mill]:
+def repository(scratch_room: Path) -> Iterator[Repositories]:
     """The small repository, served on loopback."""
-    with mill(scratch_room / "mill") as made:
+    with repositories(scratch_room / "repositories") as made:
         yield made
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rpm.mill import LOOK, Mill, layers
+from tests.integration.rpm.rpm_stages import LOOK, Repositories, layers
 from tests.integration.runner.conftest import Bench
 
 RPM = "org.osbuild.rpm"
 QUERY = "found['names'] = sorted(rpm('-qa', '--dbpath', '/var/lib/rpm', '--qf', '%{NAME} ').split())"
 
 
-def checksum(repository: Mill, name: str, where: str = "main") -> str:
+def checksum(repository: Repositories, name: str, where: str = "main") -> str:
     """The checksum of a package's file."""
     (file,) = (repository.room / "www" / where).glob(f"{name}-1-1.*.rpm")
     return f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
@@ -22,7 +22,7 @@ def checksum(repository: Mill, name: str, where: str = "main") -> str:
 
 def run(
     bench: Bench,
-    repository: Mill,
+    repository: Repositories,
     names: list[str],
     *,
     code: str = "",
@@ -49,7 +49,7 @@ def run(
     return 0, found
 
 
-def refused(bench: Bench, repository: Mill, names: list[str], **more: Any) -> str:
+def refused(bench: Bench, repository: Repositories, names: list[str], **more: Any) -> str:
     """The message and hint of a stage that fails and leaves nothing."""
     before = layers(bench, RPM)
     status, result = run(bench, repository, names, **more)
@@ -58,7 +58,7 @@ def refused(bench: Bench, repository: Mill, names: list[str], **more: Any) -> st
     return f"{result['error']['message']}\nhint: {result['error'].get('hint', '')}"
 
 
-def test_packages_without_network(bench: Bench, repository: Mill) -> None:
+def test_packages_without_network(bench: Bench, repository: Repositories) -> None:
     # The listing comes first: rpm 6 leaves a lock behind when it is asked.
     code = f"""
 found["database"] = names("/var/lib/rpm")
@@ -80,7 +80,7 @@ found["clean"] = names("/dev"), names("/run"), names("/var/cache/dnf"), text("/e
     assert found["clean"] == [[], [], [], "", ["rpmdb.sqlite"]]
 
 
-def test_who_must_have_signed_what(bench: Bench, repository: Mill) -> None:
+def test_who_must_have_signed_what(bench: Bench, repository: Repositories) -> None:
     foreign = [repository.foreign.armoured]
     told = refused(bench, repository, ["base", "docs"], gpgkeys=foreign)
     assert "the package base-1-1.x86_64 is not signed by one of the gpgkeys" in told
@@ -94,7 +94,7 @@ def test_who_must_have_signed_what(bench: Bench, repository: Mill) -> None:
     assert run(bench, repository, ["base", "unsigned"], gpgkeys=None)[0] == 0
 
 
-def test_what_cannot_be_installed(bench: Bench, repository: Mill) -> None:
+def test_what_cannot_be_installed(bench: Bench, repository: Repositories) -> None:
     assert "packages are missing: needy-1-1.x86_64 needs what-nobody-has" in refused(bench, repository, ["needy"])
     assert run(bench, repository, ["needy"], nodeps=True)[0] == 0
     assert "rival" in refused(bench, repository, ["docs", "rival"])
@@ -106,17 +106,17 @@ def test_what_cannot_be_installed(bench: Bench, repository: Mill) -> None:
     ("package", "script"),
     [("bad-pre", "prein"), ("bad-post", "post"), ("bad-posttrans", "posttrans"), ("bad-trigger", "transfiletriggerin")],
 )
-def test_a_script_that_fails(bench: Bench, repository: Mill, package: str, script: str) -> None:
+def test_a_script_that_fails(bench: Bench, repository: Repositories, package: str, script: str) -> None:
     told = refused(bench, repository, ["base", "trigger", package])
     assert f"a package's script failed: %{script} of {package}-1-1.x86_64" in told
 
 
-def test_a_file_whose_owner_does_not_exist(bench: Bench, repository: Mill) -> None:
+def test_a_file_whose_owner_does_not_exist(bench: Bench, repository: Repositories) -> None:
     told = refused(bench, repository, ["base", "stray-owner"])
     assert "files of stray-owner-1-1.x86_64 should belong to the user nobody-here" in told
 
 
-def test_what_is_left_out_and_what_scripts_are_told(bench: Bench, repository: Mill) -> None:
+def test_what_is_left_out_and_what_scripts_are_told(bench: Bench, repository: Repositories) -> None:
     code = f"""{QUERY}
 found["docs"] = names("/usr/share/doc/docs")
 found["environment"] = text("/seen/environment")
@@ -135,7 +135,7 @@ found["booted"] = names("/run"), text("/seen/booted")
     assert found["booted"] == [[], "yes\n"]
 
 
-def test_keys_of_the_tree(bench: Bench, repository: Mill) -> None:
+def test_keys_of_the_tree(bench: Bench, repository: Repositories) -> None:
     lenient = [{"checksum": checksum(repository, name)} for name in ("base", "keys")]
     path = "/etc/pki/rpm-gpg/RPM-GPG-KEY-test"
     more = {"packages": lenient, "gpgkeys": None}
@@ -148,7 +148,7 @@ def test_keys_of_the_tree(bench: Bench, repository: Mill) -> None:
     assert "gpg-pubkey" in found["names"]
 
 
-def test_the_database_is_where_the_release_keeps_it(bench: Bench, repository: Mill) -> None:
+def test_the_database_is_where_the_release_keeps_it(bench: Bench, repository: Repositories) -> None:
     code = "found['where'] = names('/var/lib/rpm'), names('/usr/lib/sysimage/rpm')"
     for release, where in (("release-30", [["rpmdb.sqlite"], None]), ("release-43", [None, ["rpmdb.sqlite"]])):
         status, found = run(bench, repository, ["base", release], code=code, dbpath=None)
@@ -156,7 +156,7 @@ def test_the_database_is_where_the_release_keeps_it(bench: Bench, repository: Mi
         assert found["where"] == where
 
 
-def test_two_cold_builds_are_the_same_bytes(bench: Bench, repository: Mill) -> None:
+def test_two_cold_builds_are_the_same_bytes(bench: Bench, repository: Repositories) -> None:
     made = []
     for lenient in (True, False):  # makes another build of it, but not another tree
         before = layers(bench, RPM)

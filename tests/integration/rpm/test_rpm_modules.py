@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rpm.mill import DNF, Mill, layers, look, options
+from tests.integration.rpm.rpm_stages import DNF, Repositories, layers, look, options
 from tests.integration.rpm.repository import Package, modules, stream
 from tests.integration.runner.conftest import Bench
 
@@ -17,7 +17,7 @@ found["caches"] = [names(path) for path in ("/var/cache/dnf", "/var/cache/libdnf
 
 
 @pytest.fixture(scope="session")
-def modular(repository: Mill) -> str:
+def modular(repository: Repositories) -> str:
     """The name of a repository with the module `runtime`, whose stream 9 is its default."""
     copy = repository.variant("modular")
     # Debian's dnf5 does not find the platform that it makes up: Debian's libsolv does not know the architecture noarch.
@@ -32,12 +32,12 @@ def modular(repository: Mill) -> str:
     return copy.root.name
 
 
-def wanted(repository: Mill, modular: str, packages: list[str], *streams: str) -> tuple[str, dict[str, Any]]:
+def wanted(repository: Repositories, modular: str, packages: list[str], *streams: str) -> tuple[str, dict[str, Any]]:
     chosen = [dict(zip(("name", "stream"), text.split(":"), strict=True)) for text in streams]
     return DNF, options(packages, repository.repo(modular), modules=chosen)
 
 
-def test_packages_come_from_the_stream(bench: Bench, repository: Mill, modular: str) -> None:
+def test_packages_come_from_the_stream(bench: Bench, repository: Repositories, modular: str) -> None:
     # 9 is the default, and 10 would be the newer version without modules.
     for version in STREAMS:
         stage = wanted(repository, modular, ["runtime"], f"runtime:{version}")
@@ -47,14 +47,14 @@ def test_packages_come_from_the_stream(bench: Bench, repository: Mill, modular: 
         assert not any(found["caches"])
 
 
-def test_the_tree_keeps_to_the_stream(bench: Bench, repository: Mill, modular: str) -> None:
+def test_the_tree_keeps_to_the_stream(bench: Bench, repository: Repositories, modular: str) -> None:
     first = wanted(repository, modular, [], "runtime:9")
     found = look(bench, [first, wanted(repository, modular, ["runtime"])], STATE)
     assert "runtime-9" in found["packages"]
 
 
 @pytest.mark.parametrize("name", ["runtime:11", "no-such-module:1"])
-def test_a_module_or_stream_that_is_not_there(bench: Bench, repository: Mill, modular: str, name: str) -> None:
+def test_a_module_or_stream_that_is_not_there(bench: Bench, repository: Repositories, modular: str, name: str) -> None:
     before = layers(bench)
     ran = bench.run(wanted(repository, modular, ["runtime"], name))
     assert ran.returncode == 1
@@ -64,7 +64,7 @@ def test_a_module_or_stream_that_is_not_there(bench: Bench, repository: Mill, mo
     assert layers(bench) == before
 
 
-def test_another_stream_than_the_one_that_the_tree_has(bench: Bench, repository: Mill, modular: str) -> None:
+def test_another_stream_than_the_one_that_the_tree_has(bench: Bench, repository: Repositories, modular: str) -> None:
     first = wanted(repository, modular, ["runtime"], "runtime:9")
     ran = bench.run(first, wanted(repository, modular, ["runtime"], "runtime:10"))
     assert ran.returncode == 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rpm.mill import DNF, Mill, layers, look, options
+from tests.integration.rpm.rpm_stages import DNF, Repositories, layers, look, options
 from tests.integration.runner.conftest import Bench
 
 # Leaks into package scripts unless it is scrubbed, and has made kernel-install fail.
@@ -16,7 +16,7 @@ found["where"] = {path: names(path) for path in paths}
 """
 
 
-def installed(bench: Bench, repository: Mill, packages: list[str], code: str, **more: Any) -> dict[str, Any]:
+def installed(bench: Bench, repository: Repositories, packages: list[str], code: str, **more: Any) -> dict[str, Any]:
     return look(bench, [(DNF, options(packages, repository.repo(), **more))], code)
 
 
@@ -32,14 +32,14 @@ def installed(bench: Bench, repository: Mill, packages: list[str], code: str, **
     ],
 )
 def test_the_database_is_where_the_release_keeps_it(
-    bench: Bench, repository: Mill, releasever: str, where: str
+    bench: Bench, repository: Repositories, releasever: str, where: str
 ) -> None:
     found = installed(bench, repository, ["docs"], DATABASE, releasever=releasever)["where"]
     assert found.pop(where) == ["rpmdb.sqlite"]
     assert set(map(str, found.values())) == {"None"}
 
 
-def test_the_database_is_where_an_option_says_and_stays_there(bench: Bench, repository: Mill) -> None:
+def test_the_database_is_where_an_option_says_and_stays_there(bench: Bench, repository: Repositories) -> None:
     first = (DNF, options(["docs"], repository.repo(), dbpath="/usr/lib/sysimage/rpm"))
     second = (DNF, options(["weak"], repository.repo(), install_weak_deps=False))
     code = f"{DATABASE}\nfound['names'] = rpm('--dbpath', '/usr/lib/sysimage/rpm', '-qa', '--qf', '%{{NAME}} ').split()"
@@ -49,7 +49,7 @@ def test_the_database_is_where_an_option_says_and_stays_there(bench: Bench, repo
     assert sorted(found["names"]) == ["docs", "gpg-pubkey", "weak"]
 
 
-def test_scripts_see_the_tree_and_nothing_of_the_machine(bench: Bench, repository: Mill) -> None:
+def test_scripts_see_the_tree_and_nothing_of_the_machine(bench: Bench, repository: Repositories) -> None:
     code = "found['seen'] = {name: text('/seen/' + name) for name in names('/seen')}"
     found = look(bench, [(DNF, options(["probe"], repository.repo()))], code, env=ENVIRONMENT)["seen"]
     assert set(ENVIRONMENT) & {line.split()[1].split("=")[0] for line in found["environment"].splitlines()} == {
@@ -65,7 +65,7 @@ def test_scripts_see_the_tree_and_nothing_of_the_machine(bench: Bench, repositor
     )
 
 
-def test_the_tree_is_clean(bench: Bench, repository: Mill) -> None:
+def test_the_tree_is_clean(bench: Bench, repository: Repositories) -> None:
     code = """
 found["dev"] = {path: names(path) for path in ("/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp", "/var/cache/dnf")}
 found["modes"] = [oct(os.stat(tree + path).st_mode) for path in ("/dev", "/proc", "/sys")]
@@ -110,7 +110,7 @@ found["times"] = rpm("--dbpath", "/var/lib/rpm", "-qa", "--qf", "%{INSTALLTIME} 
     assert found["files"] == []
 
 
-def test_owners_capabilities_and_file_triggers(bench: Bench, repository: Mill) -> None:
+def test_owners_capabilities_and_file_triggers(bench: Bench, repository: Repositories) -> None:
     code = """
 status = os.stat(tree + "/srv/owned")
 found["owned"] = [oct(status.st_mode), status.st_uid, status.st_gid]
@@ -123,7 +123,7 @@ found["triggered"] = text("/seen/triggered")
     assert found["triggered"] == "/usr/share/trigger/one\n"
 
 
-def test_two_cold_builds_are_the_same_bytes(bench: Bench, repository: Mill) -> None:
+def test_two_cold_builds_are_the_same_bytes(bench: Bench, repository: Repositories) -> None:
     packages = ["@core", "owner", "trigger", "weak"]
     made = []
     for priority in (1, 2):  # makes another build of it, but not another tree
@@ -135,12 +135,12 @@ def test_two_cold_builds_are_the_same_bytes(bench: Bench, repository: Mill) -> N
     assert made[0] == made[1]
 
 
-def test_the_key_of_the_repository_is_in_the_database(bench: Bench, repository: Mill) -> None:
+def test_the_key_of_the_repository_is_in_the_database(bench: Bench, repository: Repositories) -> None:
     found = installed(bench, repository, ["docs"], "found['names'] = rpm('--dbpath', '/var/lib/rpm', '-qa')")
     assert "gpg-pubkey-" in found["names"]
 
 
-def test_what_to_install_in_dnfs_notation(bench: Bench, repository: Mill) -> None:
+def test_what_to_install_in_dnfs_notation(bench: Bench, repository: Repositories) -> None:
     query = "found['names'] = sorted(rpm('--dbpath', '/var/lib/rpm', '-qa', '--qf', '%{NAME} ').split())"
 
     def names(packages: list[str], **more: Any) -> list[str]:
@@ -156,7 +156,7 @@ def test_what_to_install_in_dnfs_notation(bench: Bench, repository: Mill) -> Non
 
 
 def test_a_package_of_the_repository_with_the_lowest_priority_and_the_newest_else(
-    bench: Bench, repository: Mill
+    bench: Bench, repository: Repositories
 ) -> None:
     query = "found['version'] = rpm('--dbpath', '/var/lib/rpm', '-q', 'docs', '--qf', '%{VERSION}')"
     for priority, version in ((10, "1"), (99, "2")):
@@ -167,7 +167,7 @@ def test_a_package_of_the_repository_with_the_lowest_priority_and_the_newest_els
     assert look(bench, [first, update], query) == {"version": "2"}
 
 
-def test_metalink_and_mirrorlist_with_variables_in_their_urls(bench: Bench, repository: Mill) -> None:
+def test_metalink_and_mirrorlist_with_variables_in_their_urls(bench: Bench, repository: Repositories) -> None:
     www = repository.room / "www"
     (www / "link-30-x86_64").write_text(repository.main.metalink(f"{repository.url}/main"))
     (www / "list-30-x86_64").write_text(f"{repository.url}/main\n")
@@ -180,7 +180,7 @@ def test_metalink_and_mirrorlist_with_variables_in_their_urls(bench: Bench, repo
         }
 
 
-def test_nothing_leaves_the_tree(bench: Bench, repository: Mill) -> None:
+def test_nothing_leaves_the_tree(bench: Bench, repository: Repositories) -> None:
     found = installed(bench, repository, ["outside"], "found['names'] = names('/')")
     assert "escaped" in found["names"]
     assert not Path("/escaped").exists()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rpm.mill import DNF, Mill, look, options
+from tests.integration.rpm.rpm_stages import DNF, Repositories, look, options
 from tests.integration.runner.conftest import Bench
 from tests.standin import Handler
 
@@ -48,7 +48,7 @@ def certificates(scratch_room: Path) -> Certificates:
 
 
 @pytest.fixture(scope="module")
-def url(repository: Mill, certificates: Certificates) -> Iterator[str]:
+def url(repository: Repositories, certificates: Certificates) -> Iterator[str]:
     """The address of the repository behind TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.room / "server.crt", certificates.room / "server.key")
@@ -66,13 +66,13 @@ def url(repository: Mill, certificates: Certificates) -> Iterator[str]:
     thread.join()
 
 
-def repo(url: str, repository: Mill, certificates: Certificates, *names: str) -> dict[str, Any]:
+def repo(url: str, repository: Repositories, certificates: Certificates, *names: str) -> dict[str, Any]:
     """The repository with some of the certificates."""
     files = {"sslcacert": "ca.crt", "sslclientcert": "client.crt", "sslclientkey": "client.key"}
     return repository.repo(baseurl=url, **{name: certificates.text(files[name]) for name in names})
 
 
-def test_all_certificates(bench: Bench, repository: Mill, certificates: Certificates, url: str) -> None:
+def test_all_certificates(bench: Bench, repository: Repositories, certificates: Certificates, url: str) -> None:
     found = look(
         bench,
         [(DNF, options(["probe"], repo(url, repository, certificates, "sslcacert", "sslclientcert", "sslclientkey")))],
@@ -87,7 +87,7 @@ def test_all_certificates(bench: Bench, repository: Mill, certificates: Certific
 
 @pytest.mark.parametrize("names", [(), ("sslclientcert", "sslclientkey"), ("sslcacert",)])
 def test_certificates_that_are_missing(
-    bench: Bench, repository: Mill, certificates: Certificates, url: str, names: tuple[str, ...]
+    bench: Bench, repository: Repositories, certificates: Certificates, url: str, names: tuple[str, ...]
 ) -> None:
     ran = bench.run((DNF, options(["docs"], repo(url, repository, certificates, *names))))
     assert ran.returncode == 1, ran.stderr

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import make_account
-from tests.integration.rpm.mill import DNF, LOOK, layers
+from tests.integration.rpm.rpm_stages import DNF, LOOK, layers
 from tests.integration.runner.conftest import Bench
 from tests.standin import Standin, standin
 

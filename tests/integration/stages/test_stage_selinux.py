@@ -57,7 +57,9 @@ def test_all_of_upstreams_options_are_written_down_one_after_the_other(run_stage
         ({"file_contexts": CONTEXTS, "labels": {"/etc/x": "a:b:c"}}, "/etc/x to label"),
     ],
 )
-def test_what_the_tree_lacks_is_told(run_stage: RunStage, policy: Path, options: dict[str, Any], missing: str) -> None:
+def test_what_the_tree_lacks_is_reported(
+    run_stage: RunStage, policy: Path, options: dict[str, Any], missing: str
+) -> None:
     done = run_stage(NAME, options)
     assert done.status == 1
     assert f"error: the tree has no {missing}" in done.log

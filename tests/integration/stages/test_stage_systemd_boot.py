@@ -34,7 +34,7 @@ def bootable(debian: Path) -> Path:
     return debian
 
 
-def test_what_is_missing_is_told_before_anything_is_written(bootable: Path, run_stage: RunStage) -> None:
+def test_what_is_missing_is_reported_before_anything_is_written(bootable: Path, run_stage: RunStage) -> None:
     def error(**options: Any) -> str:
         result = run_stage(NAME, {"root_fs_uuid": UUID, **options})
         assert result.status == 1

@@ -164,7 +164,7 @@ def test_epoch_is_never_0_which_means_now(monkeypatch: pytest.MonkeyPatch) -> No
     assert output.epoch() == 1
 
 
-def test_full_disk_is_told_and_bugs_stay_bugs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_full_disk_is_reported_and_bugs_stay_bugs(capsys: pytest.CaptureFixture[str]) -> None:
     def full() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -55,7 +55,7 @@ def test_partitions_never_overlap_and_stay_on_the_disk(sizes: list[int], sector:
     assert ends[-1] <= plan.size - planner.tail(wanted)
 
 
-def test_too_small_a_disk_is_told_by_how_much_and_what_takes_the_space() -> None:
+def test_too_small_a_disk_is_reported_by_how_much_and_what_takes_the_space() -> None:
     with pytest.raises(StageError, match=r"a disk of 128.0 MiB is too small by 3\d.\d MiB: root \(/\) 100.0 MiB, home"):
         planner.plan(disk(HOME, ROOT, size=128 * MIB), {1: 100 * MIB})
     takes = {1: ["/usr/lib 70.0 MiB", "/usr/bin 20.0 MiB"], 0: ["/home/a 1.0 MiB"]}
@@ -63,7 +63,7 @@ def test_too_small_a_disk_is_told_by_how_much_and_what_takes_the_space() -> None
         planner.plan(disk(HOME, ROOT, size=128 * MIB), {1: 100 * MIB}, takes)
 
 
-def test_too_small_a_partition_is_told_with_what_is_in_it() -> None:
+def test_too_small_a_partition_is_reported_with_what_is_in_it() -> None:
     with pytest.raises(StageError, match=r"home \(/home\): 64.0 MiB is too small.*16.0 MiB too little; most.* /home/a"):
         planner.plan(disk(HOME, ROOT), {0: 80 * MIB}, {0: ["/home/a 70.0 MiB"]})
 

@@ -128,7 +128,7 @@ def test_a_pattern_that_cannot_be_used_is_an_error(tree: Path) -> None:
         labels_of(tree)
 
 
-def test_a_build_root_without_libselinux_is_told(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_root_without_libselinux_is_reported(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stagelib.disk.file_contexts.LIBRARY", "libmissing.so.1")
     with pytest.raises(StageError, match=r"libmissing\.so\.1, which knows the SELinux labels") as raised:
         labels_of(tree)

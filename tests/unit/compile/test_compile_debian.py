@@ -254,7 +254,7 @@ def test_what_debian_cannot_do_is_refused_with_its_place(text: str, message: str
     )
 
 
-def test_an_architecture_that_cannot_be_built_is_told_with_its_place() -> None:
+def test_an_architecture_that_cannot_be_built_is_reported_with_its_place() -> None:
     wanted = blueprint("name: a\ndistro: debian-12\narch: aarch64\n")
     with pytest.raises(InputError) as caught:
         compiled(wanted)

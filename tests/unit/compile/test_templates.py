@@ -53,7 +53,7 @@ def test_one_block_is_overridden(tmp_path: Path) -> None:
         ("\n{{ image.root_fs_uuid.nope }}\n", 2, "has no attribute 'nope'"),
     ],
 )
-def test_mistakes_are_told_with_their_line(tmp_path: Path, text: str, line: int, message: str) -> None:
+def test_mistakes_are_reported_with_their_line(tmp_path: Path, text: str, line: int, message: str) -> None:
     with pytest.raises(TemplateError) as caught:
         compiled(tmp_path, text)
     location = caught.value.location
@@ -97,7 +97,7 @@ def refused(directory: Path, text: str) -> list[tuple[str, str]]:
     return [(one.path, one.brief) for one in caught.value.each() if isinstance(one, InputError)]
 
 
-def test_all_that_is_refused_is_told(tmp_path: Path) -> None:
+def test_all_that_is_refused_is_reported(tmp_path: Path) -> None:
     text = '{{ refuse("hostname", "no") }}\n{{ refuse("packages", "none") }}\n{{ refuse("hostname", "no") }}\n'
     expected = [
         ("hostname", "debian-12 does not support `hostname`: no"),
@@ -106,7 +106,7 @@ def test_all_that_is_refused_is_told(tmp_path: Path) -> None:
     assert sorted(refused(tmp_path, text)) == expected
 
 
-def test_what_fails_after_a_refusal_is_not_told(tmp_path: Path) -> None:
+def test_what_fails_after_a_refusal_is_not_reported(tmp_path: Path) -> None:
     text = '{% if blueprint.hostname %}{{ refuse("hostname", "no") }}{% endif %}\n{{ nothing[blueprint.hostname] }}\n'
     assert refused(tmp_path, text) == [("hostname", "debian-12 does not support `hostname`: no")]
 

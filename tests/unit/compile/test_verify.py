@@ -78,7 +78,7 @@ def test_mistakes_in_stages(tmp_path: Path, stage: str, line: int, message: str,
     assert error.exit_code == 2
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     error = mistake(
         tmp_path, HEAD + "- name: a.b\n- name: c.d\n{% endblock %}\n{% block image %}\n  name: e\n{% endblock %}"
     )
@@ -98,7 +98,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ("- name: a\n  {{ blueprint.name }}x: {}", 4),
     ],
 )
-def test_bad_yaml_is_told_with_the_line_that_made_it(tmp_path: Path, stage: str, line: int) -> None:
+def test_bad_yaml_is_reported_with_the_line_that_made_it(tmp_path: Path, stage: str, line: int) -> None:
     error = mistake(tmp_path, f"{HEAD}{stage}\n{{% endblock %}}\n")
     assert "does not make valid YAML" in error.brief
     assert error.location is not None
@@ -117,7 +117,7 @@ def test_bad_yaml_is_told_with_the_line_that_made_it(tmp_path: Path, stage: str,
         ('{% include "debian/pipelne.yaml.j2" %}', "did you mean `debian/pipeline.yaml.j2`?"),
     ],
 )
-def test_the_nearest_name_is_told(tmp_path: Path, expression: str, hint: str) -> None:
+def test_the_nearest_name_is_reported(tmp_path: Path, expression: str, hint: str) -> None:
     error = mistake(tmp_path, f"{HEAD}{expression}\n{{% endblock %}}\n")
     assert error.hint == hint
     assert error.location is not None

@@ -110,7 +110,7 @@ def test_plain_lines_tell_how_far_a_long_step_is_now_and_then(monkeypatch: pytes
     ]
 
 
-def test_what_has_come_is_told_beside_the_count() -> None:
+def test_what_has_come_is_reported_beside_the_count() -> None:
     assert steps.progress_text(Progress("1", "sources", 3, 12, "files", 45 * 1024**2)) == "3 of 12 files, 45 MiB"
 
 

@@ -32,7 +32,7 @@ print("FOUND", json.dumps(found, indent=0))  # in many lines: the log cuts long 
 
 
 @dataclass(frozen=True)
-class Mill:
+class Repositories:
     """The small repository `main`, and `newer` with one package of a newer version, served below `url`.
 
     key signed all packages but one; foreign is a key that nobody trusts.
@@ -59,7 +59,7 @@ class Mill:
 
 
 @contextmanager
-def mill(room: Path) -> Iterator[Mill]:
+def repositories(room: Path) -> Iterator[Repositories]:
     """Build and serve it; everything is in the empty directory `room`."""
     key, foreign = Key(room / "key"), Key(room / "foreign")
     repository = RpmRepository(room / "www/main", CORE)
@@ -74,7 +74,7 @@ def mill(room: Path) -> Iterator[Mill]:
     file.rename(newer.root / file.name)
     newer.publish()
     with served(room / "www") as url:
-        yield Mill(room, url, key, foreign)
+        yield Repositories(room, url, key, foreign)
 
 
 def options(packages: list[str], *repos: Mapping[str, Any], **more: Any) -> dict[str, Any]:
