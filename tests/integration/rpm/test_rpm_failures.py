@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rpm.rpm_stages import DNF, Repositories, layers, options
 from tests.integration.rpm.repository import RpmRepository
+from tests.integration.rpm.rpm_stages import DNF, Repositories, layers, options
 from tests.integration.runner.conftest import Bench
 
 # dnf 4: "  Installing       : docs-1-1.x86_64 ", dnf5: "[3/6] Installing docs-0:1-1.x86_64"

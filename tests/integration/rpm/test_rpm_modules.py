@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rpm.rpm_stages import DNF, Repositories, layers, look, options
 from tests.integration.rpm.repository import Package, modules, stream
+from tests.integration.rpm.rpm_stages import DNF, Repositories, layers, look, options
 from tests.integration.runner.conftest import Bench
 
 STREAMS = ("9", "10")
