@@ -73,13 +73,14 @@ def serving() -> Iterator[Server]:
                 self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
             self.send_header("Content-Length", str(state.claimed or len(data) - start))
             self.end_headers()
-            if state.cut:
+            if state.cut and (not state.stalls or self.path in state.stalls):
                 self.wfile.write(data[start : state.cut])
                 state.cut = 0
                 if self.path in state.stalls:
                     state.stalls.remove(self.path)
                     state.stalled.set()
-                    self.connection.recv(1)
+                    with contextlib.suppress(ConnectionResetError):  # it left something unread
+                        self.connection.recv(1)
                     state.gone.set()
                 return
             self.wfile.write(data[start:])

@@ -153,7 +153,6 @@ def test_skopeo_ends_with_a_runner_that_is_killed(bench: Bench, server: Server) 
     server.files["/v2/"] = b"{}"
     server.cut = 1
     server.files[f"/v2/a/manifests/{checksum}"] = DATA
-    server.stalls.add("/v2/")
     server.stalls.add(f"/v2/a/manifests/{checksum}")
     with started(bench, document) as process:
         assert server.stalled.wait(60)
