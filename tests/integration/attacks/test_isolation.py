@@ -7,36 +7,12 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from runner.sandbox import bwrap
+from tests.integration.attacks.conftest import PRELUDE, STAGE, attempt
 from tests.integration.runner.conftest import Bench
-
-PRELUDE = """
-import ctypes, errno, json, os, signal, socket, subprocess, sys
-args = json.load(sys.stdin)
-tree, options = args["tree"], args["options"]
-libc = ctypes.CDLL(None, use_errno=True)
-def outcome(function, *arguments):
-    try:
-        value = function(*arguments)
-    except OSError as error:
-        return errno.errorcode[error.errno]
-    return "done"
-def syscall(*arguments):
-    result = libc.syscall(*arguments)
-    return "done" if result != -1 else errno.errorcode[ctypes.get_errno()]
-"""
-
-
-def attempt(bench: Bench, code: str, options: Any = None, **meta: Any) -> Any:
-    """Run `code` as a stage; what it prints last is JSON."""
-    bench.program("attempt", PRELUDE + code, **meta)
-    ran = bench.run(("attempt", options or {}))
-    assert ran.returncode == 0, ran.result
-    return json.loads(ran.output().splitlines()[-1])
 
 
 def test_there_is_no_network(bench: Bench) -> None:
@@ -117,8 +93,10 @@ def test_nothing_outside_the_tree_and_its_own_places_can_be_written(bench: Bench
 
 
 def test_stages_do_not_see_each_others_leavings(bench: Bench) -> None:
-    bench.program("leave", PRELUDE + "[open(p + '/left', 'w') for p in ('/tmp', '/var/tmp', '/run')]")
-    bench.program("look", PRELUDE + "print([p for p in ('/tmp', '/var/tmp', '/run') if os.path.exists(p + '/left')])")
+    bench.program("leave", PRELUDE + STAGE + "[open(p + '/left', 'w') for p in ('/tmp', '/var/tmp', '/run')]")
+    bench.program(
+        "look", PRELUDE + STAGE + "print([p for p in ('/tmp', '/var/tmp', '/run') if os.path.exists(p + '/left')])"
+    )
     assert bench.run("leave", "look").output() == "[]"
 
 
@@ -194,7 +172,7 @@ def test_set_user_id_programs_give_nothing(bench: Bench) -> None:
 
 
 def test_environment_and_umask_do_not_leak_in(bench: Bench) -> None:
-    bench.program("attempt", PRELUDE + "print(json.dumps([dict(os.environ), os.umask(0)]))")
+    bench.program("attempt", PRELUDE + STAGE + "print(json.dumps([dict(os.environ), os.umask(0)]))")
     document = json.dumps({"stages": [{"name": "attempt"}]})
     script = f'umask 077; exec {bench.account.python} -m runner "$@"'
     done = bench.account.run(
@@ -215,8 +193,8 @@ def test_the_assembler_cannot_write_to_the_tree(bench: Bench) -> None:
         "found = [outcome(open, p, 'w') for p in paths] + [outcome(os.chmod, tree + '/etc', 0o700)]\n"
         "open(args['output_dir'] + '/result', 'w').write(json.dumps(found))"
     )
-    bench.program("write", PRELUDE + "os.mkdir(tree + '/etc'); open(tree + '/etc/file', 'w').write('1')")
-    bench.program("attempt", PRELUDE + code, kind="assemblers")
+    bench.program("write", PRELUDE + STAGE + "os.mkdir(tree + '/etc'); open(tree + '/etc/file', 'w').write('1')")
+    bench.program("attempt", PRELUDE + STAGE + code, kind="assemblers")
     out = bench.place / "out"
     for stages in (["write"], ["write", ("org.osbuild.noop", {})]):  # one layer, and an overlay of two
         ran = bench.run(*stages, assembler="attempt", args=("--output-directory", out))
@@ -229,7 +207,7 @@ def test_a_symlink_of_the_tree_never_leads_to_the_host(bench: Bench) -> None:
     outside = bench.place / "outside"
     outside.mkdir(mode=0o777)
     outside.chmod(0o777)
-    bench.program("trap", PRELUDE + "os.symlink(options['to'], tree + '/etc')")
+    bench.program("trap", PRELUDE + STAGE + "os.symlink(options['to'], tree + '/etc')")
     before = Path("/etc/hostname").read_bytes() if Path("/etc/hostname").exists() else None
     for target in ("/etc", str(outside)):
         ran = bench.run(("trap", {"to": target}), ("org.osbuild.hostname", {"hostname": "trapped"}))
