@@ -21,7 +21,7 @@ from runner.sandbox import bwrap, process
 from runner.sandbox.buildroot import BuildRoot, prepare
 from runner.sources.fetch import Fetcher
 from runner.steps import Action, ActionKind, PlannedPipeline, Step
-from runner.store import devices, files
+from runner.store import devices, directories
 from runner.store.layer import walk
 from runner.store.scratch import Scratch
 from runner.store.store import Store
@@ -176,7 +176,7 @@ class Executor:
             seconds = time.monotonic() - started
             self._emit("end", id=step.call.id, name=step.call.name, state="done", seconds=seconds)
         finally:
-            files.remove_tree(made)
+            directories.remove_tree(made)
 
     def _refuse_placeholders(self, stack: Sequence[str], tree: Path) -> None:
         """Raise RunnerError (environment) if an image of this tree would have files in place of device nodes."""
@@ -229,7 +229,7 @@ class Executor:
                 self._context.fetcher.link(source, directory / source.name / checksum)
             yield directory
         finally:
-            files.remove_tree(directory)
+            directories.remove_tree(directory)
 
     def _execute(self, step: Step, root: BuildRoot, view: bwrap.View, arguments: Mapping[str, Any]) -> None:
         """Run the step's program in its sandbox. Raises RunnerError when it fails, with the end of its log."""

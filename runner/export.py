@@ -1,12 +1,12 @@
 """Exports results to the output directory: the files that assemblers made, and trees."""
 
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from runner.build import Build, RunSettings
 from runner.errors import build_error, input_error
+from runner.store import directories
 from runner.store.layer import CorruptLayerError
 from runner.store.store import Store
 from runner.tree import Trees
@@ -75,7 +75,7 @@ def _copy_out(store: Store, trees: Trees, stack: tuple[str, ...], target: Path) 
 def _copy_tree(tree: Path, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
-        shutil.rmtree(target)
+        directories.remove_tree(target)
     argv = ["cp", "--archive", "--reflink=auto", "--no-target-directory", "--", str(tree), str(target)]
     done = subprocess.run(argv, check=False, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:

@@ -11,6 +11,12 @@ MS_NODEV = 4
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
+OPENAT2 = 437  # openat2(2), which has the same number on all architectures that Python's C libraries know
+# Of linux/openat2.h.
+RESOLVE_NO_XDEV = 0x01
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -19,6 +25,26 @@ def _check(result: int, what: str) -> None:
     if result != 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error), what)
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+def openat2(path: str | bytes, flags: int, resolve: int, *, dir_fd: int) -> int:
+    """Open a path below a directory with limits on how it may be resolved, openat2(2); returns a descriptor.
+
+    flags are os.O_*, resolve are RESOLVE_*. Raises OSError: EXDEV where a mount point is not allowed, ENOSYS on a
+    kernel before 5.6.
+    """
+    how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
+    name = ctypes.c_char_p(os.fsencode(path))
+    size = ctypes.c_size_t(ctypes.sizeof(how))
+    fd = _libc.syscall(ctypes.c_long(OPENAT2), ctypes.c_int(dir_fd), name, ctypes.byref(how), size)
+    if fd < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error), path)
+    return int(fd)
 
 
 def unshare(flags: int) -> None:

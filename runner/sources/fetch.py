@@ -20,7 +20,7 @@ from runner.passphrases import PASSPHRASES
 from runner.sources import curl, images, local, processes, space
 from runner.sources.images import ImageError, NoSpaceError
 from runner.sources.local import LocalError
-from runner.store import files
+from runner.store import directories, files
 from runner.store.store import Store
 
 ATTEMPTS = 3
@@ -97,7 +97,7 @@ class Fetcher:
         if self._lock is not None:
             os.close(self._lock)
         elif self._partials is not None:
-            files.remove_tree(self._partials)
+            directories.remove_tree(self._partials)
         self._lock = self._partials = None
 
     def link(self, source: Source, place: Path) -> None:
@@ -163,7 +163,7 @@ class Fetcher:
         if _is_regular(path) and files.digest(path) == source.digest:
             return True
         self._emit("note", message=f"the stored copy of {source.checksum} was damaged; it is fetched again")
-        files.remove_tree(path)
+        directories.remove_tree(path)
         return False
 
     def _has_image(self, source: Source, image: Image) -> bool:
@@ -193,7 +193,7 @@ class Fetcher:
             return self._store.temporary()
         directory = self._store.downloads / "partial"
         if directory.is_symlink() or not directory.is_dir():
-            files.remove_tree(directory)
+            directories.remove_tree(directory)
             directory.mkdir()
         return directory
 
@@ -209,7 +209,7 @@ class Fetcher:
         digests = {source.digest for source in sources}
         for path in list(self._partials.iterdir()):
             if path.name[:64] in digests and not (path.name in kept and _is_regular(path)):
-                files.remove_tree(path)
+                directories.remove_tree(path)
 
     def _copy(self, sources: list[Source], total: int) -> list[Failure]:
         """Fetch container images; returns those that failed, and why."""
@@ -226,7 +226,7 @@ class Fetcher:
             except ImageError as error:
                 failed.append(Failure(_shown(image), str(error), isinstance(error, NoSpaceError)))
             finally:
-                files.remove_tree(work)
+                directories.remove_tree(work)
             self._emit("progress", id="sources", name="sources", done=done, total=total, unit="files")
         return failed
 

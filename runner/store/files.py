@@ -1,12 +1,10 @@
-"""File operations that the store's safety rests on: atomic writes, digests, locks, removal that stays on its mount."""
+"""File operations that the store's safety rests on: atomic writes, digests, locks."""
 
 import fcntl
 import hashlib
 import os
 import tempfile
 from pathlib import Path
-
-from runner.errors import build_error
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -33,47 +31,6 @@ def digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return ""
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a directory and its content, never through a symlink or into another file system.
-
-    A mount inside it is an error (RunnerError), and nothing below that mount is touched. It is no error if nothing is
-    at `path`.
-    """
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return
-    except NotADirectoryError:
-        path.unlink()
-        return
-    try:
-        _empty(fd, os.fstat(fd).st_dev, str(path))
-    finally:
-        os.close(fd)
-    path.rmdir()
-
-
-def _empty(fd: int, device: int, shown: str) -> None:
-    os.fchmod(fd, 0o700)
-    with os.scandir(fd) as entries:
-        names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-    for name, is_dir in names:
-        if not is_dir:
-            os.unlink(name, dir_fd=fd)
-            continue
-        child = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
-        try:
-            if os.fstat(child).st_dev != device:
-                raise build_error(
-                    f"{shown}/{name} is a mount point; it and the directories above it were not removed",
-                    hint=f"umount {shown}/{name}",
-                )
-            _empty(child, device, f"{shown}/{name}")
-        finally:
-            os.close(child)
-        os.rmdir(name, dir_fd=fd)
 
 
 def open_lock(path: Path) -> int:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from runner.errors import input_error
-from runner.store import files
+from runner.store import directories, files
 from runner.store.store import STORE_LOCK, Store
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -75,7 +75,7 @@ def prune(
     for partial in list((store.downloads / "partial").glob("*")):
         old = unused_since is not None and partial.lstat().st_mtime < unused_since
         if old or (keep_bytes is not None and keep_bytes <= 0):
-            files.remove_tree(partial)
+            directories.remove_tree(partial)
     _remove_stale_names(store)
     return removed
 
@@ -108,7 +108,7 @@ def remove(store: Store, entry: Entry) -> None:
         store.drop_layer(entry.key)
     elif entry.kind is EntryKind.OUTPUT:
         (store.outputs / f"{entry.key}.json").unlink(missing_ok=True)
-        files.remove_tree(store.outputs / entry.key)
+        directories.remove_tree(store.outputs / entry.key)
     else:
         (store.downloads / "sha256" / entry.key).unlink(missing_ok=True)
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runner.errors import environment_error
-from runner.store import files
+from runner.store import directories, files
 from runner.store.layer import CorruptLayerError, unpack
 from runner.store.store import Store
 
@@ -61,7 +61,7 @@ class Scratch:
         try:
             yield work
         finally:
-            files.remove_tree(work)
+            directories.remove_tree(work)
 
     def path(self, key: str) -> Path:
         """Where the layer is unpacked, or would be."""
@@ -101,7 +101,7 @@ class Scratch:
         except OSError:
             if not self.path(key).is_dir():
                 raise
-            files.remove_tree(directory)
+            directories.remove_tree(directory)
 
     def _marker(self, key: str) -> Path:
         """A file next to the layer that contains its size; its time is when the layer was last used."""
@@ -110,13 +110,13 @@ class Scratch:
     def _sweep(self) -> None:
         """Remove what killed builds left, and the least recently used layers beyond KEPT_BYTES."""
         for leftover in self.root.glob("tmp-*"):
-            files.remove_tree(leftover)
+            directories.remove_tree(leftover)
         markers = sorted(self.root.glob("*.used"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
         left = KEPT_BYTES
         for marker in markers:
             left -= int(marker.read_text() or 0)
             if left < 0:
-                files.remove_tree(self.root / marker.stem)
+                directories.remove_tree(self.root / marker.stem)
                 marker.unlink()
 
 
@@ -133,7 +133,7 @@ def clear_scratch(store: Store, keep: Path | None = None) -> None:
         except OSError:
             continue  # another user's, or no scratch directory
         if files.try_lock(lock):
-            files.remove_tree(directory)
+            directories.remove_tree(directory)
         os.close(lock)
 
 
@@ -149,7 +149,7 @@ def _remove_orphans(root: Path) -> None:
         except OSError:
             continue
         if files.try_lock(lock):
-            files.remove_tree(other)
+            directories.remove_tree(other)
         os.close(lock)
 
 

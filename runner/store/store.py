@@ -26,7 +26,7 @@ from typing import Any
 
 from runner.errors import build_error, environment_error
 from runner.steps import Step, StoreState
-from runner.store import devices, files
+from runner.store import devices, directories, files
 from runner.store.devices import Device
 from runner.store.history import History
 from runner.store.layer import Archive, LayerContents, pack
@@ -94,7 +94,7 @@ class Store:
             raise environment_error(f"the store {root} cannot be used: {error.strerror}", BUSY_HINT) from None
         if files.try_lock(self._use):  # no other process uses it: what is in tmp was left by a killed build
             for leftover in self.tmp.iterdir():
-                files.remove_tree(leftover)
+                directories.remove_tree(leftover)
         fcntl.flock(self._use, fcntl.LOCK_SH)
 
     def close(self) -> None:
@@ -158,7 +158,7 @@ class Store:
         except OSError as error:
             raise build_error(f"the store {self.root} could not be written: {error.strerror}") from None
         finally:
-            files.remove_tree(work)
+            directories.remove_tree(work)
         return info
 
     def drop_layer(self, key: str) -> None:
@@ -169,7 +169,7 @@ class Store:
     def add_output(self, step: Step, made: Path) -> None:
         """Move the output of an assembler into the store, from the directory `made` on the same file system."""
         target = self.outputs / step.key
-        files.remove_tree(target)
+        directories.remove_tree(target)
         made.replace(target)
         known = {"id": step.call.id, "name": step.call.name, "files": _fingerprints(target), "boot": _boot_id()}
         files.write_atomic(self.outputs / f"{step.key}.json", json.dumps(known, sort_keys=True).encode())
@@ -190,7 +190,7 @@ class Store:
             same = False
         if not same:
             (self.outputs / f"{key}.json").unlink(missing_ok=True)
-            files.remove_tree(self.outputs / key)
+            directories.remove_tree(self.outputs / key)
         return same
 
     def output_names(self, key: str) -> list[str]:

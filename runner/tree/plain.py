@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.store.files import remove_tree
+from runner.store.directories import remove_tree
 from runner.store.layer import CorruptLayerError, LayerContents, clamp_times, clock_ns, extract, walk
 from runner.store.store import LayerInfo, Store
 from runner.tree import Change, WritableTree
