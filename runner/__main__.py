@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from runner import terminal
 from runner.build import RunSettings
 from runner.errors import ErrorKind, RunnerError, input_error, interrupted
 from runner.events import ActiveSteps, Broadcast, Listener, Monitor, Printer
@@ -71,6 +72,9 @@ def _jobs(text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line. Exit codes: 0 done, 1 build failed, 2 wrong input or machine, 130 interrupted."""
+    terminal.open_missing()
+    out = sys.stdout = terminal.SafeStream(1, getattr(sys.stdout, "encoding", None))
+    sys.stderr = terminal.SafeStream(2, getattr(sys.stderr, "encoding", None))
     args = parser().parse_args(argv)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -92,7 +96,12 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     if error and error.kind is ErrorKind.INTERRUPTED and (names := active.names()):
         error.message = f"interrupted in {', '.join(names)}"
     _report(args, session, error, time.monotonic() - started)
-    sys.stdout.flush()
+    try:
+        out.check()
+    except RunnerError as lost:
+        if error is None:
+            error = lost
+            error.print(sys.stderr)
     sys.exit(error.exit_code if error else 0)
 
 
@@ -129,7 +138,7 @@ def _document(path: str | None) -> Any:
 
 def _read(path: str) -> bytes:
     if path == "-":
-        return sys.stdin.buffer.read()
+        return sys.stdin.buffer.read() if sys.stdin else b""
     try:
         return Path(path).read_bytes()
     except OSError as error:

@@ -1,13 +1,24 @@
 """Errors with a message, details and a hint. Only the command line prints them and exits."""
 
+import re
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, TextIO
 
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+# Characters without a shape that Unicode does not count among the control and format characters.
+_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\uffa0\U000e0100-\U000e01ef]")
+_UNUSUAL = re.compile(r"[^\t\x20-\x7e]")
+
 
 def printable(text: str) -> str:
-    """The text without control characters, which could move a terminal's cursor or change its colours."""
-    return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    """The text in one line, with U+FFFD for characters that control a terminal, are invisible or reorder text."""
+    return _UNUSUAL.sub(_shown, text)
+
+
+def _shown(match: re.Match[str]) -> str:
+    character = match[0]
+    return character if character.isprintable() and not _INVISIBLE.match(character) else REPLACEMENT
 
 
 class ErrorKind(StrEnum):
@@ -56,9 +67,9 @@ class RunnerError(Exception):
         for line in self.details:
             print(f"  {printable(line)}", file=out)
         if self.hint:
-            print(f"hint: {self.hint}", file=out)
+            print(f"hint: {printable(self.hint)}", file=out)
         if self.command:
-            print(f"to run it again: {self.command}", file=out)
+            print(f"to run it again: {printable(self.command)}", file=out)
         out.flush()
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TextIO
 
 from runner.errors import printable
+from runner.terminal import bold
 
 
 class Listener(Protocol):
@@ -53,15 +54,18 @@ class Printer:
         """Write the event, if it is one that people want to see."""
         text = self._text(event, fields)
         if text is not None:
+            line = printable(text)
+            is_heading = event == "start" or fields.get("state") == "failed"
             with self._lock:
-                print(text, file=self._out, flush=True)
+                print(bold(line) if is_heading and self._color else line, file=self._out, flush=True)
 
-    def _text(self, event: str, fields: dict[str, Any]) -> str | None:  # noqa: PLR0911
+    @staticmethod
+    def _text(event: str, fields: dict[str, Any]) -> str | None:  # noqa: PLR0911
         match event:
             case "start":
-                return self._bold(f"{fields['name']}: {fields['id']}")
+                return f"{fields['name']}: {fields['id']}"
             case "log":
-                return f"  {printable(fields['line'])}"
+                return f"  {fields['line']}"
             case "note":
                 return f"note: {fields['message']}"
             case "end" if fields["state"] == "cached":
@@ -69,12 +73,9 @@ class Printer:
             case "end" if fields["state"] == "done":
                 return f"  done in {fields['seconds']:.2f} s"
             case "end" if fields["state"] == "failed":
-                return self._bold(f"{fields['name']} {fields['why']}")
+                return f"{fields['name']} {fields['why']}"
             case _:
                 return None
-
-    def _bold(self, text: str) -> str:
-        return f"\033[1m{text}\033[0m" if self._color else text
 
 
 class ActiveSteps:

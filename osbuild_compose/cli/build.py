@@ -18,6 +18,7 @@ from osbuild_compose.report.error_text import as_data
 from osbuild_compose.report.events import Event, Result
 from osbuild_compose.report.progress import display
 from osbuild_compose.report.steps import duration
+from osbuild_compose.report.terminal import printable
 from osbuild_compose.runner_client import RunnerSettings
 
 
@@ -116,7 +117,7 @@ class _Report:
         self.images.append({**about, "success": success, "tree_id": tree_id, "output_id": output_id, "files": paths})
         if not self.options.as_json:
             for path in paths:
-                print(path, flush=True)
+                print(printable(path), flush=True)
 
     def end(self) -> None:
         """Print how long it took."""

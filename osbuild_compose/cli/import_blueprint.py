@@ -6,6 +6,7 @@ from pathlib import Path
 from osbuild_compose.cli.paths import write_new
 from osbuild_compose.distro import catalog
 from osbuild_compose.importing.conversion import convert
+from osbuild_compose.report.terminal import write_document
 
 
 def import_blueprint(path: Path, distro: str | None, output: Path | None, *, force: bool) -> None:
@@ -14,6 +15,6 @@ def import_blueprint(path: Path, distro: str | None, output: Path | None, *, for
     if output:
         write_new(output, found.text, force=force)
     else:
-        sys.stdout.write(found.text)
+        write_document(found.text, sys.stdout)
     for note in found.notes:
         print(f"not carried over: {note.key}: {note.reason}", file=sys.stderr)

@@ -12,6 +12,7 @@ from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.cli.error_output import warn
 from osbuild_compose.project import Project
 from osbuild_compose.report.error_text import as_data
+from osbuild_compose.report.terminal import printable, write_document, write_json
 
 if TYPE_CHECKING:
     from osbuild_compose.runner_client import RunnerSettings
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def render(project: Project, blueprint: Blueprint, formats: Sequence[Format]) -> None:
     """Print the pipeline, and nothing else, to standard output."""
-    sys.stdout.write(project.image(blueprint, formats).pipeline.decode())
+    write_json(project.image(blueprint, formats).pipeline.decode(), sys.stdout)
 
 
 def resolved(blueprint: Blueprint) -> None:
@@ -28,14 +29,14 @@ def resolved(blueprint: Blueprint) -> None:
     from osbuild_compose.document.schema import schema_files
 
     assert blueprint.document is not None
-    sys.stdout.write(annotated.text(blueprint.document, schema_files.load("blueprint")))
+    write_document(annotated.text(blueprint.document, schema_files.load("blueprint")), sys.stdout)
 
 
 def check(project: Project, paths: Sequence[Path], as_json: bool) -> None:
     """Print for each blueprint that it is fine. Raises InputError with all errors in all of them."""
     images = project.images(paths, embed_provenance=False, on_warning=warn)
     for path in paths:
-        print(f"{path}: fine", file=sys.stderr)
+        print(f"{printable(str(path))}: fine", file=sys.stderr)
     if as_json:
         made = [
             {"blueprint": image.blueprint.name, "formats": [str(item) for item in image.formats]} for image in images
@@ -54,7 +55,7 @@ def plan(
 
     image = project.image(blueprint, formats)
     if as_json:
-        sys.stdout.write(runner_client.plan(image.pipeline, runner, image.passphrases).decode())
+        write_json(runner_client.plan(image.pipeline, runner, image.passphrases).decode(), sys.stdout)
         return
     for action in project.plan(image, runner).actions:
         reason = f"  ({action.reason})" if action.reason else ""

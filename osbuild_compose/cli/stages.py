@@ -9,6 +9,7 @@ from osbuild_compose.compile import module_text
 from osbuild_compose.compile.module_catalog import ModuleKind, Program, Programs, nearest_name
 from osbuild_compose.document.schema import schema_files as schemas
 from osbuild_compose.errors import InputError
+from osbuild_compose.report.terminal import write_json
 
 
 def list_all(libdirs: Sequence[Path], as_json: bool) -> None:
@@ -47,8 +48,7 @@ def schema(what: str, name: str | None, libdirs: Sequence[Path]) -> None:
         raise InputError(f"compose schema {what} takes no name", hint=f"for a stage: compose schema stage {name}")
     else:
         document = schemas.published(what)
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
-    print()
+    write_json(json.dumps(document, indent=2, ensure_ascii=False) + "\n", sys.stdout)
 
 
 def _find(name: str, programs: Programs, kinds: Sequence[ModuleKind] = tuple(ModuleKind)) -> Program:

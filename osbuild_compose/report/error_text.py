@@ -5,7 +5,8 @@ from typing import Any, TextIO
 
 from osbuild_compose.errors import ComposeError, Location
 from osbuild_compose.problem import Problem
-from osbuild_compose.report.style import Style, printable
+from osbuild_compose.report.style import Style
+from osbuild_compose.report.terminal import printable
 
 MAX_TEXT = 160  # columns of a source line that are shown
 
@@ -33,7 +34,7 @@ def text(error: ComposeError, style: Style) -> str:
 
 
 def _text(error: ComposeError, word: str, style: Style) -> str:
-    place = f"{error.location}: " if error.location else ""
+    place = f"{printable(str(error.location))}: " if error.location else ""
     lines = [f"{style.bold(place)}{word} {printable(error.brief)}"]
     if error.location and error.location.text.strip():
         lines += _source(error.location, style)

@@ -1,21 +1,42 @@
 """Live progress on a terminal: lines of finished steps stay, those of running steps are updated."""
 
+import os
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TextIO
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.live import Live as RichLive
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from osbuild_compose.report.events import End, Event, Log, Note, Progress, Start, State
 from osbuild_compose.report.steps import Counter, clock, duration, end_text, progress_text
-from osbuild_compose.report.style import printable
+from osbuild_compose.report.terminal import printable, unfiltered
 
 BAR = 24  # columns
+_SIZE = re.compile(r"[1-9][0-9]{0,2}")
 _STYLES = {State.CACHED: "dim", State.DONE: "", State.FAILED: "bold red"}
+
+
+class _Console(Console):
+    """Filters all text, as SafeStream does, which cannot tell the library's control sequences from other ones."""
+
+    def __init__(self, out: TextIO) -> None:
+        sizes = {name: value for name, value in os.environ.items() if name in ("COLUMNS", "LINES")}
+        odd = {name for name, value in sizes.items() if not _SIZE.fullmatch(value)}
+        environment = {name: value for name, value in os.environ.items() if name not in odd}
+        super().__init__(file=unfiltered(out), highlight=False, markup=False, emoji=False, _environ=environment)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The parts of the output; text never controls the terminal."""
+        for part in super().render(renderable, options):
+            text = part.text if part.control else "\n".join(map(printable, part.text.split("\n")))
+            yield Segment(text, part.style, part.control)
 
 
 class Live:
@@ -24,10 +45,17 @@ class Live:
     def __init__(self, out: TextIO, *, verbose: bool) -> None:
         """Everything is written to the terminal `out`."""
         self._verbose = verbose
-        self._console = Console(file=out, highlight=False, markup=False, emoji=False)
+        self._console = _Console(out)
         self._count = Counter()
         self._running = _Running(self._count)
-        self._live = RichLive(self._running, console=self._console, refresh_per_second=8, transient=True)
+        self._live = RichLive(
+            self._running,
+            console=self._console,
+            refresh_per_second=8,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
         self._live.start()
 
     def show(self, event: Event) -> None:
@@ -36,7 +64,7 @@ class Live:
         self._running.see(event)
         match event:
             case Log() if self._verbose:
-                self._print(f"  {printable(event.line)}", "dim")
+                self._print(f"  {event.line}", "dim")
             case End():
                 self._print(f"{self._count.label(event.id)} {end_text(event)}", _STYLES[event.state])
             case Note():
@@ -47,7 +75,7 @@ class Live:
         self._live.stop()
 
     def _print(self, text: str, style: str) -> None:
-        self._console.print(Text(text, style=style), soft_wrap=True)
+        self._console.print(Text(printable(text), style=style), soft_wrap=True)
 
 
 @dataclass
@@ -76,7 +104,7 @@ class _Running:
             case Progress() if event.id in self._steps:
                 self._steps[event.id].progress = event
             case Log() if event.id in self._steps:
-                self._steps[event.id].output = printable(event.line.strip())
+                self._steps[event.id].output = event.line.strip()
             case End():
                 self._steps.pop(event.id, None)
 
@@ -86,7 +114,8 @@ class _Running:
             lines.add_column(no_wrap=True)
         lines.add_column(no_wrap=True, overflow="ellipsis")
         for step in list(self._steps.values()):
-            what = Text(f"{self._count.label(step.id)} {step.name} {duration(clock() - step.since)}", style="bold")
+            name = f"{self._count.label(step.id)} {step.name} {duration(clock() - step.since)}"
+            what = Text(printable(name), style="bold")
             lines.add_row(self._spinner.render(console.get_time()), what, _bar(step.progress), _rest(step))
         yield lines
 
@@ -99,7 +128,7 @@ def _bar(progress: Progress | None) -> ProgressBar | str:
 
 def _rest(step: _Step) -> Text:
     """The progress of a step as text, and the last line of its output."""
-    text = Text(progress_text(step.progress) if step.progress else "")
+    text = Text(printable(progress_text(step.progress)) if step.progress else "")
     if step.output:
-        text.append(f"{'  ' if text else ''}{step.output}", style="dim")
+        text.append(f"{'  ' if text else ''}{printable(step.output)}", style="dim")
     return text

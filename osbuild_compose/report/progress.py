@@ -5,7 +5,8 @@ from typing import Protocol, TextIO
 from osbuild_compose.report import style
 from osbuild_compose.report.events import End, Event, Log, Note, Progress, Start
 from osbuild_compose.report.steps import Counter, clock, end_text, progress_text
-from osbuild_compose.report.style import Style, printable
+from osbuild_compose.report.style import Style
+from osbuild_compose.report.terminal import printable
 
 SILENCE = 15.0  # seconds without a line about a step until its progress is shown
 
@@ -51,7 +52,7 @@ class Lines:
                 self._line(f"{self._count.label(event.id)} {event.name}: {progress_text(event)}")
                 self._shown[event.id] = clock()
             case Log() if self._verbose:
-                self._line(f"  | {printable(event.line)}")
+                self._line(f"  | {event.line}")
             case End():
                 self._line(f"{self._count.label(event.id)} {end_text(event)}")
             case Note():
@@ -61,5 +62,5 @@ class Lines:
         """Nothing to restore."""
 
     def _line(self, text: str) -> None:
-        self._out.write(text + "\n")
+        self._out.write(printable(text) + "\n")
         self._out.flush()

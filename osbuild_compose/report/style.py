@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
+from osbuild_compose.report.terminal import ESCAPE
+
 
 @dataclass(frozen=True)
 class Style:
-    """Colours text, or leaves it as it is."""
+    """Colours text for a SafeStream (terminal.py), or leaves it as it is."""
 
     color: bool
 
@@ -38,12 +40,7 @@ class Style:
         return self._sgr("2", text)
 
     def _sgr(self, code: str, text: str) -> str:
-        return f"\033[{code}m{text}\033[0m" if self.color and text else text
-
-
-def printable(text: str) -> str:
-    """The text without control characters: text from elsewhere must not control the terminal."""
-    return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+        return f"{ESCAPE}[{code}m{text}{ESCAPE}[0m" if self.color and text else text
 
 
 def is_terminal(out: TextIO, environ: Mapping[str, str] = os.environ) -> bool:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from runner import terminal
 from runner.errors import RunnerError, build_error, input_error
 from runner.sandbox import namespace
 from runner.store import maintenance
@@ -35,9 +36,14 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns 0 done, 1 something was damaged or in use, 2 wrong input."""
+    terminal.open_missing()
+    out = sys.stdout = terminal.SafeStream(1, getattr(sys.stdout, "encoding", None))
+    sys.stderr = terminal.SafeStream(2, getattr(sys.stderr, "encoding", None))
     args = parser().parse_args(argv)
     try:
-        return _run(args)
+        code = _run(args)
+        out.check()
+        return code
     except RunnerError as error:
         error.print(sys.stderr)
         return error.exit_code

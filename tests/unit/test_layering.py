@@ -52,14 +52,15 @@ RUNNER: dict[str, set[str]] = {
     "archiver": set(),
     "passphrases": set(),
     "cancellation": {"errors"},
-    "events": {"errors"},
+    "terminal": {"errors"},
+    "events": {"errors", "terminal"},
     "manifest": {"errors"},
     "programs": {"errors", "manifest"},
     "steps": {"manifest", "programs"},
     "plan": {"manifest", "steps"},
     "option_checks": {"errors", "steps"},
     "sandbox": {"cancellation", "errors", "programs"},
-    "store": {"errors", "sandbox", "steps"},
+    "store": {"errors", "sandbox", "steps", "terminal"},
     "tree": {"sandbox", "store"},
     "sources": {"errors", "events", "manifest", "passphrases", "store"},
     "resolve": {"errors", "manifest", "passphrases", "programs", "sandbox", "steps"},
@@ -82,7 +83,7 @@ RUNNER: dict[str, set[str]] = {
     "schedule": {"build", "errors", "execute", "steps", "store"},
     "session": {"build", "cancellation", "events", "execute", "export", "failure", "manifest", "passphrases", "sandbox"}
     | {"schedule", "sources", "steps", "store", "tree"},
-    "__main__": {"build", "errors", "events", "manifest", "session", "sources", "store"},
+    "__main__": {"build", "errors", "events", "manifest", "session", "sources", "store", "terminal"},
 }
 
 # Which packages import a library, for those that have one place where they are dealt with.

@@ -24,6 +24,7 @@ from osbuild_compose.report.events import (
 from osbuild_compose.report.live import Live
 from osbuild_compose.report.progress import Lines
 from osbuild_compose.report.style import Style, is_terminal
+from osbuild_compose.report.terminal import filtered
 
 STREAM: list[Event] = [
     Plan(
@@ -120,7 +121,7 @@ def test_where_a_terminal_is_one() -> None:
     assert not is_terminal(terminal, {"TERM": "dumb"})
     assert not is_terminal(terminal, {"TERM": "xterm", "CI": "1"})
     assert not is_terminal(io.StringIO(), {"TERM": "xterm"})
-    assert Style.for_stream(terminal, {"TERM": "xterm"}).bold("a") == "\033[1ma\033[0m"
+    assert filtered(Style.for_stream(terminal, {"TERM": "xterm"}).bold("a")) == "\033[1ma\033[0m"
     assert Style.for_stream(terminal, {"TERM": "xterm", "NO_COLOR": "1"}).bold("a") == "a"
 
 
