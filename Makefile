@@ -65,7 +65,7 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/pip
 	@touch $@ $(VENV)/.build
 
 clean:
-	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf --one-file-system build dist .mypy_cache .ruff_cache .pytest_cache
 
 docs: $(VENV)/.build  ## write the generated pages of docs/reference/, and the schema for editors
 	$(VENV)/bin/python -m tools.docs

@@ -209,5 +209,8 @@ def place(account: Account) -> Iterator[Path]:
 
 def remove(path: Path) -> None:
     """Remove a directory, in it perhaps files of an ordinary user's subordinate ids."""
+    points = (Path(line.split()[4]) for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    mounted = [point for point in points if point.is_relative_to(path.resolve())]
+    assert mounted == [], "rm would empty what is mounted there"
     enter = [] if os.geteuid() == 0 else ["unshare", "--user", "--map-auto", "--map-root-user"]
     subprocess.run([*enter, "rm", "-rf", "--one-file-system", path], check=True)

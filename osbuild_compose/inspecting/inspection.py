@@ -57,8 +57,16 @@ def _workplace() -> Iterator[Path]:
     try:
         yield Path(directory)
     finally:
-        # What was extracted from an image may be nested too deeply for shutil.rmtree.
-        subprocess.run(["rm", "-rf", "--", directory], check=False)
+        # What was extracted from an image may be nested too deeply for shutil.rmtree. A mount, which is somebody
+        # else's, must not be emptied, and rm only notices those of other file systems.
+        if not _is_mounted_in(Path(directory)):
+            subprocess.run(["rm", "-rf", "--one-file-system", "--", directory], check=False)
+
+
+def _is_mounted_in(directory: Path) -> bool:
+    """Whether anything is mounted at the directory or below it, proc(5)."""
+    points = (Path(line.split()[4]) for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    return any(point.is_relative_to(directory.resolve()) for point in points)
 
 
 def _temporary_directory() -> str:

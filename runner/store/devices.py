@@ -9,12 +9,13 @@ import contextlib
 import os
 import stat
 import tarfile
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from runner.store.directories import temporary_directory
 
 XATTR = "user.osbuild-compose.device"
 KINDS = {"c": stat.S_IFCHR, "b": stat.S_IFBLK}
@@ -46,9 +47,9 @@ class Device:
 @cache
 def can_be_made(directory: Path) -> bool:
     """Whether this process may make device nodes there; it tries."""
-    with tempfile.TemporaryDirectory(prefix="tmp-", dir=directory) as work:
+    with temporary_directory("tmp-", directory) as work:
         try:
-            os.mknod(Path(work) / "null", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+            os.mknod(work / "null", stat.S_IFCHR | 0o600, os.makedev(1, 3))
         except PermissionError:
             return False
     return True

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import stat
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -183,6 +184,16 @@ def _split(path: bytes) -> tuple[bytes, bytes]:
         return path, b""
     end = path.rindex(b"/", 0, MAX_PATH)
     return path[:end], path[end + 1 :]
+
+
+@contextlib.contextmanager
+def temporary_directory(prefix: str, parent: Path) -> Iterator[Path]:
+    """A new directory in `parent`, removed afterwards as remove_tree() does."""
+    path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    try:
+        yield path
+    finally:
+        remove_tree(path)
 
 
 def remove_tree(path: Path) -> None:

@@ -11,7 +11,6 @@ import os
 import signal
 import stat
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path
 from runner.errors import build_error
 from runner.store import devices
 from runner.store.devices import Device
+from runner.store.directories import temporary_directory
 
 CHUNK = 1 << 20
 CLOCK_REALTIME_COARSE = 5  # of linux/time.h; the module time lacks it
@@ -129,9 +129,9 @@ def pack(directory: Path, contents: LayerContents, target: Path, nodes: Sequence
     # OCI has no whiteout for a name of full length; our own readers use the layer's metadata instead of whiteouts.
     marks = [_whiteout(path) for path in contents.whiteouts if len(os.path.basename(path)) <= MAX_NAME - len(WHITEOUT)]
     marks += [os.path.join(path, OPAQUE.encode()) for path in contents.opaques]
-    with tempfile.TemporaryDirectory(prefix="layer-", dir=target.parent) as work:
-        (Path(work) / "names").write_bytes(names)
-        (Path(work) / "marks").write_bytes(b"".join(mark + b"\0" for mark in sorted(marks)))
+    with temporary_directory("layer-", target.parent) as work:
+        (work / "names").write_bytes(names)
+        (work / "marks").write_bytes(b"".join(mark + b"\0" for mark in sorted(marks)))
         for mark in marks:
             place = os.path.join(os.fsencode(work), b"tree", mark)
             os.makedirs(os.path.dirname(place), exist_ok=True)
@@ -145,7 +145,7 @@ def pack(directory: Path, contents: LayerContents, target: Path, nodes: Sequence
         if marks:
             argv += [f"--directory={work}/tree", f"--files-from={work}/marks"]
         if placeholders:
-            (Path(work) / "devices").write_bytes(devices.tar_headers(placeholders.values()))
+            (work / "devices").write_bytes(devices.tar_headers(placeholders.values()))
             argv = ["sh", "-c", 'cat "$0" && exec "$@"', f"{work}/devices", *argv]
         return _compress(argv, target)
 

@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,11 +56,8 @@ class Scratch:
     @contextlib.contextmanager
     def temporary(self) -> Iterator[Path]:
         """A new empty directory, removed afterwards."""
-        work = Path(tempfile.mkdtemp(prefix="tmp-", dir=self.root))
-        try:
+        with directories.temporary_directory("tmp-", self.root) as work:
             yield work
-        finally:
-            directories.remove_tree(work)
 
     def path(self, key: str) -> Path:
         """Where the layer is unpacked, or would be."""

@@ -290,8 +290,8 @@ def _export_file(file: Path, directory: Path) -> Path:
     target = directory / file.name
     if target.exists() and target.samefile(file):
         return target
-    with tempfile.TemporaryDirectory(prefix=f".{file.name}-", dir=directory) as work:
-        fresh = Path(work) / file.name
+    with directories.temporary_directory(f".{file.name}-", directory) as work:
+        fresh = work / file.name
         try:
             fresh.hardlink_to(file)
         except OSError:

@@ -5,11 +5,11 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
+from stagelib import removal
 from stagelib.apt import config
 from stagelib.apt.config import Apt
 from stagelib.apt.options import Options
@@ -63,7 +63,7 @@ def update(apt: Apt) -> None:
     _update(apt)
     if damaged := _damaged(apt.lists):
         print(f"damaged indexes, downloading them again: {', '.join(damaged)}", flush=True)
-        shutil.rmtree(apt.lists)
+        removal.remove_tree(apt.lists)
         os.makedirs(f"{apt.lists}/partial")
         _update(apt)
         if damaged := _damaged(apt.lists):

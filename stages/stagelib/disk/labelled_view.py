@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from stagelib import selinux
+from stagelib import removal, selinux
 from stagelib.disk import archive, labels, sizes, tools
 from stagelib.disk.tree_parts import mounted
 from stagelib.errors import StageError
@@ -119,7 +119,7 @@ def _mounted_below(directory: str) -> list[str]:
 def _replace(source: str, target: str) -> None:
     """Replace `target` by a copy of `source`: an empty directory or a file."""
     if os.path.isdir(source):
-        shutil.rmtree(target)
+        removal.remove_tree(target)
         os.mkdir(target)
     else:
         os.unlink(target)

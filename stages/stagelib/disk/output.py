@@ -1,11 +1,10 @@
 """The output directory: files appear in it only when they are complete."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from stagelib import removal
 from stagelib.errors import StageError
 
 SCRATCH = "/var/tmp"  # noqa: S108 - private to the sandbox, and roomy where /tmp is memory
@@ -28,7 +27,7 @@ def all_staged(output_dir: str, filenames: Sequence[str]) -> Iterator[str]:
     for filename in filenames:
         if "/" in filename or "\0" in filename or filename in ("", ".", ".."):
             raise StageError(f"'{filename}' is not a file name", "filename names a file in the output directory")
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=output_dir) as partial:
+    with removal.temporary_directory(".partial-", output_dir) as partial:
         yield partial
         for filename in filenames:
             os.chmod(os.path.join(partial, filename), 0o644)
@@ -39,18 +38,15 @@ def all_staged(output_dir: str, filenames: Sequence[str]) -> Iterator[str]:
 @contextmanager
 def scratch_in(directory: str) -> Iterator[str]:
     """A temporary directory in `directory`, for files that may be moved out of it."""
-    with tempfile.TemporaryDirectory(prefix=".work-", dir=directory) as path:
+    with removal.temporary_directory(".work-", directory) as path:
         yield path
 
 
 @contextmanager
 def scratch() -> Iterator[str]:
     """A temporary directory for work files."""
-    path = tempfile.mkdtemp(prefix="image-", dir=SCRATCH)
-    try:
+    with removal.temporary_directory("image-", SCRATCH) as path:
         yield path
-    finally:
-        shutil.rmtree(path)
 
 
 def epoch() -> int:

@@ -9,10 +9,10 @@ they are restored, packages by dnf before it uses them.
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from stagelib import removal
 from stagelib.dnf.options import Repository
 from stagelib.dnf.sandbox import Visible
 from stagelib.packages import download_cache
@@ -121,7 +121,7 @@ class PackageCache:
         blob = self._blob(digest)
         if not os.path.exists(blob):
             os.makedirs(os.path.dirname(blob), exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self.cache) as new:
+            with removal.temporary_directory(parent=self.cache) as new:
                 os.link(path, f"{new}/blob")
                 os.chmod(f"{new}/blob", 0o644)
                 os.rename(f"{new}/blob", blob)
@@ -150,7 +150,7 @@ class PackageCache:
         path = self._index(one, variant)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         there = {name: digest for name, digest in sorted(files.items()) if os.path.exists(self._blob(digest))}
-        with tempfile.TemporaryDirectory(dir=self.cache) as new:
+        with removal.temporary_directory(parent=self.cache) as new:
             with open(f"{new}/index", "w", encoding="utf-8") as file:
                 json.dump({"url": one.url, "tag": tag, "files": there}, file, indent=1)
             os.rename(f"{new}/index", path)

@@ -2,11 +2,10 @@
 
 import fnmatch
 import os
-import shutil
 from collections.abc import Iterable
 from typing import Any
 
-from stagelib import tree_paths
+from stagelib import removal, tree_paths
 
 # Files that would be made again, record the build machine, or must differ on every machine.
 COMMON_FILES = (
@@ -46,7 +45,7 @@ def clean_after_dnf(tree: str) -> None:
         if os.path.isdir(host):
             for entry in list(os.scandir(host)):
                 if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path)
+                    removal.remove_tree(entry.path)
                 else:
                     os.unlink(entry.path)
 

@@ -2,11 +2,12 @@
 
 import hashlib
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from stagelib import removal
+from stagelib.errors import StageError
 
 DOWNLOADS = "/run/osbuild/downloads"  # shared by all builds; absent when the runner keeps none
 PREFIX = ".scratch-"
@@ -30,8 +31,9 @@ def scratch_directory(parent: str) -> Iterator[str]:
     """
     for entry in os.scandir(parent):
         if entry.name.startswith(PREFIX) and entry.stat(follow_symlinks=False).st_mtime < time.time() - FORGOTTEN:
-            shutil.rmtree(entry.path, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=parent) as path:
+            with suppress(OSError, StageError):
+                removal.remove_tree(entry.path)
+    with removal.temporary_directory(PREFIX, parent) as path:
         yield path
 
 
