@@ -16,10 +16,12 @@ from runner.build import RunSettings
 from runner.errors import ErrorKind, RunnerError, input_error, interrupted
 from runner.events import ActiveSteps, Broadcast, Listener, Monitor, Printer
 from runner.manifest import formats
-from runner.manifest.document import decode
+from runner.manifest.document import decode, open_file
 from runner.session import Session
 from runner.sources.fetch import read_secrets
 from runner.store.maintenance import parse_size
+
+MAX_DOCUMENT = 512 << 20  # bytes; the files of a blueprint are carried in its pipeline
 
 
 def parser() -> argparse.ArgumentParser:
@@ -137,12 +139,16 @@ def _document(path: str | None) -> Any:
 
 
 def _read(path: str) -> bytes:
-    if path == "-":
-        return sys.stdin.buffer.read() if sys.stdin else b""
+    """The content of a file, or of standard input for "-". Raises RunnerError (input)."""
     try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise input_error(f"{path}: cannot be read: {error.strerror}") from None
+        with os.fdopen(0, "rb", closefd=False) if path == "-" else open_file(path) as file:
+            data: bytes = file.read(MAX_DOCUMENT + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise input_error(f"{path}: cannot be read: {reason}") from None
+    if len(data) > MAX_DOCUMENT:
+        raise input_error(f"{path}: larger than {MAX_DOCUMENT >> 20} MiB")
+    return data
 
 
 def _listener(args: argparse.Namespace) -> Listener:

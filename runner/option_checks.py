@@ -1,6 +1,6 @@
 """Checks the options of steps against the schemas in the meta.json of their programs, before anything runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -8,6 +8,8 @@ from runner.errors import RunnerError, environment_error, input_error
 from runner.steps import Action
 
 MAX_SHOWN = 20
+FILE_NAMES = ("filename", "path")  # options of this name are those of files
+LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes: limits.h(0p), NAME_MAX and PATH_MAX
 NO_NEWLINE = r"(?!\n)"
 DISCRIMINATORS = ("enum", "const")  # the keywords of a schema that distinguish the alternatives of oneOf and anyOf
 
@@ -17,7 +19,7 @@ def check(actions: Iterable[Action]) -> None:
     problems: list[tuple[str, str]] = []
     for action in actions:
         call = action.step.call
-        found = _problems(action.step.program.schema, dict(call.options))
+        found = [*_problems(action.step.program.schema, dict(call.options)), *_long_names(call.options, "options")]
         problems += [(call.name, f"{call.path}: {call.name}: {text}") for text in found]
     if problems:
         raise input_error(
@@ -30,6 +32,22 @@ def check(actions: Iterable[Action]) -> None:
 def _problems(schema: Any, options: dict[str, Any]) -> list[str]:
     validator = _validator(schema)
     return [_explain(error) for error in sorted(validator.iter_errors(options), key=lambda e: list(map(str, e.path)))]
+
+
+def _long_names(value: Any, path: str) -> Iterator[str]:
+    """The names of files and paths that no file system can hold."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if key in FILE_NAMES and isinstance(item, str) and _is_too_long(item.encode()):
+                yield f"{path}.{key}: {item[:20]}... is too long for a file system"
+            yield from _long_names(item, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            yield from _long_names(item, f"{path}[{number}]")
+
+
+def _is_too_long(path: bytes) -> bool:
+    return len(path) > LONGEST_PATH or any(len(name) > LONGEST_NAME for name in path.split(b"/"))
 
 
 def _validator(schema: Any) -> Any:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner.errors import RunnerError, input_error
+from runner.manifest.document import wrong
 
 FILES = ("org.osbuild.files", "org.osbuild.curl")
 INLINE = "org.osbuild.inline"
@@ -59,15 +59,15 @@ def parse(sources: Mapping[str, Any]) -> dict[str, Source]:
     found: dict[str, Source] = {}
     for name, options in sources.items():
         if name not in (known := (*FILES, INLINE, SKOPEO)):
-            raise _wrong(f"sources.{name}", "unknown source", f"known: {', '.join(known)}")
+            raise wrong(f"sources.{name}", "unknown source", f"known: {', '.join(known)}")
         if not isinstance(options, dict):
-            raise _wrong(f"sources.{name}", "expected an object")
+            raise wrong(f"sources.{name}", "expected an object")
         for key, items in options.items():
             path = f"sources.{name}.{key}"
             if key not in (("urls", "items") if name in FILES else ("items",)):
-                raise _wrong(path, "unknown key")
+                raise wrong(path, "unknown key")
             if not isinstance(items, dict):
-                raise _wrong(path, "expected an object of checksums")
+                raise wrong(path, "expected an object of checksums")
             for checksum, item in items.items():
                 found[checksum] = _source(name, checksum, item, f"{path}.{checksum}")
     return found
@@ -92,38 +92,34 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _source(name: str, checksum: str, item: Any, path: str) -> Source:
     if not DIGEST.fullmatch(checksum):
-        raise _wrong(path, "a file is named by sha256: and 64 hexadecimal digits")
+        raise wrong(path, "a file is named by sha256: and 64 hexadecimal digits")
     if name == INLINE:
         if not isinstance(item, dict) or set(item) != {"encoding", "data"} or item["encoding"] != "base64":
-            raise _wrong(path, 'expected {"encoding": "base64", "data": "..."}')
+            raise wrong(path, 'expected {"encoding": "base64", "data": "..."}')
         try:
             return Source(name, checksum, data=base64.b64decode(item["data"], validate=True))
         except (binascii.Error, ValueError, TypeError):
-            raise _wrong(f"{path}.data", "not base64") from None
+            raise wrong(f"{path}.data", "not base64") from None
     if name == SKOPEO:
         return Source(name, checksum, image=_image(item, path))
     url = item.get("url") if isinstance(item, dict) and set(item) == {"url"} else item
     if not isinstance(url, str) or not URL.fullmatch(url):
-        raise _wrong(path, "expected a URL", "http, https, ftp and file are known")
+        raise wrong(path, "expected a URL", "http, https, ftp and file are known")
     return Source(name, checksum, url=url)
 
 
 def _image(item: Any, path: str) -> Image:
     found = item.get("image") if isinstance(item, dict) and set(item) == {"image"} else None
     if not isinstance(found, dict) or not {"name", "digest"} <= set(found):
-        raise _wrong(path, 'expected {"image": {"name": "...", "digest": "sha256:..."}}')
+        raise wrong(path, 'expected {"image": {"name": "...", "digest": "sha256:..."}}')
     for key in found:
         if key not in ("name", "digest", "tls-verify", "containers-transport"):
-            raise _wrong(f"{path}.image.{key}", "unknown key")
+            raise wrong(f"{path}.image.{key}", "unknown key")
     for key, pattern in (("name", IMAGE_NAME), ("digest", DIGEST)):
         if not isinstance(found[key], str) or not pattern.fullmatch(found[key]):
-            raise _wrong(f"{path}.image.{key}", "expected " + {"name": "REGISTRY/NAME", "digest": "sha256:..."}[key])
+            raise wrong(f"{path}.image.{key}", "expected " + {"name": "REGISTRY/NAME", "digest": "sha256:..."}[key])
     if found.get("containers-transport", "docker") != "docker":
-        raise _wrong(f"{path}.image.containers-transport", "only docker is supported")
+        raise wrong(f"{path}.image.containers-transport", "only docker is supported")
     if not isinstance(verify := found.get("tls-verify", True), bool):
-        raise _wrong(f"{path}.image.tls-verify", "expected true or false")
+        raise wrong(f"{path}.image.tls-verify", "expected true or false")
     return Image(found["name"], found["digest"], verify)
-
-
-def _wrong(path: str, message: str, hint: str = "") -> RunnerError:
-    return input_error(f"{path}: {message}", hint)

@@ -17,6 +17,7 @@ from runner.manifest.sources import parse as parse_sources
 VERSION = "1"
 PIPELINE_KEYS = ("name", "base", "build", "stages", "assembler")
 MAX_DEPTH = 32
+MAX_NAME = 240  # bytes of the name of a stage, which with a suffix is that of a file
 
 BuildRoot = tuple[Pipeline | None, str | None]  # a build pipeline and its runner
 
@@ -76,6 +77,8 @@ class _Reader:
             place = join(path, "assembler")
             assembler = _module_call(fields["assembler"], place, ModuleKind.ASSEMBLER, build_id, parent)
         label = text(fields["name"] if fields.get("name") is not None else "", join(path, "name"))
+        if len(label) > MAX_NAME:
+            raise wrong(join(path, "name"), f"the name is longer than {MAX_NAME} characters")
         made = Pipeline(
             name=self._unique_name(label, "tree" if depth == 0 else f"build {len(self.found)}"),
             stages=tuple(stages),
@@ -115,8 +118,8 @@ def _module_call(value: Any, path: str, kind: ModuleKind, build: str | None, bas
     name = fields.get("name")
     if not isinstance(name, str) or not name:
         raise wrong(join(path, "name"), f"the name of the {kind} is missing")
-    if "/" in name or name.startswith("."):
-        raise wrong(join(path, "name"), f"{name!r} is not a name of a {kind}")
+    if "/" in name or name.startswith(".") or len(name.encode()) > MAX_NAME:
+        raise wrong(join(path, "name"), f"{name[:MAX_NAME]!r} is not a name of a {kind}")
     options = mapping(fields["options"] if fields.get("options") is not None else {}, join(path, "options"))
     return ModuleCall(kind, name, options, osbuild_id(name, build, base, options), path=path)
 
