@@ -1,99 +1,148 @@
 """A seccomp filter that denies the system calls that no stage needs, seccomp(2).
 
 Denied are the kernel's keyrings, modules, tracing and probing, its clock and swap, handles that reach files outside of
-the sandbox's mounts, and new user namespaces, which would give all capabilities back. A denied call fails with EPERM,
-which programs can handle; clone3 fails with ENOSYS, so that the C library uses clone.
+the sandbox's mounts, other processes' memory and files, typing into the caller's terminal, and new user namespaces,
+which would give all capabilities back. Of the kinds of sockets only those that programs of any system use are left:
+several others, such as AF_VSOCK and AF_ALG, belong to no network namespace and reach out of every one.
+
+A denied call fails with EPERM, which programs can handle. Some fail with ENOSYS, as on an older kernel, so that the C
+library and util-linux use older calls: clone3, whose flags a filter cannot see, the newer ways to mount, and whatever
+is newer than this list. A kind of socket fails as on a kernel without it.
+
+On i386 and s390x the C library makes sockets with socketcall, which passes a pointer that a filter cannot follow: there
+every kind of socket can be had.
 """
 
 import platform
 import struct
 
-# Name: number on x86_64, number on aarch64 (None where the architecture lacks it); from the kernel's unistd.h.
-DENIED: dict[str, tuple[int, int | None]] = {
-    "acct": (163, 89),
-    "add_key": (248, 217),
-    "bpf": (321, 280),
-    "clock_adjtime": (305, 266),
-    "clock_settime": (227, 112),
-    "delete_module": (176, 106),
-    "fanotify_init": (300, 262),
-    "finit_module": (313, 273),
-    "init_module": (175, 105),
-    "io_uring_enter": (426, 426),
-    "io_uring_register": (427, 427),
-    "io_uring_setup": (425, 425),
-    "ioperm": (173, None),
-    "iopl": (172, None),
-    "kcmp": (312, 272),
-    "kexec_file_load": (320, 294),
-    "kexec_load": (246, 104),
-    "keyctl": (250, 219),
-    "lookup_dcookie": (212, 18),
-    "move_pages": (279, 239),
-    "nfsservctl": (180, 42),
-    "open_by_handle_at": (304, 265),
-    "perf_event_open": (298, 241),
-    "process_vm_readv": (310, 270),
-    "process_vm_writev": (311, 271),
-    "ptrace": (101, 117),
-    "quotactl": (179, 60),
-    "quotactl_fd": (443, 443),
-    "reboot": (169, 142),
-    "request_key": (249, 218),
-    "settimeofday": (164, 170),
-    "swapoff": (168, 225),
-    "swapon": (167, 224),
-    "syslog": (103, 116),
-    "uselib": (134, None),
-    "userfaultfd": (323, 282),
-    "ustat": (136, None),
-    "vhangup": (153, 58),
-}
-CLONE = (56, 220)
-CLONE3 = (435, 435)
-UNSHARE = (272, 97)
-CLONE_NEWUSER = 0x10000000
+from runner.sandbox.seccomp_numbers import NEWEST, Abi, abi_of
 
-# linux/audit.h; the column of the tables above.
-ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
+DENIED = (
+    "_sysctl", "acct", "add_key", "bpf", "clock_adjtime", "clock_adjtime64", "clock_settime", "clock_settime64",
+    "create_module", "delete_module", "fanotify_init", "finit_module", "get_kernel_syms", "init_module",
+    "io_uring_enter", "io_uring_register", "io_uring_setup", "ioperm", "iopl", "kcmp", "kexec_file_load", "kexec_load",
+    "keyctl", "lookup_dcookie", "memfd_secret", "migrate_pages", "modify_ldt", "move_pages", "nfsservctl",
+    "open_by_handle_at", "pciconfig_iobase", "pciconfig_read", "pciconfig_write", "perf_event_open", "pidfd_getfd",
+    "process_vm_readv", "process_vm_writev", "ptrace", "query_module", "quotactl", "quotactl_fd", "reboot",
+    "request_key", "rtas", "s390_pci_mmio_read", "s390_pci_mmio_write", "s390_runtime_instr", "setns", "settimeofday",
+    "spu_create", "spu_run", "stime", "swapoff", "swapon", "syslog", "sysfs", "uselib", "userfaultfd", "ustat",
+    "vhangup", "vm86", "vm86old",
+)  # fmt: skip
+MISSING = (
+    "clone3", "fsconfig", "fsmount", "fsopen", "fspick", "mount_setattr", "move_mount", "open_tree", "open_tree_attr",
+)  # fmt: skip
+# Calls whose arguments decide, and which of them.
+CHECKED = {
+    "clone": "flags of clone",
+    "unshare": "flags",
+    "socket": "family",
+    "socketpair": "family",
+    "ioctl": "request",
+}
+CLONE_NEWUSER = 0x10000000  # linux/sched.h
+AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16  # linux/socket.h
+FAMILIES = (AF_UNIX, AF_INET, AF_INET6)  # and the part of AF_NETLINK below
+NETLINK_ROUTE = 0  # linux/netlink.h: addresses and routes, which name resolution asks for
 X32_BIT = 0x40000000  # x86_64's other numbering of the same calls
 
 # linux/bpf_common.h, linux/seccomp.h
 LOAD, JUMP_EQUAL, JUMP_GREATER_EQUAL, JUMP_SET, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data; the low half of a little-endian word
-ALLOW = 0x7FFF0000
-EPERM = 0x00050000 | 1
-ENOSYS = 0x00050000 | 38
+NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
+ALLOW, ERROR = 0x7FFF0000, 0x00050000
+EPERM = ERROR | 1
+
+
+class _Program:
+    """Instructions of classic BPF with jumps to named places, which must be further on."""
+
+    def __init__(self, abi: Abi) -> None:
+        self.abi = abi
+        self._code: list[tuple[int, str, str, int]] = []
+        self._places: dict[str, int] = {}
+
+    def load(self, offset: int) -> None:
+        self._code.append((LOAD, "", "", offset))
+
+    def load_argument(self, place: int) -> None:
+        """Load the low half of an argument of the call, counted from 0: flags and the like are 32 bits wide."""
+        self.load(ARGUMENTS + 8 * place + (4 if self.abi.big_endian else 0))
+
+    def jump(self, test: int, value: int, yes: str = "", no: str = "") -> None:
+        """Go on at the place `yes` or `no`; "" is the next instruction."""
+        self._code.append((test, yes, no, value))
+
+    def jump_if_call(self, call: str, yes: str) -> None:
+        """The same if the number that was loaded is that of a system call, which the architecture may not have."""
+        number = self.abi.number(call)
+        if number is not None:
+            self.jump(JUMP_EQUAL, number, yes=yes)
+
+    def result(self, value: int, *, place: str = "") -> None:
+        """What the filter answers, at a place with a name."""
+        self.place(place)
+        self._code.append((RETURN, "", "", value))
+
+    def place(self, name: str) -> None:
+        """Name the next instruction."""
+        if name:
+            self._places[name] = len(self._code)
+
+    def bytes(self) -> bytes:
+        """An array of struct sock_filter, in the byte order of the ABI."""
+        order = ">" if self.abi.big_endian else "<"
+        packed = b""
+        for at, (operation, yes, no, value) in enumerate(self._code):
+            jumps = [self._places[name] - at - 1 if name else 0 for name in (yes, no)]
+            packed += struct.pack(f"{order}HBBI", operation, *jumps, value)
+        return packed
 
 
 def filter_program(machine: str | None = None) -> bytes | None:
     """The filter as an array of struct sock_filter, for this machine or the one named as by `uname -m`.
 
-    None if the architecture is unknown: then there is no filter.
+    None if the architecture is not in seccomp_numbers: then there is no filter.
     """
-    known = ARCHITECTURES.get(machine or platform.machine())
-    if known is None:
-        return None
-    audit, column = known
-    denied = sorted(number for numbers in DENIED.values() if (number := numbers[column]) is not None)
-    code = [
-        (LOAD, 0, 0, ARCHITECTURE),
-        (JUMP_EQUAL, 1, 0, audit),
-        (RETURN, 0, 0, EPERM),  # the numbers of another architecture mean other calls
-        (LOAD, 0, 0, NUMBER),
-        (JUMP_GREATER_EQUAL, 0, 1, X32_BIT),
-        (RETURN, 0, 0, EPERM),
-        (JUMP_EQUAL, 0, 1, CLONE3[column]),
-        (RETURN, 0, 0, ENOSYS),
-    ]
-    for number in denied:
-        code += [(JUMP_EQUAL, 0, 1, number), (RETURN, 0, 0, EPERM)]
-    code += [
-        (JUMP_EQUAL, 1, 0, CLONE[column]),
-        (JUMP_EQUAL, 0, 3, UNSHARE[column]),
-        (LOAD, 0, 0, FIRST_ARGUMENT),
-        (JUMP_SET, 0, 1, CLONE_NEWUSER),
-        (RETURN, 0, 0, EPERM),
-        (RETURN, 0, 0, ALLOW),
-    ]
-    return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+    abi = abi_of(machine or platform.machine())
+    return None if abi is None else program_for(abi)
+
+
+def program_for(abi: Abi) -> bytes:
+    """The filter of an ABI as an array of struct sock_filter."""
+    program = _Program(abi)
+    program.load(ARCHITECTURE)
+    program.jump(JUMP_EQUAL, abi.audit, no="denied")  # the numbers of another architecture mean other calls
+    program.load(NUMBER)
+    if abi.name == "x86_64":
+        program.jump(JUMP_GREATER_EQUAL, X32_BIT, yes="denied")
+    if abi.private is not None:
+        program.jump(JUMP_GREATER_EQUAL, abi.private, yes="allowed")
+    program.jump(JUMP_GREATER_EQUAL, abi.first + NEWEST + 1, yes="missing")
+    for calls, place in ((DENIED, "denied"), (MISSING, "missing")):
+        for call in calls:
+            program.jump_if_call(call, place)
+    for call, place in CHECKED.items():
+        program.jump_if_call(call, place)
+    program.result(ALLOW)
+    for place, argument in (("flags of clone", abi.clone_flags), ("flags", 0)):
+        program.place(place)
+        program.load_argument(argument)
+        program.jump(JUMP_SET, CLONE_NEWUSER, "denied", "allowed")
+    program.place("family")
+    program.load_argument(0)
+    program.jump(JUMP_EQUAL, AF_NETLINK, yes="netlink")
+    for family in FAMILIES:
+        program.jump(JUMP_EQUAL, family, yes="allowed")
+    program.result(ERROR | abi.eafnosupport)
+    program.place("netlink")
+    program.load_argument(2)
+    program.jump(JUMP_EQUAL, NETLINK_ROUTE, yes="allowed")
+    program.result(ERROR | abi.eprotonosupport)
+    program.place("request")
+    program.load_argument(1)
+    program.jump(JUMP_EQUAL, abi.tiocsti, yes="denied")
+    program.jump(JUMP_EQUAL, abi.tioclinux, yes="denied")
+    program.result(ALLOW, place="allowed")
+    program.result(EPERM, place="denied")
+    program.result(ERROR | abi.enosys, place="missing")
+    return program.bytes()

@@ -9,6 +9,7 @@ from runner.manifest.identity import EXECUTOR_ABI, Ingredients
 from runner.manifest.sources import FILES, INLINE
 from runner.manifest.v1 import PIPELINE_KEYS
 from runner.sandbox import buildroot, bwrap, seccomp
+from runner.sandbox.seccomp_numbers import ABIS
 from runner.sources.fetch import SECRETS
 from runner.store.store import Store
 
@@ -55,7 +56,10 @@ def test_what_the_sandbox_allows() -> None:
     assert named(text, r"CAP_\w+") == set(bwrap.CAPABILITIES)
     denied = text.partition("fail with EPERM")[2].partition("\nand so do")[0]
     assert named(denied, r"\w+") == set(seccomp.DENIED)
-    assert set(seccomp.ARCHITECTURES) == {"x86_64", "aarch64"}
+    missing = text.partition("fail with ENOSYS")[2].partition("\n`socket`")[0]
+    assert named(missing, r"\w+") == set(seccomp.MISSING)
+    architectures = text.partition("There is a filter for ")[2].partition(".")[0]
+    assert set(re.findall(r"\w+", architectures)) - {"and"} == set(ABIS)
     environment = text.partition("Its environment is")[2].partition("and its umask")[0]
     assert named(environment, r"\w+") == {*bwrap.environment(0), "COMPOSE_PROGRESS_FD"}
     etc = text.partition("that programs need:")[2].partition("\n* its own")[0]
