@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 
+from runner.sandbox.seccomp import filter_program
 from tests.conftest import REPO
 
 EPOCH = 1_700_000_000  # 2023-11-14
@@ -53,7 +54,8 @@ def assemble(
     usr: Path = Path("/usr"),
     stages: Path = REPO / "stages",
 ) -> Result:
-    """Run the assembler on the tree: tree and /usr read-only, no network, no capability but those over files.
+    """Run the assembler on the tree: tree and /usr read-only, no network, the runner's seccomp filter,
+    and no capability but those over files.
 
     hide: a file or directory of the sandbox that is empty. room: bytes that the output directory can take, 0: any.
     secrets: passphrases by their names. usr: the programs' directory; stages: that of stagelib.
@@ -80,7 +82,10 @@ def assemble(
     argv += ["--setenv", "PYTHONPATH", "/run/osbuild/lib", "--setenv", "SOURCE_DATE_EPOCH", str(EPOCH)]
     args = {"tree": "/run/osbuild/tree", "options": options, "output_dir": "/run/osbuild/output"}
     args |= {"secrets": secrets} if secrets else {}
-    with tempfile.TemporaryFile() as reports:
+    with tempfile.TemporaryFile() as reports, tempfile.TemporaryFile() as rules:
+        rules.write(filter_program() or b"")
+        rules.seek(0)
+        argv += ["--seccomp", str(rules.fileno())]
         argv += ["--setenv", "COMPOSE_PROGRESS_FD", str(reports.fileno())]
         argv += ["--setenv", "PYTHONDONTWRITEBYTECODE", "1", "--", f"/run/osbuild/assemblers/{name}"]
         done = subprocess.run(
@@ -90,7 +95,7 @@ def assemble(
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            pass_fds=(reports.fileno(),),
+            pass_fds=(reports.fileno(), rules.fileno()),
         )
         reports.seek(0)
         told = [json.loads(line) for line in reports]
