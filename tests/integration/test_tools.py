@@ -19,6 +19,8 @@ def test_what_a_program_writes_is_consumed_and_its_failure_reported() -> None:
     tools.pipe(["sh", "-c", "echo out; echo said >&2"], lambda source: got.append(source.read()))
     assert got == [b"out\n"]
     with pytest.raises(tools.ToolError, match="sh failed with status 2: why"):
-        tools.pipe(["sh", "-c", "echo why >&2; exit 2"], lambda source: archive.copy_labelled(source, io.BytesIO(), {}))
+        tools.pipe(
+            ["sh", "-c", "echo why >&2; exit 2"], lambda source: archive.copy_corrected(source, io.BytesIO(), {})
+        )
     with pytest.raises(StageError, match="ends too early"):
-        tools.pipe(["true"], lambda source: archive.copy_labelled(source, io.BytesIO(), {}))
+        tools.pipe(["true"], lambda source: archive.copy_corrected(source, io.BytesIO(), {}))

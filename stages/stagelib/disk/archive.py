@@ -1,8 +1,8 @@
-"""A tree as a tar archive with its SELinux labels, the same bytes every time.
+"""A tree as a tar archive with its SELinux labels and device nodes, the same bytes every time.
 
 GNU tar reads labels only from files and writes extended attributes in the order of the tree's file system, so its
-output is rewritten: labels are added, and attributes sorted by name. Layout: POSIX.1-2017, pax, "pax Interchange
-Format"; the names of the records are those of star and GNU tar.
+output is rewritten: labels are added, attributes sorted by name, and placeholders become device nodes. Layout:
+POSIX.1-2017, pax, "pax Interchange Format"; the names of the records are those of star and GNU tar.
 """
 
 import os
@@ -12,7 +12,8 @@ import zlib
 from collections.abc import Mapping
 from typing import BinaryIO
 
-from stagelib import selinux
+from stagelib import devices, selinux
+from stagelib.devices import Device
 from stagelib.disk import compress, labels, tools
 from stagelib.errors import StageError
 
@@ -25,12 +26,17 @@ def make(archive: str, tree: str, *, compression: str | None) -> None:
 
 
 def make_all(
-    archives: Mapping[str | None, str], tree: str, *others: compress.Take, wanted: Mapping[str, str] | None = None
+    archives: Mapping[str | None, str],
+    tree: str,
+    *others: compress.Take,
+    wanted: Mapping[str, str] | None = None,
+    with_devices: bool = True,
 ) -> None:
     """Pack `tree` once into several new files, by compression as for make(), and pass the archive to `others`, too.
 
     Entries are sorted and named ./...; owners are numbers; extended attributes and ACLs are in; SELinux labels are
     those of labels.of_tree(), or `wanted`. Times of modification are the tree's; other times are left out.
+    with_devices: whether placeholders become device nodes, or empty files to be unpacked where none can be made.
     """
     argv = [
         "tar",
@@ -54,7 +60,7 @@ def make_all(
     ]
     found = labels.of_tree(tree) if wanted is None else wanted
     with compress.writing(archives, *others) as file:
-        tools.pipe(argv, lambda source: copy_labelled(source, file, found))
+        tools.pipe(argv, lambda source: copy_corrected(source, file, found, with_devices=with_devices))
     if "lzop" in archives:
         clear_lzop_time(archives["lzop"])
 
@@ -78,9 +84,12 @@ BLOCK = 512
 RECORD = 20 * BLOCK  # an archive's size is a multiple of it
 PAX, LINK = b"x", b"1"
 XATTR = b"SCHILY.xattr."
+PLACEHOLDER = XATTR + devices.XATTR.encode()
 ATTRIBUTE = XATTR + labels.XATTR.encode()  # what tar --xattrs and most other programs read
 SELINUX = b"RHT.security.selinux"  # what tar --selinux reads
-NAME, MODE, SIZE, CHECKSUM, TYPE, LINK_NAME, OWNER_NAMES = (
+REGULAR = b"0"
+TYPES = {"c": b"3", "b": b"4"}
+NAME, MODE, SIZE, CHECKSUM, TYPE, LINK_NAME, OWNER_NAMES, MAJOR, MINOR = (
     slice(0, 100),
     slice(100, 108),
     slice(124, 136),
@@ -88,15 +97,18 @@ NAME, MODE, SIZE, CHECKSUM, TYPE, LINK_NAME, OWNER_NAMES = (
     slice(156, 157),
     slice(157, 257),
     slice(265, 329),
+    slice(329, 337),
+    slice(337, 345),
 )
 
 Records = dict[bytes, bytes]
 
 
-def copy_labelled(source: BinaryIO, target: BinaryIO, wanted: Mapping[str, str]) -> None:
-    """Copy an archive whose names begin with "./" from `source` to the file `target`, adding labels.
+def copy_corrected(source: BinaryIO, target: BinaryIO, wanted: Mapping[str, str], *, with_devices: bool = True) -> None:
+    """Copy an archive whose names begin with "./" from `source` to the file `target`, adding labels and device nodes.
 
-    wanted: labels by path, as labels.of_tree() returns them. Raises StageError when the archive ends too early.
+    wanted: labels by path, as labels.of_tree() returns them. with_devices: whether placeholders become device nodes.
+    Raises StageError when the archive ends too early.
     """
     while (header := _read(source, BLOCK)) != bytes(BLOCK):
         extended, records = header, Records()
@@ -105,6 +117,10 @@ def copy_labelled(source: BinaryIO, target: BinaryIO, wanted: Mapping[str, str])
             header = _read(source, BLOCK)
         else:
             extended = _extended(header)
+        size = int(records.get(b"size", b"0")) or parse_number(header[SIZE])
+        if header[TYPE] == REGULAR and not size and (device := devices.parse(records.get(PLACEHOLDER, b""))):
+            del records[PLACEHOLDER]
+            header = _device(header, device) if with_devices else header
         label = wanted.get(_path(header, records))
         if label is not None and header[TYPE] != LINK:
             records[ATTRIBUTE] = labels.value(label)
@@ -113,7 +129,6 @@ def copy_labelled(source: BinaryIO, target: BinaryIO, wanted: Mapping[str, str])
             data = format_records(records)
             target.write(_with_size(extended, len(data)) + data + bytes(-len(data) % BLOCK))
         target.write(header)
-        size = int(records.get(b"size", b"0")) or parse_number(header[SIZE])
         _copy_bytes(source, target, size + -size % BLOCK)
     shutil.copyfileobj(source, _Nowhere())
     target.write(bytes(2 * BLOCK))
@@ -173,6 +188,18 @@ def _extended(header: bytes) -> bytes:
 def _with_size(header: bytes, size: int) -> bytes:
     made = bytearray(header)
     made[SIZE] = b"%011o\0" % size
+    return _with_checksum(made)
+
+
+def _device(header: bytes, device: Device) -> bytes:
+    """The header of a device node, from that of its placeholder."""
+    made = bytearray(header)
+    made[TYPE] = TYPES[device.kind]
+    made[MAJOR], made[MINOR] = b"%07o\0" % device.major, b"%07o\0" % device.minor
+    return _with_checksum(made)
+
+
+def _with_checksum(made: bytearray) -> bytes:
     made[CHECKSUM] = b" " * 8
     made[CHECKSUM] = b"%06o\0 " % sum(made)
     return bytes(made)

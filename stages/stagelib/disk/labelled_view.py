@@ -1,4 +1,4 @@
-"""A sorted, labelled view of the tree for mkfs programs that read a directory.
+"""A sorted, labelled view of the tree, with device nodes, for mkfs programs that read a directory.
 
 An overlay with the changes in memory. As root, the kernel copies only a file's inode when its attributes are set
 (metacopy, Documentation/filesystems/overlayfs.rst); in a user namespace it copies the data, too, so that the tree must
@@ -11,9 +11,11 @@ import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 
-from stagelib import removal, selinux
-from stagelib.disk import archive, labels, sizes, tools
+from stagelib import devices, removal, selinux
+from stagelib.devices import Device
+from stagelib.disk import archive, labels, sizes, stand_ins, tools
 from stagelib.disk.tree_parts import mounted
 from stagelib.errors import StageError
 
@@ -25,18 +27,28 @@ USER = "userxattr"
 _ESCAPED = re.compile(r"\\([0-7]{3})")  # mountinfo, proc(5)
 
 
+@dataclass(frozen=True)
+class View:
+    """A directory to make a file system from, and its devices by path ("/dev/sda"), shown as character devices 0:0."""
+
+    path: str
+    devices: Mapping[str, Device] = field(default_factory=dict)
+
+
 @contextmanager
-def labelled(tree: str, at: str, directory: str, work: str) -> Iterator[str]:
-    """Show `directory`, which is the tree's `at`, with SELinux labels and sorted attributes.
+def labelled(tree: str, at: str, directory: str, work: str) -> Iterator[View]:
+    """Show `directory`, which is the tree's `at`, with SELinux labels, sorted attributes and nodes of its placeholders.
 
     It is `directory` itself when no file has or gets a label, or has several attributes.
     """
     wanted = labels.of_tree(tree, at)
+    nodes = devices.placeholders(directory)
     if not wanted and not _matters(directory):
-        yield directory
+        with stand_ins.shown(directory, nodes, wanted, work):
+            yield View(directory, nodes)
         return
-    with shown(directory, wanted, work) as path:
-        yield path
+    with shown(directory, wanted, work) as path, stand_ins.shown(path, nodes, wanted, work):
+        yield View(path, nodes)
 
 
 @contextmanager
@@ -44,7 +56,8 @@ def shown(directory: str, wanted: Mapping[str, str], work: str) -> Iterator[str]
     """Show `directory` (a path without commas and colons) with the `wanted` labels on its files.
 
     wanted: labels as labels.of_tree() returns them. Directories are listed in an order that depends only on the names.
-    The record of labels is left out. work: a directory to mount in. Raises StageError when this machine cannot do it.
+    The record of labels is left out, and placeholders of device nodes are empty files without their attribute. work: a
+    directory to mount in. Raises StageError when this machine cannot do it.
     """
     top = os.path.join(work, "view")
     os.mkdir(top)
@@ -72,7 +85,7 @@ def copied(directory: str, wanted: Mapping[str, str], work: str) -> Iterator[str
         raise StageError(f"a copy needs {sizes.human(need)} of memory, there are {sizes.human(free)}")
     with mounted(["-t", "tmpfs", "-o", "mode=0755,size=100%,nosuid,nodev", "copy"], top):
         packed = os.path.join(work, "copy.tar")
-        archive.make_all({None: packed}, directory, wanted=wanted)
+        archive.make_all({None: packed}, directory, wanted=wanted, with_devices=False)
         unpack = ["tar", "--extract", f"--file={packed}", f"--directory={top}", "--preserve-permissions"]
         tools.run([*unpack, "--numeric-owner", "--same-owner", "--xattrs", "--xattrs-include=*", "--acls"])
         os.unlink(packed)
@@ -185,7 +198,11 @@ def _arrange(merged: str, directory: str, wanted: Mapping[str, str]) -> None:
 def _label(path: str, name: str, wanted: Mapping[str, str]) -> None:
     """Set a file's label, and its attributes sorted by name; a file without them is only copied."""
     info = os.lstat(path)
+    placeholder = stat.S_ISREG(info.st_mode) and devices.of_file(path, info)
     os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns), follow_symlinks=False)
+    if placeholder:
+        with suppress(OSError):  # a file system in memory may have dropped it
+            os.removexattr(path, devices.XATTR)
     found = sorted(os.listxattr(path, follow_symlinks=False))
     if name in wanted and not found:
         os.setxattr(path, labels.XATTR, labels.value(wanted[name]), follow_symlinks=False)

@@ -6,6 +6,8 @@ A tree has no labels on its files, but a record of them (stagelib.selinux). A ma
 * leaves selinux.RECORD out of the image, and
 * ignores the files' own attribute security.selinux: it belongs to the machine where the tree was made.
 
+Placeholders of device nodes get the labels of these (stagelib.devices).
+
 For programs that take labels only from files there is stagelib.disk.labelled_view.
 """
 
@@ -15,7 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from stagelib import selinux, tree_paths
+from stagelib import devices, selinux, tree_paths
 from stagelib.disk import file_contexts, output
 from stagelib.disk.file_contexts import Matcher
 from stagelib.errors import StageError
@@ -85,7 +87,7 @@ def _by_rule(tree: str, rule: selinux.Rule, top: str) -> dict[str, str]:
             directories = []
             for entry in _entries(tree, above):
                 path = os.path.join(above, entry.name)
-                add(matcher, path, entry.stat(follow_symlinks=False))
+                add(matcher, path, devices.seen(entry.path, entry.stat(follow_symlinks=False)))
                 if entry.is_dir(follow_symlinks=False):
                     directories.append((path, matcher.below(path)))
             todo += reversed(directories)

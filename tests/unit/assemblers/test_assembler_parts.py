@@ -212,7 +212,7 @@ def test_tar_is_passed_on_with_labels_and_attributes_sorted() -> None:
         tar.addfile(link)
     packed.seek(0)
     out = io.BytesIO()
-    archive.copy_labelled(packed, out, {"/": "u:r:root", "/first": "u:r:é", "/link": "u:r:é", f"/{long}": "u:r:long"})
+    archive.copy_corrected(packed, out, {"/": "u:r:root", "/first": "u:r:é", "/link": "u:r:é", f"/{long}": "u:r:long"})
     assert len(out.getvalue()) % 10240 == 0
     out.seek(0)
     found = {}
@@ -230,7 +230,7 @@ def test_tar_is_passed_on_with_labels_and_attributes_sorted() -> None:
     assert found[f"./{long}"] == {"comment": "1", **attributes, **labelled}
     assert list(found[f"./{long}"]) == sorted(found[f"./{long}"])
     with pytest.raises(StageError, match="ends too early"):
-        archive.copy_labelled(io.BytesIO(packed.getvalue()[:2000]), io.BytesIO(), {})
+        archive.copy_corrected(io.BytesIO(packed.getvalue()[:2000]), io.BytesIO(), {})
 
 
 @pytest.mark.parametrize("length", [1, 90, 91, 980, 990, 9990])

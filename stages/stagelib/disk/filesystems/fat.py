@@ -4,6 +4,7 @@ import os
 import stat
 import uuid
 
+from stagelib import devices
 from stagelib.disk import sparse_copy, tools
 from stagelib.disk.filesystems.fs_spec import FsSpec
 from stagelib.disk.planner import Place
@@ -74,7 +75,7 @@ def entries(tree: str) -> tuple[list[str], list[str]]:
         seen: dict[str, str] = {}
         for name in sorted(names + others):
             full = os.path.normpath(os.path.join(inside, name))
-            kind = stat.S_IFMT(os.lstat(os.path.join(path, name)).st_mode)
+            kind = stat.S_IFMT(devices.lstat(os.path.join(path, name)).st_mode)
             _check(full, name, kind, seen)
             (directories if kind == stat.S_IFDIR else files).append(full)
     return sorted(directories), sorted(files)

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from stagelib.disk import labelled_view, layout, sizes
+from stagelib.disk.labelled_view import View
 from stagelib.disk.sizes import BLOCK, TreeSize
 from stagelib.disk.tree_parts import TreePart
 
@@ -35,10 +36,10 @@ class FsSpec:
         os.utime(empty, (self.epoch, self.epoch))
         return empty
 
-    def labelled(self) -> AbstractContextManager[str]:
-        """The directory with its top-level content, shown with the files' SELinux labels if there are any."""
+    def labelled(self) -> AbstractContextManager[View]:
+        """The directory with its top-level content, shown with SELinux labels and device nodes if there are any."""
         if self.file_system.mountpoint is None:
-            return nullcontext(self.content)
+            return nullcontext(View(self.content))
         return labelled_view.labelled(self.tree, self.file_system.mountpoint, self.content, self.work)
 
     def size(self) -> TreeSize:

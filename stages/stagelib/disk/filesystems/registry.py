@@ -11,10 +11,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from stagelib.disk import labels
-from stagelib.disk.filesystems import erofs, fat, squashfs, swap
+from stagelib.disk.filesystems import fat, swap
 from stagelib.disk.filesystems.btrfs import make as btrfs
+from stagelib.disk.filesystems.erofs import make as erofs
 from stagelib.disk.filesystems.ext4 import make as ext4
 from stagelib.disk.filesystems.fs_spec import FsSpec
+from stagelib.disk.filesystems.squashfs import make as squashfs
 from stagelib.disk.filesystems.xfs import make as xfs
 from stagelib.disk.planner import Place
 from stagelib.disk.sizes import BLOCK, MIB

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stagelib.disk import labelled_view, output
-from stagelib.disk.filesystems import registry, squashfs
+from stagelib.disk.filesystems import registry
 from stagelib.disk.filesystems.fs_spec import FsSpec
+from stagelib.disk.filesystems.squashfs import make as squashfs
 from stagelib.disk.formats.run import Run
 from stagelib.disk.layout import FileSystem
 from stagelib.disk.planner import Place

@@ -4,6 +4,8 @@ import os
 import stat
 from contextlib import ExitStack
 
+from stagelib import devices
+from stagelib.devices import Device
 from stagelib.disk import labelled_view, labels, sizes, sparse_copy, tools, tree_parts
 from stagelib.disk.filesystems.btrfs.make_reproducible import make_reproducible
 from stagelib.disk.filesystems.fs_spec import FsSpec
@@ -54,12 +56,13 @@ def make(spec: FsSpec, image: str, place: Place) -> None:
     argv += ["-L", spec.file_system.label] if spec.file_system.label else []
     argv += [word for volume in spec.file_system.subvolumes for word in ("--subvol", volume.name.lstrip("/"))]
     with ExitStack() as stack:
-        top = _rootdir(spec, stack)
+        nodes: dict[bytes, Device] = {}
+        top = _rootdir(spec, stack, nodes)
         # SOURCE_DATE_EPOCH would also change files' times.
         tools.run([*argv, "--rootdir", top, area], env={"SOURCE_DATE_EPOCH": None})
         _check_size(os.path.getsize(area), place)
         os.truncate(area, place.size)
-        make_reproducible(area, top, fs_uuid=spec.file_system.uuid, epoch=spec.epoch)
+        make_reproducible(area, top, fs_uuid=spec.file_system.uuid, epoch=spec.epoch, wanted=nodes)
     sparse_copy.dig_holes(area)
     sparse_copy.copy_into(area, image, place)
     os.unlink(area)
@@ -75,10 +78,15 @@ def _check_size(made: int, place: Place) -> None:
         )
 
 
-def _rootdir(spec: FsSpec, stack: ExitStack) -> str:
-    """The directory for mkfs.btrfs, which writes files in the order in which directories are listed."""
+def _rootdir(spec: FsSpec, stack: ExitStack, nodes: dict[bytes, Device]) -> str:
+    """The directory for mkfs.btrfs, which writes files in the order in which directories are listed.
+
+    The placeholders of device nodes in it, empty files, are added to `nodes`.
+    """
     if not spec.file_system.subvolumes:
-        return _content(spec, spec.file_system.mountpoint, stack)
+        top = _content(spec, spec.file_system.mountpoint, stack)
+        _add_devices(spec, spec.file_system.mountpoint, top, nodes)
+        return top
     found = _version()
     if found < SUBVOLUMES:
         raise StageError(
@@ -92,8 +100,15 @@ def _rootdir(spec: FsSpec, stack: ExitStack) -> str:
         target = os.path.join(top, volume.name.lstrip("/"))
         os.makedirs(target, exist_ok=True)
         stack.enter_context(tree_parts.bound(_content(spec, volume.mountpoint, stack), target))
+        _add_devices(spec, volume.mountpoint, target, nodes)
     os.utime(top, (spec.epoch, spec.epoch))
     return top
+
+
+def _add_devices(spec: FsSpec, point: str | None, shown: str, nodes: dict[bytes, Device]) -> None:
+    if point is not None:
+        found = devices.placeholders(spec.contents[point].path)
+        nodes.update({os.fsencode(shown + path): device for path, device in found.items()})
 
 
 def _content(spec: FsSpec, point: str | None, stack: ExitStack) -> str:
@@ -108,7 +123,7 @@ def _content(spec: FsSpec, point: str | None, stack: ExitStack) -> str:
     try:
         return stack.enter_context(numbered(path, wanted, work))
     except StageError as error:
-        if wanted:
+        if wanted or devices.placeholders(path):
             raise
         print(f"note: where files are in the btrfs depends on this machine's order of directories: {error.message}")
         return path

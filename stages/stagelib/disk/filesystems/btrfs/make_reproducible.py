@@ -4,8 +4,11 @@ import os
 import stat
 import struct
 import uuid
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from stagelib.devices import Device
 from stagelib.disk import crc32c
 from stagelib.disk.filesystems.btrfs import nodes
 from stagelib.disk.filesystems.btrfs.nodes import CHUNK, HEADER, ITEM, STRIPE, Item, Node, Trees
@@ -14,6 +17,8 @@ INODE_ITEM, INODE_REF, ATTRIBUTE, ROOT_BACKREF = 1, 12, 24, 144
 DIRECTORY_ITEM, DIRECTORY_INDEX = 84, 96
 DEVICE_EXTENT, DEVICE, SUBVOLUME_UUID = 204, 216, 251
 FILES, FIRST_SUBVOLUME = 5, 256  # the top-level tree, and the first subvolume's
+CHARACTER, BLOCK = 3, 4  # types of directory items
+NONE: Mapping[bytes, Device] = MappingProxyType({})
 IS_ATTRIBUTE = 8  # the type of a directory item that is an attribute
 LAST_SUBVOLUME = (1 << 64) - 256
 TOP = 256  # the number of a tree's root directory
@@ -37,21 +42,31 @@ class Ids:
         return self.derive(f"subvolume {number}")
 
 
-def make_reproducible(image: str, directory: str, *, fs_uuid: str, epoch: int) -> None:
+def make_reproducible(
+    image: str, directory: str, *, fs_uuid: str, epoch: int, wanted: Mapping[bytes, Device] = NONE
+) -> None:
     """Correct the btrfs in the file `image`, made by mkfs.btrfs from `directory`.
 
     Times of modification and numbers of devices are those of the files, all other times become `epoch` (seconds since
-    1970).
+    1970). wanted: files of the directory that become device nodes.
     """
     ids = Ids(uuid.UUID(fs_uuid))
     with open(image, "r+b") as file:
         trees = nodes.read(file)
         _top_attributes(trees, directory)
         paths = _Paths(trees, directory)
+        found: dict[tuple[int, int], Device] = {}  # by tree and inode
         for node, item in trees.items():
             _correct(node, item, ids, epoch)
             if item.type == INODE_ITEM and paths.known(item):
-                _inode(node, item, os.lstat(paths.path(item.owner, item.object)))
+                path = paths.path(item.owner, item.object)
+                _inode(node, item, os.lstat(path))
+                if path in wanted:
+                    found[item.owner, item.object] = wanted[path]
+                    _device(node, item, wanted[path])
+        for node, item in trees.items() if found else ():
+            if item.type in (DIRECTORY_ITEM, DIRECTORY_INDEX):
+                _types(node, item, found)
         for node in trees.nodes.values():
             node.body[64:80] = ids.derive("chunk tree")
             _sort_uuids(node, ids)
@@ -83,11 +98,8 @@ def _correct(node: Node, item: Item, ids: Ids, epoch: int) -> None:
 
 def _transactions(node: Node, item: Item) -> None:
     """Set the transaction in the entries of an item; mkfs.btrfs leaves uninitialised memory."""
-    at = item.at
-    while at < item.at + item.size:
-        value, name = struct.unpack_from("<HH", node.body, at + 25)
+    for at in _directory_entries(node, item):
         node.body[at + 17 : at + 25] = node.body[80:88]
-        at += 30 + value + name
 
 
 def _stripes(body: bytearray, at: int, ids: Ids) -> int:
@@ -106,6 +118,30 @@ def _inode(node: Node, item: Item, info: os.stat_result) -> None:
         struct.pack_into("<Q", node.body, item.at + 56, os.major(info.st_rdev) << 20 | os.minor(info.st_rdev))
     if item.object == TOP:  # btrfs-progs 6.2 does not set the top directory's
         struct.pack_into("<III", node.body, item.at + 44, info.st_uid, info.st_gid, info.st_mode)
+
+
+def _device(node: Node, item: Item, device: Device) -> None:
+    """Make a device node's inode of a file's."""
+    mode = struct.unpack_from("<I", node.body, item.at + 52)[0]
+    number = device.major << 20 | device.minor
+    struct.pack_into("<IQ", node.body, item.at + 52, device.type | stat.S_IMODE(mode), number)
+
+
+def _types(node: Node, item: Item, found: Mapping[tuple[int, int], Device]) -> None:
+    """Correct the types of device nodes in the entries of a directory's item."""
+    for at in _directory_entries(node, item):
+        inode, kind = struct.unpack_from("<QB", node.body, at)
+        if kind == INODE_ITEM and (device := found.get((item.owner, inode))):
+            node.body[at + 29] = CHARACTER if device.kind == "c" else BLOCK
+
+
+def _directory_entries(node: Node, item: Item) -> Iterator[int]:
+    """Where each entry of an item begins; names with the same hash share one."""
+    at = item.at
+    while at < item.at + item.size:
+        yield at
+        value, name = struct.unpack_from("<HH", node.body, at + 25)
+        at += 30 + value + name
 
 
 def _top_attributes(trees: Trees, directory: str) -> None:

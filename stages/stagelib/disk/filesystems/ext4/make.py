@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from stagelib import selinux
 from stagelib.disk import output, sizes, tools
-from stagelib.disk.filesystems.ext4 import debugfs, make_reproducible, old_mke2fs
+from stagelib.disk.filesystems.ext4 import debugfs, device_nodes, make_reproducible, old_mke2fs
 from stagelib.disk.sizes import BLOCK, MIB, human
 from stagelib.errors import StageError
 
@@ -42,9 +42,10 @@ def make(
 ) -> None:
     """Make an ext4 of `size` bytes at `offset` in the file `image` (zeroes there) that holds `tree`.
 
-    Owners, modes, extended attributes, ACLs, hard links, holes and times of modification are the tree's; all other
-    times become `epoch` (seconds since 1970). labels returns the SELinux labels by path, as labels.in_background()
-    does; label is the file system's own. Raises StageError when the tree does not fit or is not readable.
+    Owners, modes, extended attributes, ACLs, hard links, holes, device nodes (in the tree, or their placeholders) and
+    times of modification are the tree's; all other times become `epoch` (seconds since 1970). labels returns the
+    SELinux labels by path, as labels.in_background() does; label is the file system's own. Raises StageError when the
+    tree does not fit or is not readable.
     """
     need = sizes.of_tree(tree)
     files = make_reproducible.survey(tree)
@@ -67,6 +68,7 @@ def make(
         )
     else:
         old_mke2fs.make_reproducible(image, tree, offset=offset, epoch=epoch, wanted=wanted, leave_out=selinux.RECORD)
+    device_nodes.replace_placeholders(image, offset, files)
 
 
 def _mke2fs(

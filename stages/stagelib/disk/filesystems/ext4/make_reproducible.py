@@ -7,9 +7,12 @@ One run of debugfs does that, by the files' paths.
 """
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from stagelib import devices
+from stagelib.devices import Device
 from stagelib.disk import labels, output
 from stagelib.disk.filesystems.ext4 import debugfs
 from stagelib.disk.sizes import BLOCK
@@ -22,6 +25,11 @@ class File:
     host: str
     path: str
     info: os.stat_result
+
+    @property
+    def placeholder_of(self) -> Device | None:
+        """The device whose placeholder it is."""
+        return devices.of_file(self.host, self.info) if stat.S_ISREG(self.info.st_mode) else None
 
 
 def survey(directory: str) -> list[File]:
@@ -92,9 +100,12 @@ def _attributes(file: File, label: str | None, values: debugfs.Values) -> list[s
     Each goes where it fits first, the inode or the block, so that the order decides about the place, too.
     """
     found = os.listxattr(file.host, follow_symlinks=False)
-    if label is None and labels.XATTR not in found and len(found) < 2:
+    left_out = {labels.XATTR}
+    if devices.XATTR in found and file.placeholder_of:
+        left_out.add(devices.XATTR)
+    if label is None and not left_out.intersection(found) and len(found) < 2:
         return []
-    wanted = {name: os.getxattr(file.host, name, follow_symlinks=False) for name in found if name != labels.XATTR}
+    wanted = {name: os.getxattr(file.host, name, follow_symlinks=False) for name in found if name not in left_out}
     if label is not None:
         wanted[labels.XATTR] = labels.value(label)
     commands = [f"ea_rm {debugfs.quoted(file.path)} {debugfs.quoted(name)}" for name in found]

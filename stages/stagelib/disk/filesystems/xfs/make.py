@@ -1,11 +1,11 @@
 """Making an XFS from a directory: by mkfs.xfs alone from xfsprogs 6.17 on, otherwise with the package `writer`."""
 
 import os
-import stat
 import struct
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
+from stagelib import devices
 from stagelib.disk import crc32c, labelled_view, sizes, sparse_copy, sparse_scan, tools
 from stagelib.disk.filesystems.xfs.writer import inodes
 from stagelib.disk.filesystems.xfs.writer.fill import does_not_fit, fill
@@ -81,12 +81,14 @@ def _ordered(tree: str, wanted: Mapping[str, str], work: str, stack: ExitStack) 
 
 
 def _obstacle(tree: str) -> str:
-    """The file that mkfs.xfs 7.2 cannot copy: it opens device nodes, and turns ACLs into user attributes; "": none."""
+    """The file that mkfs.xfs 7.2 cannot copy; "": none.
+
+    It opens device nodes, copies their placeholders as files, and turns ACLs into user attributes.
+    """
     for above, directories, names in os.walk(os.fsencode(tree)):
         directories.sort()
         for path in (above, *(os.path.join(above, name) for name in (*directories, *names))):
-            mode = os.lstat(path).st_mode
-            if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+            if devices.of_file(path, os.lstat(path)):
                 return f"the device node {_inside(tree, path)}"
             if any(name.startswith("system.") for name in os.listxattr(path, follow_symlinks=False)):
                 return f"the ACL of {_inside(tree, path)}"

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from stagelib import selinux
+from stagelib import devices, selinux
 from stagelib.disk import labels, sparse_scan
 from stagelib.disk.sizes import BLOCK
 
@@ -42,7 +42,7 @@ def list_files(tree: str) -> list[File]:
             if number == 0 and name == os.fsencode(selinux.RECORD):
                 continue
             path = os.path.join(above.path, name)
-            info = os.lstat(path)
+            info = devices.lstat(path)
             inode = (info.st_dev, info.st_ino)
             directory = stat.S_ISDIR(info.st_mode)
             if not directory and info.st_nlink > 1 and inode in known:
@@ -62,15 +62,19 @@ def list_files(tree: str) -> list[File]:
 
 
 def attributes(file: File, wanted: Mapping[str, str]) -> dict[str, bytes]:
-    """Its extended attributes by name, with the wanted SELinux label instead of this machine's."""
+    """Its extended attributes by name, with the wanted SELinux label instead of this machine's, for its device node."""
     made = {
         name: os.getxattr(file.path, name, follow_symlinks=False)
         for name in os.listxattr(file.path, follow_symlinks=False)
-        if name != labels.XATTR
+        if name != labels.XATTR and not (name == devices.XATTR and _is_device(file.info))
     }
     if file.name in wanted:
         made[labels.XATTR] = labels.value(wanted[file.name])
     return made
+
+
+def _is_device(info: os.stat_result) -> bool:
+    return stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode)
 
 
 def data(file: File) -> Iterator[tuple[int, bytes]]:

@@ -19,6 +19,7 @@ from stagelib.errors import StageError
 
 LONGEST_TARGET = 1023  # XFS_SYMLINK_MAXLEN without a NUL
 SYMLINK_HEADER = 56
+LARGEST_MAJOR, LARGEST_MINOR = 511, (1 << 18) - 1  # xfs_generic_create() of the kernel refuses others
 LEAST_ROOM = 64  # bytes of an inode that attributes leave to data
 LARGEST_NUMBER = (1 << 32) - 1
 TYPES = {
@@ -137,7 +138,12 @@ class _Filler:
             fork, size = self._symlink(file, room)
             return fork, kept, size
         device = 0 if stat.S_ISFIFO(file.info.st_mode) or stat.S_ISSOCK(file.info.st_mode) else file.info.st_rdev
-        return inodes.device(device, os.major(device), os.minor(device)), kept, 0
+        major, minor = os.major(device), os.minor(device)
+        if major > LARGEST_MAJOR or minor > LARGEST_MINOR:
+            raise CannotKeepError(
+                f"a device node of XFS has numbers up to {LARGEST_MAJOR}:{LARGEST_MINOR}, this one is {major}:{minor}"
+            )
+        return inodes.device(device, major, minor), kept, 0
 
     def _directory(self, file: File, room: int) -> tuple[Fork, int]:
         entries = [

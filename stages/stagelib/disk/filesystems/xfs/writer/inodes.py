@@ -13,6 +13,7 @@ SIZE = 512
 CHECKSUM = 100
 CORE = 176
 ROOM = SIZE - CORE  # bytes for data, attributes, or where they are
+DEVICE_ROOM = 8  # bytes for a device's numbers: xfs_dinode_verify_forkoff() takes no other offset of attributes
 DEVICE, LOCAL, EXTENTS, TREE = range(4)
 BIG_TIME = 1 << 3
 EXTENT = 16
@@ -127,7 +128,9 @@ def device(number: int, major: int, minor: int) -> Fork:
 def packed(inode: Inode, uuid: bytes) -> bytes:
     """The inode in its on-disk form, with a zero checksum."""
     attributes = inode.attributes
-    start = ROOM - -(-len(attributes.body) // 8) * 8 if attributes else 0  # offset of the attributes
+    start = 0  # offset of the attributes
+    if attributes:
+        start = DEVICE_ROOM if inode.data.format == DEVICE else ROOM - -(-len(attributes.body) // 8) * 8
     core = struct.pack(
         ">2sHBBHIIIHHQQQQQQIIHBBIHHII4x",
         b"IN",

@@ -3,7 +3,9 @@
 import os
 
 from stagelib.disk import sparse_copy, tools
+from stagelib.disk.filesystems.erofs import device_nodes
 from stagelib.disk.filesystems.fs_spec import FsSpec
+from stagelib.disk.labelled_view import View
 from stagelib.disk.planner import Place
 from stagelib.errors import StageError
 
@@ -25,24 +27,33 @@ def make(spec: FsSpec, image: str, place: Place) -> None:
     os.unlink(_file(spec))
 
 
-def pack(tree: str, path: str, *, fs_uuid: str, epoch: int, compression: str | None = None) -> None:
-    """Make an EROFS of `tree` in the new file `path`; all times are `epoch`, since older versions support no other.
+def pack(content: View, path: str, *, fs_uuid: str, epoch: int, compression: str | None = None) -> None:
+    """Make an EROFS of `content` in the new file `path`; all times are `epoch`, since older versions support no other.
 
     compression: lz4 or lz4hc; None for none.
     """
     argv = ["mkfs.erofs", "-U", fs_uuid, "-T", str(epoch), "--quiet"]
     argv += [f"-z{compression}"] if compression else []
     try:
-        tools.run([*argv, path, tree])
+        tools.run([*argv, path, content.path])
     except tools.ToolError:
         long = next(
-            (name for _, *both in os.walk(tree) for names in both for name in names if _length(name) == LONGEST), None
+            (
+                name
+                for _, *both in os.walk(content.path)
+                for names in both
+                for name in names
+                if _length(name) == LONGEST
+            ),
+            None,
         )
         if long is None:
             raise
         raise StageError(
             f"mkfs.erofs cannot hold a name of {LONGEST} bytes: {long}", "use erofs-utils 1.6 or newer, or shorten it"
         ) from None
+    if content.devices:
+        device_nodes.set_numbers(path, content.devices)
 
 
 def _length(name: str) -> int:

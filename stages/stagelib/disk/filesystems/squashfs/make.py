@@ -4,6 +4,8 @@ import os
 
 from stagelib.disk import sparse_copy, tools
 from stagelib.disk.filesystems.fs_spec import FsSpec
+from stagelib.disk.filesystems.squashfs import device_nodes
+from stagelib.disk.labelled_view import View
 from stagelib.disk.planner import Place
 
 COMPRESSION = "zstd"
@@ -24,17 +26,20 @@ def make(spec: FsSpec, image: str, place: Place) -> None:
     os.unlink(_file(spec))
 
 
-def pack(tree: str, path: str, epoch: int, compression: str = COMPRESSION) -> None:
-    """Make a squashfs of `tree` in the new file `path`, with `epoch` (seconds since 1970) as its creation time.
+def pack(content: View, path: str, epoch: int, compression: str = COMPRESSION) -> None:
+    """Make a squashfs of `content` in the new file `path`, with `epoch` (seconds since 1970) as its creation time.
 
     compression: gzip, lzo, lz4, xz or zstd, if mksquashfs was built with it.
     """
-    _log_lost_acls(tree)
-    argv = ["mksquashfs", tree, path, "-noappend", "-no-progress", "-quiet", "-comp", compression, "-xattrs"]
+    _log_lost_acls(content.path)
+    argv = ["mksquashfs", content.path, path, "-noappend", "-no-progress", "-quiet", "-comp", compression, "-xattrs"]
     if compression == "zstd":
         argv += ["-Xcompression-level", str(ZSTD_LEVEL)]
+    argv += ["-noI"] if content.devices else []  # inodes and directories are changed afterwards
     # SOURCE_DATE_EPOCH would also change files' times.
     tools.run([*argv, "-no-recovery", "-mkfs-time", str(epoch)], env={"SOURCE_DATE_EPOCH": None})
+    if content.devices:
+        device_nodes.set_numbers(path, content.devices)
 
 
 def _log_lost_acls(tree: str) -> None:

@@ -1,0 +1,1 @@
+"""EROFS, a read-only file system."""

@@ -1,0 +1,1 @@
+"""squashfs, a compressed read-only file system."""

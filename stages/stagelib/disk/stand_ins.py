@@ -1,0 +1,70 @@
+"""Device nodes for mkfs programs that read a directory, where nobody may make device nodes.
+
+One is an exception, the character device 0:0, which is overlayfs' whiteout: it has an inode like any other device's, so
+that the numbers can be set in the finished image.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+
+from stagelib.devices import Device
+from stagelib.disk import labels
+from stagelib.disk.tree_parts import bound, mounted
+
+
+@contextmanager
+def shown(directory: str, nodes: Mapping[str, Device], wanted: Mapping[str, str], work: str) -> Iterator[None]:
+    """Mount the character device 0:0 over each placeholder in `directory`.
+
+    It has the placeholder's owner, mode, times, hard links and ACL, and its label of `wanted`, labels by path. nodes:
+    what devices.placeholders() returned for the directory. work: a directory to mount in.
+    """
+    if not nodes:
+        yield
+        return
+    top = os.path.join(work, "devices")
+    os.mkdir(top)
+    known: dict[tuple[int, int], str] = {}
+    with ExitStack() as stack:
+        # In a user namespace, only a file system of its own takes labels.
+        stack.enter_context(mounted(["-t", "tmpfs", "-o", "mode=0700,nosuid,nodev", "devices"], top))
+        made: dict[str, str] = {}
+        for number, path in enumerate(nodes):
+            source = directory + path
+            made[source] = target = os.path.join(top, str(number))
+            info = os.lstat(source)
+            first = known.setdefault((info.st_dev, info.st_ino), target) if info.st_nlink > 1 else target
+            if first == target:
+                _make(source, info, target, wanted.get(path))
+            else:
+                os.link(first, target)
+        for source, target in made.items():
+            stack.enter_context(bound(target, source))
+        yield
+
+
+def by_directory(nodes: Mapping[str, Device]) -> dict[bytes, dict[bytes, Device | None]]:
+    """The directories that lead to device nodes, by path, with the names of further ones (None) and of the nodes."""
+    below: dict[bytes, dict[bytes, Device | None]] = {}
+    for path, device in nodes.items():
+        above, name = os.path.split(os.fsencode(path))
+        below.setdefault(above, {})[name] = device
+        while above != b"/":
+            above, name = os.path.split(above)
+            below.setdefault(above, {})[name] = None
+    return below
+
+
+def _make(source: str, info: os.stat_result, target: str, label: str | None) -> None:
+    os.mknod(target, stat.S_IFCHR | 0o600, os.makedev(0, 0))
+    os.chown(target, info.st_uid, info.st_gid)
+    os.chmod(target, stat.S_IMODE(info.st_mode))
+    kept = {name for name in os.listxattr(source, follow_symlinks=False) if not name.startswith("user.")}
+    for name in sorted(kept - {labels.XATTR}):
+        with suppress(OSError):  # such as those of the machine's own security modules
+            os.setxattr(target, name, os.getxattr(source, name, follow_symlinks=False), follow_symlinks=False)
+    if label is not None:
+        os.setxattr(target, labels.XATTR, labels.value(label), follow_symlinks=False)
+    os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns))
