@@ -122,6 +122,15 @@ def pack(directory: Path, contents: LayerContents, target: Path, nodes: Sequence
     `nodes` are the device nodes among them; placeholders of some become device nodes.
     Raises RunnerError (build) if tar or zstd fails, for instance because the disk is full.
     """
+    with temporary_directory("layer-", target.parent) as work:
+        return _compress(tar_command(directory, contents, work, nodes), target)
+
+
+def tar_command(directory: Path, contents: LayerContents, work: Path, nodes: Sequence[Device]) -> list[str]:
+    """The command that writes the listed entries of a directory to its standard output, as an OCI layer.
+
+    It uses files that this makes in the empty directory `work`. For `nodes` see pack.
+    """
     # The root directory itself is included: a stage may change its mode.
     top = os.fsencode(directory)
     placeholders = {one.path: one for one in nodes if os.path.isfile(os.path.join(top, one.path))}
@@ -129,25 +138,24 @@ def pack(directory: Path, contents: LayerContents, target: Path, nodes: Sequence
     # OCI has no whiteout for a name of full length; our own readers use the layer's metadata instead of whiteouts.
     marks = [_whiteout(path) for path in contents.whiteouts if len(os.path.basename(path)) <= MAX_NAME - len(WHITEOUT)]
     marks += [os.path.join(path, OPAQUE.encode()) for path in contents.opaques]
-    with temporary_directory("layer-", target.parent) as work:
-        (work / "names").write_bytes(names)
-        (work / "marks").write_bytes(b"".join(mark + b"\0" for mark in sorted(marks)))
-        for mark in marks:
-            place = os.path.join(os.fsencode(work), b"tree", mark)
-            os.makedirs(os.path.dirname(place), exist_ok=True)
-            with open(place, "wb"):  # noqa: PTH123 - a bytes path
-                os.utime(place, (0, 0))
-        argv = ["tar", "--create", "--format=posix", "--numeric-owner", "--no-recursion", "--null"]
-        argv += ["--verbatim-files-from", "--xattrs", "--xattrs-include=*", "--acls", "--sparse"]
-        argv += [f"--xattrs-exclude={name}" for name in (*(f"{prefix}*" for prefix in OVERLAY_XATTRS), SELINUX)]
-        argv += ["--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime"]
-        argv += [f"--directory={directory}", f"--files-from={work}/names"]
-        if marks:
-            argv += [f"--directory={work}/tree", f"--files-from={work}/marks"]
-        if placeholders:
-            (work / "devices").write_bytes(devices.tar_headers(placeholders.values()))
-            argv = ["sh", "-c", 'cat "$0" && exec "$@"', f"{work}/devices", *argv]
-        return _compress(argv, target)
+    (work / "names").write_bytes(names)
+    (work / "marks").write_bytes(b"".join(mark + b"\0" for mark in sorted(marks)))
+    for mark in marks:
+        place = os.path.join(os.fsencode(work), b"tree", mark)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        with open(place, "wb"):  # noqa: PTH123 - a bytes path
+            os.utime(place, (0, 0))
+    argv = ["tar", "--create", "--format=posix", "--numeric-owner", "--no-recursion", "--null"]
+    argv += ["--verbatim-files-from", "--xattrs", "--xattrs-include=*", "--acls", "--sparse"]
+    argv += [f"--xattrs-exclude={name}" for name in (*(f"{prefix}*" for prefix in OVERLAY_XATTRS), SELINUX)]
+    argv += ["--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime"]
+    argv += [f"--directory={directory}", f"--files-from={work}/names"]
+    if marks:
+        argv += [f"--directory={work}/tree", f"--files-from={work}/marks"]
+    if placeholders:
+        (work / "devices").write_bytes(devices.tar_headers(placeholders.values()))
+        argv = ["sh", "-c", 'cat "$0" && exec "$@"', f"{work}/devices", *argv]
+    return argv
 
 
 def _whiteout(path: bytes) -> bytes:
