@@ -80,14 +80,14 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     args = parser().parse_args(argv)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    os.umask(0o022)
+    umask = os.umask(0o022)  # the caller's is for what is exported
     listener = _listener(args)
     started = time.monotonic()
     active = ActiveSteps()
     session = Session(Broadcast([listener, active]))
     error = None
     try:
-        _main(args, session)
+        _main(args, session, umask)
     except RunnerError as raised:
         error = raised
     except KeyboardInterrupt:
@@ -107,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     sys.exit(error.exit_code if error else 0)
 
 
-def _main(args: argparse.Namespace, session: Session) -> None:
+def _main(args: argparse.Namespace, session: Session, umask: int) -> None:
     build_env = _document(args.build_env)
     sources = _document(args.sources)
     manifests = [formats.load(decode(_read(path), path), build_env, sources) for path in args.pipeline]
@@ -127,6 +127,7 @@ def _main(args: argparse.Namespace, session: Session) -> None:
         checkpoints=tuple(args.checkpoint),
         secrets=read_secrets(_document(args.secrets) or {}),
         cache_size=parse_size(args.cache_size),
+        umask=umask,
     )
     if args.plan:
         print(json.dumps({"actions": [action.fields() for action in session.plan(manifests, settings)]}, indent=2))

@@ -24,7 +24,8 @@ class RunSettings:
 
     scratch None: the default place with enough space. overlay False: make trees by copying. output_directory None:
     leave the output in the store. exports are ids of stages whose trees are exported as well; jobs is how many
-    pipelines are built at a time; cache_size limits the store, in bytes (0: no limit).
+    pipelines are built at a time; cache_size limits the store, in bytes (0: no limit). umask is the caller's, for
+    exported files.
     """
 
     store: Path
@@ -38,6 +39,7 @@ class RunSettings:
     checkpoints: tuple[str, ...] = ()
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     cache_size: int = 0
+    umask: int = 0o022
 
 
 @dataclass(frozen=True)

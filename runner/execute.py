@@ -5,7 +5,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -172,11 +172,21 @@ class Executor:
             with self._trees.reading(stack) as tree, self._view(step, tree, output) as view:
                 self._refuse_placeholders(stack, tree)
                 self._execute(step, root, view, {"tree": bwrap.TREE, "output_dir": bwrap.OUTPUT})
-            self._store.add_output(step, output)
+            self._add_output(step, output, time.monotonic() - started)
             seconds = time.monotonic() - started
             self._emit("end", id=step.call.id, name=step.call.name, state="done", seconds=seconds)
         finally:
             directories.remove_tree(made)
+
+    def _add_output(self, step: Step, output: Path, seconds: float) -> None:
+        """Keep an assembler's output. Raises RunnerError (build) for one with anything but files and directories."""
+        try:
+            self._store.add_output(step, output)
+        except RunnerError as error:
+            self.results[:] = [replace(one, success=False) if one.step == step else one for one in self.results]
+            about = {"why": "made an output that is refused", "output": [error.message], "returncode": 0}
+            self._emit("end", id=step.call.id, name=step.call.name, state="failed", seconds=seconds, **about)
+            raise
 
     def _refuse_placeholders(self, stack: Sequence[str], tree: Path) -> None:
         """Raise RunnerError (environment) if an image of this tree would have files in place of device nodes."""

@@ -10,9 +10,10 @@ from runner.build import Build, RunSettings, StepResult, check, plan_builds, sou
 from runner.cancellation import Cancellation
 from runner.events import Listener
 from runner.execute import RunContext
-from runner.export import OutputDirectory, export_trees
+from runner.export import OutputDirectory, export_output, export_trees
 from runner.failure import add_command
 from runner.manifest.model import Manifest
+from runner.outside import Outside
 from runner.sandbox import namespace
 from runner.sources.fetch import Fetcher
 from runner.steps import Action, ActionKind
@@ -31,6 +32,7 @@ class Session:
         """emit gets the events."""
         self.emit = emit
         self._builds: list[Build] = []
+        self._outside: Outside | None = None
 
     def plan(self, manifests: Sequence[Manifest], settings: RunSettings) -> list[Action]:
         """What a build would do. Raises RunnerError for a pipeline that can't be built."""
@@ -55,6 +57,8 @@ class Session:
             self._finish(store, settings)
             self._raise_errors()
         finally:
+            if self._outside:
+                self._outside.close()
             store.close()
 
     def _report_cached(self) -> None:
@@ -67,6 +71,7 @@ class Session:
 
     def _execute(self, store: Store, scratch_root: Path, settings: RunSettings) -> None:
         user = os.geteuid() != 0
+        self._outside = Outside()
         namespace.enter()
         scratch = Scratch(scratch_root, store)
         if settings.scratch is None:
@@ -88,7 +93,7 @@ class Session:
                     passphrases=passphrases.passphrases(settings.secrets),
                 )
                 schedule.run(self._builds, context, settings.jobs if trees.background else 1, settings.exports)
-                export_trees(self._builds, settings, store, trees, user=user)
+                export_trees(self._builds, settings, store, trees, self._outside.unpack_tree, user=user)
         finally:
             fetcher.close()
             scratch.close()
@@ -107,7 +112,7 @@ class Session:
 
     def _finish(self, store: Store, settings: RunSettings) -> None:
         """Record and export the results of builds that succeeded, and limit the size of the store."""
-        outputs = OutputDirectory(settings.output_directory) if settings.output_directory else None
+        outputs = OutputDirectory(settings, self._outside.export_output if self._outside else export_output)
         for build in self._builds:
             if build.error is not None:
                 add_command(build, settings, store)
@@ -115,8 +120,7 @@ class Session:
             store.touch(build.keys)
             for target in build.targets:
                 store.remember(target.pipeline.label, target.steps)
-            if outputs:
-                outputs.add(build, store)
+            outputs.add(build, store)
             build.done = True
         maintenance.limit_size(store, settings.cache_size, {key for build in self._builds for key in build.keys})
 

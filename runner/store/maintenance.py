@@ -146,7 +146,7 @@ def _outputs(store: Store) -> Iterable[Entry]:
             name = str(json.loads(path.read_bytes())["name"])
         except (ValueError, KeyError, TypeError):
             name = "(unreadable)"
-        blocks = sum(file.stat().st_blocks for file in (store.outputs / path.stem).glob("*"))
+        blocks = sum(file.lstat().st_blocks for file in (store.outputs / path.stem).rglob("*"))
         yield Entry(EntryKind.OUTPUT, path.stem, name, blocks * 512, path.stat().st_mtime)
 
 

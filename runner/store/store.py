@@ -15,8 +15,7 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
-import subprocess
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,12 +23,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.errors import build_error, environment_error
+from runner.errors import ErrorKind, RunnerError, build_error, environment_error
 from runner.steps import Step, StoreState
 from runner.store import devices, directories, files
 from runner.store.devices import Device
 from runner.store.history import History
 from runner.store.layer import Archive, LayerContents, pack
+from runner.store.takeover import RefusedError, take_over
 
 STORE_LOCK = "store"  # the lock that processes hold while they have the store open
 MICROSECOND = 1000  # nanoseconds
@@ -167,7 +167,15 @@ class Store:
         self.archive_path(key).unlink(missing_ok=True)
 
     def add_output(self, step: Step, made: Path) -> None:
-        """Move the output of an assembler into the store, from the directory `made` on the same file system."""
+        """Move the output of an assembler into the store, from the directory `made` on the same file system.
+
+        Raises RunnerError (build) unless it consists of regular files and directories.
+        """
+        try:
+            take_over(made)
+        except RefusedError as refused:
+            hint = "an assembler's output may have regular files and directories only"
+            raise RunnerError(ErrorKind.BUILD, f"{refused} in the output", [], hint, stage=step.call.name) from None
         target = self.outputs / step.key
         directories.remove_tree(target)
         made.replace(target)
@@ -196,17 +204,6 @@ class Store:
     def output_names(self, key: str) -> list[str]:
         """The names of an output's files, sorted."""
         return sorted(os.listdir(self.outputs / key))
-
-    def export(self, key: str, directory: Path) -> list[Path]:
-        """Put an output's files into `directory`, each atomically; returns their paths.
-
-        Raises RunnerError (build) if the directory can't be written.
-        """
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            return [_export_file(file, directory) for file in sorted((self.outputs / key).iterdir())]
-        except OSError as error:
-            raise build_error(f"{directory} could not be written: {error.strerror or error}") from None
 
     def remember(self, label: str, steps: tuple[Step, ...]) -> None:
         """Record the ingredients of a pipeline's steps, so that the next plan can say what changed."""
@@ -274,40 +271,13 @@ def _complete(directory: Path) -> frozenset[str]:
 
 def _fingerprints(directory: Path) -> dict[str, list[int]]:
     found = {}
-    for file in sorted(directory.iterdir()):
-        info = file.stat()
-        found[file.name] = [info.st_size, info.st_mtime_ns]
+    for file in sorted(directory.rglob("*")):
+        info = file.lstat()
+        if not stat.S_ISDIR(info.st_mode):
+            found[str(file.relative_to(directory))] = [info.st_size, info.st_mtime_ns]
     return found
 
 
 def _boot_id() -> str:
     """The kernel's name for this boot, random(4)."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def _export_file(file: Path, directory: Path) -> Path:
-    """Put `file` into `directory` atomically: as a hard link, or as a sparse copy where that is not possible."""
-    target = directory / file.name
-    if target.exists() and target.samefile(file):
-        return target
-    with directories.temporary_directory(f".{file.name}-", directory) as work:
-        fresh = work / file.name
-        try:
-            fresh.hardlink_to(file)
-        except OSError:
-            _copy(file, fresh)
-        fresh.replace(target)
-    return target
-
-
-def _copy(source: Path, target: Path) -> None:
-    argv = ["cp", "--reflink=auto", "--sparse=always", "--preserve=mode,timestamps", "--", str(source), str(target)]
-    free = shutil.disk_usage(target.parent).free
-    done = subprocess.run(argv, check=False, stderr=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        raise build_error(
-            f"{source.name} could not be copied to {target.parent.parent}",
-            details=[done.stderr.strip()],
-            hint=f"it has {source.stat().st_blocks >> 11} MiB, and {free >> 20} MiB were free there; "
-            "a directory on the store's file system needs no copy",
-        )

@@ -78,11 +78,12 @@ RUNNER: dict[str, set[str]] = {
     },
     "failure": {"build", "errors", "manifest", "steps", "store"},
     "export": {"build", "errors", "store", "tree"},
+    "outside": {"errors", "export"},
     "execute": {"archiver", "build", "cancellation", "errors", "events", "failure", "manifest", "sandbox", "sources"}
     | {"steps", "store", "tree"},
     "schedule": {"build", "errors", "execute", "steps", "store"},
-    "session": {"build", "cancellation", "events", "execute", "export", "failure", "manifest", "passphrases", "sandbox"}
-    | {"schedule", "sources", "steps", "store", "tree"},
+    "session": {"build", "cancellation", "events", "execute", "export", "failure", "manifest", "outside", "passphrases"}
+    | {"sandbox", "schedule", "sources", "steps", "store", "tree"},
     "__main__": {"build", "errors", "events", "manifest", "session", "sources", "store", "terminal"},
 }
 
