@@ -76,6 +76,10 @@ class Outside:
         return answer
 
 
+class _StoppedError(BaseException):
+    """SIGTERM came; temporary files are removed on the way out."""
+
+
 def _serve(requests: socket.socket, parent: int) -> None:
     """Answer requests until the other end is closed."""
     for number in (signal.SIGINT, signal.SIGHUP):
@@ -107,5 +111,4 @@ def _do(request: dict[str, Any], fds: list[int]) -> dict[str, Any]:
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
-    """Handle SIGTERM: temporary files are removed on the way out."""
-    raise SystemExit(1)
+    raise _StoppedError

@@ -119,7 +119,7 @@ LAZY: dict[tuple[str, str], str] = {
 
 # Modules that print or end the process: the two command lines, and a child process that the runner forks.
 ENTRY_POINTS = ("osbuild_compose.cli", "osbuild_compose.__main__", "runner.__main__", "runner.store.__main__")
-FORKED = {"runner.sandbox.namespace"}  # os._exit in the child
+FORKED = {"runner.outside", "runner.sandbox.namespace"}  # os._exit in the child
 
 
 @dataclass(frozen=True)
