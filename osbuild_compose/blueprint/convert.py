@@ -13,9 +13,9 @@ from osbuild_compose.distro.repository import ARMOUR, KeyAddress, Repository, Us
 from osbuild_compose.document.reader import Document
 
 _EPOCH = date(1970, 1, 1)
-_SIMPLE = ("name", "distro", "description", "version", "arch", "hostname", "timezone", "locale", "keyboard")
+_SIMPLE = ("name", "distro", "description", "version", "arch", "hostname", "timezone", "keyboard")
 _AS_IS = ("fips", "sysctl", "cloud_init", "embed_provenance")
-_LISTS = ("packages", "exclude", "timeservers", "languages", "tmpfiles")
+_LISTS = ("packages", "exclude", "timeservers", "tmpfiles")
 
 
 def convert(document: Document, disk: Parsed) -> model.Blueprint:
@@ -24,6 +24,9 @@ def convert(document: Document, disk: Parsed) -> model.Blueprint:
     local_files = LocalFiles(document.file)
     given = {key: data[key] for key in (*_SIMPLE, *_AS_IS) if key in data}
     given |= {key: tuple(data[key]) for key in _LISTS if key in data}
+    if "locale" in data:
+        given["locale"] = locale(data["locale"])
+    given["languages"] = tuple(map(locale, data.get("languages", ())))
     return model.Blueprint(
         **given,
         repositories=_repositories(data.get("repositories", ["default"]), local_files),
@@ -62,6 +65,11 @@ def certificates(item: str, local_files: LocalFiles) -> tuple[str, ...]:
     if certificate.MARK in item:
         return certificate.split(item, "this")
     return certificate.split(local_files.read(item).decode(errors="replace"), item)
+
+
+def locale(name: str) -> str:
+    """The locale's name; C.UTF-8, which is always there, in one form: `locale -a` lists it as C.utf8."""
+    return "C.UTF-8" if name.lower() in ("c.utf8", "c.utf-8") else name
 
 
 def days(expiredate: str | int) -> int:

@@ -108,12 +108,15 @@ class File:
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory."""
+    """A directory.
+
+    None leaves what is there as it is; a directory that is made gets the mode 0755 and belongs to root.
+    """
 
     path: str
-    mode: str = "0755"
-    owner: Account = "root"
-    group: Account = "root"
+    mode: str | None = None
+    owner: Account | None = None
+    group: Account | None = None
 
 
 @dataclass(frozen=True)

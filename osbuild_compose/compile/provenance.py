@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from osbuild_compose.blueprint.model import Blueprint
+from osbuild_compose.blueprint.values import credentials
 from osbuild_compose.document.schema import schema_files
 from osbuild_compose.document.schema.schema_view import SchemaView
 from osbuild_compose.version import __version__
@@ -15,7 +16,6 @@ STAGE = "org.osbuild-compose.provenance"
 # Keys with secret values, and the user and password in an address, which are secret inside any text.
 _SECRET = re.compile(r"passw|secret|token|credential|private", re.IGNORECASE)
 _USER_OF_ADDRESS = re.compile(r"(?<=://)[^\s/@]+@")
-_NO_PASSWORD = ("!", "*")
 
 
 def without_defaults(data: Any, view: SchemaView) -> Any:
@@ -39,7 +39,12 @@ def without_secrets(data: Any) -> Any:
 
 
 def _is_secret(key: str, value: Any) -> bool:
-    return _SECRET.search(key) is not None and not isinstance(value, bool) and value not in _NO_PASSWORD
+    return _SECRET.search(key) is not None and not isinstance(value, bool) and not _is_only_locked(value)
+
+
+def _is_only_locked(value: Any) -> bool:
+    """Whether this is the mark of a locked password, and not one with the hash behind it."""
+    return isinstance(value, str) and "$" not in value and credentials.is_locked(value)
 
 
 def completed(pipeline: dict[str, Any], blueprint: Blueprint, official: Callable[[], dict[str, Any]]) -> dict[str, Any]:

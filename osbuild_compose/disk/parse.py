@@ -61,7 +61,7 @@ def parse(data: Mapping[str, Any], files: LocalFiles) -> Parsed:
 
 @dataclass
 class _Section:
-    """A mapping of the document; sizes in it must be multiples of `sector` bytes."""
+    """A mapping of the document; sizes in it become multiples of `sector` bytes."""
 
     data: Mapping[str, Any]
     trail: Trail
@@ -86,14 +86,14 @@ class _Section:
 
     def _scalar(self, key: str, value: Any) -> Any:
         if key in _SIZES:
-            return self.size(key, "a sector's ")
+            return self.size(key)
         if key in _CHOICES:
             return _CHOICES[key](value) if value in list(_CHOICES[key]) else None
         form = bool if key in _FLAGS else str if key in _TEXTS else ()
         return value if isinstance(value, form) else None
 
-    def size(self, key: str, unit: str = "") -> int | None:
-        """The size in bytes, if it is a multiple of the sector; messages call the sector `unit`."""
+    def size(self, key: str) -> int | None:
+        """The size in bytes, rounded up to a multiple of the sector; a place on the disk must be one already."""
         value, is_of_disk = self.data[key], self.trail == ("disk",) and key == "size"
         if isinstance(value, int | str) and not isinstance(value, bool):
             try:
@@ -101,10 +101,11 @@ class _Section:
             except InvalidValueError as error:
                 self.problem(key, f"`{key}`: {error}")
             else:
-                if found % self.sector == 0:
-                    return found
-                hint = "" if unit else f"the next one is {-(-found // self.sector) * self.sector}"
-                self.problem(key, f"`{key}`: {found} bytes is not a multiple of {unit}{self.sector}", hint)
+                rounded = size.rounded_up(found, self.sector)
+                if key != "start" or rounded == found:
+                    return rounded
+                hint = f"the next one is {rounded}"
+                self.problem(key, f"`{key}`: {found} bytes is not a multiple of a sector's {self.sector}", hint)
         self.parsed.all_sizes &= self.trail[0] != "disk"
         return None
 

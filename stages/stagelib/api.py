@@ -51,7 +51,7 @@ def guarded(work: Callable[[], int | None], *, tree: str | None = None) -> int:
     try:
         return work() or 0
     except StageError as error:
-        return fail(error.message, error.hint)
+        return fail(error.message, error.hint, error.option)
     except subprocess.CalledProcessError as error:
         return fail(f"`{error.cmd[0]}` ended with status {error.returncode}; its messages are above")
     except UnicodeDecodeError as error:
@@ -96,9 +96,11 @@ def phase(name: str) -> Iterator[None]:
     print(f"{name}: {time.monotonic() - start:.2f} s", flush=True)
 
 
-def fail(message: str, hint: str = "") -> int:
-    """Print what went wrong, and what to do about it, to the stage's log; returns exit status 1."""
+def fail(message: str, hint: str = "", option: tuple[str | int, ...] = ()) -> int:
+    """Print what went wrong, where in the options, and what to do about it, to the stage's log; returns status 1."""
     print(f"error: {message}", file=sys.stderr, flush=True)
+    if option:
+        print(f"option: {json.dumps(option)}", file=sys.stderr, flush=True)
     if hint:
         print(f"hint: {hint}", file=sys.stderr, flush=True)
     return 1

@@ -154,6 +154,61 @@ def test_new_users(tree: Path, run: Run) -> None:
     assert owner(tree / "srv/zoe/.profile") == (1000, 2000, 0o644)
 
 
+def test_groups_come_with_their_users(tree: Path, run: Run) -> None:
+    run("org.osbuild.groups", {"groups": {"www-data": {}, "shared": {}}})
+    run(
+        "org.osbuild.users",
+        {
+            "users": {
+                "alice": {"groups": ["alice", "carol", "shared"]},
+                "carol": {"groups": ["alice"]},
+                "dave": {"uid": 1234, "gid": 1234},
+                "shared": {"gid": "shared"},
+                "john.doe": {},
+                "Ops": {"groups": ["dave"]},
+                "4you": {},
+                "pc$": {},
+            }
+        },
+    )
+    assert fields(tree, "etc/group", "www-data")[2] == "33"
+    members = {name: fields(tree, "etc/group", name)[3] for name in ("alice", "carol", "shared", "dave")}
+    assert members == {"alice": "carol", "carol": "alice", "shared": "alice", "dave": "Ops"}
+    assert fields(tree, "etc/passwd", "dave")[2:4] == fields(tree, "etc/group", "dave")[2:3] * 2 == ["1234", "1234"]
+    for name in ("alice", "carol", "shared", "john.doe", "Ops", "4you", "pc$"):
+        assert fields(tree, "etc/passwd", name)[3] == fields(tree, "etc/group", name)[2]
+        assert (tree / "home" / name).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("users", "message", "option"),
+    [
+        ({"operator": {}}, "there is one, with gid 37", '["users", "operator"]'),
+        ({"a": {"gid": 1555}, "b": {"gid": 1555}}, "neither does 'a'", '["users", "b", "gid"]'),
+        ({"staff": {"gid": 1556}}, "the gid of 'staff' is 50", '["users", "staff", "gid"]'),
+        ({"a": {"groups": ["sudo", "nosuch"]}}, "in the group 'nosuch'", '["users", "a", "groups", 1]'),
+        ({"a": {"groups": ["a"], "gid": 100}}, "in the group 'a'", '["users", "a", "groups", 0]'),
+        ({"a": {"groups": ["b"]}, "b": {"gid": 100}}, "in the group 'b'", '["users", "a", "groups", 0]'),
+        ({"a": {"uid": 33}}, "'www-data' has it", '["users", "a", "uid"]'),
+        ({"www-data": {"uid": 34}}, "exists with uid 33", '["users", "www-data", "uid"]'),
+    ],
+)
+def test_accounts_that_cannot_be_made(run: Run, users: dict[str, Any], message: str, option: str) -> None:
+    log = run("org.osbuild.users", {"users": users}, status=1).log
+    assert message in log
+    assert f"option: {option}\n" in log
+    assert "hint: " in log
+    assert "stage" not in log
+
+
+def test_the_home_of_root(tree: Path, run: Run) -> None:
+    run("org.osbuild.users", {"users": {"root": {"home": "/srv/root", "key": "k"}}})
+    assert fields(tree, "etc/passwd", "root")[5] == "/srv/root"
+    assert owner(tree / "srv/root") == (0, 0, 0o700)
+    assert (tree / "srv/root/.ssh/authorized_keys").read_text() == "k\n"
+    run("org.osbuild.users", {"users": {"root": {"home": "/root"}}})
+
+
 def test_existing_users(tree: Path, run: Run) -> None:
     run(
         "org.osbuild.users",

@@ -9,12 +9,17 @@ from itertools import pairwise
 
 from osbuild_compose.problem import Problem, Severity
 
-_HASH = re.compile(r"\$[0-9a-z-]+\$[!-9;-~]+|[!*]")  # crypt(5), without the colon that ends the field
+_HASH = re.compile(r"\$[0-9a-z-]+\$[!-9;-~]+")  # crypt(5), without the colon that ends the field
+# What no password has as its hash: shadow(5). Distributions write `!`, `!!`, `!*` and `*`, other systems *LK* and the
+# like; `passwd --lock` and `usermod --lock` put `!!` or `!` before the hash.
+_LOCKED = re.compile(rf"[!*]+|[!*]+[A-Z]+[!*]+|!{{1,2}}(?:{_HASH.pattern})")
+_OTHER_SCHEME = re.compile(r"\{[A-Za-z0-9.-]+\}.+")  # {SSHA}...: RFC 2307
 # How many characters the digest has at the end of each kind of hash: crypt(5).
 _DIGESTS = {"1": 22, "2a": 53, "2b": 53, "2x": 53, "2y": 53, "5": 43, "6": 86, "7": 43, "gy": 43, "y": 43}
 _SALT_LETTERS = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # crypt(5)
 _SALT_LENGTH = 16
 _MAKE_HASH = "make a hash with: openssl passwd -6"
+_LOCK = "`!` alone locks the password; of one that begins with ! or *, make a hash with: openssl passwd -6"
 
 _KEY_TYPE = re.compile(r"(sk-)?(ssh-(ed25519|rsa|dss)|ecdsa-sha2-)[A-Za-z0-9@.-]*")
 _LENGTH = 4  # bytes of the number before each part of a key: RFC 4251
@@ -25,6 +30,8 @@ def password_problems(password: str) -> Iterator[Problem]:
 
     A truncated hash is only a warning: examples contain such hashes, and must build.
     """
+    if is_locked(password):
+        return
     if _HASH.fullmatch(password):
         kind, _, rest = password.removeprefix("$").partition("$")
         digest = rest.rpartition("$")[2]
@@ -32,19 +39,28 @@ def password_problems(password: str) -> Iterator[Problem]:
         if len(digest) != expected:
             brief = f"`password` is an incomplete hash: it ends in {len(digest)} characters instead of {expected}"
             yield Problem((), f"{brief}, so nobody can log in with it", _MAKE_HASH, Severity.WARNING)
-    elif password.startswith("$"):
+    elif password.startswith(("!", "*")):
+        yield Problem((), "`password` begins like one that is locked, but is not in a form of /etc/shadow", _LOCK)
+    elif password.startswith("$") or _OTHER_SCHEME.fullmatch(password):
         yield Problem((), "`password` looks like a hash but is not a valid one", _MAKE_HASH)
     elif not password.isprintable():
         yield Problem((), "`password` has characters that cannot be typed", _MAKE_HASH)
 
 
+def is_locked(password: str) -> bool:
+    """Whether this, as the second field of a line in /etc/shadow, allows no login by password."""
+    return _LOCKED.fullmatch(password) is not None
+
+
 def hashed(password: str, blueprint: str, user: str) -> str:
-    """The password's hash, by sha512-crypt, which all our distributions support; a hash is returned unchanged.
+    """The password's hash, by sha512-crypt, which all our distributions support.
+
+    A hash is returned unchanged, and so is the mark of a locked password.
 
     The salt follows from the names of the blueprint and the user, so that the same blueprint gives the same image. It
     does not depend on the password, about which it would reveal something.
     """
-    if _HASH.fullmatch(password):
+    if _HASH.fullmatch(password) or is_locked(password):
         return password
     from passlib.hash import sha512_crypt  # noqa: PLC0415 - few blueprints need it
 

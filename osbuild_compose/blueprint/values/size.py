@@ -1,5 +1,6 @@
 """Parses sizes such as "4 GiB"."""
 
+import math
 import re
 from fractions import Fraction
 
@@ -14,25 +15,32 @@ _UNITS = {
     **{f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGT", 1)},
     **{f"{prefix}B": 1000**power for power, prefix in enumerate("kMGT", 1)},
     "KB": 1000,
+    # As truncate(1), qemu-img(1), lvcreate(8) and systemd have them.
+    **{letter: 1024**power for power, prefix in enumerate("KMGT", 1) for letter in (prefix, prefix.lower())},
 }
 
 
 def parse(size: int | str) -> int:
-    """A disk's size in bytes, in the forms of to_bytes(). Raises InvalidValueError also for what no disk can have."""
-    size = to_bytes(size)
+    """A disk's size in bytes, a whole number of sectors, in the forms of to_bytes().
+
+    Raises InvalidValueError also for what no disk can have.
+    """
+    size = rounded_up(to_bytes(size), SECTOR)
     if not MIB <= size <= 64 * 1024**4:
         raise InvalidValueError(f"{size} bytes is not a disk's size; it is between 1 MiB and 64 TiB")
-    if size % SECTOR:
-        raise InvalidValueError(
-            f"{size} bytes is not a multiple of {SECTOR}; the next one is {size // SECTOR * SECTOR + SECTOR}"
-        )
     return size
+
+
+def rounded_up(size: int, unit: int) -> int:
+    """The size, or the next multiple of `unit`: 500 MB, for one, is no whole number of sectors."""
+    return -(-size // unit) * unit
 
 
 def to_bytes(size: int | str) -> int:
     """The size in bytes: a number is bytes already, a text is a number and a unit ("4 GiB", "1.5 TB").
 
-    Raises InvalidValueError, a ValueError, for what is not a size.
+    A fraction of a byte, as in "0.3 GiB", counts as a whole one. Raises InvalidValueError, a ValueError, for what is
+    not a size.
     """
     if isinstance(size, str):
         match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,6})?)\s*([A-Za-z]*)\s*", size, re.ASCII)
@@ -45,8 +53,5 @@ def to_bytes(size: int | str) -> int:
             raise InvalidValueError(f'"{unit}" is not a unit (KiB, MiB, GiB, TiB; kB, MB, GB, TB){better}')
         if not unit:
             raise InvalidValueError(f'"{size}" lacks its unit; write for example {number} GiB, or bytes without quotes')
-        bytes_ = Fraction(number) * _UNITS[unit]  # exactly: few decimals are floats
-        if bytes_ != int(bytes_):
-            raise InvalidValueError(f'"{size}" is not a whole number of bytes')
-        size = int(bytes_)
+        return math.ceil(Fraction(number) * _UNITS[unit])  # exactly: few decimals are floats
     return size

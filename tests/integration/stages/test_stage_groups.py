@@ -21,7 +21,7 @@ def accounts(tree: Path) -> Path:
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
-        ({"adm": {}}, "the group 'adm' already exists with gid 4"),
+        ({"adm": {"gid": 5}}, "the group 'adm' already exists with gid 4"),
         ({"new": {"gid": 4}}, "the group 'new' cannot have gid 4: 'adm' has it"),
         ({"new": {"gid": "4"}}, "the group 'new' cannot have gid 4: 'adm' has it"),
     ],
@@ -31,6 +31,14 @@ def test_what_is_taken(run_stage: RunStage, groups: dict[str, Any], message: str
     result = run_stage(NAME, {"groups": groups})
     assert result.status == 1
     assert f"error: {message}" in result.log
+
+
+@pytest.mark.parametrize("fields", [{}, {"gid": 4}, {"gid": "4"}])
+def test_what_is_there_is_kept(accounts: Path, run_stage: RunStage, fields: dict[str, Any]) -> None:
+    before = (accounts / "etc/group").read_text()
+    result = run_stage(NAME, {"groups": {"adm": fields}})
+    assert (result.status, result.log) == (0, "")
+    assert (accounts / "etc/group").read_text() == before
 
 
 def test_without_groupadd(run_stage: RunStage) -> None:

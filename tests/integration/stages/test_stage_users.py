@@ -66,8 +66,9 @@ def test_backups_and_locks_are_removed(accounts: Path, run_stage: RunStage) -> N
             "the user 'bob' should be in the group 'sudp', which the tree does not",
             "did you mean sudo",
         ),
-        ({"groups": ["xyzzy"]}, "'xyzzy'", "org.osbuild.groups stage before"),
-        ({"gid": 12345}, "the user 'bob' should be in the group '12345'", "org.osbuild.groups"),
+        ({"groups": ["xyzzy"]}, "'xyzzy'", "add it to `groups`, or its package to `packages`"),
+        ({"gid": "staff"}, "the user 'bob' should be in the group 'staff'", "add it to `groups`"),
+        ({"gid": 12345}, "the tree has no `groupadd`", "`passwd`"),
         ({"password": "secret"}, "the password of 'bob' is not a hash", "openssl passwd -6"),
         ({}, "the tree has no `useradd`", "install `passwd`"),
     ],
@@ -86,7 +87,10 @@ def test_the_uid_of_a_user_stays(run_stage: RunStage) -> None:
     assert run_stage(NAME, {"users": {"admin": {"uid": 0}}}).status == 0
 
 
-@pytest.mark.parametrize("password", ["", "!", "!!", "*", "!*", "$6$salt$hash./09", "!$y$j9T$a$b", "ab./cdefghijk"])
+@pytest.mark.parametrize(
+    "password",
+    ["", "!", "!!", "*", "!*", "!!*", "*LK*", "!!$6$a$b", "$6$salt$hash./09", "!$y$j9T$a$b", "ab./cdefghijk"],
+)
 def test_hashes(accounts: Path, run_stage: RunStage, password: str) -> None:
     del accounts
     log = run_stage(NAME, {"users": {"admin": {"password": password}}}).log

@@ -60,7 +60,7 @@ def reported(tmp_path: Path, content: str | bytes) -> list[ComposeError]:
             "did you mean `aarch64`",
         ),
         (HEAD + "hostname: a_b\n", "3:11", "is not a host name", ""),
-        (HEAD + "users:\n- name: A\n", "4:9", "is not the name of a user or group", ""),
+        (HEAD + "users:\n- name: a%\n", "4:9", "is not the name of a user or group", ""),
         (HEAD + 'users:\n- {name: a, password: "se\\tcret"}\n', "4:23", "cannot be typed", "openssl passwd -6"),
         (
             HEAD + 'users:\n- {name: a, password: "$6$a:b$c"}\n',
@@ -86,10 +86,10 @@ def reported(tmp_path: Path, content: str | bytes) -> list[ComposeError]:
         ),
         (HEAD + "services: {enabled: [a], masked: [a.service]}\n", "3:35", "already in `enabled`", ""),
         (HEAD + "disk: {size: 4}\n", "3:14", "between 1 MiB and 64 TiB", ""),
-        (HEAD + "disk: {size: 4G}\n", "3:14", "did you mean 4 GiB or 4 GB?", ""),
+        (HEAD + "disk: {size: 4Gb}\n", "3:14", "did you mean 4 GiB or 4 GB?", ""),
         (HEAD + "disk: {size: four}\n", "3:14", '"four" is not a size', ""),
         (HEAD + 'disk: {size: "4"}\n', "3:14", "lacks its unit", ""),
-        (HEAD + "disk: {size: 10000001}\n", "3:14", "the next one is 10000384", ""),
+        (HEAD + "disk: {partitions: [{mount: /a, start: 10000001}]}\n", "3:40", "is not a multiple of", "10000384"),
         (HEAD + "formats: []\n", "3:10", "`formats` must not be empty", ""),
         (HEAD + "formats: [qcow]\n", "3:11", '`formats` cannot be "qcow"', "did you mean `qcow2`?"),
         (HEAD + "repositories: [main]\n", "3:16", "it is one of: default", ""),
@@ -175,11 +175,11 @@ def test_alias_bomb_ends_quickly(tmp_path: Path) -> None:
 
 
 def test_the_caret_is_below_the_value(tmp_path: Path) -> None:
-    error = reported(tmp_path, HEAD + "disk:\n  {size: 4G}\n")[0]
+    error = reported(tmp_path, HEAD + "disk:\n  {size: 4X}\n")[0]
     lines = report.text(error, Style(color=False)).splitlines()
     assert lines[0].startswith(f"{tmp_path}/b.yaml:4:10: error: ")
-    assert lines[1:3] == ["      {size: 4G}", "             ^^"]
-    wide = reported(tmp_path, HEAD + "disk: {日本: 1, size: 4G}\n")[1]
+    assert lines[1:3] == ["      {size: 4X}", "             ^^"]
+    wide = reported(tmp_path, HEAD + "disk: {日本: 1, size: 4X}\n")[1]
     assert report.text(wide, Style(color=False)).splitlines()[2] == " " * 26 + "^^"
 
 

@@ -46,9 +46,9 @@ def test_values_are_replaced_added_and_appended(path: Path) -> None:
 
 def test_errors_are_located_at_the_setting(path: Path) -> None:
     with pytest.raises(ComposeError) as caught:
-        load.load(path, ["debian-12"], Choices(["disk.size=4G", "users.0.nam=a", "hostnam=b"]))
+        load.load(path, ["debian-12"], Choices(["disk.size=4X", "users.0.nam=a", "hostnam=b"]))
     places = {str(error.location) for error in caught.value.each()}
-    assert places == {"--set disk.size=4G", "--set users.0.nam=a", "--set hostnam=b"}
+    assert places == {"--set disk.size=4X", "--set users.0.nam=a", "--set hostnam=b"}
 
 
 @pytest.mark.parametrize(

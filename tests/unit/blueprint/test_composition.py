@@ -276,11 +276,11 @@ def test_a_variable_of_the_command_line_need_not_be_declared() -> None:
 def test_errors_are_reported_once_and_in_the_file_that_they_are_in() -> None:
     write(
         base=HEAD + "users: [{name: a, shell: x}]\ntimezon: UTC\npackages: [1]\n",
-        web="extends: base.yaml\nusers: [{name: a, groups: [B]}]\npackages: {append: [-y]}\n",
+        web="extends: base.yaml\nusers: [{name: a, groups: [b%]}]\npackages: {append: [-y]}\n",
     )
     assert reported() == [
-        'web.yaml:2:28: an item of `groups`: "B" is not the name of a user or group '
-        "(lower case, digits, - and _, not starting with a digit)",
+        'web.yaml:2:28: an item of `groups`: "b%" is not the name of a user or group '
+        "(up to 32 letters, digits, `_`, `.` and `-`, not starting with `-`, not digits alone)",
         'web.yaml:3:21: an item of `packages`: "-y" is not the name of a package',
         'base.yaml:3:26: `shell`: "x" must be an absolute path without `..` and without a trailing `/`',
         "base.yaml:4:1: unknown key `timezon`",

@@ -11,9 +11,29 @@ KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGVFeGFtcGxlRXhhbXBsZUV4YW1wbGVFeGFt"
 
 
 def test_a_hash_stays_as_it_is() -> None:
-    for text in ("$6$salt$abc", "$y$j9T$abc$def", "!", "*"):
+    for text in ("$6$salt$abc", "$y$j9T$abc$def"):
         assert [problem for problem in credentials.password_problems(text) if problem.severity is Severity.ERROR] == []
         assert credentials.hashed(text, "web", "admin") == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["!", "!!", "*", "**", "!*", "!!*", "*LK*", "*NP*", "!LOCKED!", "!$6$salt$abc", "!!$6$salt$abc", "!$y$j9T$a$b"],
+)
+def test_a_locked_password_stays_locked(text: str) -> None:
+    assert list(credentials.password_problems(text)) == []
+    assert credentials.hashed(text, "web", "admin") == text
+    assert credentials.is_locked(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["!secret", "*secret", "!!x", "*$6$salt$abc", "!$6", "{SSHA}ZZZZ", "{CRYPT}$6$a$b", "$6$"]
+)
+def test_what_may_be_meant_as_a_hash_is_not_hashed(text: str) -> None:
+    (problem,) = credentials.password_problems(text)
+    assert problem.severity is Severity.ERROR
+    assert "openssl passwd -6" in problem.hint
+    assert "secret" not in problem.brief
 
 
 @pytest.mark.parametrize(

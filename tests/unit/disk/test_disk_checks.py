@@ -72,7 +72,10 @@ HEAD = "name: web\ndistro: debian-12\n"
         ("disk: {table: dos, partitions: [{mount: /a}, {mount: /b}, {mount: /c}, {mount: /d}]}", "at most, not 5"),
         ("disk: {table: dos, partitions: [{type: bios-boot, size: 1 MiB}]}", "no BIOS boot partition"),
         ("disk: {sector_size: 4096, firmware: [bios]}", "BIOS cannot boot from a disk with 4096-byte sectors"),
-        ("disk: {sector_size: 4096, size: 1073742336}", "not a multiple of a sector's 4096"),
+        (
+            "disk: {sector_size: 4096, partitions: [{mount: /a, start: 1073742336}]}",
+            "not a multiple of a sector's 4096",
+        ),
         ("disk: {partitions: [{type: swap}]}", "swap space has a `size` and no `mount`"),
         ("disk: {partitions: [{mount: /, file_system: vfat}]}", "vfat cannot hold a system"),
         ("disk: {partitions: [{file_system: ext4, subvolumes: [{name: a, mount: /a}]}]}", "ext4 has no subvolumes"),

@@ -1,0 +1,95 @@
+"""What the blueprints in tests/cases stand for, as far as that is known without building them."""
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import REPO
+from tests.unit.compile.compiling import blueprint, check_options, compiled, files, options
+
+CASES = REPO / "tests/cases"
+
+
+def made(name: str) -> dict[str, Any]:
+    """The pipeline of that case, whose options stages take."""
+    found = compiled(blueprint((CASES / f"{name}.yaml").read_text()))
+    check_options({key: found[key] for key in ("name", "stages", "assembler")})
+    return found
+
+
+def users(name: str) -> dict[str, dict[str, Any]]:
+    """The users of the case, as the stage gets them."""
+    (found,) = options(made(name), "org.osbuild.users")
+    accounts: dict[str, dict[str, Any]] = found["users"]
+    return accounts
+
+
+def test_password_locked_as_in_shadow() -> None:
+    found = [user["password"] for user in users("password-locked-as-in-shadow").values()]
+    assert found[:3] == ["!!", "!*", "*LK*"]
+    assert found[3].startswith("!$6$abcdefgh$KcPCgrcNRSUDaH/")
+
+
+@pytest.mark.parametrize("name", ["user-name-dollar", "user-name-with-dot"])
+def test_user_name(name: str) -> None:
+    assert set(users(name)) in ({"pc$"}, {"john.doe", "4you", "Admin"})
+
+
+def test_user_name_with_dot_and_sudo() -> None:
+    found = {path: file["content"] for path, file in files(made("user-name-with-dot")).items() if "sudoers" in path}
+    assert found == {
+        "/etc/sudoers.d/john+doe": '"john.doe" ALL=(ALL:ALL) ALL\n',
+        "/etc/sudoers.d/Admin": '"Admin" ALL=(ALL:ALL) NOPASSWD: ALL\n',
+    }
+
+
+def test_sudo_for_a_user_who_is_called_all() -> None:
+    """In sudoers(5), ALL without quotes is everybody."""
+    found = files(compiled(blueprint("name: a\ndistro: debian-12\nusers: [{name: ALL, sudo: nopasswd}]\n")))
+    assert found["/etc/sudoers.d/ALL"]["content"] == '"ALL" ALL=(ALL:ALL) NOPASSWD: ALL\n'
+
+
+def test_user_gid_without_group() -> None:
+    assert users("user-gid-without-group")["ops"]["gid"] == 1200
+
+
+def test_user_in_own_group() -> None:
+    assert users("user-in-own-group")["ops"]["groups"] == ["ops"]
+
+
+def test_group_already_there() -> None:
+    assert options(made("group-already-there"), "org.osbuild.groups") == [{"groups": {"www-data": {}}}]
+
+
+def test_group_of_the_users_name() -> None:
+    assert users("group-of-the-users-name")["ops"]["gid"] == "ops"
+
+
+def test_size_500_mb() -> None:
+    partitions = made("size-500-mb")["assembler"]["options"]["partitions"]
+    (sectors,) = [item["size"] for item in partitions if item.get("filesystem", {}).get("mountpoint") == "/srv"]
+    assert sectors * 512 == 500_000_256
+
+
+def test_directory_that_is_there() -> None:
+    found = [
+        stage["directories"]
+        for stage in options(made("directory-that-is-there"), "org.osbuild-compose.files")
+        if "directories" in stage
+    ]
+    assert found == [[{"path": "/var/tmp"}, {"path": "/root"}]]
+
+
+def test_accounts_of_packages_keep_their_shell() -> None:
+    found = options(
+        compiled(blueprint("name: a\ndistro: debian-12\nusers: [{name: messagebus, groups: [adm]}, {name: ops}]\n")),
+        "org.osbuild.users",
+    )[0]["users"]
+    assert "shell" not in found["messagebus"]
+    assert found["ops"]["shell"] == "/bin/bash"
+
+
+def test_every_case_is_tested() -> None:
+    texts = "".join(path.read_text() for path in (REPO / "tests").rglob("test_*.py"))
+    stems = {path.stem for path in CASES.iterdir() if path.name != "README.md"}
+    assert {stem for stem in stems if stem not in texts and f"test_{stem.replace('-', '_')}" not in texts} == set()
