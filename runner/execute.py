@@ -12,7 +12,7 @@ from typing import Any
 from runner.archiver import Archiver
 from runner.build import StepResult
 from runner.cancellation import Cancellation
-from runner.errors import RunnerError, environment_error
+from runner.errors import RunnerError
 from runner.events import Listener
 from runner.failure import describe_exit, stage_failure
 from runner.manifest.model import ModuleKind
@@ -21,14 +21,12 @@ from runner.sandbox import bwrap, process
 from runner.sandbox.buildroot import BuildRoot, prepare
 from runner.sources.fetch import Fetcher
 from runner.steps import Action, ActionKind, PlannedPipeline, Step
-from runner.store import devices, directories
-from runner.store.layer import walk
+from runner.store import directories
 from runner.store.scratch import Scratch
 from runner.store.store import Store
 from runner.tree import Trees
 
 POLL = 0.05  # seconds between looks at a lock that another process holds; waiting for it could not be interrupted
-MAX_DEVICES = 5  # that are named in an error
 TAIL = 20  # lines of a failed step's log that are shown again at the end
 
 
@@ -170,7 +168,6 @@ class Executor:
             output.mkdir()
             started = time.monotonic()
             with self._trees.reading(stack) as tree, self._view(step, tree, output) as view:
-                self._refuse_placeholders(stack, tree)
                 self._execute(step, root, view, {"tree": bwrap.TREE, "output_dir": bwrap.OUTPUT})
             self._add_output(step, output, time.monotonic() - started)
             seconds = time.monotonic() - started
@@ -187,19 +184,6 @@ class Executor:
             about = {"why": "made an output that is refused", "output": [error.message], "returncode": 0}
             self._emit("end", id=step.call.id, name=step.call.name, state="failed", seconds=seconds, **about)
             raise
-
-    def _refuse_placeholders(self, stack: Sequence[str], tree: Path) -> None:
-        """Raise RunnerError (environment) if an image of this tree would have files in place of device nodes."""
-        infos = map(self._store.layer, stack)
-        if devices.can_be_made(self._store.tmp) or not any(info and info.devices for info in infos):
-            return
-        found = devices.find(tree, (path for path, _ in walk(tree)), placeholders=True)
-        if found:
-            names = ", ".join(os.fsdecode(device.path) for device in found[:MAX_DEVICES])
-            raise environment_error(
-                f"the tree has device nodes that only root can put into an image: {names}",
-                hint="build as root, or remove them in a stage; /dev is populated at every boot",
-            )
 
     @contextlib.contextmanager
     def _view(self, step: Step, tree: Path, output: Path | None = None) -> Iterator[bwrap.View]:

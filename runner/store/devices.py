@@ -1,29 +1,35 @@
-"""Device nodes in trees where none can be made: in a user namespace, and in most containers.
+"""Device nodes in trees: nobody may make them in a user namespace, so trees have placeholders, and archives the nodes.
 
-There an empty file is the placeholder of each, with an extended attribute that describes the node, and with its owner,
-mode and times. A stage that changes or renames the file keeps the attribute, so that the layer's archive has the device
-node again.
+A placeholder is an empty file with an extended attribute that describes the node, and with its owner, mode and times. A
+stage that changes or renames the file keeps the attribute, so that the layer's archive has the device node again.
+
+The attribute is nothing that has to be protected: a hostile package that sets it gets a device node in its own image,
+where it is root anyway, and this machine never has more than the empty file.
 """
 
-import contextlib
+import errno
 import os
+import re
 import stat
 import tarfile
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner.store.directories import temporary_directory
+from runner.errors import environment_error
 
-XATTR = "user.osbuild-compose.device"
-KINDS = {"c": stat.S_IFCHR, "b": stat.S_IFBLK}
+XATTR = "user.osbuild-compose.device"  # stagelib's, too: stages/stagelib/devices.py
+LARGEST_MAJOR, LARGEST_MINOR = (1 << 12) - 1, (1 << 20) - 1  # the kernel's dev_t, linux/kdev_t.h
+_VALUE = re.compile(rb"([cb]) ([0-9]{1,4}) ([0-9]{1,7})")
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device node: its path in the tree, "c" or "b", its numbers, permission bits, owner, and time in nanoseconds."""
+    """A device node: its path in the tree, "c" or "b", its numbers, permission bits, owner, and time in nanoseconds.
+
+    link: another path that it is a hard link to; empty if it is none, or the first of several.
+    """
 
     path: bytes
     kind: str
@@ -33,57 +39,80 @@ class Device:
     uid: int
     gid: int
     mtime_ns: int
+    link: bytes = b""
 
     def to_json(self) -> dict[str, Any]:
         """JSON form; a path that is not UTF-8 is kept with surrogate escapes."""
-        return {**self.__dict__, "path": os.fsdecode(self.path)}
+        return {**self.__dict__, "path": os.fsdecode(self.path), "link": os.fsdecode(self.link)}
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> "Device":
         """Read back what to_json made."""
-        return Device(**{**data, "path": os.fsencode(data["path"])})
+        paths = {name: os.fsencode(data.get(name, "")) for name in ("path", "link")}
+        return Device(**{**data, **paths})
 
 
-@cache
-def can_be_made(directory: Path) -> bool:
-    """Whether this process may make device nodes there; it tries."""
-    with temporary_directory("tmp-", directory) as work:
-        try:
-            os.mknod(work / "null", stat.S_IFCHR | 0o600, os.makedev(1, 3))
-        except PermissionError:
-            return False
-    return True
-
-
-def find(directory: Path, entries: Iterable[bytes], *, placeholders: bool) -> tuple[Device, ...]:
-    """The device nodes among the entries of a directory; `placeholders`: those that have only a placeholder as well."""
+def find(directory: Path, entries: Iterable[bytes]) -> tuple[Device, ...]:
+    """The device nodes and placeholders among the entries of a directory."""
     top = os.fsencode(directory)
-    found = []
+    found: list[Device] = []
+    first: dict[tuple[int, int], bytes] = {}
     for entry in entries:
         path = os.path.join(top, entry)
         info = os.lstat(path)
-        kind, numbers = "", (os.major(info.st_rdev), os.minor(info.st_rdev))
-        if stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode):
-            kind = "c" if stat.S_ISCHR(info.st_mode) else "b"
-        elif placeholders and stat.S_ISREG(info.st_mode) and info.st_size == 0:
-            with contextlib.suppress(OSError, ValueError):
-                word, *digits = os.getxattr(path, XATTR, follow_symlinks=False).decode().split()
-                kind, numbers = word if word in KINDS else "", (int(digits[0]), int(digits[1]))
-        if kind:
-            mode, owner = stat.S_IMODE(info.st_mode), (info.st_uid, info.st_gid)
-            found.append(Device(entry, kind, *numbers, mode, *owner, info.st_mtime_ns))
+        described = _described(path, info)
+        if described is None:
+            continue
+        mode, owner = stat.S_IMODE(info.st_mode), (info.st_uid, info.st_gid)
+        device = Device(entry, *described, mode, *owner, info.st_mtime_ns)
+        if info.st_nlink > 1 and (other := first.setdefault((info.st_dev, info.st_ino), entry)) != entry:
+            device = replace(device, link=other)
+        found.append(device)
     return tuple(found)
 
 
+def _described(path: bytes, info: os.stat_result) -> tuple[str, int, int] | None:
+    """The kind and numbers of a device node or of a placeholder's device; None for other files."""
+    if stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode):
+        return "c" if stat.S_ISCHR(info.st_mode) else "b", os.major(info.st_rdev), os.minor(info.st_rdev)
+    if not stat.S_ISREG(info.st_mode) or info.st_size:
+        return None
+    try:
+        value = _VALUE.fullmatch(os.getxattr(path, XATTR, follow_symlinks=False))
+    except OSError:  # no such attribute, or a file system without any
+        return None
+    if value is None or int(value[2]) > LARGEST_MAJOR or int(value[3]) > LARGEST_MINOR:
+        return None
+    return value[1].decode(), int(value[2]), int(value[3])
+
+
 def make_placeholder(directory: Path, device: Device) -> None:
-    """Make the placeholder of a device node; the times of its directory stay."""
-    path = os.path.join(os.fsencode(directory), device.path)
+    """Make the placeholder of a device node; the times of its directory stay.
+
+    Raises RunnerError (environment) where files cannot have the attribute.
+    """
+    top = os.fsencode(directory)
+    path = os.path.join(top, device.path)
     parent = os.stat(os.path.dirname(path))
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    os.setxattr(path, XATTR, f"{device.kind} {device.major} {device.minor}".encode())
-    os.chown(path, device.uid, device.gid)
-    os.chmod(path, device.mode)
-    os.utime(path, ns=(device.mtime_ns, device.mtime_ns))
+    if device.link:
+        os.link(os.path.join(top, device.link), path, follow_symlinks=False)
+    else:
+        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            os.setxattr(fd, XATTR, f"{device.kind} {device.major} {device.minor}".encode())
+            os.fchown(fd, device.uid, device.gid)
+            os.fchmod(fd, device.mode)
+            os.utime(fd, ns=(device.mtime_ns, device.mtime_ns))
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            raise environment_error(
+                f"{directory.parent} is on a file system without extended attributes of users, and a file with one "
+                f"stands for the tree's device node {os.fsdecode(device.path)}",
+                hint="--scratch takes a directory on ext4, xfs or btrfs, or on tmpfs from Linux 6.6 on",
+            ) from None
+        finally:
+            os.close(fd)
     os.utime(os.path.dirname(path), ns=(parent.st_atime_ns, parent.st_mtime_ns))
 
 
@@ -96,11 +125,14 @@ def _tar_header(device: Device) -> bytes:
     # Python's own pax headers mark names that are not UTF-8 in a way that GNU tar does not know.
     seconds, nanoseconds = divmod(device.mtime_ns, 10**9)
     records = _pax_record(b"path", device.path) + _pax_record(b"mtime", b"%d.%09d" % (seconds, nanoseconds))
+    records += _pax_record(b"linkpath", device.link) if device.link else b""
     extended = tarfile.TarInfo("PaxHeaders/device")
     extended.type, extended.size = tarfile.XHDTYPE, len(records)
     padding = b"\0" * (-len(records) % tarfile.BLOCKSIZE)
     entry = tarfile.TarInfo("device")
     entry.type = tarfile.CHRTYPE if device.kind == "c" else tarfile.BLKTYPE
+    if device.link:
+        entry.type, entry.linkname = tarfile.LNKTYPE, "device"
     entry.devmajor, entry.devminor = device.major, device.minor
     entry.mode, entry.uid, entry.gid, entry.mtime = device.mode, device.uid, device.gid, seconds
     return extended.tobuf(tarfile.USTAR_FORMAT) + records + padding + entry.tobuf(tarfile.GNU_FORMAT)

@@ -11,10 +11,12 @@ import os
 import signal
 import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from runner.errors import build_error
 from runner.store import devices
@@ -223,15 +225,11 @@ class CorruptLayerError(Exception):
 def extract(archive: Path, key: str, expected: Archive, target: Path, nodes: Sequence[Device] = ()) -> None:
     """Extract the archive of the layer `key` into a directory, replacing files; whiteouts are left out.
 
-    `nodes` are its device nodes: they get placeholders where none can be made.
+    `nodes` are its device nodes: they get placeholders.
     Raises CorruptLayerError if the bytes are not those that were written.
     """
-    argv: list[str | bytes] = ["tar", "--extract", "--preserve-permissions", "--same-owner", "--numeric-owner"]
+    argv = ["tar", "--extract", "--preserve-permissions", "--same-owner", "--numeric-owner"]
     argv += ["--xattrs", "--xattrs-include=*", "--acls", "--delay-directory-restore", f"--exclude={WHITEOUT}*"]
-    placeholders = () if not nodes or devices.can_be_made(target.parent) else nodes
-    if placeholders:
-        argv += ["--anchored", "--no-wildcards", *(b"--exclude=" + device.path for device in placeholders)]
-    argv += [f"--directory={target}", "--file=-"]
     digest = hashlib.sha256()
     try:
         source = archive.open("rb")
@@ -239,10 +237,15 @@ def extract(archive: Path, key: str, expected: Archive, target: Path, nodes: Seq
         raise CorruptLayerError(key) from None
     with (
         source,
+        tempfile.NamedTemporaryFile(dir=target.parent) as excluded,
         subprocess.Popen(
             ["zstd", "-d", "-q", "-c"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as expander,
-        subprocess.Popen(argv, stdin=expander.stdout, stderr=subprocess.PIPE) as extractor,
+        subprocess.Popen(
+            [*argv, *_excluding((device.path for device in nodes), excluded), f"--directory={target}", "--file=-"],
+            stdin=expander.stdout,
+            stderr=subprocess.PIPE,
+        ) as extractor,
     ):
         assert expander.stdin
         assert expander.stdout
@@ -262,8 +265,26 @@ def extract(archive: Path, key: str, expected: Archive, target: Path, nodes: Seq
             extractor.kill()
             raise CorruptLayerError(key)
         _finish(("tar", extractor), ("zstd", expander))
-    for device in placeholders:
-        devices.make_placeholder(target, device)
+    for device in nodes:
+        try:
+            devices.make_placeholder(target, device)
+        except (FileNotFoundError, FileExistsError, NotADirectoryError, TypeError, ValueError, OverflowError):
+            raise CorruptLayerError(key) from None  # the metadata are not those of the archive
+
+
+def _excluding(paths: Iterable[bytes], listing: IO[bytes]) -> list[str | bytes]:
+    """Options of tar that leave out the `paths`, of which most go into the file `listing`: there may be many.
+
+    tar reads names there line by line, without space at their ends.
+    """
+    options: list[str | bytes] = ["--anchored", "--no-wildcards", f"--exclude-from={listing.name}"]
+    for path in paths:
+        if b"\n" in path or path != path.strip():
+            options.append(b"--exclude=" + path)
+        else:
+            listing.write(path + b"\n")
+    listing.flush()
+    return options
 
 
 def _finish(*processes: tuple[str, subprocess.Popen[bytes]]) -> None:

@@ -137,7 +137,7 @@ class Store:
         work = self.temporary()
         try:
             archive = None
-            nodes = devices.find(directory, contents.entries, placeholders=not devices.can_be_made(self.tmp))
+            nodes = devices.find(directory, contents.entries)
             if not contents.empty:
                 archive = pack(directory, contents, work / "layer", nodes)
                 (work / "layer").replace(self.archive_path(step.key))
