@@ -222,7 +222,7 @@ def _copy_out(store: Store, trees: Trees, stack: tuple[str, ...], target: Path, 
 def _copy_tree(store: Store, tree: Path, target: Path, unpack: UnpackTree) -> None:
     """Copy a tree as a tar archive, in which its owners are numbers as the tree has them."""
     entries = tuple(path for path, _ in walk(tree))
-    nodes = devices.find(tree, entries, placeholders=not devices.can_be_made(store.tmp))
+    nodes = devices.find(tree, entries)
     work = store.temporary()
     try:
         argv = tar_command(tree, LayerContents(entries, (), (), 0), work, nodes)
