@@ -7,7 +7,7 @@ from typing import Any
 
 from osbuild_compose.blueprint import model
 from osbuild_compose.blueprint.local_files import LocalFiles
-from osbuild_compose.blueprint.values import certificate, container_reference, credentials
+from osbuild_compose.blueprint.values import certificate, container_reference, credentials, ports
 from osbuild_compose.disk.parse import Parsed
 from osbuild_compose.distro.repository import ARMOUR, KeyAddress, Repository, Use, from_fields
 from osbuild_compose.document.reader import Document
@@ -147,7 +147,8 @@ def _build_environment(data: Mapping[str, Any]) -> model.BuildEnvironment | None
 def _firewall(data: Mapping[str, Any]) -> model.Firewall:
     services = model.FirewallServices(**_tuples(data.get("services", {})))
     zones = tuple(model.FirewallZone(zone["name"], tuple(zone["sources"])) for zone in data.get("zones", ()))
-    return model.Firewall(tuple(data.get("ports", ())), services, zones)
+    open_ports = dict.fromkeys(map(ports.numbered, data.get("ports", ())))
+    return model.Firewall(tuple(open_ports), services, zones)
 
 
 def _repositories(items: list[Any], local_files: LocalFiles) -> model.Repositories:

@@ -13,6 +13,7 @@ from osbuild_compose.disk import checks as disk_checks
 from osbuild_compose.disk.checks import FirmwareOf
 from osbuild_compose.document import reader
 from osbuild_compose.document.composition.layering import Choices, compose
+from osbuild_compose.document.other_tools import Advice, about_release
 from osbuild_compose.document.reader import Document, Trail
 from osbuild_compose.document.schema import schema_files
 from osbuild_compose.document.suggest import did_you_mean, nearest
@@ -70,11 +71,14 @@ def _unknown_distros(source: Document, distros: Collection[str]) -> Iterator[Pro
         if not isinstance(name, str) or name in others or name in distros or schema_files.VARIABLE.search(name):
             continue
         known = (*distros, *others)
-        near = did_you_mean(name, known, otherwise="")
+        advice = about_release(name, distros) or Advice(
+            did_you_mean(name, known, otherwise=""), nearest(name, known) or ""
+        )
+        hint = advice.hint if not advice.hint or advice.hint.endswith("?") else f"{advice.hint};"
         yield Problem(
             trail,
             f"unknown distro {name}",
-            f"{near} `compose distros` lists them".lstrip(),
+            f"{hint} `compose distros` lists them".lstrip(),
             expected=f"one of: {', '.join(sorted(known))}",
-            suggestion=nearest(name, known) or "",
+            suggestion=advice.suggestion,
         )

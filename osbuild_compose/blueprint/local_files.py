@@ -12,7 +12,13 @@ from osbuild_compose.problem import InvalidValueError
 MAX_FILE = 16 * 1024 * 1024  # bytes; the file is carried inside the pipeline
 MAX_PASSPHRASE = 512  # bytes: what cryptsetup reads at a prompt
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _HINT = "the path is relative to the blueprint's directory"
+
+
+def is_address(name: str) -> bool:
+    """Whether this is an address where the path of a file is meant."""
+    return _ADDRESS.match(name) is not None
 
 
 class LocalFiles:
@@ -25,6 +31,7 @@ class LocalFiles:
 
     def read(self, name: str) -> bytes:
         """The bytes of the file."""
+        _refuse_address(name)
         if name not in self._contents:
             self._contents[name] = self._read(self._directory / name)
         return self._contents[name]
@@ -38,16 +45,18 @@ class LocalFiles:
 
     def large(self, name: str) -> tuple[str, str]:
         """The URL (file://...) and the sha256 in hexadecimal digits of a file of any size."""
-        path = (self._directory / name).absolute()
+        _refuse_address(name)
+        shown = self._directory / name
+        path = shown.absolute()
         try:
             if path.exists() and not path.is_file():
-                raise InvalidValueError(f"{path} is not a file", _HINT)
+                raise InvalidValueError(f"{shown} is not a file", _HINT)
             found = path.stat()
             digest = _digest(path, found.st_mtime_ns, found.st_size)
         except OSError as error:
-            raise InvalidValueError(f"cannot read {path}: {error.strerror}", _HINT) from None
+            raise InvalidValueError(f"cannot read {shown}: {error.strerror}", _HINT) from None
         if re.search(r"[\s\"\\%]", str(path)):
-            raise InvalidValueError(f"{path} has characters that a URL cannot have", "rename it")
+            raise InvalidValueError(f"{shown} has characters that a URL cannot have", "rename it")
         return f"file://{path}", digest
 
     def passphrase(self, source: Mapping[str, Any], environ: Mapping[str, str]) -> str:
@@ -79,6 +88,13 @@ class LocalFiles:
             return path.read_bytes()
         except OSError as error:
             raise InvalidValueError(f"cannot read {path}: {error.strerror}", _HINT) from None
+
+
+def _refuse_address(name: str) -> None:
+    if is_address(name):
+        raise InvalidValueError(
+            f"{name} is an address, and not a file of this machine", "save it next to the blueprint"
+        )
 
 
 @cache

@@ -45,11 +45,61 @@ _KNOWN_AS = {
     "amd64": "x86_64",
     "arm64": "aarch64",
     "off": "disabled",
+    "packages_exclude": "exclude",
+    "exclude_packages": "exclude",
+    "remove_packages": "exclude",
+    "write_files": "files",
+    "overlay": "files",
+    "dirs": "directories",
+    "bootcmd": "first_boot",
+    "firstboot": "first_boot",
+    "first_boot_scripts": "first_boot",
+    "postinst": "scripts",
+    "post": "scripts",
+    "provision": "scripts",
+    "host_name": "hostname",
+    "apt_sources": "repositories",
+    "yum_repos": "repositories",
+    "systemd": "services",
+    "gecos": "description",
+    "comment": "description",
+    "primary_group": "gid",
+    "passwd": "password",
+    "hashed_passwd": "password",
+    "plain_text_passwd": "password",
+    "lock_passwd": "password",
+    "ssh_authorized_keys": "ssh_keys",
+    "ssh_pwauth": "password_authentication",
+    "homedir": "home",
+    "mountpoint": "mount",
+    "mount_point": "mount",
+    "where": "mount",
+    "fs": "file_system",
+    "fstype": "file_system",
+    "fs_type": "file_system",
+    "filesystem": "file_system",
+    "minsize": "minimum",
+    "min_size": "minimum",
+    "size_min": "minimum",
+    "part_type": "type",
+    "part_label": "name",
+    "mount_options": "options",
+    "vg": "volume_group",
+    "lvs": "logical_volumes",
+    "volumes": "logical_volumes",
 }
 
-# Keys of other tools' formats, and the hint for a file in such a format.
+_MOUNTS = "write: disk: {partitions: [{mount: /srv, size: 10 GiB}]}"
+_VOLUMES = (
+    "write: disk: {partitions: [{volume_group: NAME, logical_volumes: [{name: data, mount: /srv, size: 10 GiB}]}]}"
+)
+# Keys of other tools' formats, and the hint for them.
 FOREIGN = {
     "customizations": "this is osbuild's format: `compose import FILE` converts such a blueprint",
+    **dict.fromkeys(("mount", "mounts", "fs", "filesystem", "filesystems", "file_systems", "fstab"), _MOUNTS),
+    **dict.fromkeys(("volumes", "lvm", "logical_volumes", "volume_group"), _VOLUMES),
+    **dict.fromkeys(("image_size", "disk_size", "rootfs_size", "size"), "write: disk: {size: 10 GiB}"),
+    "swap": "write: disk: {partitions: [{type: swap, size: 2 GiB}]}",
 }
 
 

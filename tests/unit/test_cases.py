@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from osbuild_compose.errors import ComposeError
 from tests.conftest import REPO
 from tests.unit.compile.compiling import blueprint, check_options, compiled, files, options
 
@@ -78,6 +79,41 @@ def test_directory_that_is_there() -> None:
         if "directories" in stage
     ]
     assert found == [[{"path": "/var/tmp"}, {"path": "/root"}]]
+
+
+def test_firewall_port_by_name() -> None:
+    (firewall,) = options(made("firewall-port-by-name"), "org.osbuild.firewall")
+    assert firewall["ports"] == ["22:tcp", "143:tcp"]
+
+
+@pytest.mark.parametrize("word", ["C.utf8", "C.UTF8", "C.UTF-8"])
+def test_locales_as_they_are_listed(word: str) -> None:
+    assert blueprint(f"name: a\ndistro: debian-12\nlocale: {word}\n").locale == "C.UTF-8"
+
+
+@pytest.mark.parametrize("name", ["de-latin1-nodeadkeys", "jp-OADG109A", "ANSI-dvorak", "bg_bds-utf8", "3l", "sr-cy"])
+def test_keyboards_as_they_are_listed(name: str) -> None:
+    assert blueprint(f"name: a\ndistro: fedora-43\nkeyboard: {name}\n").keyboard == name
+
+
+@pytest.mark.parametrize(
+    ("name", "hint", "suggestion"),
+    [
+        ("rhel-9", "made from the sources of RHEL are: almalinux-9, centos-9, rocky-9;", ""),
+        ("rhel-9.4", "almalinux-9, centos-9, rocky-9;", ""),
+        ("debian-11", "of debian there are: debian-12, debian-13;", "debian-12"),
+        ("bullseye", "of debian there are: debian-12, debian-13;", "debian-12"),
+        ("bookworm", "did you mean `debian-12`?", "debian-12"),
+        ("debian-13.1", "did you mean `debian-13`?", "debian-13"),
+        ("centos-stream-9", "did you mean `centos-9`?", "centos-9"),
+        ("ubuntu-24.04", "there is no template for it; `--templates` takes your own", ""),
+    ],
+)
+def test_other_names_of_distributions(name: str, hint: str, suggestion: str) -> None:
+    with pytest.raises(ComposeError) as caught:
+        blueprint(f"name: a\ndistro: {name}\n")
+    assert hint in caught.value.hint
+    assert caught.value.suggestion == suggestion
 
 
 def test_accounts_of_packages_keep_their_shell() -> None:

@@ -1,9 +1,10 @@
 """Container images: archives and addresses in registries."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from osbuild_compose.blueprint.local_files import LocalFiles
+from osbuild_compose.blueprint.local_files import LocalFiles, is_address
 from osbuild_compose.blueprint.select import ANY, repeated, texts
 from osbuild_compose.blueprint.values import container_reference
 from osbuild_compose.problem import InvalidValueError, Problem, within
@@ -16,11 +17,23 @@ def problems(data: Any, local_files: LocalFiles) -> Iterator[Problem]:
         try:
             local_files.large(name)
         except InvalidValueError as error:
-            yield error.problem.within(*trail)
+            problem = error.problem.within(*trail)
+            if is_address(name) and not container_reference.is_address(name):
+                problem = replace(problem, hint="write `url` instead of `source`, and `sha256`")
+            elif container_reference.is_name(name):
+                problem = replace(problem, hint=_in_registry(name.removeprefix("docker://")))
+            yield problem
     for trail, url in texts(data, "containers", ANY, "url"):
         item = data["containers"][trail[1]]
         check = _registry_image if container_reference.is_address(url) else _archive
         yield from within(trail[:-1], check(item, url))
+
+
+def _in_registry(name: str) -> str:
+    if "@sha256:" in name:
+        return f"for an image in a registry, write: url: docker://{name}"
+    digest = f"skopeo inspect --format '{{{{.Digest}}}}' docker://{name}"
+    return f"for an image in a registry, write: url: docker://{name}@DIGEST, with the output of: {digest}"
 
 
 def _archive(item: Mapping[str, Any], _url: str) -> Iterator[Problem]:

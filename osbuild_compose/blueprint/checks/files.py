@@ -3,10 +3,11 @@
 import base64
 import binascii
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from osbuild_compose.blueprint.local_files import LocalFiles
+from osbuild_compose.blueprint.local_files import LocalFiles, is_address
 from osbuild_compose.blueprint.model import normal_path
 from osbuild_compose.blueprint.select import ANY, repeated, texts
 from osbuild_compose.problem import InvalidValueError, Problem
@@ -44,7 +45,10 @@ def _contents(data: Any, local_files: LocalFiles) -> Iterator[Problem]:
             try:
                 read(name)
             except InvalidValueError as error:
-                yield error.problem.within(*trail)
+                problem = error.problem.within(*trail)
+                if keys[0] == "files" and is_address(name):
+                    problem = replace(problem, hint="write `url` instead of `source`, and `sha256`")
+                yield problem
 
 
 def _collisions(data: Any) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from osbuild_compose.blueprint.local_files import LocalFiles
+from osbuild_compose.blueprint.local_files import LocalFiles, is_address
 from osbuild_compose.blueprint.model import HOST
 from osbuild_compose.blueprint.select import ANY, repeated, texts
 from osbuild_compose.distro import keys
@@ -48,6 +48,8 @@ def _signing_keys(data: Any, local_files: LocalFiles) -> Iterator[Problem]:
             text = local_files.read(key).decode(errors="replace")
         except InvalidValueError as error:
             hint = "a key is armoured text, or a file relative to the blueprint's directory"
+            if is_address(key):
+                hint = f'write {{url: "{key}", fingerprint: FINGERPRINT}}; gpg --show-keys FILE prints the fingerprint'
             yield Problem(trail, error.problem.brief, hint)
         else:
             yield from _armoured(trail, key, text)

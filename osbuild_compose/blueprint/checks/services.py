@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from osbuild_compose.blueprint.select import ANY, in_two_lists, repeated, texts
-from osbuild_compose.blueprint.values import schedules
+from osbuild_compose.blueprint.values import ports, schedules
 from osbuild_compose.problem import Problem, within
 
-_PORTS = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?:[a-z]+", re.ASCII)
 _SECTION = re.compile(r"^\[[A-Za-z0-9-]+\]\s*$", re.MULTILINE)
 
 
@@ -39,10 +38,11 @@ def _units(data: Any) -> Iterator[Problem]:
 
 def _firewall(data: Any) -> Iterator[Problem]:
     for trail, text in texts(data, "firewall", "ports", ANY):
-        if match := _PORTS.fullmatch(text):
-            first, last = int(match[1]), int(match[2] or match[1])
-            if not 0 < first <= last < 65536:
-                yield Problem(trail, f"`ports`: {text} is not a port or an ascending range between 1 and 65535")
+        try:
+            ports.numbered(text)
+        except ValueError as error:
+            hint = "" if text[:1].isdigit() else "write its number, or name the service in `services`"
+            yield Problem(trail, f"`ports`: {error}", hint)
     for trail, text in texts(data, "firewall", "zones", ANY, "sources", ANY):
         try:
             ipaddress.ip_network(text)

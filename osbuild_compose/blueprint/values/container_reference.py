@@ -4,6 +4,10 @@ import re
 from dataclasses import dataclass
 
 _SCHEME = "docker://"
+# A name that podman would fetch: its first part is a host with a dot or a port, or localhost.
+_NAME = re.compile(
+    r"(localhost|[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+(:\d+)?|[a-zA-Z0-9-]+:\d+)(/[a-z0-9._-]+)+(:[\w.-]+)?(@sha256:\w+)?"
+)
 _REFERENCE = re.compile(r"docker://(?P<name>[^@]+?)(?P<tag>:[^:/@]+)?(@sha256:(?P<digest>[0-9a-f]{64}))?")
 
 
@@ -19,6 +23,11 @@ class Address:
 def is_address(url: str) -> bool:
     """Whether the URL is the address of an image in a registry."""
     return url.startswith(_SCHEME)
+
+
+def is_name(text: str) -> bool:
+    """Whether the text looks like the name of an image in a registry, with or without docker:// in front."""
+    return _NAME.fullmatch(text.removeprefix(_SCHEME)) is not None
 
 
 def parse(url: str) -> Address:

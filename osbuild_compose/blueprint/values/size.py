@@ -1,6 +1,5 @@
 """Parses sizes such as "4 GiB"."""
 
-import math
 import re
 from fractions import Fraction
 
@@ -53,5 +52,6 @@ def to_bytes(size: int | str) -> int:
             raise InvalidValueError(f'"{unit}" is not a unit (KiB, MiB, GiB, TiB; kB, MB, GB, TB){better}')
         if not unit:
             raise InvalidValueError(f'"{size}" lacks its unit; write for example {number} GiB, or bytes without quotes')
-        return math.ceil(Fraction(number) * _UNITS[unit])  # exactly: few decimals are floats
+        exact: Fraction = Fraction(number) * _UNITS[unit]  # few decimals are floats
+        return -(-exact.numerator // exact.denominator)
     return size

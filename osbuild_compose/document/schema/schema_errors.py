@@ -10,6 +10,7 @@ from jsonschema import ValidationError
 
 from osbuild_compose.document.composition.list_operators import OPERATORS, is_list
 from osbuild_compose.document.node import Node, Step, find
+from osbuild_compose.document.other_tools import Advice, about_value
 from osbuild_compose.document.suggest import FOREIGN, did_you_mean, nearest, synonym
 from osbuild_compose.problem import Problem
 
@@ -101,6 +102,11 @@ class _Finding:
     def node(self) -> Node:
         return find(self.tree, self.trail)[0]
 
+    def advice(self) -> Advice | None:
+        """What to do about the value, if another tool would take it."""
+        names = [step for step in self.trail if isinstance(step, str)]
+        return about_value(names[-1], self.instance) if names and isinstance(self.instance, str) else None
+
     def example(self, key: str) -> str:
         """A hint with an example for a key of the mapping, if its schema has one."""
         node = self.schema.get("properties", {}).get(key)
@@ -146,11 +152,12 @@ def _unknown_keys(finding: _Finding) -> Iterator[Problem]:
         brief = f"unknown key `{key}`"
         if patterns:
             brief = f"`{key}` {finding.schema.get('keyErrorMessage', 'is not a name')}"
-        elsewhere = "" if patterns or synonym(key, usable) else _other_level(finding.whole, key, finding.trail)
+        is_ours = patterns or synonym(key, usable)
+        elsewhere = "" if is_ours else _other_level(finding.whole, key, finding.trail) or FOREIGN.get(key.lower(), "")
         suggestion = "" if elsewhere else nearest(key, usable) or ""
         yield finding.problem(
             brief,
-            hint=elsewhere or FOREIGN.get(key, "") or did_you_mean(key, usable),
+            hint=elsewhere or did_you_mean(key, usable),
             expected=f"one of: {', '.join(sorted(usable))}" if usable else "",
             suggestion=suggestion,
             below=key,
@@ -208,9 +215,12 @@ def _not_a_choice(finding: _Finding) -> Iterator[Problem]:
     choices = [choice if isinstance(choice, str) else json.dumps(choice) for choice in finding.wanted]
     boolean = _TRUTH.get(str(finding.instance).lower())
     suggestion = boolean if boolean in choices else nearest(str(finding.instance), choices)
+    hint = f"did you mean `{suggestion}`?" if suggestion else finding.schema.get("choiceHint", "")
+    if advice := finding.advice():
+        hint, suggestion = advice.hint, advice.suggestion
     yield finding.problem(
         f"{finding.what} cannot be {_shown(finding.instance)}; it is one of: {', '.join(choices)}",
-        hint=f"did you mean `{suggestion}`?" if suggestion else finding.schema.get("choiceHint", ""),
+        hint=hint,
         expected=f"one of: {', '.join(choices)}",
         suggestion=suggestion or "",
     )
@@ -222,8 +232,11 @@ def _wrong_text(finding: _Finding) -> Iterator[Problem]:
         return
     pattern = _readable(finding.wanted)
     message = finding.schema.get("patternErrorMessage", f"does not match {pattern}")
+    advice = finding.advice()
     yield finding.problem(
-        f"{finding.what}: {_shown(finding.instance)} {message}", expected=f"text that matches {pattern}"
+        f"{finding.what}: {_shown(finding.instance)} {message}",
+        hint=advice.hint if advice else "",
+        expected=f"text that matches {pattern}",
     )
 
 
