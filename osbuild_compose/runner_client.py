@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, MappingProxyType
 
+from osbuild_compose import user_cache
 from osbuild_compose.data import PACKAGE
 from osbuild_compose.errors import (
     BuildError,
@@ -33,9 +34,8 @@ MAX_OUTPUT = 4096  # bytes of the runner's own output to show when it ends witho
 
 
 def default_store() -> Path:
-    """The user's own store."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (cache if cache.is_absolute() else Path.home() / ".cache") / "osbuild-compose"
+    """The user's own store. Raises HostError for a user without a home directory."""
+    return user_cache.home(os.environ) / "osbuild-compose"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from osbuild_compose.document import input_file
 from osbuild_compose.problem import InvalidValueError
 
 MAX_FILE = 16 * 1024 * 1024  # bytes; the file is carried inside the pipeline
@@ -85,7 +86,7 @@ class LocalFiles:
             if path.stat().st_size > MAX_FILE:
                 brief = f"{path} is larger than {MAX_FILE // 1024**2} MiB"
                 raise InvalidValueError(brief, "put large content in a package")
-            return path.read_bytes()
+            return input_file.read(path, MAX_FILE)
         except OSError as error:
             raise InvalidValueError(f"cannot read {path}: {error.strerror}", _HINT) from None
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from osbuild_compose.blueprint.values import credentials
+from osbuild_compose.document import input_file
 from osbuild_compose.errors import InputError
 
 DEFAULT_NAME = "my-image"
@@ -15,6 +16,7 @@ DEFAULT_NAME = "my-image"
 _SERVICES = {"ssh": ("openssh-server", "sshd"), "sshd": ("openssh-server", "sshd"), "chrony": ("chrony", "chronyd")}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
+MAX_KEY = 64 * 1024  # bytes of a public key
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@-]*")
 
 
@@ -57,18 +59,30 @@ def suggested_user() -> str:
     return name if USER.fullmatch(name) and name != "root" else "admin"
 
 
-def key_in(directory: Path) -> Path | None:
-    """A public key of the user, the modern kind first."""
+def key_in() -> Path | None:
+    """A public key of the user's ~/.ssh, the modern kind first."""
+    try:
+        directory = Path.home() / ".ssh"
+    except RuntimeError:  # there is no home directory
+        return None
     names = ("id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub")
     found = [directory / name for name in names if (directory / name).is_file()]
     return next(iter([*found, *sorted(directory.glob("*.pub"))]), None)
 
 
+def expanded(name: str) -> Path:
+    """The path, with the user's home directory for ~. Raises InputError for a user without one."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        raise InputError(f"{name}: there is no such home directory") from None
+
+
 def read_key(path: Path) -> str:
     """The public SSH key in a file. Raises InputError if there is none."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = input_file.text(path, MAX_KEY).splitlines()
+    except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', 'not text')}") from None
     key = next((line.strip() for line in lines if re.match(r"(ssh-|ecdsa-|sk-)\S+ +\S+", line.strip())), None)
     if key is None:

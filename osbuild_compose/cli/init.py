@@ -50,9 +50,9 @@ def init(path: Path | None, given: Given, templates: Sequence[Path], *, yes: boo
         "user",
         given.user or ask("Your user there", starter.suggested_user(), _checked(starter.USER, "user")),
     )
-    found = given.ssh_key or starter.key_in(Path.home() / ".ssh")
+    found = given.ssh_key or starter.key_in()
     answer = found if given.ssh_key else ask("Public SSH key, a file", str(found or ""), _key_or_nothing)
-    key = starter.read_key(Path(answer).expanduser()) if answer else None
+    key = starter.read_key(starter.expanded(str(answer))) if answer else None
     services = given.services if given.services is not None else ask("Services", "ssh", starter.check_services).split()
     text = starter.text(name, distro, user, key, starter.packages_and_units(" ".join(services)))
     load.check(reader.parse(text.encode(), name), releases)
@@ -95,4 +95,4 @@ def _checked(pattern: re.Pattern[str], what: str) -> Callable[[str], object]:
 
 def _key_or_nothing(text: str) -> None:
     if text:
-        starter.read_key(Path(text).expanduser())
+        starter.read_key(starter.expanded(text))

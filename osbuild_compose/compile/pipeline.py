@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,11 +12,11 @@ from ruamel.yaml.error import YAMLError
 from osbuild_compose.compile import release_checks
 from osbuild_compose.compile.context import template_variables
 from osbuild_compose.compile.request import BuildRequest
-from osbuild_compose.compile.template import engine, output, template_blocks
+from osbuild_compose.compile.template import engine, limits, output, template_blocks
 from osbuild_compose.distro.catalog import built_in
 from osbuild_compose.distro.model import Release
 from osbuild_compose.document.node import path_text
-from osbuild_compose.errors import TemplateError
+from osbuild_compose.errors import Location, TemplateError
 from osbuild_compose.problem import Problem, as_error
 
 if TYPE_CHECKING:
@@ -31,20 +32,29 @@ def compile_request(request: BuildRequest) -> Pipeline:
     Raises InputError, or DocumentError with all of them, when the release does not support what the blueprint
     asks, TemplateError when the template is wrong or a key is missing.
     """
-    text = _render(request, engine.render)
-    template_blocks.check(request.release.template, request.catalog.directories, built_in())
-    try:
-        return _parse(text, request.release.template)
-    except TemplateError as error:
-        position = error.position if isinstance(error, _BadTextError) else 0
-        raise located(error, origins(request).at(position)) from None
+    template = request.release.template
+    with _bounded(request):
+        text = _render(request, engine.render)
+        template_blocks.check(template, request.catalog.directories, built_in())
+        try:
+            return _parse(text, template)
+        except _BadOutputError as raised:
+            bad = raised
+    raise located(bad.error, bad.find(origins(request)))
 
 
 def origins(request: BuildRequest) -> "Origins":
     """The origins of the parts of the pipeline that compile_request makes. Raises as compile_request does."""
     from osbuild_compose.compile.template import tracing  # noqa: PLC0415 - for errors and --explain only
 
-    return _render(request, tracing.render)
+    with _bounded(request):
+        return _render(request, tracing.render)
+
+
+def _bounded(request: BuildRequest) -> AbstractContextManager[None]:
+    """The bounds of time and memory for rendering the request."""
+    files = request.blueprint.files
+    return limits.bounded(sum(len(text) for file in files for text in (file.content, file.base64) if text))
 
 
 def located(error: TemplateError, origin: "Origin | None") -> TemplateError:
@@ -91,28 +101,44 @@ def to_json(pipeline: Pipeline) -> str:
     return json.dumps(pipeline, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-class _BadTextError(TemplateError):
-    """The output of a template is not valid YAML at `position`."""
+class _BadOutputError(Exception):
+    """The output of a template is no pipeline; `find` looks up the origin of what is wrong with it."""
 
-    position = 0
+    def __init__(self, error: TemplateError, find: "Callable[[Origins], Origin | None]") -> None:
+        super().__init__(error.brief)
+        self.error = error
+        self.find = find
 
 
 def _parse(text: str, template: str) -> Pipeline:
     try:
         pipeline = output.load(text)
-    except (YAMLError, ValueError, TypeError) as error:
-        problem = str(getattr(error, "problem", "") or error)
-        mark = getattr(error, "problem_mark", None)
-        if problem.startswith(("expected ',' or", "found unexpected end of stream")):  # reported far behind its cause
-            mark = getattr(error, "context_mark", None) or mark
-        lines = text.split("\n")
-        details = (
-            [f"line {mark.line + 1} of its output: {lines[mark.line][:200]}"] if mark and mark.line < len(lines) else []
-        )
-        hint = "in a template each value is a whole one: write {{ a ~ b }}, not {{ a }}{{ b }}"
-        bad = _BadTextError(f"template {template} does not make valid YAML: {problem}", details=details, hint=hint)
-        bad.position = mark.index if mark else 0
-        raise bad from None
+    except (MemoryError, limits.TimeLimitError) as error:
+        raise engine.too_large(error, Location(template)) from None
+    except RecursionError:
+        deep = TemplateError(f"the output of template {template} is nested too deeply")
+        raise _BadOutputError(deep, lambda origins: origins.at(0)) from None
+    except (YAMLError, ValueError, TypeError, ArithmeticError, AttributeError, LookupError) as error:
+        raise _bad_yaml(error, text, template) from None
+    if found := output.problem(pipeline):
+        wrong = TemplateError(f"template {template}: {found.brief}", hint=found.hint)
+        raise _BadOutputError(wrong, lambda origins: origins.value(found.trail))
     if not isinstance(pipeline, dict) or not isinstance(pipeline.get("stages"), list):
-        raise TemplateError(f"template {template} makes no pipeline: a mapping with `name`, `stages` and `assembler`")
+        brief = f"template {template} makes no pipeline: a mapping with `name`, `stages` and `assembler`"
+        raise _BadOutputError(TemplateError(brief), lambda origins: origins.at(0))
     return pipeline
+
+
+def _bad_yaml(error: Exception, text: str, template: str) -> _BadOutputError:
+    problem = str(getattr(error, "problem", "") or error)
+    mark = getattr(error, "problem_mark", None)
+    if problem.startswith(("expected ',' or", "found unexpected end of stream")):  # reported far behind its cause
+        mark = getattr(error, "context_mark", None) or mark
+    lines = text.split("\n")
+    details = (
+        [f"line {mark.line + 1} of its output: {lines[mark.line][:200]}"] if mark and mark.line < len(lines) else []
+    )
+    hint = "in a template each value is a whole one: write {{ a ~ b }}, not {{ a }}{{ b }}"
+    brief = f"template {template} does not make valid YAML: {problem[:500]}"
+    position = mark.index if mark else 0
+    return _BadOutputError(TemplateError(brief, details=details, hint=hint), lambda origins: origins.at(position))

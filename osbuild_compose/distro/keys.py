@@ -13,8 +13,10 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from osbuild_compose import user_cache
 from osbuild_compose.distro.model import Release
 from osbuild_compose.distro.repository import ANY_KEY, ARMOUR, KeyAddress, Repository
+from osbuild_compose.document import input_file
 from osbuild_compose.errors import HostError, TemplateError
 
 MAX_BYTES = 1024 * 1024
@@ -41,7 +43,7 @@ def _text(release: Release, key: str) -> str:
         return key
     path = Path(key)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = input_file.text(path, MAX_BYTES)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise TemplateError(f"{release.name}: cannot read the key {path}: {reason}", hint=missing_hint(path)) from None
@@ -101,14 +103,13 @@ def with_fetched_keys(repository: Repository, environ: Mapping[str, str]) -> Rep
 
 def cache_directory(environ: Mapping[str, str]) -> Path:
     """The directory where fetched keys are kept."""
-    base = environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or "~").expanduser() / ".cache"
-    return Path(base) / "osbuild-compose" / "keys"
+    return user_cache.home(environ) / "osbuild-compose" / "keys"
 
 
 def _fetched(address: KeyAddress, directory: Path) -> str:
     kept = directory / f"{address.fingerprint}.asc"
     if kept.is_file():
-        text = kept.read_text(encoding="ascii", errors="replace")
+        text = input_file.read(kept, MAX_BYTES).decode("ascii", errors="replace")
         _check(text, address, f"the key kept in {kept}")
         return text
     text = _download(address.url)

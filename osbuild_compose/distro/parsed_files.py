@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from osbuild_compose import user_cache
-from osbuild_compose.document import reader
+from osbuild_compose.document import input_file, reader
 
 
 def read(path: Path) -> Any:
     """The data of the YAML file. Raises InputError as reader.read does."""
     try:
-        raw = path.read_bytes()
+        raw = input_file.read(path, reader.MAX_BYTES + 1)
     except (OSError, ValueError):
-        return reader.read(path).data  # which says why it cannot be read
+        return reader.read(path, regular=True).data  # which says why it cannot be read
     directory = user_cache.directory(f"osbuild-compose-parsed/{_parser()}")
     if directory is None:
         return reader.parse(raw, str(path)).data

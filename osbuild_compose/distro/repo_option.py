@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from osbuild_compose.distro.keys import missing_hint
+from osbuild_compose.distro.keys import MAX_BYTES, missing_hint
 from osbuild_compose.distro.repository import ARMOUR, NamedRepository
+from osbuild_compose.document import input_file
 from osbuild_compose.errors import InputError
 
 _NAMED = re.compile(r"(?P<id>[A-Za-z0-9_.:-]+)=(?P<url>.*)")
@@ -47,7 +48,7 @@ def _file(repo: str, keys: tuple[str, ...]) -> list[NamedRepository]:
     """The enabled repositories of a file such as those in /etc/yum.repos.d; see dnf.conf(5)."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(Path(repo).read_text(encoding="utf-8"))
+        parser.read_string(input_file.text(Path(repo), MAX_BYTES))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         hint = "give NAME=URL or the name of a .repo file"
@@ -73,7 +74,7 @@ def _section(repo: str, id_: str, section: configparser.SectionProxy, keys: tupl
     checked = section.get("gpgcheck", "1").lower() not in _NO
     own = keys or tuple(_key(_local(url, where), where) for url in _words(section.get("gpgkey", "")))
     priority = section.get("priority")
-    if priority is not None and not priority.isdecimal():
+    if priority is not None and not re.fullmatch("[0-9]{1,5}", priority):
         raise InputError(f"{where}: the priority {priority} is not a number")
     found = NamedRepository(
         id_,
@@ -104,7 +105,7 @@ def _local(url: str, where: str) -> Path:
 
 def _key(path: Path, where: str) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = input_file.text(path, MAX_BYTES)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         hint = missing_hint(path) or "name the key's file with --repo-key"

@@ -8,7 +8,7 @@ from typing import Any
 
 from osbuild_compose.distro import parsed_files
 from osbuild_compose.distro.repository import ANY_KEY
-from osbuild_compose.document import reader
+from osbuild_compose.document import input_file, reader
 from osbuild_compose.document.reader import Document
 from osbuild_compose.document.suggest import did_you_mean
 from osbuild_compose.errors import InputError
@@ -41,7 +41,7 @@ class Sources:
 
     def document(self, name: str, level: int = 0) -> Document:
         """The same file with the places of its values, for messages."""
-        return reader.read(self.paths[name][level])
+        return reader.read(self.paths[name][level], regular=True)
 
     def release_names(self, name: str) -> tuple[str, ...]:
         """The names of the distribution's releases, without parsing if possible. Raises InputError as `document`."""
@@ -128,7 +128,7 @@ class _Heading:
 def _scanned(path: Path) -> _Heading | None:
     """The heading of a file in the simple block style that all of ours have; None if it needs a YAML parser."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = input_file.text(path, reader.MAX_BYTES).splitlines()
     except (OSError, ValueError):
         return None
     tops: dict[str, str] = {}

@@ -6,7 +6,6 @@ a position, and only the types of JSON ever come out: no dates, no sets, no obje
 
 import math
 import re
-import stat
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.nodes import Node as YamlNode
 from ruamel.yaml.reader import ReaderError
 
-from osbuild_compose.document import doc_links, yaml_errors
+from osbuild_compose.document import doc_links, input_file, yaml_errors
 from osbuild_compose.document.node import Node, SourceText, Span, Step, Trail, find, plain
 from osbuild_compose.errors import InputError, Location
 from osbuild_compose.problem import Problem, as_error
@@ -70,16 +69,13 @@ class EmptyError(InputError):
 
 
 def read(path: Path, *, regular: bool = False) -> Document:
-    """Read the YAML file at `path`; "-" is not special. regular: refuse pipes and devices, which could block.
+    """Read the YAML file at `path`; "-" is not special. regular: refuse pipes and devices, which could block, as well.
 
     Raises InputError(s) for anything that is not a document.
     """
     name = str(path)
     try:
-        if regular and not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
-            raise InputError(f"{name} is not a file")
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = input_file.read(path, MAX_BYTES + 1, pipes=not regular)
     except FileNotFoundError:
         raise InputError(f"there is no file {name}", hint="check the path and its spelling") from None
     except IsADirectoryError:
@@ -116,7 +112,7 @@ def parse(raw: bytes, file: str) -> Document:
 
 def _compose(text: str) -> Any:
     yaml = YAML(typ="safe", pure=True)
-    yaml.Composer = _BoundedComposer
+    yaml.Composer = BoundedComposer
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML allows it
         return yaml.compose(text)
@@ -145,18 +141,20 @@ def _decode(raw: bytes, file: str) -> str:
         return yaml_errors.not_utf8(raw[error.start], Location(file, line + 1, column + 1, text))
 
 
-class _BoundedComposer(Composer):
-    """Stops at MAX_DEPTH, as the parser's time grows with the square of the depth, and at MAX_VALUES."""
+class BoundedComposer(Composer):
+    """Stops at a depth, as the parser's time grows with its square, and at a number of values."""
 
+    max_depth = MAX_DEPTH
+    max_values = 2 * MAX_VALUES  # keys are counted too
     depth = 0
     count = 0
 
     def compose_node(self, parent: YamlNode | None, index: int) -> Any:
         self.depth += 1
         self.count += 1
-        if self.depth > MAX_DEPTH:
+        if self.depth > self.max_depth:
             raise ComposerError(None, None, yaml_errors.TOO_DEEP, self.parser.peek_event().start_mark)
-        if self.count > 2 * MAX_VALUES:  # keys are counted too
+        if self.count > self.max_values:
             raise ComposerError(None, None, yaml_errors.TOO_MANY, self.parser.peek_event().start_mark)
         node = super().compose_node(parent, index)
         self.depth -= 1

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
+MAX_WORD = 200  # characters of a word that is compared with others, which takes time with the square of its length
 MAX_LISTED = 12  # choices that a hint names
 
 # Words of other tools, and ours for the same thing.
@@ -114,6 +115,8 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     known = list(choices)
     if other := synonym(word, known):
         return other
+    if len(word) > MAX_WORD:
+        return None
     normal = {choice.lower().replace("-", "_"): choice for choice in known}
     found = difflib.get_close_matches(word.lower().replace("-", "_"), list(normal), n=1, cutoff=0.6)
     return normal[found[0]] if found else None

@@ -22,7 +22,7 @@ FRONTEND: dict[str, set[str]] = {
     "errors": set(),
     "version": set(),
     "data": set(),
-    "user_cache": set(),
+    "user_cache": {"errors"},
     "firmware": set(),
     # A problem has a place in a document, and what is wrong with a document is a problem.
     "document": {"data", "errors", "problem"},
@@ -36,7 +36,7 @@ FRONTEND: dict[str, set[str]] = {
     "inspecting": {"data", "errors"},
     "boot": {"errors", "firmware"},
     "report": {"errors", "problem"},
-    "runner_client": {"data", "errors", "report"},
+    "runner_client": {"data", "errors", "report", "user_cache"},
     "template_check": {"blueprint", "compile", "distro", "document", "errors", "project"},
     "project": {"blueprint", "boot", "compile", "data", "disk", "distro", "document", "errors", "firmware"}
     | {"inspecting", "problem", "report", "runner_client"},

@@ -9,18 +9,23 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader, StrictUndefined
-from jinja2 import TemplateError as JinjaError
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, Undefined
 from jinja2.exceptions import TemplateNotFound, TemplateSyntaxError, UndefinedError
+from jinja2.loaders import split_template_path
+from jinja2.runtime import BlockReference, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace, missing
 
-from osbuild_compose.compile.template import bytecode_cache, filters
+from osbuild_compose.compile.template import bytecode_cache, filters, limits
+from osbuild_compose.document import input_file
 from osbuild_compose.document.suggest import did_you_mean
 from osbuild_compose.errors import Location, TemplateError
 from osbuild_compose.problem import Problem
 
 MAX_SOURCE_LINE = 200
+MAX_TEMPLATE = 1024 * 1024  # bytes
+MAX_REFUSED = 1000  # problems
+MAX_MESSAGE = 1000  # characters
 
 
 class _Undefined(StrictUndefined):
@@ -97,20 +102,87 @@ def _render(
         wanted = str(error.message or name)
         hint = did_you_mean(wanted, engine.list_templates(["j2"]))
         where = _where(error, name) if wanted != name else None
-        raise TemplateError(f"there is no template {wanted}", hint=hint, location=where) from None
+        raise TemplateError(f"there is no template {wanted[:MAX_MESSAGE]}", hint=hint, location=where) from None
     except TemplateSyntaxError as error:
         location = location_of(error.filename or error.name or name, error.lineno)
         raise TemplateError(f"template: {error.message}", location=location) from None
-    except UnicodeDecodeError as error:
-        where = _undecodable(engine, error.object)
-        raise TemplateError("the template is not UTF-8 text", hint="save it as UTF-8", location=where) from None
+    except TemplateError:
+        raise
     except RecursionError as error:
         hint = "the one that comes with the program is builtin/DISTRO/pipeline.yaml.j2"
-        raise TemplateError("the template extends or calls itself", hint=hint, location=_where(error, name)) from None
-    except (JinjaError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # A template is a program: its mistakes raise Python's exceptions.
+        brief = "the template extends, includes or calls itself, or is nested too deeply"
+        raise TemplateError(brief, hint=hint, location=_where(error, name)) from None
+    except (MemoryError, limits.TimeLimitError) as error:
+        raise too_large(error, _where(error, name)) from None
+    except SyntaxError as error:  # of the Python code that Jinja makes: more levels than Python allows
+        file = error.filename if str(error.filename).endswith(".j2") else name
+        raise TemplateError(f"template: {error.msg}", location=Location(str(file))) from None
+    except Exception as error:  # a template is a program: its mistakes raise Python's exceptions
         brief, hint = _explained(error, context)
         raise TemplateError(f"template: {brief}", hint=hint, location=_where(error, name)) from None
+
+
+def too_large(error: Exception, location: Location | None) -> TemplateError:
+    """The error for a template that exceeds a limit of `limits`."""
+    what = "memory" if isinstance(error, MemoryError) else "time"
+    return TemplateError(f"the template takes too much {what}", hint="is there a loop in it?", location=location)
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, in which only functions made for templates and the methods of plain data can be called."""
+
+    def is_safe_callable(self, obj: Any) -> bool:
+        """Whether a template may call the object. Methods of our own classes are not made for templates."""
+        if isinstance(obj, Macro | BlockReference | LoopContext | Undefined):
+            return super().is_safe_callable(obj)
+        owner = getattr(obj, "__self__", None)
+        is_plain = isinstance(owner, str | int | float | tuple | list | Mapping | LoopContext)
+        return (is_plain or obj in self.globals.values()) and super().is_safe_callable(obj)
+
+
+class _Loader(FileSystemLoader):
+    """Finds templates in directories, and reads regular files of a bounded size only."""
+
+    def get_source(
+        self,
+        environment: Environment,  # noqa: ARG002 - part of the interface
+        template: str,
+    ) -> tuple[str, str, Callable[[], bool]]:
+        """The text, the file and whether it is unchanged. Raises TemplateNotFound, TemplateError."""
+        pieces = split_template_path(template)
+        for directory in self.searchpath:
+            file = Path(directory, *pieces)
+            if (changed := _changed(file)) is not None:
+                return _text(file), str(file), partial(_is_unchanged, file, changed)
+        raise TemplateNotFound(template)
+
+    def list_templates(self) -> list[str]:
+        """The names of the templates: DISTRIBUTION/FILE."""
+        found = (file for directory in self.searchpath for file in Path(directory).glob("*/*.j2"))
+        return sorted({f"{file.parent.name}/{file.name}" for file in found})
+
+
+def _changed(file: Path) -> int | None:
+    """When the file was changed last; None if there is none."""
+    try:
+        return file.stat().st_mtime_ns
+    except (OSError, ValueError):
+        return None
+
+
+def _is_unchanged(file: Path, changed: int) -> bool:
+    return _changed(file) == changed
+
+
+def _text(file: Path) -> str:
+    try:
+        return input_file.text(file, MAX_TEMPLATE)
+    except UnicodeDecodeError:
+        hint = "save it as UTF-8"
+        raise TemplateError("the template is not UTF-8 text", hint=hint, location=Location(str(file))) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise TemplateError(f"cannot read the template: {reason}", location=Location(str(file))) from None
 
 
 @cache
@@ -122,10 +194,8 @@ def _cached_environment(directories: tuple[Path, ...], built_in: Path) -> Immuta
 
 def environment(directories: Sequence[Path], built_in: Path) -> ImmutableSandboxedEnvironment:
     """The environment that templates are compiled and rendered in."""
-    engine = ImmutableSandboxedEnvironment(
-        loader=ChoiceLoader(
-            [FileSystemLoader([*directories, built_in]), PrefixLoader({"builtin": FileSystemLoader(built_in)})]
-        ),
+    engine = _Environment(
+        loader=ChoiceLoader([_Loader([*directories, built_in]), PrefixLoader({"builtin": _Loader(built_in)})]),
         undefined=_Undefined,
         finalize=filters.emit,
         trim_blocks=True,
@@ -145,17 +215,11 @@ def refuse(key: str, reason: str, hint: str = "") -> str:
 
     Rendering continues, so that all refusals are reported at once, and ends with RefusedError.
     """
-    trail = tuple(int(step) if step.isdecimal() else step for step in key.split("."))
-    _refused.get().append(Problem(trail, reason, hint, at_key=True))
+    trail = tuple(int(step) if re.fullmatch("[0-9]{1,9}", step) else step for step in str(key).split("."))
+    problems = _refused.get()
+    if len(problems) < MAX_REFUSED:
+        problems.append(Problem(trail, str(reason)[:MAX_MESSAGE], str(hint)[:MAX_MESSAGE], at_key=True))
     return ""
-
-
-def _undecodable(engine: ImmutableSandboxedEnvironment, content: bytes) -> Location | None:
-    """The location of the template that has this content."""
-    loaders = engine.loader.loaders if isinstance(engine.loader, ChoiceLoader) else []
-    directories = [path for loader in loaders if isinstance(loader, FileSystemLoader) for path in loader.searchpath]
-    files = (file for directory in directories for file in sorted(Path(directory).glob("*/*.j2")))
-    return next((Location(str(file)) for file in files if file.read_bytes() == content), None)
 
 
 def _where(error: BaseException, name: str) -> Location:
@@ -167,7 +231,7 @@ def _where(error: BaseException, name: str) -> Location:
 def location_of(file: str, line: int) -> Location:
     """The location of a line of a template, with its text."""
     try:
-        text = Path(file).read_text(encoding="utf-8").split("\n")[line - 1][:MAX_SOURCE_LINE]
+        text = input_file.text(Path(file), MAX_TEMPLATE).split("\n")[line - 1][:MAX_SOURCE_LINE]
     except (OSError, ValueError, IndexError):
         return Location(file, line, 1)
     indent = len(text) - len(text.lstrip())
@@ -177,8 +241,8 @@ def location_of(file: str, line: int) -> Location:
 def _explained(error: Exception, context: Mapping[str, Any]) -> tuple[str, str]:
     """A message for an error in a template, and a hint that lists similar names."""
     if not isinstance(error, _UndefinedNameError):
-        return str(error) or type(error).__name__, ""
-    brief = re.sub(r"'[\w.]*\.(\w+ object')", r"'\1", str(error))
+        return str(error)[:MAX_MESSAGE] or type(error).__name__, ""
+    brief = re.sub(r"'[\w.]*\.(\w+ object')", r"'\1", str(error)[:MAX_MESSAGE])
     if error.owner is missing:
         return brief, did_you_mean(error.name, context)
     if is_dataclass(error.owner):

@@ -6,8 +6,10 @@ back to reading the whole text as YAML, which alone decides what is valid and ho
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -15,12 +17,27 @@ from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import ScalarNode
 
+from osbuild_compose.document.node import Trail
+from osbuild_compose.document.reader import BoundedComposer
+from osbuild_compose.problem import Problem
+
 _MARK = "\ue000"  # for private use: neither YAML nor Jinja gives it a meaning
 _PLACEHOLDER = re.compile(f"{_MARK}([0-9]+){_MARK}")
 # Where a value begins in block and in flow style.
 _BEFORE_VALUE = re.compile(r'(?:[:,-] |\[)(?=["\[{])')
 # JSON that YAML may read differently or not at all: halves of surrogate pairs, and a colon without a space.
 _DIFFERENT = re.compile(r'\\u[dD][89a-fA-F]|":(?! )')
+
+
+MAX_DEPTH = 100  # levels; the runner takes a few more
+MAX_VALUES = 1_000_000
+MAX_INTEGER = 2**64 - 1
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class _Composer(BoundedComposer):
+    max_depth = MAX_DEPTH
+    max_values = MAX_VALUES
 
 
 class _UnusualError(ValueError):
@@ -36,6 +53,45 @@ def load(text: str) -> Any:
         except (YAMLError, ValueError, TypeError):
             pass  # parsing the whole text reports any error
     return _reader({}).load(text)
+
+
+def problem(data: Any) -> Problem | None:
+    """What in the data cannot be in a pipeline, with its trail: values that JSON does not have, or too many."""
+    todo: list[tuple[Any, Trail]] = [(data, ())]
+    count = 0
+    while todo:
+        value, trail = todo.pop()
+        count += 1
+        if count > MAX_VALUES:
+            return Problem((), f"the output has more than {MAX_VALUES:,} values")
+        if len(trail) > MAX_DEPTH:
+            return Problem(trail[:MAX_DEPTH], f"the output is nested deeper than {MAX_DEPTH} levels")
+        if brief := _wrong(value):
+            return Problem(trail, brief, "write it in quotes" if isinstance(value, date) else "")
+        if isinstance(value, dict):
+            for key in value:
+                if not isinstance(key, str) or _wrong(key):
+                    return Problem(trail, f"{key!r:.100} cannot be a key", "write it in quotes")
+            todo += [(item, (*trail, key)) for key, item in reversed(value.items())]
+        elif isinstance(value, list):
+            todo += [(item, (*trail, index)) for index, item in reversed(list(enumerate(value)))]
+    return None
+
+
+def _wrong(value: Any) -> str:
+    """Why the value cannot be in a pipeline; "" if it can."""
+    match value:
+        case None | bool() | dict() | list():
+            return ""
+        case str():
+            return "" if value.isascii() or not _SURROGATE.search(value) else "half of a surrogate pair is no character"
+        case int():
+            return "" if abs(value) <= MAX_INTEGER else "the number does not fit into 64 bits"
+        case float():
+            return "" if math.isfinite(value) else f"{value} is not a number of JSON"
+        case date():
+            return f"a date cannot be in a pipeline: {value}"
+    return f"a {type(value).__name__} cannot be in a pipeline"
 
 
 def _shortened(text: str) -> tuple[str, dict[str, str]]:
@@ -90,4 +146,5 @@ def _reader(replaced: Mapping[str, str]) -> YAML:
 
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = Constructor
+    yaml.Composer = _Composer
     return yaml

@@ -11,7 +11,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from osbuild_compose.compile.template import engine
 from osbuild_compose.document.suggest import did_you_mean
-from osbuild_compose.errors import ComposeError, TemplateError, TemplatesError
+from osbuild_compose.errors import ComposeError, Location, TemplateError, TemplatesError
 
 _INNERMOST = re.compile(  # with the indent before it, which Jinja strips from tags only
     r"(?:(?<=\n)[ \t]+)?[{]%[-+]?\s*block\s+(\w+)\b[^%]*%[}]"
@@ -109,6 +109,8 @@ def _layer(name: str, environment: ImmutableSandboxedEnvironment) -> tuple[Layer
         parsed = environment.parse(text)
         extends = parsed.find(nodes.Extends)
         blocks = tuple(_blocks(text, file or name, environment))
+    except RecursionError:
+        raise TemplateError("the template is nested too deeply", location=Location(name)) from None
     except TemplateNotFound:
         hint = did_you_mean(name, environment.list_templates(["j2"]))
         raise TemplateError(f"there is no template {name}", hint=hint) from None

@@ -1,8 +1,10 @@
 """Finds the template lines and blueprint values behind each part of a pipeline."""
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -10,6 +12,10 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from osbuild_compose.compile.template.tracing.tracer import Mark, Part, Site, Tracer
 from osbuild_compose.document.node import Trail
+
+# How far origins are looked for: aliases can multiply nodes.
+MAX_NODES = 200_000
+MAX_DEPTH = 100
 
 
 @dataclass(frozen=True)
@@ -96,17 +102,21 @@ class Origins:
         except (YAMLError, ValueError, RecursionError):
             return
         if root is not None:
-            yield from _walk(root, ())
+            yield from islice(_walk(root), MAX_NODES)
 
 
-def _walk(node: Node, trail: Trail) -> Iterator[tuple[Trail, Node]]:
-    yield trail, node
-    if isinstance(node, MappingNode):
-        for key, value in node.value:
-            yield from _walk(value, (*trail, str(key.value)))
-    elif isinstance(node, SequenceNode):
-        for index, item in enumerate(node.value):
-            yield from _walk(item, (*trail, index))
+def _walk(root: Node) -> Iterator[tuple[Trail, Node]]:
+    """All nodes with their trails, each before those below it."""
+    todo: deque[tuple[Trail, Node]] = deque([((), root)])
+    while todo:
+        trail, node = todo.popleft()
+        yield trail, node
+        if len(trail) >= MAX_DEPTH:
+            continue
+        if isinstance(node, MappingNode):
+            todo += [((*trail, str(key.value)), value) for key, value in node.value]
+        elif isinstance(node, SequenceNode):
+            todo += [((*trail, index), item) for index, item in enumerate(node.value)]
 
 
 def _is_program(trail: Trail) -> bool:
