@@ -30,6 +30,7 @@ from osbuild_compose.report.events import End, Event, Failure, Result, State, pa
 # sandbox.
 RerunCommand = Callable[[str], str] | None
 
+NOTE = "note: "  # what the runner's messages that are no errors begin with
 MAX_OUTPUT = 4096  # bytes of the runner's own output to show when it ends without an event that explains it
 
 
@@ -155,20 +156,32 @@ def _start(
     )
 
 
-def store_command(store: Path, *arguments: str) -> str:
-    """What `python3 -m runner.store` prints for these arguments. Raises ComposeError with its message if it fails."""
+def store_command(store: Path, *arguments: str, on_note: Callable[[str], None]) -> str:
+    """What `python3 -m runner.store` prints for these arguments. Raises ComposeError with its message if it fails.
+
+    on_note gets its notes while it runs: for instance, what it waits for.
+    """
     argv = [*program("runner.store"), "--store", str(store), *arguments]
-    with subprocess.Popen(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
-    ) as process:
+    said = []
+    with (
+        tempfile.TemporaryFile("w+") as out,
+        subprocess.Popen(argv, stdout=out, stderr=subprocess.PIPE, text=True, env=environment()) as process,
+    ):
+        assert process.stderr
         try:
-            out, err = process.communicate()
+            for line in process.stderr:
+                if line.startswith(NOTE):
+                    on_note(line.removeprefix(NOTE).rstrip("\n"))
+                else:
+                    said.append(line.rstrip("\n"))
         except KeyboardInterrupt:
             process.wait()  # the terminal's Ctrl-C went to it as well
             raise Interrupted("interrupted") from None
-    if process.returncode and err:
-        raise _store_error(process.returncode, err.splitlines())
-    return out
+        process.wait()
+        if process.returncode and said:
+            raise _store_error(process.returncode, said)
+        out.seek(0)
+        return out.read()
 
 
 def _store_error(code: int, printed: Sequence[str]) -> ComposeError:

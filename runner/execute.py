@@ -21,12 +21,11 @@ from runner.sandbox import bwrap, process
 from runner.sandbox.buildroot import BuildRoot, prepare
 from runner.sources.fetch import Fetcher
 from runner.steps import Action, ActionKind, PlannedPipeline, Step
-from runner.store import directories
+from runner.store import directories, locks
 from runner.store.scratch import Scratch
 from runner.store.store import Store
 from runner.tree import Trees
 
-POLL = 0.05  # seconds between looks at a lock that another process holds; waiting for it could not be interrupted
 TAIL = 20  # lines of a failed step's log that are shown again at the end
 
 
@@ -123,14 +122,11 @@ class Executor:
     def _lock(self, held: contextlib.ExitStack, step: Step) -> None:
         """Wait for the lock on this step's key, which the process that makes it holds."""
         making = self._context.making
-        lock = self._store.try_lock_key(step.key)
-        if lock is None:
-            if step.key not in making:
-                self._emit("note", message=f"waiting for another build of {step.call.name}")
-            while lock is None:
-                self._context.cancellation.wait(POLL)
-                lock = self._store.try_lock_key(step.key)
+        lock = self._store.open_lock(step.key)
         held.callback(os.close, lock)
+        what = f"another build of {step.call.name}"
+        say = locks.silent if step.key in making else self._store.say
+        locks.acquire(lock, what, say, patience=0, pause=self._context.cancellation.wait)
         held.callback(making.discard, step.key)
         making.add(step.key)
 

@@ -18,7 +18,8 @@ from runner.sandbox import namespace
 from runner.sources.fetch import Fetcher
 from runner.steps import Action, ActionKind
 from runner.store import maintenance
-from runner.store.scratch import Scratch, clear_scratch, default_root
+from runner.store.scratch import Scratch
+from runner.store.scratch_place import clear_scratch, default_root
 from runner.store.store import Store
 from runner.tree import Trees
 from runner.tree.overlay import OverlayTrees
@@ -36,7 +37,7 @@ class Session:
 
     def plan(self, manifests: Sequence[Manifest], settings: RunSettings) -> list[Action]:
         """What a build would do. Raises RunnerError for a pipeline that can't be built."""
-        store = Store(settings.store)
+        store = Store(settings.store, self._say)
         try:
             return [action for build in plan_builds(manifests, settings, store) for action in build.actions]
         finally:
@@ -44,14 +45,13 @@ class Session:
 
     def build(self, manifests: Sequence[Manifest], settings: RunSettings) -> None:
         """Build the manifests' pipelines. Raises RunnerError; what had succeeded is in the store."""
-        scratch_root = settings.scratch or default_root(settings.store, os.geteuid())
-        store = Store(settings.store)
+        store = Store(settings.store, self._say)
         try:
             self._builds = plan_builds(manifests, settings, store)
             self.emit("plan", actions=[action.fields() for build in self._builds for action in build.actions])
             check(self._builds)
             if any(build.pending for build in self._builds) or settings.exports:
-                self._execute(store, scratch_root, settings)
+                self._execute(store, settings.scratch or default_root(store), settings)
             else:
                 self._report_cached()
             self._finish(store, settings)
@@ -60,6 +60,9 @@ class Session:
             if self._outside:
                 self._outside.close()
             store.close()
+
+    def _say(self, message: str) -> None:
+        self.emit("note", message=message)
 
     def _report_cached(self) -> None:
         for build in self._builds:

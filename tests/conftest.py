@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from runner.sandbox import namespace
 from runner.store import maintenance
-from runner.store.scratch import clear_scratch
+from runner.store.scratch_place import clear_scratch
 from runner.store.store import Store
 
 if (Path(sys.argv[1]) / "layers").is_dir():

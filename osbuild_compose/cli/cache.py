@@ -18,7 +18,7 @@ KEY = 12  # digits of a key that are shown to people; all of them are in the JSO
 
 def ls(store: Path, as_json: bool) -> None:
     """List what is in the store, what was not used for longest first."""
-    entries = _entries(store_command(store, "ls"))
+    entries = _entries(_run(store, "ls"))
     if as_json:
         _print_json(entries)
         return
@@ -40,7 +40,7 @@ def ls(store: Path, as_json: bool) -> None:
 
 def du(store: Path, as_json: bool) -> None:
     """Print the size of the store, by kind."""
-    sizes = json.loads(store_command(store, "du"))
+    sizes = json.loads(_run(store, "du"))
     if as_json:
         _print_json(sizes)
         return
@@ -53,17 +53,17 @@ def prune(store: Path, keep: str | None, days: float | None, as_json: bool) -> N
     if keep is None and days is None:
         raise InputError("say how much to keep or how old", hint="for example: compose cache prune --keep 10G")
     arguments = [*(["--keep", keep] if keep is not None else []), *(["--days", str(days)] if days is not None else [])]
-    _tell_removed(json.loads(store_command(store, "prune", *arguments)), as_json)
+    _tell_removed(json.loads(_run(store, "prune", *arguments)), as_json)
 
 
 def clear(store: Path, as_json: bool) -> None:
     """Remove everything, unpacked layers in memory as well."""
-    _tell_removed(json.loads(store_command(store, "clear")), as_json)
+    _tell_removed(json.loads(_run(store, "clear")), as_json)
 
 
 def verify(store: Path, as_json: bool) -> None:
     """Read every byte. Raises BuildError when something was damaged; it has been removed."""
-    damaged = _entries(store_command(store, "verify"))
+    damaged = _entries(_run(store, "verify"))
     if as_json:
         _print_json(damaged)
     elif not damaged:
@@ -74,6 +74,10 @@ def verify(store: Path, as_json: bool) -> None:
             details=[f"{entry['what']} {entry['key'][:KEY]} made by {entry['name']}" for entry in damaged],
             hint="the next build that needs them makes them again",
         )
+
+
+def _run(store: Path, *arguments: str) -> str:
+    return store_command(store, *arguments, on_note=lambda note: print(f"note: {note}", file=sys.stderr, flush=True))
 
 
 def _tell_removed(removed: dict[str, Any], as_json: bool) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner import terminal
-from runner.errors import RunnerError, build_error, input_error
+from runner.errors import RunnerError, build_error, input_error, printable
 from runner.sandbox import namespace
 from runner.store import maintenance
 from runner.store.maintenance import parse_size
-from runner.store.scratch import clear_scratch
+from runner.store.scratch_place import clear_scratch
 from runner.store.store import Store
 
 
@@ -56,7 +56,7 @@ def _run(args: argparse.Namespace) -> int:
         raise input_error(f"{where} {problem}", hint="--store takes the directory that builds use")
     if args.command == "clear":
         namespace.enter()  # scratch has files of other owners
-    store = Store(where)
+    store = Store(where, _say)
     try:
         entries = maintenance.entries(store)
         if args.command == "ls":
@@ -77,9 +77,13 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _say(message: str) -> None:
+    print(f"note: {printable(message)}", file=sys.stderr, flush=True)
+
+
 def _make_room(store: Store, entries: list[maintenance.Entry], args: argparse.Namespace) -> None:
     if not store.only_user():
-        raise build_error("the store is in use by a build", hint="try again when it has ended")
+        raise build_error(f"the store is in use by a build: {store.others()}", hint="try again when it has ended")
     if args.command == "clear":
         removed = maintenance.prune(store, entries, keep_bytes=-1)
         clear_scratch(store)

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write a file so that readers find either the old one or the new one, even if this process is killed.
 
     A power cut may lose the file or leave it empty. Nothing is synced to prevent that, since 20 small layers would cost
@@ -17,7 +17,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(data)
-            os.fchmod(fd, 0o644)
+            os.fchmod(fd, mode)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -11,7 +11,6 @@ The metadata file is written last, so what has one is complete. A layer's metada
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -25,15 +24,15 @@ from typing import Any
 
 from runner.errors import ErrorKind, RunnerError, build_error, environment_error
 from runner.steps import Step, StoreState
-from runner.store import devices, directories, files
+from runner.store import devices, directories, files, locks, privacy
 from runner.store.devices import Device
 from runner.store.history import History
 from runner.store.layer import Archive, LayerContents, pack
+from runner.store.locks import Say
 from runner.store.takeover import RefusedError, take_over
 
 STORE_LOCK = "store"  # the lock that processes hold while they have the store open
 MICROSECOND = 1000  # nanoseconds
-BUSY_HINT = "choose a directory of your own with --store"
 
 
 @dataclass(frozen=True)
@@ -75,9 +74,13 @@ class LayerInfo:
 class Store:
     """A store that is open for building. Many processes may have it open at once."""
 
-    def __init__(self, root: Path) -> None:
-        """Open the store at `root`, which is created if it is missing. Raises RunnerError (environment)."""
+    def __init__(self, root: Path, say: Say = locks.silent) -> None:
+        """Open the store at `root`, which is created if it is missing, and made its owner's alone.
+
+        say gets messages about waiting for others and the like. Raises RunnerError.
+        """
         self.root = root
+        self.say = say
         self.layers = root / "layers"
         self.outputs = root / "outputs"
         self.refs = root / "refs"
@@ -87,23 +90,30 @@ class Store:
         self._history = History(self.builds)
         self.locks = root / "locks"
         try:
-            for directory in (self.layers, self.outputs, self.refs, self.builds, self.downloads, self.tmp, self.locks):
-                directory.mkdir(parents=True, exist_ok=True)
+            privacy.make_private(root, say)
+            for directory in (self.layers, self.outputs, self.refs, self.builds, self.downloads):
+                directory.mkdir(exist_ok=True)
+            for directory in (self.tmp, self.locks):
+                privacy.private_directory(directory)
             self._use = files.open_lock(self.locks / STORE_LOCK)
         except OSError as error:
-            raise environment_error(f"the store {root} cannot be used: {error.strerror}", BUSY_HINT) from None
+            raise environment_error(f"the store {root} cannot be used: {error.strerror}", privacy.HINT) from None
         if files.try_lock(self._use):  # no other process uses it: what is in tmp was left by a killed build
             for leftover in self.tmp.iterdir():
                 directories.remove_tree(leftover)
-        fcntl.flock(self._use, fcntl.LOCK_SH)
+        self.share()
 
     def close(self) -> None:
         """Close the store."""
         os.close(self._use)
 
+    def open_lock(self, name: str) -> int:
+        """Open the lock file of a key, or of another name; returns its descriptor."""
+        return files.open_lock(self.locks / name)
+
     def try_lock_key(self, key: str) -> int | None:
         """Lock a key that is about to be made; returns a descriptor to close, or None if another holds the lock."""
-        fd = files.open_lock(self.locks / key)
+        fd = self.open_lock(key)
         if files.try_lock(fd):
             return fd
         os.close(fd)
@@ -221,17 +231,24 @@ class Store:
     def keep_failed(self, manifest: bytes) -> Path:
         """Save the manifest of a build that failed; returns its path."""
         path = self.root / "failed" / f"{hashlib.sha256(manifest).hexdigest()[:12]}.json"
-        path.parent.mkdir(exist_ok=True)
-        files.write_atomic(path, manifest)
+        privacy.private_directory(path.parent)
+        files.write_atomic(path, manifest, mode=0o600)
         return path
 
     def only_user(self) -> bool:
         """Whether no other process has the store open; then none can open it until this one calls share or close."""
-        return files.try_lock(self._use)
+        if files.try_lock(self._use):
+            return True
+        self.share()  # asking for another kind of lock may have given this one up
+        return False
+
+    def others(self) -> str:
+        """The other processes that use the store, for people."""
+        return locks.processes(locks.holders(self._use))
 
     def share(self) -> None:
         """Let other processes open the store again, after only_user()."""
-        fcntl.flock(self._use, fcntl.LOCK_SH)
+        locks.acquire(self._use, f"the store {self.root}, which is being cleaned", self.say, shared=True)
 
 
 class StoredTrees(Mapping[str, tuple[str, ...]]):

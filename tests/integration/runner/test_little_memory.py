@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.store.scratch import GIB
+from runner.store.scratch_place import GIB
 from tests.integration.runner.conftest import Bench, step
 
 MARK = "import json, sys; open(json.load(sys.stdin)['tree'] + '/mark', 'w').write('1')"
@@ -20,7 +20,7 @@ def in_memory(bench: Bench) -> list[Path]:
     """The scratch directories in memory that belong to the bench's store."""
     return [
         path.parent
-        for path in SHM.glob("osbuild-compose-[0-9]*/store")
+        for path in SHM.glob("osbuild-compose-*/store")
         if path.is_file() and path.read_text() == str(bench.store)
     ]
 
