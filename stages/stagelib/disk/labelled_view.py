@@ -60,7 +60,7 @@ def shown(directory: str, wanted: Mapping[str, str], work: str) -> Iterator[str]
     directory to mount in. Raises StageError when this machine cannot do it.
     """
     top = os.path.join(work, "view")
-    os.mkdir(top)
+    os.makedirs(top, exist_ok=True)
     with mounted(["-t", "tmpfs", "-o", "mode=0700,size=100%,nosuid,nodev", "view"], top):
         for name in ("upper", "work", "merged"):
             os.mkdir(os.path.join(top, name))

@@ -25,7 +25,7 @@ def shown(directory: str, nodes: Mapping[str, Device], wanted: Mapping[str, str]
         yield
         return
     top = os.path.join(work, "devices")
-    os.mkdir(top)
+    os.makedirs(top, exist_ok=True)
     known: dict[tuple[int, int], str] = {}
     with ExitStack() as stack:
         # In a user namespace, only a file system of its own takes labels.
