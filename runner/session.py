@@ -1,6 +1,7 @@
 """One run of the runner: plan, check, build, export, report."""
 
 import os
+import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from runner.export import OutputDirectory, export_output, export_trees
 from runner.failure import add_command
 from runner.manifest.model import Manifest
 from runner.outside import Outside
-from runner.sandbox import namespace
+from runner.sandbox import namespace, precautions
+from runner.sandbox.seccomp import filter_program
 from runner.sources.fetch import Fetcher
 from runner.steps import Action, ActionKind
 from runner.store import maintenance
@@ -74,8 +76,16 @@ class Session:
 
     def _execute(self, store: Store, scratch_root: Path, settings: RunSettings) -> None:
         user = os.geteuid() != 0
+        precautions.forbid_core_dumps()
         self._outside = Outside()
         namespace.enter()
+        precautions.protect_devices()
+        if filter_program() is None:
+            self.emit(
+                "note",
+                message=f"there is no system call filter for {platform.machine()}: sandboxes do without it",
+                hint="they rely on namespaces and capabilities alone; docs/reference/runner.md has the architectures",
+            )
         scratch = Scratch(scratch_root, store)
         if settings.scratch is None:
             clear_scratch(store, keep=scratch_root)  # the amount of free memory changed

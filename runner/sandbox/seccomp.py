@@ -7,7 +7,8 @@ several others, such as AF_VSOCK and AF_ALG, belong to no network namespace and 
 
 A denied call fails with EPERM, which programs can handle. Some fail with ENOSYS, as on an older kernel, so that the C
 library and util-linux use older calls: clone3, whose flags a filter cannot see, the newer ways to mount, and whatever
-is newer than this list. A kind of socket fails as on a kernel without it.
+is newer than this list. A kind of socket fails as on a kernel without it. The limit for core dumps stays as the runner
+set it, although changing it seems to succeed: GnuPG and others give up if they can't.
 
 On i386 and s390x the C library makes sockets with socketcall, which passes a pointer that a filter cannot follow: there
 every kind of socket can be had.
@@ -15,6 +16,7 @@ every kind of socket can be had.
 
 import platform
 import struct
+from functools import cache
 
 from runner.sandbox.seccomp_numbers import NEWEST, Abi, abi_of
 
@@ -39,11 +41,14 @@ CHECKED = {
     "socket": "family",
     "socketpair": "family",
     "ioctl": "request",
+    "prlimit64": "limit of prlimit64",
+    "setrlimit": "limit",
 }
 CLONE_NEWUSER = 0x10000000  # linux/sched.h
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16  # linux/socket.h
 FAMILIES = (AF_UNIX, AF_INET, AF_INET6)  # and the part of AF_NETLINK below
 NETLINK_ROUTE = 0  # linux/netlink.h: addresses and routes, which name resolution asks for
+RLIMIT_CORE = 4  # asm/resource.h
 X32_BIT = 0x40000000  # x86_64's other numbering of the same calls
 
 # linux/bpf_common.h, linux/seccomp.h
@@ -51,6 +56,7 @@ LOAD, JUMP_EQUAL, JUMP_GREATER_EQUAL, JUMP_SET, RETURN = 0x20, 0x15, 0x35, 0x45,
 NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 ALLOW, ERROR = 0x7FFF0000, 0x00050000
 EPERM = ERROR | 1
+NOTHING = ERROR | 0  # the call returns success without being made
 
 
 class _Program:
@@ -64,9 +70,12 @@ class _Program:
     def load(self, offset: int) -> None:
         self._code.append((LOAD, "", "", offset))
 
-    def load_argument(self, place: int) -> None:
-        """Load the low half of an argument of the call, counted from 0: flags and the like are 32 bits wide."""
-        self.load(ARGUMENTS + 8 * place + (4 if self.abi.big_endian else 0))
+    def load_argument(self, place: int, *, high: bool = False) -> None:
+        """Load the low half of an argument of the call, counted from 0: flags and the like are 32 bits wide.
+
+        high is for the other half, of a pointer.
+        """
+        self.load(ARGUMENTS + 8 * place + (4 if high != self.abi.big_endian else 0))
 
     def jump(self, test: int, value: int, yes: str = "", no: str = "") -> None:
         """Go on at the place `yes` or `no`; "" is the next instruction."""
@@ -98,6 +107,7 @@ class _Program:
         return packed
 
 
+@cache
 def filter_program(machine: str | None = None) -> bytes | None:
     """The filter as an array of struct sock_filter, for this machine or the one named as by `uname -m`.
 
@@ -142,7 +152,18 @@ def program_for(abi: Abi) -> bytes:
     program.load_argument(1)
     program.jump(JUMP_EQUAL, abi.tiocsti, yes="denied")
     program.jump(JUMP_EQUAL, abi.tioclinux, yes="denied")
+    program.result(ALLOW)
+    program.place("limit")
+    program.load_argument(0)
+    program.jump(JUMP_EQUAL, RLIMIT_CORE, "nothing", "allowed")
+    program.place("limit of prlimit64")
+    program.load_argument(1)
+    program.jump(JUMP_EQUAL, RLIMIT_CORE, no="allowed")
+    for high in (False, True):  # with a null pointer it only asks
+        program.load_argument(2, high=high)
+        program.jump(JUMP_EQUAL, 0, no="nothing")
     program.result(ALLOW, place="allowed")
+    program.result(NOTHING, place="nothing")
     program.result(EPERM, place="denied")
     program.result(ERROR | abi.enosys, place="missing")
     return program.bytes()

@@ -44,6 +44,7 @@ pciconfig_iobase           -       -     271       -       -     200       -
 pciconfig_read             -       -     272       -       -     198       -
 pciconfig_write            -       -     273       -       -     199       -
 perf_event_open          298     241     364     336    5292     319     331
+prlimit64                302     261     369     340    5297     325     334
 process_vm_readv         310     270     376     347    5304     351     340
 process_vm_writev        311     271     377     348    5305     352     341
 ptrace                   101     117      26      26    5099      26      26
@@ -56,6 +57,7 @@ s390_pci_mmio_read         -       -       -       -       -       -     353
 s390_pci_mmio_write        -       -       -       -       -       -     352
 s390_runtime_instr         -       -       -       -       -       -     342
 setns                    308     268     375     346    5303     350     339
+setrlimit                160     164      75      75    5155      75      75
 settimeofday             164     170      79      79    5159      79      79
 socket                    41     198     281     359    5040     326     359
 socketpair                53     199     288     360    5052     333     360

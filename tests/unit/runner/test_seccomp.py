@@ -109,6 +109,17 @@ def test_nothing_can_be_typed_into_a_terminal(abi: Abi, program: bytes) -> None:
     assert verdict(program, abi, call, 0, 0x5401) == ALLOW  # TCGETS
 
 
+def test_the_limit_of_core_dumps_stays(abi: Abi, program: bytes) -> None:
+    core, files, pointer = 4, 7, 0x1_0000_0000
+    setting, both = number(abi, "setrlimit"), number(abi, "prlimit64")
+    assert verdict(program, abi, setting, core, pointer) == seccomp.NOTHING
+    assert verdict(program, abi, setting, files, pointer) == ALLOW
+    for new in (pointer, 0xFFFF_0000, pointer | 1):
+        assert verdict(program, abi, both, 0, core, new, 0) == seccomp.NOTHING
+        assert verdict(program, abi, both, 0, files, new, 0) == ALLOW
+    assert verdict(program, abi, both, 0, core, 0, pointer) == ALLOW
+
+
 def test_other_ways_to_the_same_calls_are_denied(abi: Abi, program: bytes) -> None:
     for other in ABIS.values():
         if other.audit != abi.audit:
