@@ -2,13 +2,18 @@
 
 The program sees the tree as / and nothing else: fresh /proc, /dev, /run and /tmp, no network, its own process ids
 (processes that it leaves running are killed with it), and no privilege over the kernel. So a package's script can
-change the tree and nothing else. A stage that uses this needs CAP_SYS_ADMIN in its meta.json.
+change the tree and nothing else: what is bound into it is read-only, unless it is a single file of the stage's own. A
+stage that uses this needs CAP_SYS_ADMIN in its meta.json.
 """
 
 import os
+import stat
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from stagelib import tree_paths
+from stagelib.errors import StageError
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -28,10 +33,17 @@ CAPABILITIES = (
     "CAP_SYS_CHROOT",
 )
 
+UNSHARED = ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--new-session")
+# Shown empty in a /proc: what they tell or do is the machine's.
+MASKED = ("kcore", "key-users", "keys", "kmsg", "latency_stats", "sched_debug", "sysrq-trigger", "timer_list")
+
 
 @dataclass(frozen=True)
 class Bind:
-    """A file or directory of the stage's sandbox, mounted at `target` in the tree while the program runs."""
+    """A file or directory of the stage's sandbox, mounted at `target` in the tree while the program runs.
+
+    writable is for files only, of which the stage holds a descriptor: a program could leave a symlink in a directory.
+    """
 
     source: str
     target: str
@@ -43,21 +55,49 @@ def command(
 ) -> list[str]:
     """The argument list that runs `argv` with the tree as its root; paths in argv are the tree's.
 
-    Mount points for `binds` should exist in the tree; otherwise they are created and stay.
+    Mount points for `binds` should exist in the tree; otherwise they are created and stay. Raises StageError when one
+    of the tree's own mount points is a symlink, which mounting would follow.
     """
-    base = ["unshare", "--net", "--", "bwrap", "--bind", tree, "/"]
-    base += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--new-session"]
-    base += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--dir", "/run/lock", "--perms", "1777"]
-    base += ["--tmpfs", "/tmp"]  # noqa: S108
+    require_mount_points(tree, MOUNT_POINTS)
+    base = ["unshare", "--net", "--", "bwrap", *UNSHARED, "--bind", tree, "/", "--proc", "/proc", *protected("/proc")]
+    base += ["--dev", "/dev", "--tmpfs", "/run", "--dir", "/run/lock", "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108
     for bind in binds:
         base += ["--bind" if bind.writable else "--ro-bind", bind.source, bind.target]
-    base += ["--cap-drop", "ALL"]
+    return [*base, *confined(environment(env)), "--", *argv]
+
+
+def protected(proc: str) -> list[str]:
+    """The arguments that keep a /proc, mounted at `proc`, from changing or telling what is the machine's."""
+    argv = ["--ro-bind", "/proc/sys", f"{proc}/sys"]
+    for name in MASKED:
+        if os.path.exists(f"/proc/{name}"):
+            argv += ["--ro-bind", "/dev/null", f"{proc}/{name}"]
+    return argv
+
+
+def confined(env: Mapping[str, str]) -> list[str]:
+    """The arguments that reduce the program's capabilities, and give it the environment `env` and no other."""
+    argv = ["--cap-drop", "ALL"]
     for cap in CAPABILITIES:
-        base += ["--cap-add", cap]
-    base += ["--clearenv"]
-    for name, value in environment(env).items():
-        base += ["--setenv", name, value]
-    return [*base, "--chdir", "/", "--", *argv]
+        argv += ["--cap-add", cap]
+    argv += ["--clearenv"]
+    for name, value in env.items():
+        argv += ["--setenv", name, value]
+    return [*argv, "--chdir", "/"]
+
+
+MOUNT_POINTS = ("proc", "dev", "run", "tmp")
+
+
+def require_mount_points(tree: str, names: Sequence[str]) -> None:
+    """Raise StageError unless each of the names is a directory in the tree's root, or does not exist there."""
+    for name in names:
+        found = tree_paths.lookup(tree, name, follow_last=False)
+        if found is not None and not stat.S_ISDIR(found.st_mode):
+            raise StageError(
+                f"programs of the tree cannot run: its /{name} is not a directory",
+                "find the package or the stage that has replaced it",
+            )
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

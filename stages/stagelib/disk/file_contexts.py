@@ -100,11 +100,7 @@ def _says(line: str) -> bool:
 
 
 def _text(tree: str, path: str) -> str | None:
-    host = tree_paths.resolve(tree, path)
-    if not os.path.isfile(host):
-        return None
-    with open(host, encoding="utf-8", errors="surrogateescape") as file:
-        return file.read()
+    return tree_paths.text_or_none(tree, path, errors="surrogateescape")
 
 
 def prefix(pattern: str) -> str:
