@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stagelib import api
+from stagelib import api, printed
 from stagelib.dnf.config import PrivateHome
 from stagelib.dnf.options import Options
 from stagelib.errors import StageError
@@ -92,7 +92,7 @@ def run(argv: Sequence[str], home: PrivateHome, *, quiet: bool = False, env: Map
 
     quiet: log the output only if the command fails. env: variables on top of environment().
     """
-    lines = []
+    kept = printed.Lines()
     with subprocess.Popen(
         argv,
         env=environment(home, env),
@@ -103,13 +103,14 @@ def run(argv: Sequence[str], home: PrivateHome, *, quiet: bool = False, env: Map
         errors="replace",
     ) as process:
         assert process.stdout
-        for line in process.stdout:
+        for line in printed.lines(process.stdout):
             if not quiet:
                 print(line, end="", flush=True)
-            lines.append(line.rstrip("\n"))
+            kept.add(line)
             if match := COUNTED.match(line):
                 done, total = (int(number) for number in match.groups() if number is not None)
                 api.progress(done, total, "packages")
+    lines = kept.kept()
     if quiet and process.returncode != 0:
         print(*lines, sep="\n", flush=True)
     return Ended(process.returncode, lines)

@@ -11,17 +11,14 @@ an empty `rpm -qa`. The rule, first match:
 
 When all is installed the tree's own macros are asked again, and have to agree.
 
-The databases are SQLite in WAL mode: what is in the log goes into the database, which is left in the mode that needs no
-files beside it, so that it can be read on a read-only file system. rpm and dnf5 take their times from SOURCE_DATE_EPOCH
-by themselves; the history of dnf 4 does not.
+The databases are SQLite in WAL mode. rpm and dnf5 take their times from SOURCE_DATE_EPOCH by themselves; the history of
+dnf 4 does not.
 """
 
-import os
 import re
-import sqlite3
-from contextlib import closing
 
-from stagelib import tree_paths
+from stagelib import beside, tree_paths
+from stagelib.dnf import sqlite_files
 from stagelib.dnf.options import major
 from stagelib.errors import StageError
 
@@ -87,31 +84,17 @@ HISTORY = "/var/lib/dnf/history.sqlite"
 HISTORY_5 = "/usr/lib/sysimage/libdnf5/transaction_history.sqlite"
 RPM = "rpmdb.sqlite"
 LOCKS = (".rpm.lock", ".keyring.lock")  # rpm's, the latter from 6.0 on
-US = "osbuild-compose"
-OUR_COMMAND = "%--installroot=%"
 
 
 def make_reproducible(tree: str, dbpath: str, epoch: int) -> None:
-    """Reduce each database to one file without times later than `epoch` (seconds since 1970)."""
+    """Reduce each database to one file without times later than `epoch` (seconds since 1970). Raises StageError."""
     for path in (f"{dbpath}/{RPM}", HISTORY, HISTORY_5):
-        host = tree_paths.resolve(tree, path)
-        if os.path.isfile(host):
-            with closing(sqlite3.connect(host, isolation_level=None)) as database:
-                if path in (HISTORY, HISTORY_5):
-                    _forget(database, epoch)
-                database.execute("PRAGMA journal_mode = DELETE")
-                database.execute("VACUUM")
+        if tree_paths.is_file(tree, path):
+            kind = sqlite_files.HISTORY if path in (HISTORY, HISTORY_5) else sqlite_files.OTHER
+            host = tree_paths.resolve(tree, path)
+            if beside.run_module(tree, sqlite_files.__name__, host, str(epoch), kind) != 0:
+                raise StageError(f"the database {path} is damaged", "the log says more")
             for suffix in ("-wal", "-shm", "-journal"):
                 tree_paths.remove(tree, path + suffix)
     for name in LOCKS:
         tree_paths.remove(tree, f"{dbpath}/{name}")
-
-
-def _forget(history: sqlite3.Connection, epoch: int) -> None:
-    """Remove times, our command line and scripts' output from the transactions, but keep the packages' reasons."""
-    history.execute("UPDATE trans SET dt_begin = min(dt_begin, ?), dt_end = min(dt_end, ?)", (epoch, epoch))
-    if "cmdline" in {name for _, name, *_ in history.execute("PRAGMA table_info(trans)")}:  # dnf 4
-        history.execute("UPDATE trans SET cmdline = ? WHERE cmdline LIKE ?", (US, OUR_COMMAND))
-        history.execute("DELETE FROM console_output")
-    else:
-        history.execute("UPDATE trans SET description = ? WHERE description LIKE ?", (US, OUR_COMMAND))

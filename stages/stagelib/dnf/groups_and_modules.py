@@ -19,7 +19,9 @@ LISTS = (("group", "list", "--hidden"), ("environment", "list"))
 ROW = re.compile(r"^(\S+)\s+(.*?)\s+(?:yes|no)\s*$")
 
 
-def resolve_group_names(dnf: command.Dnf, start: Sequence[str], home: PrivateHome, options: Options) -> Options:
+def resolve_group_names(
+    tree: str, dnf: command.Dnf, start: Sequence[str], home: PrivateHome, options: Options, *, shelf: PackageCache
+) -> Options:
     """The options with group ids in place of group names. start: dnf's command line up to the operation.
 
     Raises StageError for a group that no repository has.
@@ -28,8 +30,9 @@ def resolve_group_names(dnf: command.Dnf, start: Sequence[str], home: PrivateHom
     if dnf.version != 5 or not (is_group or options.groups):
         return options
     ids: dict[str, str] = {}
+    downloading = sandbox.Visible((shelf.cache,))
     for words in LISTS:
-        done = command.run([*start, *words], home, quiet=True)
+        done = command.run(sandbox.command(tree, home, downloading, [*start, *words], network=True), home, quiet=True)
         failures.check_download(done, options)
         rows = [match for line in done.lines if (match := ROW.match(line))]
         ids = {**{row[2].lower(): row[1] for row in rows}, **{row[1].lower(): row[1] for row in rows}, **ids}
@@ -56,7 +59,8 @@ def enable_modules(
     """
     if not options.modules:
         return
-    failures.check_download(command.run([*start, "makecache"], home), options)
+    download = sandbox.command(tree, home, sandbox.Visible((shelf.cache,)), [*start, "makecache"], network=True)
+    failures.check_download(command.run(download, home), options)
     words = [*start, "--cacheonly", "module", "enable", *map(str, options.modules)]
     with scaffolding.in_place(tree):  # it writes into the tree, whose symlinks may be hostile
         failures.check_modules(command.run(sandbox.command(tree, home, shelf.visible(), words), home), options)

@@ -41,9 +41,8 @@ def in_place(tree: str, *, dracut: bool = True) -> Iterator[None]:
     for path in masked:
         tree_paths.remove(tree, path)
     tree_paths.remove(tree, DRACUT)
-    directory = tree_paths.resolve(tree, os.path.dirname(DRACUT))
-    if not tree_paths.exists(tree, "/usr/lib/dracut") and not os.listdir(directory):
-        os.rmdir(directory)
+    if not tree_paths.exists(tree, "/usr/lib/dracut"):
+        tree_paths.remove_if_empty(tree, os.path.dirname(DRACUT))
     if not own_id:
         tree_paths.write_file(tree, MACHINE_ID, "", mode=0o444)
 

@@ -2,10 +2,10 @@
 
 import fnmatch
 import os
+import stat
 from collections.abc import Iterable
-from typing import Any
 
-from stagelib import removal, tree_paths
+from stagelib import removal, tree_paths, tree_walk
 
 # Files that would be made again, record the build machine, or must differ on every machine.
 COMMON_FILES = (
@@ -33,21 +33,15 @@ MACHINE_ID = "/etc/machine-id"
 def clean_after_apt(tree: str) -> None:
     """Remove what apt, dpkg and packages' scripts left in the tree."""
     remove_files(tree, APT_FILES)
-    if tree_paths.exists(tree, MACHINE_ID):
-        os.truncate(tree_paths.resolve(tree, MACHINE_ID), 0)
+    tree_paths.empty(tree, MACHINE_ID)
 
 
 def clean_after_dnf(tree: str) -> None:
     """Remove what dnf, rpm and packages' scripts left in the tree."""
     remove_files(tree, DNF_FILES)
     for directory in DNF_DIRECTORIES:
-        host = tree_paths.resolve(tree, directory)
-        if os.path.isdir(host):
-            for entry in list(os.scandir(host)):
-                if entry.is_dir(follow_symlinks=False):
-                    removal.remove_tree(entry.path)
-                else:
-                    os.unlink(entry.path)
+        for name in tree_paths.list_names(tree, directory):
+            removal.remove_tree(f"{tree_paths.resolve(tree, directory)}/{name}")
 
 
 def remove_files(tree: str, patterns: Iterable[str]) -> None:
@@ -57,13 +51,10 @@ def remove_files(tree: str, patterns: Iterable[str]) -> None:
     """
     for pattern in (*COMMON_FILES, *patterns):
         directory, wanted = os.path.split(pattern)
-        host = tree_paths.resolve(tree, directory)
-        if not os.path.isdir(host):
-            continue
-        for name in os.listdir(host):
-            path = f"{host}/{name}"
-            if fnmatch.fnmatchcase(name, wanted) and (os.path.islink(path) or not os.path.isdir(path)):
-                os.unlink(path)
+        for name in fnmatch.filter(tree_paths.list_names(tree, directory), wanted):
+            found = tree_paths.lookup(tree, f"{directory}/{name}", follow_last=False)
+            if found is not None and not stat.S_ISDIR(found.st_mode):
+                tree_paths.remove(tree, f"{directory}/{name}")
 
 
 def date_directories(tree: str, when: int) -> None:
@@ -72,9 +63,5 @@ def date_directories(tree: str, when: int) -> None:
     A directory's own mtime says when an entry was last made in it, which depends on the order of unpacking, and some
     packages (fontconfig) write it into their caches.
     """
-
-    def stop(error: OSError) -> Any:
-        raise error
-
-    for directory, _, _ in os.walk(tree, onerror=stop):
-        os.utime(directory, (when, when), follow_symlinks=False)
+    for directory in tree_walk.walk(tree):
+        directory.set_time(when)
