@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stagelib.apt import stubs
 
 from tests.integration import apt_sandbox
 from tests.integration.apt_repository import Contents, Key, Repository, served
@@ -190,7 +191,8 @@ def test_packages_are_added_to_a_tree(root: Workplace, base: Path) -> None:
 def test_dpkg_is_the_trees_own_wherever_apt_says_its_database_is(root: Workplace, base: Path) -> None:
     # apt 3 says where; apt 2 does not, so this is its way of calling with either of them
     work = root.directory("work")
-    settings = json.dumps({"tree": str(base), "work": str(work), "home": str(work), "cache": str(work)})
+    stubs.prepare(str(work))
+    settings = json.dumps({"tree": str(base), "work": str(work), "archives": [str(work)]})
     argv = [sys.executable, "-m", "stagelib.apt.dpkg_wrapper", settings, "--admindir", f"{base}/var/lib/dpkg/"]
     environment = {**os.environ, "PYTHONPATH": str(root.stages)}
     found = subprocess.check_output([*argv, "--get-selections"], text=True, env=environment)

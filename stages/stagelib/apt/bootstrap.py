@@ -10,11 +10,12 @@ The result is what apt and dpkg would have made. In order:
 5. dpkg configures everything else, with the triggers that unpacking activated.
 """
 
-import os
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 
+from stagelib import tree_paths
 from stagelib.api import phase
-from stagelib.apt import auto_installed, database, dpkg, scaffolding
+from stagelib.apt import auto_installed, database, dpkg, scaffolding, shared
 from stagelib.apt.downloads import Downloaded
 from stagelib.apt.extract import Unpacked, Workers
 from stagelib.apt.options import Options
@@ -34,31 +35,32 @@ def install(tree: str, work: str, downloaded: Downloaded, wanted: Options, epoch
     work: a directory for this stage alone; epoch: mtime of all directories, seconds. Raises StageError.
     """
     _merge_usr(tree, wanted.architecture)
-    workers = Workers(tree, downloaded.cache, work)
+    workers = Workers(tree, downloaded.cache, shared.archives(work))
     try:
         with phase("read control files"):
-            controls = [workers.control(archive.sha256) for archive in downloaded.archives]
-            packages = [Package(one, files.result()) for one, files in zip(downloaded.archives, controls, strict=True)]
+            packages = [one.result() for one in [workers.read(archive) for archive in downloaded.archives]]
         relations = Relations(packages)
         foundation = relations.foundation()
         if not foundation:
             raise StageError("the repositories have no Essential packages", "add the distribution's own repository")
         with phase("unpack"):
             unpacked, by_dpkg = _unpack(workers, packages, foundation)
+    except BrokenProcessPool:
+        raise StageError(
+            "a process that unpacks packages was killed", "the machine may have too little memory"
+        ) from None
     finally:
         workers.close()
     with phase("write dpkg's database"):
         database.create(tree, unpacked)
         for path, mode, uid, gid in database.first_directories(unpacked.values()):
-            os.chown(tree + path, uid, gid)
-            os.chmod(tree + path, mode)
+            tree_paths.change(tree, path, mode=mode, uid=uid, gid=gid)
     cleanup.date_directories(tree, epoch)
     with scaffolding.nothing_started(tree):
         with phase("configure the essential packages"):
             _configure_foundation(tree, work, foundation, by_dpkg)
         rest = {package: files for package, files in unpacked.items() if package not in foundation}
-        with open(f"{tree}/{database.ADMIN}/triggers/Unincorp", "a", encoding="utf-8") as file:
-            file.write(database.activations(rest, foundation))
+        tree_paths.append(tree, f"{database.ADMIN}/triggers/Unincorp", database.activations(rest, foundation))
         with phase("unpack by dpkg"):
             waiting = [package for package in packages if package in by_dpkg and package not in foundation]
             for step in relations.unpacking(waiting, foundation):
@@ -74,14 +76,14 @@ def install(tree: str, work: str, downloaded: Downloaded, wanted: Options, epoch
 
 
 def file_name(package: Package) -> str:
-    """The name of the package's uncompressed archive in the working directory."""
+    """The name of the package's uncompressed archive among shared.archives()."""
     return f"{package.name}.deb"
 
 
 def _merge_usr(tree: str, architecture: str) -> None:
     for name in (*MERGED, *(["lib64"] if architecture in LIB64 else [])):
-        os.makedirs(f"{tree}/usr/{name}", 0o755)
-        os.symlink(f"usr/{name}", f"{tree}/{name}")
+        tree_paths.make_dirs(tree, f"usr/{name}")
+        tree_paths.write_symlink(tree, name, f"usr/{name}")
 
 
 def _unpack(
@@ -94,9 +96,9 @@ def _unpack(
     for package in big_first:
         if reason := package.reason_for_dpkg:
             print(f"{package.name} is unpacked by dpkg: {reason}", flush=True)
-            stored.append((package, workers.write_stored(package.archive.sha256, file_name(package))))
+            stored.append((package, workers.write_stored(package, file_name(package))))
         if not reason or package in foundation:
-            direct.append((package, workers.unpack(package.archive.sha256, package.conffiles)))
+            direct.append((package, workers.unpack(package)))
     by_dpkg = {package for package, _ in stored}
     results = {package: job.result() for package, job in direct}
     for _, job in stored:
@@ -106,7 +108,7 @@ def _unpack(
     for package, reason in late.items():
         if package not in by_dpkg:
             print(f"{package.name} is unpacked by dpkg: {reason}", flush=True)
-            workers.write_stored(package.archive.sha256, file_name(package)).result()
+            workers.write_stored(package, file_name(package)).result()
     by_dpkg |= late.keys()
     # in apt's order: results must not depend on which worker was faster
     return {one: results[one] for one in packages if one in results and one not in by_dpkg}, by_dpkg

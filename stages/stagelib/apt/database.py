@@ -1,11 +1,11 @@
 """Write dpkg's database for packages that were unpacked without dpkg, as dpkg itself would have left it.
 
-It is written once, into an empty directory, before any program runs in the tree, so its paths have no symlinks.
+It is written before any program runs in the tree, but packages may ship symlinks in its place.
 """
 
-import os
 from collections.abc import Iterable, Mapping
 
+from stagelib import tree_paths
 from stagelib.apt.extract import Unpacked
 from stagelib.apt.package import Package
 
@@ -14,14 +14,14 @@ ADMIN = "var/lib/dpkg"
 
 def create(tree: str, unpacked: Mapping[Package, Unpacked]) -> None:
     """Write status, info and triggers for these packages, all in the state "unpacked"."""
-    admin = os.path.join(tree, ADMIN)
     for name in ("info", "triggers", "updates", "parts", "alternatives"):
-        os.makedirs(f"{admin}/{name}", exist_ok=True)
-    _write(f"{admin}/info/format", "1\n")
+        tree_paths.make_dirs(tree, f"{ADMIN}/{name}")
+    tree_paths.write_file(tree, f"{ADMIN}/info/format", "1\n")
     for package, files in unpacked.items():
-        _write_info(f"{admin}/info/{package.info_name}", package, files)
-    _write(f"{admin}/status", "\n".join(stanza(package, files.conffiles) for package, files in unpacked.items()))
-    _write_interests(f"{admin}/triggers", unpacked)
+        _write_info(tree, f"{ADMIN}/info/{package.info_name}", package, files)
+    text = "\n".join(stanza(package, files.conffiles) for package, files in unpacked.items())
+    tree_paths.write_file(tree, f"{ADMIN}/status", text)
+    _write_interests(tree, f"{ADMIN}/triggers", unpacked)
 
 
 def stanza(package: Package, conffiles: Mapping[str, str]) -> str:
@@ -54,18 +54,14 @@ def activations(directly: Mapping[Package, Unpacked], interested: Iterable[Packa
     return "".join(f"{name} -\n" for name in names)
 
 
-def _write_info(prefix: str, package: Package, files: Unpacked) -> None:
-    _write(f"{prefix}.list", "".join(f"{path}\n" for path in files.paths))
+def _write_info(tree: str, prefix: str, package: Package, files: Unpacked) -> None:
+    tree_paths.write_file(tree, f"{prefix}.list", "".join(f"{path}\n" for path in files.paths))
     for name, file in package.files.items():
-        if name == "control":
-            continue
-        with open(f"{prefix}.{name}", "wb") as out:
-            out.write(file.data)
-            os.fchmod(out.fileno(), file.mode)
-        os.utime(f"{prefix}.{name}", (file.mtime, file.mtime))
+        if name != "control":
+            tree_paths.write_file(tree, f"{prefix}.{name}", file.data, mode=file.mode, mtime=file.mtime)
 
 
-def _write_interests(directory: str, packages: Iterable[Package]) -> None:
+def _write_interests(tree: str, directory: str, packages: Iterable[Package]) -> None:
     """triggers/File has the packages interested in paths, triggers/NAME those interested in an explicit trigger."""
     of_files = []
     of_names: dict[str, list[str]] = {}
@@ -76,9 +72,9 @@ def _write_interests(directory: str, packages: Iterable[Package]) -> None:
                 of_files.append(f"{name} {who}\n")
             else:
                 of_names.setdefault(name, []).append(f"{who}\n")
-    _write(f"{directory}/File", "".join(of_files))
+    tree_paths.write_file(tree, f"{directory}/File", "".join(of_files))
     for name, lines in of_names.items():
-        _write(f"{directory}/{name}", "".join(lines))
+        tree_paths.write_file(tree, f"{directory}/{name}", "".join(lines))
 
 
 def _interests(package: Package) -> list[tuple[str, str]]:
@@ -88,11 +84,6 @@ def _interests(package: Package) -> list[tuple[str, str]]:
 def _directives(package: Package) -> list[tuple[str, str]]:
     lines = (line.partition("#")[0].split() for line in package.text("triggers").splitlines())
     return [(line[0], line[1]) for line in lines if len(line) == 2]
-
-
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
 
 
 def overlapping(unpacked: Mapping[Package, Unpacked]) -> set[Package]:

@@ -1,21 +1,30 @@
-"""Read .deb files: ar archives of two compressed tar archives, control and data (deb(5))."""
+"""Read .deb files: ar archives of two compressed tar archives, control and data (deb(5)).
+
+A file with the right digest may still be damaged or hostile, because that is what the repository has. Whatever its
+bytes are, reading it ends, in bounded memory, and with DebError for what dpkg would not install.
+"""
 
 import io
-import lzma
 import os
+import re
 import tarfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
-CHUNK = 1 << 20  # bytes read or decompressed at a time
+from stagelib.apt.compression import CHUNK, DebError, Stream, decompressed, room
+
 AR_MAGIC = b"!<arch>\n"
 AR_HEADER = 60
-
-
-class DebError(Exception):
-    """The file is not a readable .deb; the message says why."""
+AR_END = b"`\n"
+VERSION = b"2."  # of the format, in the first member
+MOST_MEMBERS = 100  # of a .deb; there are three, and signatures
+CONTROL = 64 << 20  # most bytes of the control archive, uncompressed
+CONTROL_FILES = 10_000
+LONG_NAME = 1 << 16  # most bytes of a path: the kernel's limit is 4096
+LAST_ID = (1 << 32) - 2
+LAST_TIME = 1 << 40  # seconds: what every file system and program can take
+# Control files go into dpkg's database under their names.
+CONTROL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 
 
 @dataclass(frozen=True)
@@ -27,151 +36,91 @@ class ControlFile:
     mtime: int
 
 
-class _Decompressor(Protocol):
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def eof(self) -> bool: ...
-    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
-
-
-class _Stored:
-    needs_input = True
-    eof = False
-
-    def decompress(self, data: bytes, _max_length: int, /) -> bytes:
-        return data
-
-
-class _Gzip:
-    def __init__(self) -> None:
-        self._zlib = zlib.decompressobj(wbits=31)
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._zlib.unconsumed_tail
-
-    @property
-    def eof(self) -> bool:
-        return self._zlib.eof
-
-    def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        return self._zlib.decompress(self._zlib.unconsumed_tail or data, max_length)
-
-
-class Stream:
-    """The bytes of a compressed ar member, decompressed as they are read: memory stays bounded."""
-
-    def __init__(self, fd: int, offset: int, size: int, suffix: str) -> None:
-        """Read the member of `size` bytes at `offset`; suffix: the part of its name after ".tar". Raises DebError."""
-        if suffix not in DECOMPRESSORS:
-            raise DebError(f"compression {suffix} is not supported")
-        self._fd, self._at, self._end = fd, offset, offset + size
-        self._decompressor = DECOMPRESSORS[suffix]()
-        self._buffer = b""
-        self._used = 0
-
-    def read(self, size: int) -> bytes:
-        """Exactly `size` bytes. Raises DebError when there are fewer."""
-        if self._used + size <= len(self._buffer):
-            start, self._used = self._used, self._used + size
-            return self._buffer[start : self._used]
-        parts = []
-        while size > 0:
-            part = self.chunk(size)
-            if not part:
-                raise DebError("it ends too early")
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
-
-    def chunk(self, limit: int) -> bytes:
-        """At least one and at most `limit` bytes, as many as are buffered; b"" at the end. Raises DebError."""
-        while self._used == len(self._buffer):
-            if not self._fill():
-                return b""
-        start, self._used = self._used, min(self._used + limit, len(self._buffer))
-        return self._buffer[start : self._used]
-
-    def _fill(self) -> bool:
-        if self._decompressor.eof:
-            return False
-        data = b""
-        if self._decompressor.needs_input:
-            data = os.pread(self._fd, min(CHUNK, self._end - self._at), self._at)
-            self._at += len(data)
-            if not data:
-                return False
-        try:
-            self._buffer, self._used = self._decompressor.decompress(data, CHUNK), 0
-        except (lzma.LZMAError, zlib.error) as error:
-            raise DebError(f"it is damaged: {error}") from None
-        return True
-
-
-DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
-    "": _Stored,
-    ".xz": lzma.LZMADecompressor,
-    ".gz": _Gzip,
-}
-
-
 def members(fd: int) -> dict[str, tuple[int, int]]:
     """The ar members of the .deb open at `fd`: name to (offset, size) in bytes. Raises DebError."""
     end = os.fstat(fd).st_size
     if os.pread(fd, len(AR_MAGIC), 0) != AR_MAGIC:
         raise DebError("it is not a .deb file")
-    found = {}
+    found: dict[str, tuple[int, int]] = {}
     at = len(AR_MAGIC)
     while at + AR_HEADER <= end:
         header = os.pread(fd, AR_HEADER, at)
-        name, size = header[:16].decode("ascii", "replace").rstrip(" /"), int(header[48:58])
-        found[name] = (at + AR_HEADER, size)
-        at += AR_HEADER + size + size % 2
+        name, digits = header[:16].decode("ascii", "replace").rstrip(" /"), header[48:58].strip(b" ")
+        if header[58:] != AR_END or not digits.isdigit():
+            raise DebError(f"it is damaged: the header of its part at byte {at} is none")
+        at, size = at + AR_HEADER, int(digits)
+        if at + size > end:
+            raise DebError(f"it ends too early: its part {name!r} has {size} bytes")
+        if name in found or len(found) == MOST_MEMBERS:
+            raise DebError(f"it is damaged: it has several parts called {name!r}, or too many")
+        found[name] = (at, size)
+        at += size + size % 2
+    first = next(iter(found.items()), None)
+    if first is None or first[0] != "debian-binary" or os.pread(fd, len(VERSION), first[1][0]) != VERSION:
+        raise DebError("it is not a .deb file of version 2")
     return found
 
 
 def _member(fd: int, kind: str) -> tuple[str, int, int]:
     for name, (offset, size) in members(fd).items():
         if name.startswith(f"{kind}.tar"):
-            return name, offset, size
+            return name.removeprefix(f"{kind}.tar"), offset, size
     raise DebError(f"it has no {kind} archive")
 
 
 def control(fd: int) -> dict[str, ControlFile]:
     """The files of the control archive by name. Raises DebError."""
-    name, offset, size = _member(fd, "control")
-    stream = Stream(fd, offset, size, name.removeprefix("control.tar"))
+    suffix, offset, size = _member(fd, "control")
+    stream = Stream(decompressed(fd, offset, size, suffix), CONTROL)
     data = b"".join(iter(lambda: stream.chunk(CHUNK), b""))
-    files = {}
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        for member in tar:
-            if file := tar.extractfile(member):
-                files[member.name.removeprefix("./")] = ControlFile(
-                    file.read(), member.mode & 0o7777, int(member.mtime)
-                )
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
+            files = dict(_control_files(tar, len(data)))
+    except (tarfile.TarError, ValueError, OverflowError, EOFError, KeyError) as error:
+        raise DebError(f"its control archive is damaged: {error}") from None
+    if "control" not in files:
+        raise DebError("its control archive has no file `control`")
     return files
 
 
-def data_stream(fd: int) -> Stream:
-    """The data archive as an uncompressed tar stream. Raises DebError."""
-    name, offset, size = _member(fd, "data")
-    return Stream(fd, offset, size, name.removeprefix("data.tar"))
+def _control_files(tar: tarfile.TarFile, size: int) -> Iterator[tuple[str, ControlFile]]:
+    for number, member in enumerate(tar):
+        name = member.name.removeprefix("./")
+        if member.isdir() and name in (".", ""):
+            continue
+        # Reading a link would read what it leads to, and a sparse file may claim any size.
+        if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse is not None:
+            raise DebError(f"its control archive has {name!r}, which is not a regular file")
+        if not CONTROL_NAME.fullmatch(name) or number >= CONTROL_FILES:
+            raise DebError(f"its control archive has a file {name!r}")
+        file = tar.extractfile(member)
+        if not file or not 0 <= member.size <= size or not 0 <= member.mtime <= LAST_TIME:
+            raise DebError(f"its control archive is damaged at {name!r}")
+        content = file.read(member.size)
+        if len(content) != member.size:
+            raise DebError("its control archive ends too early")
+        yield name, ControlFile(content, member.mode & 0o7777, int(member.mtime))
 
 
-def write_stored(fd: int, out: int) -> None:
+def data_stream(fd: int, declared: int = 0) -> Stream:
+    """The data archive as an uncompressed tar stream. declared: Installed-Size in bytes. Raises DebError."""
+    suffix, offset, size = _member(fd, "data")
+    return Stream(decompressed(fd, offset, size, suffix), room(size, declared))
+
+
+def write_stored(fd: int, out: int, declared: int = 0) -> None:
     """Write the .deb at `fd` to the file `out` with an uncompressed data archive, which is faster to unpack.
 
-    Raises DebError.
+    declared: Installed-Size in bytes. Raises DebError.
     """
-    name, offset, size = _member(fd, "control")
+    suffix, offset, size = _member(fd, "control")
     with open(out, "wb", closefd=False) as file:
         file.write(AR_MAGIC)
         _ar_member(file, "debian-binary", b"2.0\n")
-        _ar_member(file, name, os.pread(fd, size, offset))
+        _ar_member(file, f"control.tar{suffix}", os.pread(fd, size, offset))
         start = file.tell()
         file.write(_ar_header("data.tar", 0))
-        stream = data_stream(fd)
+        stream = data_stream(fd, declared)
         while part := stream.chunk(CHUNK):
             file.write(part)
         size = file.tell() - start - AR_HEADER
@@ -198,30 +147,40 @@ def entries(stream: Stream) -> Iterator["Entry"]:
         header = stream.read(512)
         if header == bytes(512):
             return
-        if int(header[148:156].rstrip(b" \0") or b"0", 8) != sum(header) - sum(header[148:156]) + 8 * 32:
+        if number(header[148:156]) != sum(header) - sum(header[148:156]) + 8 * 32:
             raise DebError("it is damaged: a header's checksum is wrong")
         size, kind = number(header[124:136]), header[156:157]
         if kind in (b"L", b"K"):
-            text = stream.read(size + -size % 512)[:size].rstrip(b"\0").decode("utf-8", "surrogateescape")
+            if size > LONG_NAME:
+                raise DebError(f"it holds a name of {size} bytes")
+            text = stream.read(size + -size % 512)[:size].split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
             name, link = (text, link) if kind == b"L" else (name, text)
             continue
         if kind not in b"\x000125":
             raise DebError(f"it holds an entry of type {kind.decode('ascii', 'replace')}")
-        path = name or _path(header)
-        target = link or _text(header[157:257])
-        mode, uid, gid = number(header[100:108]) & 0o7777, number(header[108:116]), number(header[116:124])
-        name = link = ""
-        yield Entry(
-            clean(path), kind.replace(b"\0", b"0").decode(), mode, uid, gid, number(header[136:148]), size, target
+        kind = kind.replace(b"\0", b"0")
+        entry = Entry(
+            path=clean(name or _path(header)),
+            type=kind.decode(),
+            mode=number(header[100:108]) & 0o7777,
+            uid=number(header[108:116]),
+            gid=number(header[116:124]),
+            mtime=number(header[136:148]),
+            size=size if kind == b"0" else 0,
+            target=link or _text(header[157:257]),
         )
-        if size % 512 and kind in b"\x000":
-            stream.read(-size % 512)
+        _check(entry)
+        name = link = ""
+        yield entry
+        if entry.size % 512:
+            stream.read(-entry.size % 512)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A file of a package: path without leading or trailing "/" ("" is the root), type as in tar's header
-    ("0" file, "1" hard link, "2" symlink, "5" directory), mode bits, numeric owners, mtime in seconds, size in bytes.
+    ("0" file, "1" hard link, "2" symlink, "5" directory), mode bits, numeric owners, mtime in seconds, size of a
+    regular file in bytes.
     """
 
     path: str
@@ -234,6 +193,14 @@ class Entry:
     target: str
 
 
+def _check(entry: Entry) -> None:
+    """Raise DebError for what no file system could hold."""
+    if not entry.path and entry.type != "5":
+        raise DebError("it holds a file without a name")
+    if max(entry.uid, entry.gid) > LAST_ID or entry.mtime > LAST_TIME:
+        raise DebError(f"it is damaged: /{entry.path} has an impossible owner or time")
+
+
 def clean(path: str) -> str:
     """The path of an archive entry, relative to the tree's root. Raises DebError when it contains ".."."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
@@ -243,10 +210,15 @@ def clean(path: str) -> str:
 
 
 def number(field: bytes) -> int:
-    """A tar header's number: octal text, or binary when the top bit is set."""
+    """A tar header's number: octal text, or binary when the top bit is set. Raises DebError, also below 0."""
     if field[0] & 0x80:
+        if field[0] != 0x80:
+            raise DebError("it is damaged: a header has a negative number, or one too large")
         return int.from_bytes(field[1:], "big")
-    return int(field.rstrip(b" \0") or b"0", 8)
+    digits = field.split(b"\0", 1)[0].strip(b" ")
+    if not all(byte in b"01234567" for byte in digits):
+        raise DebError("it is damaged: a header has something else in place of a number")
+    return int(digits or b"0", 8)
 
 
 def _text(field: bytes) -> str:

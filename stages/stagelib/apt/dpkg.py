@@ -4,8 +4,8 @@ import re
 import subprocess
 from collections.abc import Sequence
 
-from stagelib import api, chroot
-from stagelib.apt import stubs
+from stagelib import api, chroot, printed
+from stagelib.apt import shared, stubs
 from stagelib.errors import StageError
 
 ENVIRONMENT = {
@@ -20,17 +20,16 @@ TAIL = 15  # lines of a failing script's output in the error
 
 
 def binds(tree: str, work: str, *, configuring: bool) -> list[chroot.Bind]:
-    """The mounts that a dpkg in the tree sees: the stage's working directory, and the stubs while it configures.
+    """The mounts that a dpkg in the tree sees: the archives, and the stubs while it configures.
 
     Not while it unpacks: it could not replace a program under a mount.
     """
-    shared = chroot.Bind(work, stubs.SHARED, writable=True)
-    return [shared, *(stubs.binds(tree, work) if configuring else ())]
+    return [*shared.binds(work), *(stubs.binds(tree, work) if configuring else ())]
 
 
 def unpack(tree: str, work: str, files: Sequence[str], *options: str) -> None:
-    """Unpack the archives, named as they are in the working directory. Raises StageError."""
-    paths = [f"{stubs.SHARED}/{name}" for name in files]
+    """Unpack the archives, named as they are in shared.archives(). Raises StageError."""
+    paths = [f"{shared.SHARED}/archives/{name}" for name in files]
     run(
         chroot.command(
             tree,
@@ -57,7 +56,7 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, packages: 
 
     packages: how many will be configured, for the progress reports; 0 makes none.
     """
-    lines: list[str] = []
+    kept = printed.Lines()
     configured = 0
     with subprocess.Popen(
         command,
@@ -68,14 +67,15 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, packages: 
         text=True,
         errors="replace",
     ) as process:
-        for line in process.stdout or ():
+        assert process.stdout
+        for line in printed.lines(process.stdout):
             print(line, end="", flush=True)
-            lines.append(line.rstrip("\n"))
+            kept.add(line)
             if packages and line.startswith("Setting up "):
                 configured += 1
                 api.progress(min(configured, packages), packages, "packages")
     if process.returncode != 0:
-        raise failure(lines, process.returncode)
+        raise failure(kept.kept(), process.returncode)
 
 
 def failure(lines: Sequence[str], status: int) -> StageError:

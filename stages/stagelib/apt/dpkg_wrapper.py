@@ -12,10 +12,10 @@ DATABASE = "--admindir"
 
 
 def main(settings: str, arguments: list[str]) -> None:
-    """Execute the tree's dpkg. settings: JSON with tree, work, home (apt's files) and cache (the archives)."""
+    """Execute the tree's dpkg. settings: JSON with tree, work and, in `archives`, the directories of the archives."""
     paths = json.loads(settings)
     # apt passes the archives' paths on the host, so they are mounted at the same paths inside.
-    same = [chroot.Bind(paths[name], paths[name]) for name in ("home", "cache")]
+    same = [chroot.Bind(path, path) for path in paths["archives"]]
     binds = [*same, *dpkg.binds(paths["tree"], paths["work"], configuring="--configure" in arguments)]
     argv = ["dpkg", *own_database(arguments)]
     command = chroot.command(paths["tree"], argv, env=dpkg.ENVIRONMENT, binds=binds)

@@ -1,22 +1,31 @@
 """Unpack packages directly into the tree, several at once.
 
-Every worker process has the tree as its root (chroot), so that a symlink of one package cannot lead another package's
-file out of it. The result is what `dpkg --unpack` leaves on disk: owners, modes and times of the archive, existing
-directories (also those reached through a symlink, as in a merged /usr) unchanged.
+Every file is made beneath the tree's descriptor, so that a symlink of one package cannot lead another package's file
+out of it. The result is what `dpkg --unpack` leaves on disk: owners, modes and times of the archive, existing
+directories (also those reached through a symlink, as in a merged /usr) unchanged. A package that cannot be unpacked
+so, for whatever reason, is left to dpkg, which says what is wrong with it.
 """
 
+import errno
 import hashlib
 import os
+import shutil
 import stat
-from collections.abc import Sequence
+from collections import OrderedDict
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 
+from stagelib import openat2, tree_paths
 from stagelib.apt import deb
+from stagelib.apt.compression import DebError, Stream, TooLargeError
+from stagelib.apt.package import Package, checked
+from stagelib.apt.resolve import Archive
 from stagelib.errors import StageError
 
 FIRST_DYNAMIC_ID = 100  # lower ids are the same on every Debian system; for others dpkg uses names
+OPEN_DIRECTORIES = 64
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass
@@ -31,26 +40,28 @@ class Unpacked:
 
 
 class Workers:
-    """Processes that read packages, one per core. Archives are named relative to their directory."""
+    """Processes that read packages, one per core."""
 
     def __init__(self, tree: str, archives: str, work: str) -> None:
-        """tree: where packages are unpacked; archives: where they are read from; work: where write_stored() writes."""
+        """tree: where packages are unpacked; archives: where they are read from, by their digests; work: where
+        write_stored() writes."""
         dirs = (os.open(archives, os.O_RDONLY | os.O_DIRECTORY), os.open(work, os.O_RDONLY | os.O_DIRECTORY))
         self._pool = ProcessPoolExecutor(
             os.cpu_count(), mp_context=get_context("fork"), initializer=_enter, initargs=(tree, *dirs)
         )
 
-    def control(self, archive: str) -> "Future[dict[str, deb.ControlFile]]":
+    def read(self, archive: Archive) -> "Future[Package]":
         """Read a package's control files."""
-        return self._pool.submit(_control, archive)
+        return self._pool.submit(_read, archive)
 
-    def unpack(self, archive: str, conffiles: Sequence[str]) -> "Future[Unpacked]":
+    def unpack(self, package: Package) -> "Future[Unpacked]":
         """Unpack a package into the tree; the result gives the md5 of each of its conffiles."""
-        return self._pool.submit(_unpack, archive, frozenset(conffiles))
+        conffiles = frozenset(package.conffiles)
+        return self._pool.submit(_unpack, package.archive, conffiles, package.installed_size)
 
-    def write_stored(self, archive: str, name: str) -> "Future[None]":
-        """Write the package uncompressed into the work directory as `name`."""
-        return self._pool.submit(_write_stored, archive, name)
+    def write_stored(self, package: Package, name: str) -> "Future[None]":
+        """Write the package uncompressed into the work directory as `name`; as it is, when it cannot be read."""
+        return self._pool.submit(_write_stored, package.archive, name, package.installed_size)
 
     def close(self) -> None:
         """End the processes; pending tasks are dropped."""
@@ -58,128 +69,215 @@ class Workers:
 
 
 _dirs = {"archives": -1, "work": -1}
+_trees: list["_Tree"] = []
 
 
 def _enter(tree: str, archives: int, work: int) -> None:
     _dirs.update(archives=archives, work=work)
-    os.chroot(tree)
-    os.chdir("/")
+    _trees.append(_Tree(tree))
     os.umask(0)
 
 
-def _open(archive: str) -> int:
-    return os.open(archive, os.O_RDONLY | os.O_CLOEXEC, dir_fd=_dirs["archives"])
+def _open(archive: Archive) -> int:
+    return os.open(archive.sha256, os.O_RDONLY | os.O_CLOEXEC, dir_fd=_dirs["archives"])
 
 
-def _control(archive: str) -> dict[str, deb.ControlFile]:
+def damaged(archive: Archive, why: object) -> StageError:
+    """The error for an archive that is as the repository has it, and cannot be installed."""
+    return StageError(
+        f"package {archive.package}: {archive} cannot be installed: {why}",
+        "it is damaged in the repository itself, whose digest it has: leave it out, or take another version",
+    )
+
+
+def _read(archive: Archive) -> Package:
     fd = _open(archive)
     try:
-        return deb.control(fd)
-    except deb.DebError as error:
-        raise StageError(f"package {archive}: {error}") from None
+        return checked(archive, deb.control(fd))
+    except DebError as error:
+        raise damaged(archive, error) from None
     finally:
         os.close(fd)
 
 
-def _write_stored(archive: str, name: str) -> None:
+def _write_stored(archive: Archive, name: str, declared: int) -> None:
     fd = _open(archive)
-    out = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=_dirs["work"])
+    out = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=_dirs["work"])
     try:
-        deb.write_stored(fd, out)
-    except deb.DebError as error:
-        raise StageError(f"package {archive}: {error}") from None
+        deb.write_stored(fd, out, declared)
+    except TooLargeError as error:
+        raise damaged(archive, error) from None
+    except DebError:
+        # dpkg knows better what is wrong with it, if anything is
+        os.ftruncate(out, 0)
+        os.lseek(out, 0, os.SEEK_SET)
+        with open(fd, "rb", closefd=False) as source, open(out, "wb", closefd=False) as target:
+            source.seek(0)
+            shutil.copyfileobj(source, target)
     finally:
         os.close(out)
         os.close(fd)
 
 
-def _unpack(archive: str, conffiles: frozenset[str]) -> Unpacked:
+def _unpack(archive: Archive, conffiles: frozenset[str], declared: int) -> Unpacked:
     fd = _open(archive)
     done = Unpacked()
+    path = ""
     try:
-        stream = deb.data_stream(fd)
+        stream = deb.data_stream(fd, declared)
         for entry in deb.entries(stream):
+            path = "/" + entry.path
             if max(entry.uid, entry.gid) >= FIRST_DYNAMIC_ID:
-                done.reason = f"/{entry.path} belongs to {entry.uid}:{entry.gid}"
-            done.paths.append("/" + (entry.path or "."))
-            if entry.type == "5":
-                _directory(entry)
-                done.directories.append(("/" + entry.path, entry.mode, entry.uid, entry.gid))
-                continue
-            done.files.append("/" + entry.path)
-            if entry.type == "0":
-                digest = hashlib.md5(usedforsecurity=False) if "/" + entry.path in conffiles else None
-                _file(entry, stream, digest)
-                if digest:
-                    done.conffiles["/" + entry.path] = digest.hexdigest()
-            else:
-                _link(entry)
-    except deb.DebError as error:
+                done.reason = f"{path} belongs to {entry.uid}:{entry.gid}"
+            if "\n" in path:
+                raise DebError("it holds a name with a line break")
+            _put(entry, stream, conffiles, done)
+    except DebError as error:
         done.reason = str(error)
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        done.reason = f"{path}: {error.strerror}"
     finally:
         os.close(fd)
+    if not done.reason:
+        done.reason = _oddity(done, conffiles)
     return done
 
 
-def _directory(entry: deb.Entry) -> None:
+def _oddity(done: Unpacked, conffiles: frozenset[str]) -> str:
+    """What only dpkg judges of a package that was unpacked; "" when there is nothing."""
+    if len(set(done.paths)) != len(done.paths):
+        return "it holds a file twice"
+    missing = sorted(conffiles.difference(done.conffiles))
+    return f"its conffile {missing[0]} is none of its files" if missing else ""
+
+
+def _put(entry: deb.Entry, stream: Stream, conffiles: frozenset[str], done: Unpacked) -> None:
+    tree = _trees[-1]
     path = "/" + entry.path
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        if os.path.isdir(path):
+    done.paths.append("/" + (entry.path or "."))
+    if entry.type == "5":
+        tree.directory(entry)
+        done.directories.append((path, entry.mode, entry.uid, entry.gid))
+        return
+    done.files.append(path)
+    if entry.type == "0":
+        digest = hashlib.md5(usedforsecurity=False) if path in conffiles else None
+        tree.file(entry, stream, digest)
+        if digest:
+            done.conffiles[path] = digest.hexdigest()
+    else:
+        tree.link(entry)
+
+
+class _Tree:
+    """Makes files in the tree, beneath its descriptor; the last used directories stay open."""
+
+    def __init__(self, tree: str) -> None:
+        self._tree = tree
+        self._root = os.open(tree, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._open: OrderedDict[str, int] = OrderedDict()
+
+    def _parent(self, path: str) -> tuple[int, str]:
+        """A descriptor of the directory of `path`, which is made if it is missing, and the last component."""
+        above, _, name = path.rpartition("/")
+        if above in self._open:
+            self._open.move_to_end(above)
+            return self._open[above], name
+        try:
+            fd = self._directory(above)
+        except FileNotFoundError:  # the package does not ship it
+            tree_paths.make_dirs(self._tree, above)
+            fd = self._directory(above)
+        self._open[above] = fd
+        if len(self._open) > OPEN_DIRECTORIES:
+            os.close(self._open.popitem(last=False)[1])
+        return fd, name
+
+    def _directory(self, path: str) -> int:
+        return openat2.openat2(self._root, path or ".", os.O_PATH | os.O_DIRECTORY, openat2.IN_ROOT)
+
+    def directory(self, entry: deb.Entry) -> None:
+        """Make a directory; one that exists, also through a symlink, stays as it is."""
+        if not entry.path:
             return
-        raise
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-        os.mkdir(path, 0o700)
-    os.chown(path, entry.uid, entry.gid)
-    os.chmod(path, entry.mode)
+        parent, name = self._parent(entry.path)
+        try:
+            os.mkdir(name, 0o700, dir_fd=parent)
+        except FileExistsError:
+            if self._is_directory(entry.path):
+                return
+            raise
+        os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        os.chmod(name, entry.mode, dir_fd=parent)
 
+    def file(self, entry: deb.Entry, stream: Stream, digest: "hashlib._Hash | None") -> None:
+        """Write a regular file, whose content is next in the stream."""
+        parent, name = self._parent(entry.path)
+        self._make_room(parent, name, entry.path)
+        fd = os.open(name, tree_paths.CREATE | os.O_CLOEXEC, 0o600, dir_fd=parent)
+        try:
+            left = entry.size
+            while left:
+                part = stream.chunk(left)
+                if not part:
+                    raise DebError("it ends too early")
+                left -= len(part)
+                if digest:
+                    digest.update(part)
+                while part:
+                    part = part[os.write(fd, part) :]
+            os.fchown(fd, entry.uid, entry.gid)
+            os.fchmod(fd, entry.mode)
+            os.utime(fd, (entry.mtime, entry.mtime))
+        finally:
+            os.close(fd)
 
-def _file(entry: deb.Entry, stream: deb.Stream, digest: "hashlib._Hash | None") -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    _make_room("/" + entry.path)
-    fd = os.open("/" + entry.path, flags, 0o600)
-    try:
-        left = entry.size
-        while left:
-            part = stream.chunk(left)
-            if not part:
-                raise deb.DebError("it ends too early")
-            left -= len(part)
-            if digest:
-                digest.update(part)
-            while part:
-                part = part[os.write(fd, part) :]
-        os.fchown(fd, entry.uid, entry.gid)
-        os.fchmod(fd, entry.mode)
-        os.utime(fd, (entry.mtime, entry.mtime))
-    finally:
-        os.close(fd)
+    def link(self, entry: deb.Entry) -> None:
+        """Make a hard link or a symlink."""
+        parent, name = self._parent(entry.path)
+        if entry.type == "1":
+            target = deb.clean(entry.target)
+            if not target:
+                raise DebError(f"/{entry.path} is a hard link to nothing")
+            with tree_paths.parent(self._tree, target) as (directory, other):
+                if stat.S_ISDIR(os.lstat(other, dir_fd=directory).st_mode):
+                    raise DebError(f"/{entry.path} is a hard link to a directory")
+                if target == entry.path:
+                    raise DebError(f"/{entry.path} is a hard link to itself")
+                self._make_room(parent, name, entry.path)
+                os.link(other, name, src_dir_fd=directory, dst_dir_fd=parent, follow_symlinks=False)
+            return
+        if not self._is_symlink_to(parent, name, entry.target):  # base-files ships a merged /usr's links
+            if self._is_directory(entry.path):
+                return  # as dpkg: neither a directory nor a symlink to one is replaced by a symlink
+            self._make_room(parent, name, entry.path)
+            os.symlink(entry.target, name, dir_fd=parent)
+        os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        os.utime(name, (entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
 
+    def _is_directory(self, path: str) -> bool:
+        try:
+            os.close(self._directory(path))
+        except OSError:
+            return False
+        return True
 
-def _link(entry: deb.Entry) -> None:
-    path = "/" + entry.path
-    if entry.type == "1":
-        _make_room(path)
-        os.link("/" + deb.clean(entry.target), path, follow_symlinks=False)
-        return
-    if not (os.path.islink(path) and os.readlink(path) == entry.target):  # base-files ships a merged /usr's links
-        if os.path.isdir(path):
-            return  # as dpkg: neither a directory nor a symlink to one is replaced by a symlink
-        _make_room(path)
-        os.symlink(entry.target, path)
-    os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
-    os.utime(path, (entry.mtime, entry.mtime), follow_symlinks=False)
+    @staticmethod
+    def _is_symlink_to(parent: int, name: str, target: str) -> bool:
+        try:
+            return os.readlink(name, dir_fd=parent) == target
+        except OSError:
+            return False
 
-
-def _make_room(path: str) -> None:
-    """Create the file's directory if its package does not ship it, and remove another package's file."""
-    try:
-        mode = os.lstat(path).st_mode
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-        return
-    if stat.S_ISDIR(mode):
-        raise deb.DebError(f"{path} is a directory of another package")
-    os.unlink(path)
+    @staticmethod
+    def _make_room(parent: int, name: str, path: str) -> None:
+        """Remove another package's file."""
+        try:
+            mode = os.lstat(name, dir_fd=parent).st_mode
+        except FileNotFoundError:
+            return
+        if stat.S_ISDIR(mode):
+            raise DebError(f"/{path} is a directory of another package")
+        os.unlink(name, dir_fd=parent)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NewType
 
+from stagelib.apt.compression import DebError
 from stagelib.apt.deb import ControlFile
 from stagelib.apt.resolve import Archive
 
@@ -13,7 +14,10 @@ Stanza = NewType("Stanza", dict[str, str])
 
 
 def parse_control(text: str) -> Stanza:
-    """The fields of the first stanza in `text`, continuation lines kept with their newlines; names as written."""
+    """The fields of the first stanza in `text`, continuation lines kept with their newlines; names as written.
+
+    Raises DebError when it begins with a continuation line.
+    """
     fields: dict[str, str] = {}
     name = ""
     for line in text.splitlines():
@@ -21,6 +25,8 @@ def parse_control(text: str) -> Stanza:
             if fields:
                 break
         elif line[0] in " \t":
+            if name not in fields:
+                raise DebError("its control file begins in the middle of a field")
             fields[name] += "\n" + line
         elif not line.startswith("#"):
             name, _, value = line.partition(":")
@@ -64,6 +70,51 @@ def is_idle_preinst(script: str) -> bool:
     return all(IDLE_LINE.fullmatch(line) for line in IDLE_BLOCK.sub("", script).splitlines())
 
 
+NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")  # deb-src-control(5), Package
+ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
+VERSION = re.compile(r"(?:[0-9]+:)?[0-9][A-Za-z0-9.+~:-]*")
+FIELD = re.compile(r"([!-,.-9;-~][!-9;-~]*):[^\0]*|[ \t]+[^\s\0][^\0]*")
+RELATED = re.compile(rf"{NAME.pattern}(?::[a-z0-9-]+)?\s*(?:\(\s*(?:[<>=]|<<|<=|>=|>>)\s*{VERSION.pattern}\s*\))?")
+RELATIONS = (
+    "Pre-Depends", "Depends", "Recommends", "Suggests", "Enhances", "Breaks", "Conflicts", "Replaces", "Provides",
+)  # fmt: skip
+FLAGS = {"Multi-Arch": ("no", "same", "foreign", "allowed"), "Essential": ("yes", "no"), "Protected": ("yes", "no")}
+TRIGGER = re.compile(rf"(?:interest|activate)(?:-await|-noawait)?\s+(?:/[!-~]+|{NAME.pattern})")
+
+
+def checked(archive: Archive, files: Mapping[str, ControlFile]) -> "Package":
+    """The package in the archive. Raises DebError unless it is the one that the repository's index says.
+
+    Its name and architecture become parts of paths.
+    """
+    package = Package(archive, files)
+    stanza = package.stanza
+    if not NAME.fullmatch(stanza.get("Package", "")):
+        raise DebError("its control file has no Package, or an impossible one")
+    if package.name != archive.package:
+        raise DebError(f"it holds the package {package.name}")
+    if not ARCHITECTURE.fullmatch(stanza.get("Architecture", "")):
+        raise DebError("its control file has no Architecture, or an impossible one")
+    return package
+
+
+def is_plain_control(text: str) -> bool:
+    """Whether dpkg certainly reads the control file: then it can be copied into dpkg's database."""
+    lines = text.strip("\n").split("\n")
+    matches = [FIELD.fullmatch(line) for line in lines]
+    names = [match[1].lower() for match in matches if match and match[1]]
+    if not all(matches) or len(set(names)) != len(names):
+        return False
+    stanza = parse_control(text)
+    relations = (one.strip() for name in RELATIONS for clause in stanza.get(name, "").split(",")
+                 for one in clause.split("|") if stanza.get(name))  # fmt: skip
+    return (
+        VERSION.fullmatch(stanza.get("Version", "")) is not None
+        and all(RELATED.fullmatch(one.replace("\n", " ")) for one in relations)
+        and all(stanza.get(name, known[0]) in known for name, known in FLAGS.items())
+    )
+
+
 @dataclass(frozen=True)
 class Package:
     """An archive and its control files; equal when the archives are."""
@@ -94,6 +145,12 @@ class Package:
         return self.stanza.get("Essential") == "yes"
 
     @property
+    def installed_size(self) -> int:
+        """The size of its files in bytes, as it says itself; 0 when it does not."""
+        digits = self.stanza.get("Installed-Size", "")
+        return int(digits) * 1024 if digits.isdecimal() and len(digits) < 12 else 0
+
+    @property
     def conffiles(self) -> list[str]:
         """Paths of its configuration files, in the order of its list."""
         return [line.strip() for line in self.text("conffiles").splitlines() if line.strip()]
@@ -108,6 +165,11 @@ class Package:
             return "it has no md5sums"  # which dpkg then creates while unpacking
         if any(not path.startswith("/") for path in self.conffiles):
             return "it has conffiles with flags"
+        if not is_plain_control(self.text("control")):
+            return "its control file is unusual"
+        lines = (line.partition("#")[0].strip() for line in self.text("triggers").splitlines())
+        if not all(TRIGGER.fullmatch(line) for line in lines if line):
+            return "its triggers are unusual"
         return ""
 
     def text(self, name: str) -> str:

@@ -1,6 +1,5 @@
 """Temporary files in the tree that keep packages' scripts from starting services and making host keys."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,15 +20,13 @@ def nothing_started(tree: str) -> Iterator[None]:
         tree_paths.write_file(tree, POLICY, NOTHING_STARTS, mode=0o755)
         put.append(POLICY)
     for path in SSH_KEYS:
-        if os.path.isdir(tree_paths.resolve(tree, "/etc")) and not tree_paths.exists(tree, path):
+        if tree_paths.is_dir(tree, "/etc") and not tree_paths.exists(tree, path):
             tree_paths.write_file(tree, path, "", mode=0o600)
             put.append(path)
     yield
     for path in put:
         tree_paths.remove(tree, path)
-    etc_ssh = tree_paths.resolve(tree, "/etc/ssh")
-    if os.path.isdir(etc_ssh) and not os.listdir(etc_ssh):
-        os.rmdir(etc_ssh)  # created for the keys only
+    tree_paths.remove_if_empty(tree, "/etc/ssh")  # created for the keys only
 
 
 def run_deferred(tree: str, work: str) -> None:

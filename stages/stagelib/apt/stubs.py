@@ -7,12 +7,11 @@ not change.
 """
 
 import os
-import shutil
 from collections.abc import Sequence
 
 from stagelib import chroot, tree_paths
+from stagelib.apt import shared
 
-SHARED = "/run/osbuild-compose"  # where the stage's working directory is mounted in the tree
 INITRAMFS = "/usr/sbin/update-initramfs"
 CERTIFICATES = "/usr/sbin/update-ca-certificates"
 CHROOTED = "/usr/bin/ischroot"
@@ -25,33 +24,31 @@ echo "{name} $*: deferred until all packages are configured"
 """
 
 
+def prepare(work: str) -> None:
+    """Make the stubs in the stage's empty working directory, before any program runs in the tree."""
+    made = {}
+    for program in (INITRAMFS, CERTIFICATES):
+        name = os.path.basename(program)
+        made[name] = NOTE.format(calls=f"{shared.SHARED}/calls/{name}", name=name, real=f"{shared.SHARED}/{name}.real")
+    shared.prepare(work, {**made, os.path.basename(CHROOTED): YES})
+
+
 def binds(tree: str, work: str) -> list[chroot.Bind]:
     """The mounts over the tree's programs while packages are configured; work is the stage's working directory.
 
     Only over programs that the tree has now: no mount point may be created in it.
     """
-    found = []
+    found: list[chroot.Bind] = []
     for program in (INITRAMFS, CERTIFICATES, CHROOTED):
-        if not os.path.isfile(real := os.path.join(tree, program[1:])) or tree_paths.resolve(tree, program) != real:
-            continue
-        name = os.path.basename(program)
-        os.makedirs(f"{work}/calls", exist_ok=True)
-        shutil.copy(real, f"{work}/{name}.real")
-        with open(f"{work}/{name}", "w", encoding="utf-8") as script:
-            note = NOTE.format(calls=f"{SHARED}/calls/{name}", name=name, real=f"{SHARED}/{name}.real")
-            script.write(YES if program == CHROOTED else note)
-            os.fchmod(script.fileno(), 0o755)
-        found.append(chroot.Bind(f"{work}/{name}", program))
+        if tree_paths.is_file(tree, program) and tree_paths.inside(tree, program) == program[1:]:
+            name = os.path.basename(program)
+            found += shared.stub_binds(work, name, tree_paths.resolve(tree, program), program)
     return found
 
 
 def calls(work: str, program: str) -> list[str]:
-    """The arguments of each call of the program, in order."""
-    try:
-        with open(f"{work}/calls/{os.path.basename(program)}", encoding="utf-8") as file:
-            return file.read().splitlines()
-    except FileNotFoundError:
-        return []
+    """The arguments of each call of the program, in order. Raises StageError."""
+    return shared.calls(work, os.path.basename(program))
 
 
 def initramfs(lines: Sequence[str]) -> list[list[str]]:

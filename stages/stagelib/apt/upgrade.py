@@ -1,4 +1,8 @@
-"""Install packages into a tree that already has some: the host's apt drives the tree's dpkg."""
+"""Install packages into a tree that already has some: the host's apt drives the tree's dpkg.
+
+apt runs outside of the sandbox of packages' scripts, and while they run. So it reads and writes no file of the tree,
+but copies of its state in a directory that scripts do not see.
+"""
 
 import json
 import os
@@ -15,9 +19,9 @@ from stagelib.apt.downloads import Downloaded
 STATUS = "/var/lib/dpkg/status"
 
 
-def status(tree: str) -> str:
-    """The host path of the tree's dpkg status file."""
-    return tree_paths.resolve(tree, STATUS)
+def copy_status(tree: str, target: str) -> None:
+    """Copy the tree's dpkg status file to the new file `target`, for apt."""
+    tree_paths.copy_out(tree, STATUS, target)
 
 
 def install(tree: str, work: str, apt: Apt, downloaded: Downloaded, packages: Sequence[str]) -> None:
@@ -25,9 +29,12 @@ def install(tree: str, work: str, apt: Apt, downloaded: Downloaded, packages: Se
     for archive in downloaded.archives:
         os.symlink(f"{downloaded.cache}/{archive.sha256}", f"{apt.home}/cache/archives/{archive.file}")
     wrapper = _wrapper(tree, work, downloaded.cache, apt)
+    states = f"{apt.home}/extended_states"
+    if tree_paths.exists(tree, auto_installed.EXTENDED_STATES):
+        tree_paths.copy_out(tree, auto_installed.EXTENDED_STATES, states)
     settings = {
         "Dir::Bin::dpkg": wrapper,
-        "Dir::State::extended_states": tree_paths.resolve(tree, auto_installed.EXTENDED_STATES),
+        "Dir::State::extended_states": states,
         "DPkg::Use-Pty": "false",
         "Debug::NoLocking": "true",  # apt's lock would block the dpkg that it runs; nothing else uses the tree
         "APT::Keep-Downloaded-Packages": "true",
@@ -40,12 +47,16 @@ def install(tree: str, work: str, apt: Apt, downloaded: Downloaded, packages: Se
         with phase("install"):
             dpkg.run([*argv, "--", *packages], env=apt.environment(), packages=len(downloaded.archives))
         scaffolding.run_deferred(tree, work)
+    if os.path.exists(states):
+        with open(states, "rb") as file:
+            tree_paths.write_file(tree, tree_paths.inside(tree, auto_installed.EXTENDED_STATES), file)
 
 
 def _wrapper(tree: str, work: str, cache: str, apt: Apt) -> str:
     """A program that apt calls as dpkg: it runs the tree's dpkg in the nested sandbox."""
     path = f"{apt.home}/dpkg"
-    settings = json.dumps({"tree": tree, "work": work, "home": apt.home, "cache": cache})
+    archives = [f"{apt.home}/cache/archives", f"{apt.home}/temporary", cache]
+    settings = json.dumps({"tree": tree, "work": work, "archives": archives})
     module = [sys.executable, "-m", dpkg_wrapper.__name__, settings]
     with open(path, "w", encoding="utf-8") as file:
         file.write(f'#!/bin/sh\nexec {shlex.join(module)} "$@"\n')
