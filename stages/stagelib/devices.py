@@ -10,6 +10,8 @@ import re
 import stat
 from dataclasses import dataclass
 
+from stagelib import tree_paths
+
 XATTR = "user.osbuild-compose.device"  # the runner's, too: runner/store/devices.py
 LARGEST_MAJOR, LARGEST_MINOR = (1 << 12) - 1, (1 << 20) - 1  # the kernel's dev_t, linux/kdev_t.h
 
@@ -108,15 +110,23 @@ def placeholders(directory: str) -> dict[str, Device]:
     return dict(sorted(found.items()))
 
 
-def make_placeholder(path: str | bytes, device: Device) -> int:
+def make_placeholder(name: str, device: Device, *, directory: int) -> int:
     """Make the placeholder of a device node, which belongs to this process and has mode 0600.
 
-    Returns a descriptor, for its owner, mode and time. Raises OSError.
+    directory: a descriptor. Returns one of the placeholder, for its owner, mode and time. Raises OSError.
     """
-    fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    fd = os.open(name, tree_paths.CREATE | os.O_CLOEXEC, 0o600, dir_fd=directory)
     try:
         os.setxattr(fd, XATTR, device.attribute)
     except OSError:
         os.close(fd)
         raise
     return fd
+
+
+def mark_empty_file(tree: str, path: str, device: Device) -> None:
+    """Make the placeholder of a device node of the tree's empty file `path`; anything else that is there stays."""
+    info = tree_paths.lookup(tree, path, follow_last=False)
+    if info is not None and stat.S_ISREG(info.st_mode) and not info.st_size:
+        with tree_paths.opened(tree, path, tree_paths.READ | os.O_NOFOLLOW) as fd:
+            os.setxattr(fd, XATTR, device.attribute)

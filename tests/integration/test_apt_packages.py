@@ -1,11 +1,15 @@
 """Packages that dpkg-deb made are read, and those that are written it reads."""
 
+import io
 import os
+import re
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 from stagelib.apt import deb
+from stagelib.devices import Device
 
 
 def stored(path: Path, directory: Path) -> Path:
@@ -18,6 +22,40 @@ def stored(path: Path, directory: Path) -> Path:
     os.close(source)
     subprocess.run(["dpkg-deb", "--contents", name], check=True, capture_output=True)
     return name
+
+
+def test_device_nodes_are_read_and_are_empty_files_for_dpkg(tmp_path: Path) -> None:
+    data, control = io.BytesIO(), io.BytesIO()
+    long = "d" * 90 + "/" + "f" * 120
+    nodes = {long: Device("b", 300, 70000), "dev/null": Device("c", 1, 3)}
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name, device in nodes.items():
+            info = tarfile.TarInfo(f"./{name}")
+            info.type = tarfile.CHRTYPE if device.kind == "c" else tarfile.BLKTYPE
+            info.devmajor, info.devminor, info.mode, info.gid, info.mtime = device.major, device.minor, 0o620, 5, 1234
+            tar.addfile(info)
+        file = tarfile.TarInfo("./file")
+        file.size = 3
+        tar.addfile(file, io.BytesIO(b"xyz"))
+    fields = b"Package: a\nVersion: 1\nArchitecture: all\nMaintainer: x <x@y>\nDescription: x\n"
+    with tarfile.open(fileobj=control, mode="w") as tar:
+        file = tarfile.TarInfo("./control")
+        file.size = len(fields)
+        tar.addfile(file, io.BytesIO(fields))
+    path = tmp_path / "a.deb"
+    members = {"debian-binary": b"2.0\n", "control.tar": control.getvalue(), "data.tar": data.getvalue()}
+    headers = {name: f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(one):<10}`\n" for name, one in members.items()}
+    path.write_bytes(b"!<arch>\n" + b"".join(headers[name].encode() + one for name, one in members.items()))
+    with path.open("rb") as source, (tmp_path / "stored.deb").open("wb") as target:
+        found = {one.path: one for one in deb.entries(deb.data_stream(source.fileno())) if one.device}
+        assert {name: one.device for name, one in found.items()} == nodes
+        assert deb.write_stored(source.fileno(), target.fileno()) == nodes
+    listing = subprocess.run(
+        ["dpkg-deb", "--contents", tmp_path / "stored.deb"], check=True, capture_output=True, text=True
+    ).stdout
+    for name in nodes:
+        assert re.search(rf"^-rw--w---- 0/5 +0 1970-01-01 00:20 \./{name}$", listing, re.MULTILINE), listing
+    assert re.search(r" 3 1970-01-01 00:00 \./file$", listing, re.MULTILINE)
 
 
 @pytest.mark.parametrize("compression", ["xz", "gzip", "none"])

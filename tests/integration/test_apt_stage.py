@@ -312,6 +312,45 @@ def test_odd_packages_end_as_dpkg_leaves_them(root: Workplace, repository: Repos
     assert [one for one in unexplained(root, theirs, tree) if not one.startswith(allowed)] == []
 
 
+@pytest.mark.parametrize("account", ["root", "user"])
+def test_device_nodes_of_packages_have_placeholders(
+    request: pytest.FixtureRequest, account: str, repository: Repository
+) -> None:
+    """Of those that are unpacked directly, and of those that dpkg unpacks, into the empty tree."""
+    place: Workplace = request.getfixturevalue(account)
+    for name, script in (("nodes", {}), ("nodes-preinst", {"preinst": "#!/bin/sh\ntest -x /usr/bin/dpkg\n"})):
+        commands = f"cd srv/{name}; mknod b b 259 1000; mknod -m 666 c c 1 3; chgrp tty b; chmod 4620 b; "
+        commands += "touch -d @1234567890 b"
+        repository.add(name, Contents({}, {f"srv/{name}/file": "x\n"}, script, commands))
+    repository.publish()
+    tree = place.directory("nodes")
+    result = place.run(tree, options(["nodes", "nodes-preinst"], ours(repository)))
+    assert result.status == 0, result.log
+    assert "nodes-preinst is unpacked by dpkg" in result.log
+    assert "nodes is unpacked by dpkg" not in result.log
+    sound(place, tree)
+    described = place.describe(tree, 0)
+    for name in ("nodes", "nodes-preinst"):
+        top = tree / "srv" / name
+        assert os.getxattr(top / "b", "user.osbuild-compose.device") == b"b 259 1000"
+        assert os.getxattr(top / "c", "user.osbuild-compose.device") == b"c 1 3"
+        info = (top / "b").lstat()
+        assert (info.st_mode, int(info.st_mtime), info.st_size) == (0o104620, 1_234_567_890, 0)
+        assert described[f"/srv/{name}/b"][1:3] == described["/srv/nodes/b"][1:3]
+
+
+def test_device_nodes_of_a_package_on_top_of_a_tree_are_refused_by_name(
+    root: Workplace, base: Path, repository: Repository
+) -> None:
+    repository.add("nodes", Contents({}, {"srv/file": "x\n"}, {}, "mknod srv/node c 1 3"))
+    repository.publish()
+    result = root.run(base, options(["nodes"], ours(repository)))
+    assert result.status == 1
+    assert "error: package nodes: " in result.error
+    assert "/srv/node" in result.error
+    assert "hint: no program of a build may make device nodes; nodes can be among" in result.error
+
+
 def test_a_failing_script_is_named_with_its_output(root: Workplace, base: Path, repository: Repository) -> None:
     script = "#!/bin/sh\necho the disk is made of cheese\nexit 3\n"
     repository.add("fails", Contents({}, {"usr/share/fails": "x"}, {"postinst": script}))

@@ -13,7 +13,7 @@ The result is what apt and dpkg would have made. In order:
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 
-from stagelib import tree_paths
+from stagelib import devices, tree_paths
 from stagelib.api import phase
 from stagelib.apt import auto_installed, database, dpkg, scaffolding, shared
 from stagelib.apt.downloads import Downloaded
@@ -21,6 +21,7 @@ from stagelib.apt.extract import Unpacked, Workers
 from stagelib.apt.options import Options
 from stagelib.apt.order import Relations
 from stagelib.apt.package import Package
+from stagelib.devices import Device
 from stagelib.errors import StageError
 from stagelib.packages import cleanup
 
@@ -44,7 +45,8 @@ def install(tree: str, work: str, downloaded: Downloaded, wanted: Options, epoch
         if not foundation:
             raise StageError("the repositories have no Essential packages", "add the distribution's own repository")
         with phase("unpack"):
-            unpacked, by_dpkg = _unpack(workers, packages, foundation)
+            unpacked, stored = _unpack(workers, packages, foundation)
+            by_dpkg = set(stored)
     except BrokenProcessPool:
         raise StageError(
             "a process that unpacks packages was killed", "the machine may have too little memory"
@@ -71,6 +73,9 @@ def install(tree: str, work: str, downloaded: Downloaded, wanted: Options, epoch
         with phase("configure"):
             dpkg.configure(tree, work, ["-a"])
         scaffolding.run_deferred(tree, work)
+    for nodes in stored.values():
+        for path, device in nodes.items():
+            devices.mark_empty_file(tree, path, device)
     dependencies = [package for package in packages if package not in foundation]
     auto_installed.mark(tree, dependencies, wanted.packages, wanted.architecture)
 
@@ -88,8 +93,8 @@ def _merge_usr(tree: str, architecture: str) -> None:
 
 def _unpack(
     workers: Workers, packages: Sequence[Package], foundation: Sequence[Package]
-) -> tuple[dict[Package, Unpacked], set[Package]]:
-    """Unpack directly where possible; returns what was unpacked, and the packages left to dpkg."""
+) -> tuple[dict[Package, Unpacked], dict[Package, dict[str, Device]]]:
+    """Unpack directly where possible; returns what was unpacked, and the packages left to dpkg with their devices."""
     direct, stored = [], []
     # So that the last one to finish is small.
     big_first = sorted(packages, key=lambda one: one.archive.size, reverse=True)
@@ -99,17 +104,14 @@ def _unpack(
             stored.append((package, workers.write_stored(package, file_name(package))))
         if not reason or package in foundation:
             direct.append((package, workers.unpack(package)))
-    by_dpkg = {package for package, _ in stored}
     results = {package: job.result() for package, job in direct}
-    for _, job in stored:
-        job.result()
+    by_dpkg = {package: job.result() for package, job in stored}
     late = {one: f"its contents: {files.reason}" for one, files in results.items() if files.reason}
     late |= dict.fromkeys(database.overlapping(results), "another package ships one of its files too")
     for package, reason in late.items():
         if package not in by_dpkg:
             print(f"{package.name} is unpacked by dpkg: {reason}", flush=True)
-            workers.write_stored(package, file_name(package)).result()
-    by_dpkg |= late.keys()
+            by_dpkg[package] = workers.write_stored(package, file_name(package)).result()
     # in apt's order: results must not depend on which worker was faster
     return {one: results[one] for one in packages if one in results and one not in by_dpkg}, by_dpkg
 

@@ -11,7 +11,9 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from stagelib import devices
 from stagelib.apt.compression import CHUNK, DebError, Stream, decompressed, room
+from stagelib.devices import Device
 
 AR_MAGIC = b"!<arch>\n"
 AR_HEADER = 60
@@ -108,10 +110,11 @@ def data_stream(fd: int, declared: int = 0) -> Stream:
     return Stream(decompressed(fd, offset, size, suffix), room(size, declared))
 
 
-def write_stored(fd: int, out: int, declared: int = 0) -> None:
+def write_stored(fd: int, out: int, declared: int = 0) -> dict[str, Device]:
     """Write the .deb at `fd` to the file `out` with an uncompressed data archive, which is faster to unpack.
 
-    declared: Installed-Size in bytes. Raises DebError.
+    dpkg may not make device nodes, so they are empty files in it; returns the devices by path. declared: Installed-Size
+    in bytes. Raises DebError.
     """
     suffix, offset, size = _member(fd, "control")
     with open(out, "wb", closefd=False) as file:
@@ -120,13 +123,49 @@ def write_stored(fd: int, out: int, declared: int = 0) -> None:
         _ar_member(file, f"control.tar{suffix}", os.pread(fd, size, offset))
         start = file.tell()
         file.write(_ar_header("data.tar", 0))
-        stream = data_stream(fd, declared)
-        while part := stream.chunk(CHUNK):
-            file.write(part)
+        nodes = _without_devices(data_stream(fd, declared), file)
         size = file.tell() - start - AR_HEADER
         file.write(b"\n" * (size % 2))
         file.seek(start)
         file.write(_ar_header("data.tar", size))
+    return nodes
+
+
+def _without_devices(stream: Stream, file: io.BufferedWriter) -> dict[str, Device]:
+    """Copy a data archive, empty files in place of device nodes; returns the devices by path."""
+    nodes = {}
+    name = b""
+    while (header := stream.read(512)) != bytes(512):
+        kind, left = header[156:157], number(header[124:136])
+        left += -left % 512
+        if kind in (b"3", b"4"):
+            nodes[clean(_text(name) or _path(header))] = _device(header)
+            header = _empty_file(header)
+        file.write(header)
+        if kind == b"L" and left <= LONG_NAME:
+            name = stream.read(left)
+            file.write(name)
+            continue
+        name = name if kind == b"K" else b""
+        while left:
+            part = stream.chunk(left)
+            if not part:
+                raise DebError("it ends too early")
+            file.write(part)
+            left -= len(part)
+    file.write(header)
+    while part := stream.chunk(CHUNK):
+        file.write(part)
+    return nodes
+
+
+def _empty_file(header: bytes) -> bytes:
+    """The header of an empty file, from that of a device node."""
+    made = bytearray(header)
+    made[156:157], made[329:345] = b"0", b"0000000\0" * 2
+    made[148:156] = b" " * 8
+    made[148:156] = b"%06o\0 " % sum(made)
+    return bytes(made)
 
 
 def _ar_header(name: str, size: int) -> bytes:
@@ -156,7 +195,7 @@ def entries(stream: Stream) -> Iterator["Entry"]:
             text = stream.read(size + -size % 512)[:size].split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
             name, link = (text, link) if kind == b"L" else (name, text)
             continue
-        if kind not in b"\x000125":
+        if kind not in b"\x00012345":
             raise DebError(f"it holds an entry of type {kind.decode('ascii', 'replace')}")
         kind = kind.replace(b"\0", b"0")
         entry = Entry(
@@ -168,6 +207,7 @@ def entries(stream: Stream) -> Iterator["Entry"]:
             mtime=number(header[136:148]),
             size=size if kind == b"0" else 0,
             target=link or _text(header[157:257]),
+            device=_device(header) if kind in b"34" else None,
         )
         _check(entry)
         name = link = ""
@@ -179,8 +219,8 @@ def entries(stream: Stream) -> Iterator["Entry"]:
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A file of a package: path without leading or trailing "/" ("" is the root), type as in tar's header
-    ("0" file, "1" hard link, "2" symlink, "5" directory), mode bits, numeric owners, mtime in seconds, size of a
-    regular file in bytes.
+    ("0" file, "1" hard link, "2" symlink, "3" and "4" device nodes, "5" directory), mode bits, numeric owners, mtime in
+    seconds, size of a regular file in bytes.
     """
 
     path: str
@@ -191,6 +231,15 @@ class Entry:
     mtime: int
     size: int
     target: str
+    device: Device | None = None
+
+
+def _device(header: bytes) -> Device:
+    """The device of an entry. Raises DebError for numbers that no device has."""
+    device = Device("c" if header[156:157] == b"3" else "b", number(header[329:337]), number(header[337:345]))
+    if device.major > devices.LARGEST_MAJOR or device.minor > devices.LARGEST_MINOR:
+        raise DebError(f"it holds a device node with the numbers {device.major}, {device.minor}")
+    return device
 
 
 def _check(entry: Entry) -> None:

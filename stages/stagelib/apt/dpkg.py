@@ -96,9 +96,17 @@ def failure(lines: Sequence[str], status: int) -> StageError:
         if line.startswith((f"Setting up {package} ", f"Unpacking {package} ", f"Processing triggers for {package} "))
     ]
     tail = "\n  ".join(before[starts[-1] + 1 :][-TAIL:]) if starts else ""
-    return StageError(
-        f"package {package}: {match[2]}" + (f"\n  {tail}" if tail else ""),
-        f"it is the package's own script that failed; leave {package} away, or look in the log above for its reason"
-        if "script" in match[2]
-        else f"look in the log above for what dpkg says of {package}",
-    )
+    return StageError(f"package {package}: {match[2]}" + (f"\n  {tail}" if tail else ""), _hint(package, match[2]))
+
+
+def _hint(package: str, why: str) -> str:
+    if "error creating device" in why:
+        return (
+            f"no program of a build may make device nodes; {package} can be among the packages that the empty tree "
+            "gets, which are unpacked in another way"
+        )
+    if "script" in why:
+        return (
+            f"it is the package's own script that failed; leave {package} away, or look in the log above for its reason"
+        )
+    return f"look in the log above for what dpkg says of {package}"

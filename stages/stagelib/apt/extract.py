@@ -16,11 +16,12 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 
-from stagelib import openat2, tree_paths
+from stagelib import devices, openat2, tree_paths
 from stagelib.apt import deb
 from stagelib.apt.compression import DebError, Stream, TooLargeError
 from stagelib.apt.package import Package, checked
 from stagelib.apt.resolve import Archive
+from stagelib.devices import Device
 from stagelib.errors import StageError
 
 FIRST_DYNAMIC_ID = 100  # lower ids are the same on every Debian system; for others dpkg uses names
@@ -59,8 +60,11 @@ class Workers:
         conffiles = frozenset(package.conffiles)
         return self._pool.submit(_unpack, package.archive, conffiles, package.installed_size)
 
-    def write_stored(self, package: Package, name: str) -> "Future[None]":
-        """Write the package uncompressed into the work directory as `name`; as it is, when it cannot be read."""
+    def write_stored(self, package: Package, name: str) -> "Future[dict[str, Device]]":
+        """Write the package uncompressed into the work directory as `name`; as it is, when it cannot be read.
+
+        The result has the devices that are empty files in it, by path.
+        """
         return self._pool.submit(_write_stored, package.archive, name, package.installed_size)
 
     def close(self) -> None:
@@ -100,11 +104,11 @@ def _read(archive: Archive) -> Package:
         os.close(fd)
 
 
-def _write_stored(archive: Archive, name: str, declared: int) -> None:
+def _write_stored(archive: Archive, name: str, declared: int) -> dict[str, Device]:
     fd = _open(archive)
     out = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=_dirs["work"])
     try:
-        deb.write_stored(fd, out, declared)
+        return deb.write_stored(fd, out, declared)
     except TooLargeError as error:
         raise damaged(archive, error) from None
     except DebError:
@@ -114,6 +118,7 @@ def _write_stored(archive: Archive, name: str, declared: int) -> None:
         with open(fd, "rb", closefd=False) as source, open(out, "wb", closefd=False) as target:
             source.seek(0)
             shutil.copyfileobj(source, target)
+        return {}
     finally:
         os.close(out)
         os.close(fd)
@@ -167,6 +172,8 @@ def _put(entry: deb.Entry, stream: Stream, conffiles: frozenset[str], done: Unpa
         tree.file(entry, stream, digest)
         if digest:
             done.conffiles[path] = digest.hexdigest()
+    elif entry.device:
+        tree.placeholder(entry, entry.device)
     else:
         tree.link(entry)
 
@@ -228,6 +235,18 @@ class _Tree:
                     digest.update(part)
                 while part:
                     part = part[os.write(fd, part) :]
+            os.fchown(fd, entry.uid, entry.gid)
+            os.fchmod(fd, entry.mode)
+            os.utime(fd, (entry.mtime, entry.mtime))
+        finally:
+            os.close(fd)
+
+    def placeholder(self, entry: deb.Entry, device: Device) -> None:
+        """Make the placeholder of a device node."""
+        parent, name = self._parent(entry.path)
+        self._make_room(parent, name, entry.path)
+        fd = devices.make_placeholder(name, device, directory=parent)
+        try:
             os.fchown(fd, entry.uid, entry.gid)
             os.fchmod(fd, entry.mode)
             os.utime(fd, (entry.mtime, entry.mtime))
