@@ -19,6 +19,7 @@ from runner.manifest.model import ModuleKind
 from runner.manifest.sources import Source
 from runner.sandbox import bwrap, process
 from runner.sandbox.buildroot import BuildRoot, prepare
+from runner.sandbox.readable import ReadableDirectories
 from runner.sources.fetch import Fetcher
 from runner.steps import Action, ActionKind, PlannedPipeline, Step
 from runner.store import directories, locks
@@ -36,7 +37,8 @@ class RunContext:
     scratch is where modules have their own /var and other temporary files. debug_shell asks for a shell on the terminal
     in the sandbox of a step that failed. making has the keys of the steps that are running, and failed those that
     failed and why: what fails for one pipeline is not tried again for another. passphrases are those that steps may
-    name. cancellation ends what runs, from another thread.
+    name. cancellation ends what runs, from another thread. namespace is a descriptor of the sandboxes' user namespace,
+    and readable has the directories of programs for them.
     """
 
     store: Store
@@ -45,6 +47,8 @@ class RunContext:
     fetcher: Fetcher
     emit: Listener
     cancellation: Cancellation
+    namespace: int
+    readable: ReadableDirectories
     debug_shell: bool = False
     making: set[str] = field(default_factory=set)
     failed: dict[str, RunnerError] = field(default_factory=dict)
@@ -162,6 +166,7 @@ class Executor:
         try:
             output = made / "output"
             output.mkdir()
+            os.chown(output, 0, 0)
             started = time.monotonic()
             with self._trees.reading(stack) as tree, self._view(step, tree, output) as view:
                 self._execute(step, root, view, {"tree": bwrap.TREE, "output_dir": bwrap.OUTPUT})
@@ -192,8 +197,15 @@ class Executor:
             for name, mode in (("", 0o755), ("tmp", 0o1777), ("lib", 0o755), ("cache", 0o755)):
                 (var / name).mkdir(exist_ok=True)
                 (var / name).chmod(mode)
+                os.chown(var / name, 0, 0)
             downloads = self._store.downloads if step.program.network else None
-            yield bwrap.View(tree, var, output, downloads, sources, inputs)
+            if downloads:
+                _give(downloads, 0, 0)
+            try:
+                yield bwrap.View(tree, var, output, downloads, sources, inputs)
+            finally:
+                if downloads:
+                    _give(downloads, os.geteuid(), os.getegid())
 
     @contextlib.contextmanager
     def _input_trees(self, step: Step) -> Iterator[Mapping[str, Path]]:
@@ -212,6 +224,7 @@ class Executor:
             return
         self._context.fetcher.wait()
         directory = self._store.temporary()
+        directory.chmod(0o755)  # sandboxes do not have the caller's id
         try:
             for checksum in step.ingredients.sources:
                 source = self._sources[checksum]
@@ -224,9 +237,15 @@ class Executor:
     def _execute(self, step: Step, root: BuildRoot, view: bwrap.View, arguments: Mapping[str, Any]) -> None:
         """Run the step's program in its sandbox. Raises RunnerError when it fails, with the end of its log."""
         call = step.call
+        readable = self._context.readable.get
+        path = readable(step.program.path.parent) / step.program.path.name
+        program = replace(step.program, path=path, stagelib=readable(step.program.stagelib))
 
         def argv(fds: bwrap.Descriptors) -> list[str]:
-            return bwrap.command(step.program, root, view, env=step.ingredients.environment, fds=fds)
+            return bwrap.command(program, root, view, env=step.ingredients.environment, fds=fds)
+
+        def shell(fds: bwrap.Descriptors) -> list[str]:
+            return [*bwrap.without_program(argv(fds)), "/bin/sh", "-i"]
 
         full = {**arguments, "options": dict(call.options)}
         if view.sources is not None:
@@ -237,7 +256,7 @@ class Executor:
             full["secrets"] = {name: self._context.passphrases[name] for name in step.ingredients.secrets}
         started = time.monotonic()
         ended = process.run(
-            argv,
+            process.Sandbox(argv, self._context.namespace),
             full,
             lambda line: self._emit("log", id=call.id, name=call.name, line=line),
             lambda report: self._emit("progress", id=call.id, name=call.name, **report),
@@ -262,5 +281,12 @@ class Executor:
         )
         if self._context.debug_shell:
             self._emit("note", message=f"a shell in the sandbox of {call.name}; the tree is at {bwrap.TREE}")
-            process.shell(lambda fds: [*bwrap.without_program(argv(fds)), "/bin/sh", "-i"], full)
+            process.shell(process.Sandbox(shell, self._context.namespace), full)
         raise stage_failure(step, why, tail)
+
+
+def _give(directory: Path, uid: int, gid: int) -> None:
+    """Change the owner of a directory and everything in it, without following links."""
+    for path in (directory, *directory.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):
+            os.chown(path, uid, gid, follow_symlinks=False)

@@ -16,6 +16,7 @@ from runner.failure import add_command
 from runner.manifest.model import Manifest
 from runner.outside import Outside
 from runner.sandbox import namespace, precautions
+from runner.sandbox.readable import ReadableDirectories
 from runner.sandbox.seccomp import filter_program
 from runner.sources.fetch import Fetcher
 from runner.steps import Action, ActionKind
@@ -78,7 +79,7 @@ class Session:
         user = os.geteuid() != 0
         precautions.forbid_core_dumps()
         self._outside = Outside()
-        namespace.enter()
+        namespaces = namespace.enter()
         precautions.protect_devices()
         if filter_program() is None:
             self.emit(
@@ -86,14 +87,15 @@ class Session:
                 message=f"there is no system call filter for {platform.machine()}: sandboxes do without it",
                 hint="they rely on namespaces and capabilities alone; docs/reference/runner.md has the architectures",
             )
-        scratch = Scratch(scratch_root, store)
+        store.sweep()
+        scratch = Scratch(scratch_root, store, namespaces.ids)
         if settings.scratch is None:
             clear_scratch(store, keep=scratch_root)  # the amount of free memory changed
         os.chdir(scratch.root)  # overlay mounts name their layers relative to it
         fetcher = Fetcher(store, self.emit, settings.secrets)
         try:
-            with scratch.temporary() as work:
-                trees = self._trees(scratch, store, work, user=user, overlay=settings.overlay)
+            with scratch.temporary() as work, scratch.temporary() as copies:
+                trees = self._trees(scratch, store, work, overlay=settings.overlay)
                 fetcher.start(sources_of(self._builds))
                 context = RunContext(
                     store,
@@ -102,6 +104,8 @@ class Session:
                     fetcher,
                     self.emit,
                     Cancellation(),
+                    namespaces.sandbox,
+                    ReadableDirectories(copies),
                     debug_shell=settings.debug_shell,
                     passphrases=passphrases.passphrases(settings.secrets),
                 )
@@ -111,8 +115,8 @@ class Session:
             fetcher.close()
             scratch.close()
 
-    def _trees(self, scratch: Scratch, store: Store, work: Path, *, user: bool, overlay: bool) -> Trees:
-        overlays = OverlayTrees(scratch, user=user)
+    def _trees(self, scratch: Scratch, store: Store, work: Path, *, overlay: bool) -> Trees:
+        overlays = OverlayTrees(scratch)
         if overlay and overlays.works():
             return overlays
         if overlay:

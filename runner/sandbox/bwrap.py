@@ -1,5 +1,6 @@
 """The bubblewrap command line of one step."""
 
+import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,8 +43,20 @@ ENVIRONMENT = {
     "container": "osbuild-compose",
 }
 
+# The runner's namespace maps root's files of the machine, for root: bubblewrap looks them up, but without this
+# capability it finds nothing of /proc writable. Otherwise it would cover what is, and in a /proc with covered parts the
+# kernel refuses a new one to the sandboxes that stages make, user_namespaces(7).
+START = (
+    *("setpriv", "--reuid=0", "--regid=0", "--clear-groups", "--inh-caps=-all", "--ambient-caps=-all"),
+    *("--bounding-set=-dac_override", "--", "bwrap"),
+)
+# What of /proc no program needs to write, or to read.
+PROC_READ_ONLY = ("bus", "irq", "sys", "sysrq-trigger")
+PROC_HIDDEN = ("kcore", "keys", "latency_stats", "timer_list")
+OWN_MOUNTS = "CAP_SYS_ADMIN"  # of programs that make sandboxes of their own
+
 # Programs, with | between alternatives, and the packages that contain them: Debian's name | Fedora's if it differs.
-TOOLS = {"bwrap": "bubblewrap", "tar": "tar", "zstd": "zstd"}
+TOOLS = {"bwrap": "bubblewrap", "setpriv": "util-linux", "tar": "tar", "zstd": "zstd"}
 
 
 @dataclass(frozen=True)
@@ -64,8 +77,13 @@ class View:
 
 @dataclass(frozen=True)
 class Descriptors:
-    """File descriptors that the sandbox inherits: arguments as JSON, progress reports, the seccomp filter if any."""
+    """File descriptors that the sandbox inherits.
 
+    namespace is the user namespace of sandboxes, arguments the program's as JSON, progress for its reports, and seccomp
+    the filter if any.
+    """
+
+    namespace: int
     arguments: int
     progress: int
     seccomp: int | None
@@ -85,12 +103,22 @@ def command(
     fds: Descriptors,
 ) -> list[str]:
     """The argument list that runs a program in its sandbox."""
-    argv = ["bwrap", "--die-with-parent", "--new-session", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
-    argv += ["--unshare-cgroup-try", "--hostname", "build", "--chdir", "/"]
+    argv = [*START, "--userns2", str(fds.namespace), "--die-with-parent", "--new-session"]
+    argv += [
+        "--unshare-pid",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+        "--hostname",
+        "build",
+        "--chdir",
+        "/",
+    ]
     if not program.network:
         argv += ["--unshare-net"]
     argv += build_root.arguments(network=program.network)
-    argv += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 - the sandbox's own
+    argv += ["--proc", "/proc", *([] if OWN_MOUNTS in program.capabilities else _covers())]
+    argv += ["--dev", "/dev", "--tmpfs", "/run", "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 - the sandbox's own
     argv += ["--dir", "/root", "--bind", str(view.var), "/var"]
     argv += ["--ro-bind", str(program.path.parent), f"{API}/lib/{DIRECTORIES[program.kind]}"]
     argv += ["--ro-bind", str(program.stagelib), f"{API}/python/{LIBRARY}"]
@@ -112,7 +140,22 @@ def command(
     argv += ["--clearenv"]
     for name, value in {**env, "COMPOSE_PROGRESS_FD": str(fds.progress)}.items():
         argv += ["--setenv", name, value]
-    return [*argv, "--", f"{API}/lib/{DIRECTORIES[program.kind]}/{program.name}"]
+    argv += ["--"]
+    if OWN_MOUNTS in program.capabilities:
+        # The sandbox's mounts belong to the runner's namespace; the program's own ones need a copy.
+        argv += ["unshare", "--mount", "--propagation", "unchanged", "--"]
+    return [*argv, f"{API}/lib/{DIRECTORIES[program.kind]}/{program.name}"]
+
+
+def _covers() -> list[str]:
+    """The bubblewrap arguments that cover parts of /proc, as far as this kernel has them."""
+    argv = []
+    for name in PROC_READ_ONLY:
+        argv += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
+    for name in PROC_HIDDEN:
+        if os.path.exists(f"/proc/{name}"):
+            argv += ["--ro-bind", "/dev/null", f"/proc/{name}"]
+    return argv
 
 
 def without_program(argv: Sequence[str]) -> list[str]:

@@ -17,6 +17,8 @@ from runner.sandbox.seccomp import filter_program
 CHUNK = 1 << 16
 MAX_LINE = 1 << 16
 MAX_UNIT = 20  # characters
+# The first process of a sandbox is bubblewrap, whose environment the others can see: it must not be the caller's.
+ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath)}
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,16 @@ class Completed:
     output: str
 
 
+@dataclass(frozen=True)
+class Sandbox:
+    """A sandbox to start: its command line, from the descriptors that it inherits, and its user namespace."""
+
+    command: Callable[[Descriptors], list[str]]
+    namespace: int
+
+
 def run(
-    make_argv: Callable[[Descriptors], list[str]],
+    sandbox: Sandbox,
     arguments: Mapping[str, Any],
     on_line: Callable[[str], None],
     on_progress: Callable[[Mapping[str, Any]], None],
@@ -36,9 +46,9 @@ def run(
 ) -> Completed:
     """Run a sandbox to its end.
 
-    make_argv gets the descriptors that the sandbox inherits. on_line gets each line as it is printed, and on_progress
-    each progress report. After an exception the sandbox and all processes in it have ended, too. cancellation ends it
-    from another thread; then RunnerError (interrupted) is raised.
+    on_line gets each line as it is printed, and on_progress each progress report. After an exception the sandbox and
+    all processes in it have ended, too. cancellation ends it from another thread; then RunnerError (interrupted) is
+    raised.
     """
     data = json.dumps(arguments).encode()
     with contextlib.ExitStack() as stack:
@@ -48,11 +58,12 @@ def run(
         progress_out, progress_in = os.pipe()
         stack.callback(os.close, progress_out)
         process = subprocess.Popen(
-            make_argv(Descriptors(file_fd, progress_in, seccomp)),
+            sandbox.command(Descriptors(sandbox.namespace, file_fd, progress_in, seccomp)),
+            env=ENVIRONMENT,
             stdin=stdin_fd,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            pass_fds=(file_fd, progress_in, *((seccomp,) if seccomp is not None else ())),
+            pass_fds=(sandbox.namespace, file_fd, progress_in, *((seccomp,) if seccomp is not None else ())),
             start_new_session=True,
         )
         os.close(progress_in)
@@ -73,14 +84,15 @@ def run(
         return Completed(_status(process.returncode), output)
 
 
-def shell(make_argv: Callable[[Descriptors], list[str]], arguments: Mapping[str, Any]) -> None:
+def shell(sandbox: Sandbox, arguments: Mapping[str, Any]) -> None:
     """Run a sandbox on the terminal until the user leaves it."""
     with contextlib.ExitStack() as stack:
         file_fd = _memory_file(stack, json.dumps(arguments).encode())
         rules = filter_program()
         seccomp = _memory_file(stack, rules) if rules else None
-        keep = (file_fd, *((seccomp,) if seccomp is not None else ()))
-        subprocess.run(make_argv(Descriptors(file_fd, 2, seccomp)), check=False, pass_fds=keep)
+        keep = (sandbox.namespace, file_fd, *((seccomp,) if seccomp is not None else ()))
+        argv = sandbox.command(Descriptors(sandbox.namespace, file_fd, 2, seccomp))
+        subprocess.run(argv, check=False, pass_fds=keep, env=ENVIRONMENT)
 
 
 def _status(returncode: int) -> int:

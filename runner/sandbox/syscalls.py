@@ -20,6 +20,9 @@ RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
+CAPABILITY_VERSION = 0x20080522  # linux/capability.h: sets of 64 bits in two halves
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_RAISE = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -66,3 +69,33 @@ def mount(source: str, target: str, kind: str, flags: int, data: str) -> None:
 def unmount(target: str, flags: int = 0) -> None:
     """Unmount what is mounted at target, umount2(2). Raises OSError."""
     _check(_libc.umount2(os.fsencode(target), flags), target)
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _CapabilitySets(ctypes.Structure):
+    _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
+
+
+def keep_capabilities() -> None:
+    """Let the programs that this process starts have its capabilities, whoever it runs as, capabilities(7).
+
+    Raises OSError.
+    """
+    header = _CapabilityHeader(CAPABILITY_VERSION, 0)
+    sets = (_CapabilitySets * 2)()
+    _check(_libc.capget(ctypes.byref(header), sets), "capget")
+    for half in sets:
+        half.inheritable = half.permitted
+    _check(_libc.capset(ctypes.byref(header), sets), "capset")
+    for number, half in enumerate(sets):
+        for bit in range(32):
+            if half.permitted >> bit & 1:
+                arguments = (
+                    ctypes.c_ulong(PR_CAP_AMBIENT_RAISE),
+                    ctypes.c_ulong(number * 32 + bit),
+                    *[ctypes.c_ulong(0)] * 2,
+                )
+                _check(_libc.prctl(PR_CAP_AMBIENT, *arguments), "prctl")

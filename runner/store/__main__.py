@@ -54,8 +54,8 @@ def _run(args: argparse.Namespace) -> int:
     if not (where / "layers").is_dir():
         problem = "is not a store" if where.exists() else "does not exist: nothing was built with this store yet"
         raise input_error(f"{where} {problem}", hint="--store takes the directory that builds use")
-    if args.command == "clear":
-        namespace.enter()  # scratch has files of other owners
+    if args.command in ("prune", "clear"):
+        namespace.enter()  # leftovers of killed builds, and scratch, have files of other owners
     store = Store(where, _say)
     try:
         entries = maintenance.entries(store)
@@ -82,6 +82,7 @@ def _say(message: str) -> None:
 
 
 def _make_room(store: Store, entries: list[maintenance.Entry], args: argparse.Namespace) -> None:
+    store.sweep()
     if not store.only_user():
         raise build_error(f"the store is in use by a build: {store.others()}", hint="try again when it has ended")
     if args.command == "clear":

@@ -28,7 +28,7 @@ CLOCK_REALTIME_COARSE = 5  # of linux/time.h; the module time lacks it
 WHITEOUT = ".wh."
 MAX_NAME = 255  # bytes in a directory entry's name, on every file system of interest
 OPAQUE = ".wh..wh..opq"
-# The attributes that overlayfs itself uses: "trusted" where root mounts, "user" in a user namespace.
+# The attributes that overlayfs itself uses: "user" in a user namespace, where we mount, "trusted" elsewhere.
 OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 SELINUX = "security.selinux"  # the label that this machine gave the file, not one of the tree
 
@@ -54,6 +54,12 @@ class Archive:
 
     digest: str
     size: int
+
+
+def make_root(directory: Path) -> None:
+    """Make the directory of an empty tree, or of an empty change of one."""
+    directory.mkdir(mode=0o755)
+    os.chown(directory, 0, 0)
 
 
 def list_contents(upper: Path) -> LayerContents:

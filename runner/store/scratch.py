@@ -13,19 +13,23 @@ from pathlib import Path
 
 from runner.errors import environment_error, input_error
 from runner.store import directories, files, locks
-from runner.store.layer import CorruptLayerError, unpack
+from runner.store.layer import CorruptLayerError, make_root, unpack
 from runner.store.scratch_place import GIB, LOCK, OWNER, remove_orphans
 from runner.store.store import Store
 
 KEPT_BYTES = 4 * GIB
+IDS = "ids"  # the file in a scratch directory that names the ids of its layers' files
 SHORT = 16  # digits of a key in a directory's name: overlay mount options are limited to a page
 
 
 class Scratch:
     """The scratch directory of one store and one user."""
 
-    def __init__(self, root: Path, store: Store) -> None:
-        """Open `root`, which is created if it is missing, and remove what killed builds left there."""
+    def __init__(self, root: Path, store: Store, ids: str) -> None:
+        """Open `root`, which is created if it is missing, and remove what killed builds left there.
+
+        ids names the machine's ids that the files of trees belong to; layers that belong to others are removed.
+        """
         self.root = root
         self._store = store
         try:
@@ -36,11 +40,14 @@ class Scratch:
                 raise input_error(f"{root} has other things in it", hint="--scratch takes a directory of its own")
             root.chmod(0o700)
             self._use = files.open_lock(root / LOCK)
+            if files.try_lock(self._use):
+                (root / OWNER).write_bytes(os.fsencode(store.root))
+                self._sweep(ids)
         except OSError as error:
-            raise environment_error(f"the scratch directory {root} cannot be used: {error.strerror}") from None
-        if files.try_lock(self._use):
-            self._sweep()
-            (root / OWNER).write_bytes(os.fsencode(store.root))
+            raise environment_error(
+                f"the scratch directory {root} cannot be used: {error.strerror}",
+                hint="remove it if it is an earlier version's, or choose another with --scratch",
+            ) from None
         locks.acquire(self._use, f"the scratch directory {root}", store.say, shared=True)
         remove_orphans()
 
@@ -69,7 +76,7 @@ class Scratch:
             raise CorruptLayerError(key)
         with self.temporary() as work:
             if info.archive is None:
-                (work / "layer").mkdir(mode=0o755)
+                make_root(work / "layer")
             else:
                 unpack(
                     self._store.archive_path(key),
@@ -98,8 +105,14 @@ class Scratch:
         """A file next to the layer that contains its size; its time is when the layer was last used."""
         return self.root / f"{key[:SHORT]}.used"
 
-    def _sweep(self) -> None:
-        """Remove what killed builds left, and the least recently used layers beyond KEPT_BYTES."""
+    def _sweep(self, ids: str) -> None:
+        """Remove what killed builds left, layers of other ids, and the least recently used beyond KEPT_BYTES."""
+        known = self.root / IDS
+        if not known.exists() or known.read_text() != ids:
+            for entry in self.root.iterdir():
+                if entry.name not in (LOCK, OWNER):
+                    directories.remove_tree(entry)
+            known.write_text(ids)
         for leftover in self.root.glob("tmp-*"):
             directories.remove_tree(leftover)
         markers = sorted(self.root.glob("*.used"), key=lambda path: path.stat().st_mtime_ns, reverse=True)

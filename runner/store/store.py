@@ -98,7 +98,14 @@ class Store:
             self._use = files.open_lock(self.locks / STORE_LOCK)
         except OSError as error:
             raise environment_error(f"the store {root} cannot be used: {error.strerror}", privacy.HINT) from None
-        if files.try_lock(self._use):  # no other process uses it: what is in tmp was left by a killed build
+        self.share()
+
+    def sweep(self) -> None:
+        """Remove what killed builds left, unless other processes use the store.
+
+        Only in the runner's user namespace may this process remove files of all owners in a tree.
+        """
+        if self.only_user():
             for leftover in self.tmp.iterdir():
                 directories.remove_tree(leftover)
         self.share()

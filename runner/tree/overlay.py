@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from runner.sandbox import syscalls
-from runner.store.layer import clamp_times, clock_ns, list_contents
+from runner.store.layer import clamp_times, clock_ns, list_contents, make_root
 from runner.store.scratch import Scratch
 from runner.tree import Change, WritableTree
+
+OPAQUE_XATTR = "user.overlay.opaque"  # as the mount option userxattr says
 
 
 class OverlayTrees:
@@ -17,14 +19,8 @@ class OverlayTrees:
 
     background = True
 
-    def __init__(self, scratch: Scratch, *, user: bool) -> None:
-        """user: this process is root in a user namespace only, where overlays use other attributes."""
+    def __init__(self, scratch: Scratch) -> None:
         self._scratch = scratch
-        self._user = user
-
-    @property
-    def _opaque_xattr(self) -> str:
-        return "user.overlay.opaque" if self._user else "trusted.overlay.opaque"
 
     def works(self) -> bool:
         """Whether overlays can be mounted here and support what stages do; it tries an empty one."""
@@ -42,7 +38,7 @@ class OverlayTrees:
 
     def ensure(self, key: str) -> None:
         """See Trees."""
-        self._scratch.ensure(key, self._opaque_xattr)
+        self._scratch.ensure(key, OPAQUE_XATTR)
 
     @contextlib.contextmanager
     def reading(self, stack: tuple[str, ...]) -> Iterator[Path]:
@@ -50,7 +46,7 @@ class OverlayTrees:
         lowers = self._lowers(stack)
         with self._scratch.temporary() as work:
             if not lowers:
-                (work / "empty").mkdir(mode=0o755)
+                make_root(work / "empty")
                 yield work / "empty"
             elif len(lowers) == 1:  # an overlay needs two
                 yield lowers[0]
@@ -64,7 +60,7 @@ class OverlayTrees:
         lowers = self._lowers(stack)
         with self._scratch.temporary() as work:
             upper = work / "upper"
-            upper.mkdir(mode=0o755)
+            make_root(upper)
             if lowers:
                 shutil.copystat(lowers[-1], upper)  # the root directory is as in the topmost layer
             started_ns = clock_ns()
@@ -81,7 +77,7 @@ class OverlayTrees:
             writing.change = Change(self._scratch.path(key), contents)
 
     def _lowers(self, stack: Sequence[str]) -> list[Path]:
-        return [self._scratch.ensure(key, self._opaque_xattr) for key in stack]
+        return [self._scratch.ensure(key, OPAQUE_XATTR) for key in stack]
 
     @contextlib.contextmanager
     def _mounted(
@@ -93,9 +89,9 @@ class OverlayTrees:
         options = ["lowerdir=" + ":".join(self._name(path) for path in reversed(lowers))]
         if upper and work:
             options += [f"upperdir={self._name(upper)}", f"workdir={self._name(work)}"]
-        # Without these the kernel may write what is meaningless outside of this mount.
-        options += ["userxattr"] if self._user else ["index=off", "redirect_dir=off", "metacopy=off"]
-        syscalls.mount("overlay", str(target), "overlay", syscalls.MS_NODEV, ",".join(options))
+        options += ["userxattr"]  # the kernel's own attributes are out of reach in a user namespace
+        flags = syscalls.MS_NODEV | syscalls.MS_NOSUID
+        syscalls.mount("overlay", str(target), "overlay", flags, ",".join(options))
         try:
             yield target
         finally:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.store.directories import remove_tree
-from runner.store.layer import CorruptLayerError, LayerContents, clamp_times, clock_ns, extract, walk
+from runner.store.layer import CorruptLayerError, LayerContents, clamp_times, clock_ns, extract, make_root, walk
 from runner.store.store import LayerInfo, Store
 from runner.tree import Change, WritableTree
 
@@ -84,7 +84,7 @@ class PlainTrees:
     def _update(self, slot: _Slot, stack: tuple[str, ...]) -> None:
         if _in_common(slot, stack) < 0:
             remove_tree(slot.tree)
-            slot.tree.mkdir(mode=0o755)
+            make_root(slot.tree)
             slot.stack = ()
         done, slot.stack = slot.stack or (), None
         for key in stack[len(done) :]:
