@@ -127,16 +127,17 @@ class Project:
 
         Raises InputError; error.each() are all errors, with their locations.
         """
-        return self._checked(reader.read(path))
+        return self.check(reader.read(path))
 
     def load_text(self, text: str, file: str = "blueprint.yaml") -> Blueprint:
         """The blueprint in a YAML text. `file` is its name in messages; paths in it are relative to that file.
 
         Raises InputError as load() does.
         """
-        return self._checked(reader.parse(text.encode(errors="surrogatepass"), file))
+        return self.check(reader.parse(text.encode(errors="surrogatepass"), file))
 
-    def _checked(self, document: reader.Document) -> Blueprint:
+    def check(self, document: reader.Document) -> Blueprint:
+        """The blueprint in a document that was read. Raises InputError as load() does."""
         return load.check(document, self.catalog.releases, self._choices, self.catalog.firmware)
 
     def load_all(self, paths: Iterable[Path]) -> tuple[list[Blueprint], list[InputError]]:

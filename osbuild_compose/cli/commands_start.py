@@ -47,6 +47,10 @@ def import_blueprint(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write, instead of standard output.")
     ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="The image's name, instead of the file's.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail if anything is not carried over as it is.")] = False,
     force: Force = False,
 ) -> None:
     """Turn an osbuild blueprint into one of ours.
@@ -55,4 +59,4 @@ def import_blueprint(
     """
     from osbuild_compose.cli import import_blueprint as command
 
-    command.import_blueprint(blueprint, distro, output, force=force)
+    command.import_blueprint(blueprint, distro, name, output, strict=strict, force=force)

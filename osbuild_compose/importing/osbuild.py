@@ -3,29 +3,34 @@
 from typing import Any
 
 from osbuild_compose.importing import storage
+from osbuild_compose.importing.places import Source, like
 from osbuild_compose.importing.source import Note, Table
 
+_TEXTS_OF_USERS = ("name", "description", "password", "home", "shell")
+_SERVICES = ("enabled", "disabled", "masked")
 _INSTALLER = "only images can be built, no installers"
 
 
-def convert(data: dict[str, Any], distro: str | None, name: str) -> tuple[dict[str, Any], list[Note]]:
+def convert(source: Source, distro: str | None, *, is_deb: bool = False) -> tuple[dict[str, Any], list[Note]]:
     """Our blueprint as JSON data, and notes on what could not be converted.
 
-    distro replaces the one in the blueprint; name is used if the blueprint has none. The result may have keys that our
-    schema does not have, or values that it refuses: conversion.fit removes these.
+    distro replaces the one in the blueprint; is_deb: whether its packages are Debian's. The texts and numbers of the
+    result know their place. It may have keys that our schema does not have, or values that it refuses: conversion.fit
+    removes these. Raises InputError for what must not be lost and cannot be converted.
     """
     notes: list[Note] = []
-    top = Table(data, "", notes)
+    top = Table(source.data, (), notes, source)
     found: dict[str, Any] = {
-        "name": top.take("name", str) or name,
+        "name": top.take("name", str),
         "description": top.take("description", str),
         "version": top.take("version", str),
         "distro": distro or top.take("distro", str),
-        "arch": top.take("architecture", str),
-        "packages": _packages(top),
+        "arch": _architecture(top),
+        "packages": _packages(top, "=" if is_deb else "-"),
         "enabled_modules": _modules(top),
     }
     top.taken.add("distro")
+    top.taken.update(("arch", "distribution"))
     found["containers"] = _containers(top)
     custom = top.table("customizations")
     found.update(_system(custom))
@@ -41,37 +46,52 @@ def convert(data: dict[str, Any], distro: str | None, name: str) -> tuple[dict[s
     custom.refuse("containers are stored where podman stores them", "containers-storage")
     custom.refuse("list the keys of a repository in `repositories`", "rpm")
     custom.refuse("write the file yourself, in `files`: /etc/dnf/dnf.conf or /etc/dnf/vars", "dnf")
+    if is_deb:
+        found["packages"] += _packages_that_keys_need(found)
     top.rest()
     custom.rest()
     return {key: value for key, value in found.items() if value not in (None, "", [], {})}, notes
 
 
+def _architecture(top: Table) -> str | None:
+    found: str | None = top.need("architecture", str) or top.need("arch", str)
+    return like(found, {"amd64": "x86_64", "arm64": "aarch64"}.get(found, found)) if found else None
+
+
+def _packages_that_keys_need(found: dict[str, Any]) -> list[str]:
+    """What is in osbuild's images, or gets into them for such keys, and has to be named for ours."""
+    wants_ssh = found.get("sshd") or "sshd" in (found.get("services") or {}).get("enabled", ())
+    needed = (["firewalld"] if found.get("firewall") else []) + (["openssh-server"] if wants_ssh else [])
+    return [name for name in needed if name not in found["packages"]]
+
+
 def _containers(top: Table) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for index, item in enumerate(top.tables("containers")):
+    for item in top.tables("containers"):
         source, name, verify = item.take("source", str), item.take("name", str), item.take("tls-verify", bool)
         item.refuse("images come from registries and archives", "local-storage")
         item.rest()
         url = f"docker://{source}"
         if not source or "@" not in source:
             how = f"name it in `containers` with its digest: skopeo inspect --format '{{{{.Digest}}}}' {url}"
-            top.note(f"containers[{index}]", how)
+            item.note("", how)
             continue
         insecure = {"tls_verify": False} if verify is False else {}
-        found.append({"name": name or source.partition("@")[0], "url": url, **insecure})
+        found.append({"name": name or source.partition("@")[0], "url": like(source, url), **insecure})
     return found
 
 
-def _packages(top: Table) -> list[str]:
+def _packages(top: Table, mark: str) -> list[str]:
+    """The packages and groups; `mark` is what the family puts before a version."""
     found: list[str] = []
     for item in [*top.tables("packages"), *top.tables("modules")]:
         name, version = item.take("name", str), item.take("version", str)
         if name:
-            found.append(name if version in (None, "", "*") else f"{name}-{version}")
+            found.append(name if version in (None, "", "*") else like(name, f"{name}{mark}{version}"))
         item.rest()
     for item in top.tables("groups"):
         if name := item.take("name", str):
-            found.append(f"@{name}")
+            found.append(like(name, f"@{name}"))
         item.rest()
     return list(dict.fromkeys(found))
 
@@ -90,19 +110,19 @@ def _system(custom: Table) -> dict[str, Any]:
     languages = locale.texts("languages")
     found = {
         "hostname": custom.take("hostname", str),
-        "kernel": _set({"package": kernel.take("name", str), "append": kernel.take("append", str)}),
+        "kernel": _set({"package": kernel.take("name", str), "append": kernel.need("append", str)}),
         "timezone": timezone.take("timezone", str),
         "timeservers": timezone.texts("ntpservers"),
         "locale": languages[0] if languages else None,
         "languages": languages[1:],
         "keyboard": locale.take("keyboard", str),
-        "fips": custom.take("fips", bool) or None,
+        "fips": custom.need("fips", bool) or None,
         "sshd": _set(
             {
-                "password_authentication": sshd.take("password_authentication", bool),
-                "kbd_interactive_authentication": sshd.take("kbd_interactive_authentication", bool),
-                "client_alive_interval": sshd.take("client_alive_interval", int),
-                "permit_root_login": sshd.take("permit_root_login", bool, str),
+                "password_authentication": sshd.need("password_authentication", bool),
+                "kbd_interactive_authentication": sshd.need("kbd_interactive_authentication", bool),
+                "client_alive_interval": sshd.need("client_alive_interval", int),
+                "permit_root_login": sshd.need("permit_root_login", bool, str),
             }
         ),
         "cacerts": certificates.texts("pem_certs"),
@@ -117,9 +137,10 @@ def _first_boot(table: Table) -> list[dict[str, Any]]:
     found = []
     for number, item in enumerate(table.tables("scripts"), 1):
         if (kind := item.take("type", str)) not in (None, "", "custom"):
-            table.note(f"scripts[{number - 1}]", f"write the script itself: type {kind} is not supported")
+            item.note("", f"write the script itself: type {kind} is not supported")
             continue
-        name = (item.take("name", str) or f"script-{number}").lower().replace("_", "-").replace(" ", "-")
+        given = item.take("name", str)
+        name = like(given, (given or f"script-{number}").lower().replace("_", "-").replace(" ", "-"))
         found.append(
             _set(
                 {
@@ -139,15 +160,15 @@ def _first_boot(table: Table) -> list[dict[str, Any]]:
 def _accounts(custom: Table) -> dict[str, Any]:
     users: dict[str, dict[str, Any]] = {}
     for item in custom.tables("user"):
-        fields = {key: item.take(key, str) for key in ("name", "description", "password", "home", "shell")}
+        fields = {key: item.take(key, str, protects=key != "description") for key in _TEXTS_OF_USERS}
         for key in ("uid", "gid", "expiredate"):
-            fields[key] = item.take(key, int)
+            fields[key] = item.take(key, int, protects=True)
         fields["home"] = _without_slash(fields["home"])
         fields["groups"] = item.texts("groups") or None
-        fields["force_password_reset"] = item.take("force_password_reset", bool) or None
+        fields["force_password_reset"] = item.take("force_password_reset", bool, protects=True) or None
         fields["ssh_keys"] = _lines(item.take("key", str)) or None
         item.rest()
-        if fields["name"]:
+        if fields["name"] and item.is_whole("user"):
             users[fields["name"]] = _set(fields)
     for item in custom.tables("sshkey"):
         name, key = item.take("user", str), item.take("key", str)
@@ -157,8 +178,10 @@ def _accounts(custom: Table) -> dict[str, Any]:
             user["ssh_keys"] = [*user.get("ssh_keys", []), *_lines(key)]
     groups = []
     for item in custom.tables("group"):
-        groups.append(_set({"name": item.take("name", str), "gid": item.take("gid", int)}))
+        group = {"name": item.take("name", str, protects=True), "gid": item.take("gid", int, protects=True)}
         item.rest()
+        if item.is_whole("group"):
+            groups.append(_set(group))
     return {"users": list(users.values()), "groups": groups}
 
 
@@ -167,12 +190,12 @@ def _network_and_services(custom: Table) -> dict[str, Any]:
     let = firewall.table("services")
     zones = []
     for item in firewall.tables("zones"):
-        zones.append(_set({"name": item.take("name", str), "sources": item.texts("sources") or None}))
+        zones.append(_set({"name": item.need("name", str), "sources": item.texts("sources", needed=True) or None}))
         item.rest()
-    allowed = {key: let.texts(key) or None for key in ("enabled", "disabled")}
+    allowed = {key: let.texts(key, needed=key == "disabled") or None for key in ("enabled", "disabled")}
     found = {
         "firewall": _set({"ports": firewall.texts("ports"), "services": _set(allowed), "zones": zones}),
-        "services": _set({key: services.texts(key) or None for key in ("enabled", "disabled", "masked")}),
+        "services": _set({key: services.texts(key, needed=key != "enabled") or None for key in _SERVICES}),
     }
     for table in (firewall, let, services):
         table.rest()
@@ -183,14 +206,20 @@ def _files(custom: Table) -> dict[str, Any]:
     directories, files = [], []
     for item in custom.tables("directories"):
         item.take("ensure_parents", bool)  # ours are always created
-        directories.append(_set(_owned(item)))
+        fields = _owned(item)
         item.rest()
+        if item.is_whole("directory"):
+            directories.append(_set(fields))
     for item in custom.tables("files"):
-        fields, content = _owned(item), item.take("data", str)
+        fields, content = _owned(item), item.take("data", str, protects=True)
+        encoding = item.take("data_encoding", str, protects=True) or "plain"
+        if encoding not in ("plain", "none", "base64"):
+            item.note("data_encoding", f"there is no such encoding: {encoding}")
+            item.spoilt = "data_encoding"
         if (uri := item.take("uri", str)) is not None:
             item.note("uri", f"save {uri} beside the blueprint and name the file as `source`")
-        else:
-            files.append(_set({**fields, "content": content or ""}))
+        elif item.is_whole("file"):
+            files.append(_set({**fields, "base64" if encoding == "base64" else "content": content or ""}))
         item.rest()
     return {"directories": directories, "files": files}
 
@@ -198,9 +227,9 @@ def _files(custom: Table) -> dict[str, Any]:
 def _owned(item: Table) -> dict[str, Any]:
     return {
         "path": _without_slash(item.take("path", str)),
-        "mode": item.take("mode", str),
-        "owner": item.take("user", str, int),
-        "group": item.take("group", str, int),
+        "mode": item.take("mode", str, protects=True),
+        "owner": item.take("user", str, int, protects=True),
+        "group": item.take("group", str, int, protects=True),
     }
 
 
@@ -221,25 +250,28 @@ def _repositories(custom: Table) -> list[Any]:
             item.note("baseurls", f"only the first is used: {urls[0]}")
         fields["priority"] = item.take("priority", int)
         fields["keys"] = [key for key in keys if "BEGIN PGP" in key] or None
-        fields["check_signatures"] = False if item.take("gpgcheck", bool) is False else None
+        fields["check_signatures"] = False if item.take("gpgcheck", bool, protects=True) is False else None
         # In osbuild a repository is only for the image, unless `install_from` is set.
         fields["use"] = None if item.take("install_from", bool) else "image"
         if item.take("sslverify", bool) is False:
             item.note("sslverify", "certificates are always checked")
-        item.refuse("signatures of packages are checked instead", "repo_gpgcheck")
+        if item.take("repo_gpgcheck", bool, protects=True):
+            item.note("repo_gpgcheck", "signatures of packages are checked, and none of the list of packages")
+            item.spoilt = "repo_gpgcheck"
         item.refuse("not supported yet", "module_hotfixes")
         item.refuse("all repositories are written to compose.repo", "filename")
         item.rest()
-        found.append(_set(fields))
+        if item.is_whole("repository"):
+            found.append(_set(fields))
     return ["default", *found] if found else []
 
 
 def _without_slash(path: Any) -> Any:
-    return (path.rstrip("/") or "/") if isinstance(path, str) else path
+    return like(path, path.rstrip("/") or "/") if isinstance(path, str) else path
 
 
 def _lines(text: str | None) -> list[str]:
-    return [line.strip() for line in (text or "").splitlines() if line.strip()]
+    return [like(text, line.strip()) for line in (text or "").splitlines() if line.strip()]
 
 
 def _set(fields: dict[str, Any]) -> dict[str, Any]:
