@@ -6,6 +6,10 @@ import stat
 from pathlib import Path
 
 
+class NotAFileError(OSError):
+    """A FIFO, or a device where a regular file is wanted."""
+
+
 def read(path: Path, limit: int, *, pipes: bool = False) -> bytes:
     """The first `limit` bytes of the file.
 
@@ -18,10 +22,10 @@ def read(path: Path, limit: int, *, pipes: bool = False) -> bytes:
         if stat.S_ISDIR(kind):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if stat.S_ISFIFO(kind) and not (pipes and os.readlink(f"/proc/self/fd/{fd}").startswith("pipe:")):
-            raise OSError(errno.EINVAL, "it is a FIFO, not a file")
+            raise NotAFileError(errno.EINVAL, "it is a FIFO, not a file")
         if not stat.S_ISREG(kind):
             if not pipes:
-                raise OSError(errno.EINVAL, "it is a device, not a file")
+                raise NotAFileError(errno.EINVAL, "it is a device, not a file")
             os.set_blocking(fd, True)
         parts: list[bytes] = []
         left = limit

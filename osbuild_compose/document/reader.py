@@ -80,6 +80,8 @@ def read(path: Path, *, regular: bool = False) -> Document:
         raise InputError(f"there is no file {name}", hint="check the path and its spelling") from None
     except IsADirectoryError:
         raise InputError(f"{name} is a directory", hint="give the blueprint's YAML file") from None
+    except input_file.NotAFileError as error:
+        raise InputError(f"{name} is not a file" if regular else f"cannot read {name}: {error.strerror}") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"cannot read {name}: {reason}") from None
