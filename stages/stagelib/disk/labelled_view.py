@@ -1,8 +1,8 @@
 """A sorted, labelled view of the tree, with device nodes, for mkfs programs that read a directory.
 
-An overlay with the changes in memory. As root, the kernel copies only a file's inode when its attributes are set
-(metacopy, Documentation/filesystems/overlayfs.rst); in a user namespace it copies the data, too, so that the tree must
-fit into memory. The namespace's own tmpfs is where an ordinary user may set security.selinux.
+An overlay with the changes in memory, where a user namespace may set security.selinux: on its own tmpfs. The kernel
+copies a file with its data when its attributes are set, so the tree must fit into memory: copying only the inode
+(metacopy, Documentation/filesystems/overlayfs.rst) is not possible in a user namespace.
 """
 
 import os
@@ -21,8 +21,6 @@ from stagelib.errors import StageError
 
 NEW = ".arranged"
 SPARE = 256 * sizes.MIB  # memory to leave for the mkfs program
-ROOT = "metacopy=on,redirect_dir=on,index=off,xino=off"
-USER = "userxattr"
 
 _ESCAPED = re.compile(r"\\([0-7]{3})")  # mountinfo, proc(5)
 
@@ -103,22 +101,12 @@ def _matters(directory: str) -> bool:
 
 
 def _overlay(directory: str, top: str) -> list[str]:
-    """The arguments of mount(8): copying only inodes, or whole files where that is not allowed."""
-    layers = f"lowerdir={directory},upperdir={top}/upper,workdir={top}/work"
-    if _is_root_of_the_machine():
-        return ["-t", "overlay", "-o", f"nosuid,nodev,{layers},{ROOT}", "overlay"]
+    """The arguments of mount(8)."""
     need, free = sizes.of_tree(directory).data + SPARE, _memory()
     if need > free:
-        raise _impossible(
-            f"an ordinary user needs {sizes.human(need)} of memory for that, there are {sizes.human(free)}"
-        )
-    return ["-t", "overlay", "-o", f"nosuid,nodev,{layers},{USER}", "overlay"]
-
-
-def _is_root_of_the_machine() -> bool:
-    """Whether this is the initial user namespace, user_namespaces(7)."""
-    with open("/proc/self/uid_map", encoding="ascii") as file:
-        return file.read().split() == ["0", "0", str((1 << 32) - 1)]
+        raise _impossible(f"that needs {sizes.human(need)} of memory, there are {sizes.human(free)}")
+    options = f"nosuid,nodev,userxattr,lowerdir={directory},upperdir={top}/upper,workdir={top}/work"
+    return ["-t", "overlay", "-o", options, "overlay"]
 
 
 def _mounted_below(directory: str) -> list[str]:
