@@ -48,24 +48,24 @@ class Workers:
         write_stored() writes."""
         dirs = (os.open(archives, os.O_RDONLY | os.O_DIRECTORY), os.open(work, os.O_RDONLY | os.O_DIRECTORY))
         self._pool = ProcessPoolExecutor(
-            os.cpu_count(), mp_context=get_context("fork"), initializer=_enter, initargs=(tree, *dirs)
+            os.cpu_count(), mp_context=get_context("fork"), initializer=enter, initargs=(tree, *dirs)
         )
 
     def read(self, archive: Archive) -> "Future[Package]":
         """Read a package's control files."""
-        return self._pool.submit(_read, archive)
+        return self._pool.submit(read, archive)
 
     def unpack(self, package: Package) -> "Future[Unpacked]":
         """Unpack a package into the tree; the result gives the md5 of each of its conffiles."""
         conffiles = frozenset(package.conffiles)
-        return self._pool.submit(_unpack, package.archive, conffiles, package.installed_size)
+        return self._pool.submit(unpack, package.archive, conffiles, package.installed_size)
 
     def write_stored(self, package: Package, name: str) -> "Future[dict[str, Device]]":
         """Write the package uncompressed into the work directory as `name`; as it is, when it cannot be read.
 
         The result has the devices that are empty files in it, by path.
         """
-        return self._pool.submit(_write_stored, package.archive, name, package.installed_size)
+        return self._pool.submit(write_stored, package.archive, name, package.installed_size)
 
     def close(self) -> None:
         """End the processes; pending tasks are dropped."""
@@ -76,7 +76,8 @@ _dirs = {"archives": -1, "work": -1}
 _trees: list["_Tree"] = []
 
 
-def _enter(tree: str, archives: int, work: int) -> None:
+def enter(tree: str, archives: int, work: int) -> None:
+    """Prepare this process to do a worker's work, with descriptors of both directories."""
     _dirs.update(archives=archives, work=work)
     _trees.append(_Tree(tree))
     os.umask(0)
@@ -94,7 +95,8 @@ def damaged(archive: Archive, why: object) -> StageError:
     )
 
 
-def _read(archive: Archive) -> Package:
+def read(archive: Archive) -> Package:
+    """A worker's part of Workers.read(). Raises StageError."""
     fd = _open(archive)
     try:
         return checked(archive, deb.control(fd))
@@ -104,7 +106,8 @@ def _read(archive: Archive) -> Package:
         os.close(fd)
 
 
-def _write_stored(archive: Archive, name: str, declared: int) -> dict[str, Device]:
+def write_stored(archive: Archive, name: str, declared: int) -> dict[str, Device]:
+    """A worker's part of Workers.write_stored(). Raises StageError for an archive that would fill the disk."""
     fd = _open(archive)
     out = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=_dirs["work"])
     try:
@@ -124,7 +127,8 @@ def _write_stored(archive: Archive, name: str, declared: int) -> dict[str, Devic
         os.close(fd)
 
 
-def _unpack(archive: Archive, conffiles: frozenset[str], declared: int) -> Unpacked:
+def unpack(archive: Archive, conffiles: frozenset[str], declared: int) -> Unpacked:
+    """A worker's part of Workers.unpack(). Raises OSError when the disk is full."""
     fd = _open(archive)
     done = Unpacked()
     path = ""

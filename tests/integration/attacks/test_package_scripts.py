@@ -37,11 +37,12 @@ ln -sf {DOWNLOADS}/owned /etc/machine-id
 ln -sf {DOWNLOADS}/owned /usr/sbin/policy-rc.d
 exit 0
 """
-# FIFOs, an endless file and loops at every place that the stage reads.
+# FIFOs, an endless file and loops at every place that the stage reads. (A script that makes dpkg itself wait, or waits
+# itself, is ended by the runner's time limit.)
 TRAPS = """#!/bin/sh
 mkdir -p /var/lib/apt /var/lib/dpkg/updates /var/log/apt
-for path in /var/lib/apt/extended_states /etc/machine-id /var/log/apt/history.log /var/lib/dpkg/triggers/Unincorp \\
-  /usr/sbin/policy-rc.d /etc/ssh/ssh_host_rsa_key /var/lib/dpkg/lock /etc/passwd- /var/cache/apt/x.bin; do
+for path in /var/lib/apt/extended_states /etc/machine-id /var/log/apt/history.log \\
+  /usr/sbin/policy-rc.d /etc/ssh/ssh_host_rsa_key /etc/passwd- /var/cache/apt/x.bin; do
   rm -rf $path
   mkdir -p ${path%/*}
   mkfifo $path
