@@ -2,7 +2,7 @@
 
 import sys
 
-from osbuild_compose.cli import program
+from osbuild_compose.start import program
 
 if __name__ == "__main__":
     sys.exit(program())

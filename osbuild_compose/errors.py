@@ -16,7 +16,13 @@ class ExitCode(IntEnum):
     DONE = 0
     BUILD_FAILED = 1
     INPUT_WRONG = 2
+    HUNG_UP = 129
     INTERRUPTED = 130
+    TERMINATED = 143
+
+
+# A signal has ended the program: 128 + SIGHUP, SIGINT, SIGTERM.
+STOPPED = (ExitCode.HUNG_UP, ExitCode.INTERRUPTED, ExitCode.TERMINATED)
 
 
 @dataclass(frozen=True)
@@ -159,3 +165,8 @@ class Interrupted(ComposeError):  # noqa: N818 - it is an event, not an error
     """The user interrupted the command."""
 
     exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self, brief: str = "interrupted", *, hint: str = "", exit_code: int = ExitCode.INTERRUPTED) -> None:
+        """exit_code is that of the signal."""
+        super().__init__(brief, hint=hint)
+        self.exit_code = ExitCode(exit_code)

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from osbuild_compose import signals
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint
@@ -335,7 +336,7 @@ class Project:
         if not images:
             return []
         passphrases = {name: text for image in images for name, text in image.passphrases.items()}
-        with tempfile.TemporaryDirectory(prefix="compose-") as work:
+        with signals.tidied(), tempfile.TemporaryDirectory(prefix="compose-") as work:
             files = [Path(work) / f"{number}.json" for number in range(len(images))]
             for file, image in zip(files, images, strict=True):
                 file.write_bytes(image.pipeline)

@@ -6,15 +6,17 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, MappingProxyType
 
-from osbuild_compose import user_cache
+from osbuild_compose import signals, user_cache
 from osbuild_compose.data import PACKAGE
 from osbuild_compose.errors import (
+    STOPPED,
     BuildError,
     ComposeError,
     ExitCode,
@@ -45,13 +47,15 @@ class RunnerSettings:
 
     store is the directory with cached layers. libdirs are searched for stages before the built-in ones. jobs is how
     many pipelines are built at a time (None: as many as the runner finds useful). debug_shell opens a shell on the
-    terminal, in the sandbox of a stage that failed.
+    terminal, in the sandbox of a stage that failed. stage_timeout is how long a stage may take, such as "30min" (None:
+    as long as the runner lets it).
     """
 
     store: Path = field(default_factory=default_store)
     libdirs: tuple[Path, ...] = ()
     jobs: int | None = None
     debug_shell: bool = False
+    stage_timeout: str | None = None
 
 
 def build(
@@ -76,29 +80,27 @@ def build(
     if settings.jobs:
         arguments += ["--jobs", str(settings.jobs)]
     with (
-        _secrets(passphrases) as secrets,
         tempfile.TemporaryFile() as output,
         open(read_end, encoding="utf-8", errors="replace") as events,  # noqa: PTH123
     ):
-        try:
-            process = _start(
-                [*arguments, *secrets, *(["--debug-shell"] if settings.debug_shell else []), *map(str, pipelines)],
-                settings,
-                # A shell needs the terminal; otherwise the runner's own output only matters if it crashes.
-                stdin=None if settings.debug_shell or Path("-") in pipelines else subprocess.DEVNULL,
-                stdout=None if settings.debug_shell else output.fileno(),
-                keep=(write_end,),
-            )
-        finally:
-            os.close(write_end)
-        with _passing_on_signals(process) as stopped:
+        with _passing_on_signals(settings.debug_shell) as passing, _secrets(passphrases) as secrets:
+            try:
+                process = passing.start(
+                    [*arguments, *secrets, *(["--debug-shell"] if settings.debug_shell else []), *map(str, pipelines)],
+                    settings,
+                    # A shell needs the terminal; otherwise the runner's own output only matters if it crashes.
+                    stdin=None if settings.debug_shell or Path("-") in pipelines else subprocess.DEVNULL,
+                    stdout=None if settings.debug_shell else output.fileno(),
+                    keep=(write_end,),
+                )
+            finally:
+                os.close(write_end)
             last = _follow(events, on_event)
             code = process.wait()
         if last.result and last.result.success and code == ExitCode.DONE:
             return last.result, None
-        if code == ExitCode.INTERRUPTED or stopped:
-            told = last.failures[-1] if last.failures else None
-            raise Interrupted(told.message if told else "interrupted", hint=told.hint if told else "")
+        if interrupted := passing.interrupted(code):
+            raise next((_interrupted(told, interrupted) for told in reversed(last.failures)), interrupted)
         if last.failures:
             error = _errors(last, rerun)
             if last.result and last.result.files:  # some of the pipelines succeeded
@@ -112,16 +114,20 @@ def build(
 def plan(pipeline: bytes, settings: RunnerSettings, passphrases: Mapping[str, str] = MappingProxyType({})) -> bytes:
     """What the runner would do, as the JSON that it prints. Raises as build() does."""
     # A file, because a pipe could fill up.
-    with _secrets(passphrases) as secrets, tempfile.TemporaryFile() as stdin:
+    with tempfile.TemporaryFile() as stdin:
         stdin.write(pipeline)
         stdin.seek(0)
-        process = _start(
-            ["--plan", *secrets, "-"], settings, stdin=stdin.fileno(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        with _passing_on_signals(process) as stopped:
+        with _passing_on_signals() as passing, _secrets(passphrases) as secrets:
+            process = passing.start(
+                ["--plan", *secrets, "-"],
+                settings,
+                stdin=stdin.fileno(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
             out, err = process.communicate()
-    if process.returncode == ExitCode.INTERRUPTED or stopped:
-        raise Interrupted("interrupted")
+    if interrupted := passing.interrupted(process.returncode):
+        raise interrupted
     if process.returncode:
         raise _unexplained(process.returncode, err.decode(errors="replace").splitlines())
     return out
@@ -139,49 +145,29 @@ def _secrets(passphrases: Mapping[str, str]) -> Iterator[list[str]]:
         yield ["--secrets", file.name]
 
 
-def _start(
-    arguments: Sequence[str],
-    settings: RunnerSettings,
-    *,
-    stdin: int | None,
-    stdout: int | None,
-    stderr: int = subprocess.STDOUT,
-    keep: Sequence[int] = (),
-) -> subprocess.Popen[bytes]:
-    command = [*program(), "--store", str(settings.store)]
-    for libdir in settings.libdirs:
-        command += ["--libdir", str(libdir)]
-    return subprocess.Popen(
-        [*command, *arguments], stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=keep, env=environment()
-    )
-
-
 def store_command(store: Path, *arguments: str, on_note: Callable[[str], None]) -> str:
     """What `python3 -m runner.store` prints for these arguments. Raises ComposeError with its message if it fails.
 
     on_note gets its notes while it runs: for instance, what it waits for.
     """
-    argv = [*program("runner.store"), "--store", str(store), *arguments]
+    argv = [*program("runner.store"), "--store", str(store), "--parent", str(os.getpid()), *arguments]
     said = []
-    with (
-        tempfile.TemporaryFile("w+") as out,
-        subprocess.Popen(argv, stdout=out, stderr=subprocess.PIPE, text=True, env=environment()) as process,
-    ):
+    with tempfile.TemporaryFile() as out, _passing_on_signals() as passing:
+        process = passing.run(argv, stdin=subprocess.DEVNULL, stdout=out.fileno(), stderr=subprocess.PIPE)
         assert process.stderr
-        try:
-            for line in process.stderr:
-                if line.startswith(NOTE):
-                    on_note(line.removeprefix(NOTE).rstrip("\n"))
-                else:
-                    said.append(line.rstrip("\n"))
-        except KeyboardInterrupt:
-            process.wait()  # the terminal's Ctrl-C went to it as well
-            raise Interrupted("interrupted") from None
+        for raw in process.stderr:
+            line = raw.decode(errors="replace").rstrip("\n")
+            if line.startswith(NOTE):
+                on_note(line.removeprefix(NOTE))
+            else:
+                said.append(line)
         process.wait()
+        if interrupted := passing.interrupted(process.returncode):
+            raise interrupted
         if process.returncode and said:
             raise _store_error(process.returncode, said)
         out.seek(0)
-        return out.read()
+        return out.read().decode(errors="surrogateescape")
 
 
 def _store_error(code: int, printed: Sequence[str]) -> ComposeError:
@@ -229,25 +215,92 @@ def _follow(lines: Iterable[str], on_event: Callable[[Event], None]) -> _Last:
     return last
 
 
+class _Passing:
+    """The runner's process, and the signals that were passed on to it."""
+
+    def __init__(self, has_terminal: bool) -> None:
+        """has_terminal: the runner may have a shell on the terminal, which Ctrl-C is meant for."""
+        self._has_terminal = has_terminal
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped_by: int | None = None
+
+    def start(
+        self,
+        arguments: Sequence[str],
+        settings: RunnerSettings,
+        *,
+        stdin: int | None,
+        stdout: int | None,
+        stderr: int = subprocess.STDOUT,
+        keep: Sequence[int] = (),
+    ) -> subprocess.Popen[bytes]:
+        """Start the runner, which ends when this process ends."""
+        command = [*program(), "--store", str(settings.store), "--parent", str(os.getpid())]
+        if settings.stage_timeout:
+            command += ["--stage-timeout", settings.stage_timeout]
+        for libdir in settings.libdirs:
+            command += ["--libdir", str(libdir)]
+        return self.run([*command, *arguments], stdin=stdin, stdout=stdout, stderr=stderr, keep=keep)
+
+    def run(
+        self, argv: Sequence[str], *, stdin: int | None, stdout: int | None, stderr: int, keep: Sequence[int] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Start a program of the runner."""
+        # It begins with the signals blocked, until it can deal with them.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.STOPPING)
+        try:
+            self._process = subprocess.Popen(
+                argv, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=keep, env=environment()
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if self._stopped_by is not None:  # before there was anything to pass the signal on to
+            raise Interrupted(exit_code=signals.exit_code(self._stopped_by))
+        return self._process
+
+    def pass_on(self, number: int, _frame: FrameType | None) -> None:
+        """Handle a signal: the runner cleans up while we wait for it, but not for long."""
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
+        if self._stopped_by is None and not (self._has_terminal and number == signal.SIGINT):
+            self._stopped_by = number
+            signals.limit(number)
+
+    def end(self) -> None:
+        """Kill the runner if it still runs, which it does only if we failed."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                self._process.kill()
+                self._process.wait()
+            for stream in (self._process.stdout, self._process.stderr):
+                if stream is not None:
+                    stream.close()
+
+    def interrupted(self, code: int) -> Interrupted | None:
+        """The error if a signal stopped us or the runner, whose exit code this is."""
+        if self._stopped_by is not None:
+            code = signals.exit_code(self._stopped_by)
+        return Interrupted(exit_code=code) if code in STOPPED else None
+
+
 @contextmanager
-def _passing_on_signals(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """In this context a signal to stop is passed on to the runner, which cleans up while we wait for it.
-
-    The runner ignores a second signal: it may get Ctrl-C from the terminal as well as from us.
-    """
-    stopped: list[int] = []
-
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        stopped.append(number)
-        process.send_signal(signal.SIGINT)
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, pass_on) for number in numbers}
+def _passing_on_signals(has_terminal: bool = False) -> Iterator[_Passing]:
+    """In this context a signal to stop is passed on to the runner. Handlers are the main thread's business."""
+    passing = _Passing(has_terminal)
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, passing.pass_on) for number in signals.caught()}
     try:
-        yield stopped
+        yield passing
     finally:
+        passing.end()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _interrupted(told: Failure, interrupted: Interrupted) -> Interrupted:
+    return Interrupted(told.message, hint=told.hint, exit_code=interrupted.exit_code)
 
 
 def _errors(last: _Last, rerun: RerunCommand) -> ComposeError:

@@ -1,22 +1,28 @@
 """The runner's command line: `python3 -m runner PIPELINE`."""
 
+from runner import signals
+
+if __name__ == "__main__":
+    signals.exit_at_once()  # before the other imports, which take as long as much of a short run
+
 import argparse
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 from runner import terminal
 from runner.build import RunSettings
+from runner.cancellation import Cancellation
 from runner.errors import ErrorKind, RunnerError, input_error, interrupted
 from runner.events import ActiveSteps, Broadcast, Listener, Monitor, Printer
 from runner.manifest import formats
 from runner.manifest.document import decode, open_file
+from runner.sandbox import supervisor
+from runner.sandbox.limits import Limits, parse_duration
 from runner.session import Session
 from runner.sources.fetch import read_secrets
 from runner.store.maintenance import parse_size
@@ -57,7 +63,23 @@ def parser() -> argparse.ArgumentParser:
     add("--no-overlay", action="store_true", help="make trees by copying, even where overlayfs works")
     add("--jobs", metavar="N", type=_jobs, default=default_jobs(), help="how many pipelines are built at a time")
     add("--cache-size", metavar="SIZE", default="32G", help="size limit of the store, 0 for none (default: 32G)")
+    add(
+        "--stage-timeout",
+        metavar="TIME",
+        type=_duration,
+        default=Limits().seconds,
+        help="how long a stage may take, such as 30min, 0 for no limit (default: 2h)",
+    )
+    add("--stage-memory", metavar="SIZE", help="how much memory a stage may use (default: 80 %% of the machine's)")
+    add(
+        "--stage-processes",
+        metavar="N",
+        type=_jobs,
+        default=Limits().processes,
+        help=f"how many processes a stage may have at a time (default: {Limits().processes})",
+    )
     add("--debug-shell", action="store_true", help="when a stage fails, open a shell in its sandbox on the terminal")
+    add("--parent", metavar="PID", type=int, help="end when this process, which started the runner, ends")
     return parse
 
 
@@ -72,31 +94,42 @@ def _jobs(text: str) -> int:
     return int(text)
 
 
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line. Exit codes: 0 done, 1 build failed, 2 wrong input or machine, 130 interrupted."""
+    """Run the command line. Exit codes: 0 done, 1 build failed, 2 wrong input or machine, 128 + the signal's number."""
+    signals.exit_at_once()
     terminal.open_missing()
     out = sys.stdout = terminal.SafeStream(1, getattr(sys.stdout, "encoding", None))
     sys.stderr = terminal.SafeStream(2, getattr(sys.stderr, "encoding", None))
     args = parser().parse_args(argv)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    supervisor.die_with(args.parent)
     umask = os.umask(0o022)  # the caller's is for what is exported
     listener = _listener(args)
     started = time.monotonic()
     active = ActiveSteps()
-    session = Session(Broadcast([listener, active]))
+    cancellation = Cancellation()
+    session = Session(Broadcast([listener, active]), cancellation)
     error = None
     try:
         _main(args, session, umask)
     except RunnerError as raised:
         error = raised
-    except KeyboardInterrupt:
-        error = interrupted()
     except OSError as raised:
         where = f"{raised.filename}: " if raised.filename else ""
         error = RunnerError(ErrorKind.BUILD, f"{where}{raised.strerror or raised}")
-    if error and error.kind is ErrorKind.INTERRUPTED and (names := active.names()):
-        error.message = f"interrupted in {', '.join(names)}"
+    except Exception:
+        if cancellation.number is None:  # what is cancelled may fail in any way
+            raise
+    if cancellation.number is not None:
+        error = interrupted()
+        if names := active.names():
+            error.message = f"interrupted in {', '.join(names)}"
     _report(args, session, error, time.monotonic() - started)
     try:
         out.check()
@@ -104,6 +137,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         if error is None:
             error = lost
             error.print(sys.stderr)
+    if cancellation.number is not None:
+        sys.stdout.flush()
+        os._exit(signals.exit_code(cancellation.number))  # threads may still wait for something
     sys.exit(error.exit_code if error else 0)
 
 
@@ -128,6 +164,12 @@ def _main(args: argparse.Namespace, session: Session, umask: int) -> None:
         secrets=read_secrets(_document(args.secrets) or {}),
         cache_size=parse_size(args.cache_size),
         umask=umask,
+        limits=Limits(
+            args.stage_timeout,
+            parse_size(args.stage_memory) if args.stage_memory else Limits().memory,
+            args.stage_processes,
+        ),
+        parent=args.parent,
     )
     if args.plan:
         print(json.dumps({"actions": [action.fields() for action in session.plan(manifests, settings)]}, indent=2))
@@ -176,13 +218,6 @@ def _report(args: argparse.Namespace, session: Session, error: RunnerError | Non
             error.print(sys.stderr)
         elif not (args.inspect or args.plan):
             print(f"tree id: {result['tree_id']}\noutput id: {result['output_id']}")
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Handle a signal that asks to stop, and ignore further ones, which would disturb the clean-up."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

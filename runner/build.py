@@ -14,6 +14,7 @@ from runner.plan import plan
 from runner.programs import ProgramCatalog
 from runner.resolve import base_layers, resolve, source_date_epoch
 from runner.sandbox import bwrap
+from runner.sandbox.limits import Limits
 from runner.steps import Action, ActionKind, PlannedPipeline, Step, StoreState
 from runner.store.store import Store
 
@@ -25,7 +26,7 @@ class RunSettings:
     scratch None: the default place with enough space. overlay False: make trees by copying. output_directory None:
     leave the output in the store. exports are ids of stages whose trees are exported as well; jobs is how many
     pipelines are built at a time; cache_size limits the store, in bytes (0: no limit). umask is the caller's, for
-    exported files.
+    exported files. limits are those of each step. The run ends with the process `parent`, unless that is None.
     """
 
     store: Path
@@ -40,11 +41,13 @@ class RunSettings:
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     cache_size: int = 0
     umask: int = 0o022
+    limits: Limits = field(default_factory=Limits)
+    parent: int | None = None
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """The result of one step; output and returncode are set only if it ran."""
+    """The result of one step; output, returncode and log, the file with all of a long output, are set if it ran."""
 
     step: Step
     kind: ActionKind
@@ -52,6 +55,7 @@ class StepResult:
     seconds: float = 0.0
     output: str = ""
     returncode: int = 0
+    log: Path | None = None
 
     def fields(self) -> dict[str, Any]:
         """The result as JSON values."""
@@ -64,6 +68,7 @@ class StepResult:
             "success": self.success,
             "cached": self.kind is ActionKind.CACHED,
             "output": self.output,
+            "log": str(self.log) if self.log else None,
             "returncode": self.returncode,
             "duration": round(self.seconds, 3),
         }

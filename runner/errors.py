@@ -38,7 +38,8 @@ class RunnerError(Exception):
     """An error that the user can act on.
 
     message says in one line what is wrong and where, details are further lines, hint says what to do. stage is the
-    name of the stage that failed, manifest the file that its pipeline was saved in, and command reproduces the failure.
+    name of the stage that failed, manifest the file that its pipeline was saved in, and command reproduces the failure;
+    log is the file with all that it printed, if that was a lot.
     """
 
     kind: ErrorKind
@@ -48,6 +49,7 @@ class RunnerError(Exception):
     stage: str = ""
     manifest: str = ""
     command: str = ""
+    log: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -66,6 +68,8 @@ class RunnerError(Exception):
         print(f"error: {printable(self.message)}", file=out)
         for line in self.details:
             print(f"  {printable(line)}", file=out)
+        if self.log:
+            print(f"its whole output: {self.log}", file=out)
         if self.hint:
             print(f"hint: {printable(self.hint)}", file=out)
         if self.command:

@@ -19,6 +19,7 @@ from runner.manifest.model import ModuleKind
 from runner.manifest.sources import Source
 from runner.sandbox import bwrap, process
 from runner.sandbox.buildroot import BuildRoot, prepare
+from runner.sandbox.limits import Limits
 from runner.sandbox.readable import ReadableDirectories
 from runner.sources.fetch import Fetcher
 from runner.steps import Action, ActionKind, PlannedPipeline, Step
@@ -38,7 +39,7 @@ class RunContext:
     in the sandbox of a step that failed. making has the keys of the steps that are running, and failed those that
     failed and why: what fails for one pipeline is not tried again for another. passphrases are those that steps may
     name. cancellation ends what runs, from another thread. namespace is a descriptor of the sandboxes' user namespace,
-    and readable has the directories of programs for them.
+    readable has the directories of programs for them, and limits are those of each step.
     """
 
     store: Store
@@ -49,10 +50,16 @@ class RunContext:
     cancellation: Cancellation
     namespace: int
     readable: ReadableDirectories
+    limits: Limits
     debug_shell: bool = False
     making: set[str] = field(default_factory=set)
     failed: dict[str, RunnerError] = field(default_factory=dict)
     passphrases: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def places(self) -> tuple[Path, Path]:
+        """The directories in which steps use space."""
+        return self.scratch.root, self.store.root
 
 
 class Executor:
@@ -106,6 +113,7 @@ class Executor:
         self.results.append(StepResult(step, ActionKind.CACHED, True))
 
     def _run_step(self, step: Step, stack: tuple[str, ...], root: BuildRoot) -> None:
+        self._context.cancellation.check()
         with contextlib.ExitStack() as held:
             self._lock(held, step)
             if self._made_meanwhile(step):
@@ -260,15 +268,18 @@ class Executor:
             full,
             lambda line: self._emit("log", id=call.id, name=call.name, line=line),
             lambda report: self._emit("progress", id=call.id, name=call.name, **report),
-            self._context.cancellation,
+            cancellation=self._context.cancellation,
+            bounds=process.Bounds(self._context.limits, self._context.places, self._store.log_path(step.key)),
         )
         seconds = time.monotonic() - started
-        success = ended.returncode == 0
-        self.results.append(StepResult(step, ActionKind.RUN, success, seconds, ended.output, ended.returncode))
+        success = ended.returncode == 0 and not ended.usage.reason
+        self.results.append(
+            StepResult(step, ActionKind.RUN, success, seconds, ended.output, ended.returncode, ended.log)
+        )
         if success:
             return
         tail = ended.output.splitlines()[-TAIL:]
-        why = describe_exit(ended.returncode)
+        why = ended.usage.reason or describe_exit(ended.returncode)
         self._emit(
             "end",
             id=call.id,
@@ -282,7 +293,7 @@ class Executor:
         if self._context.debug_shell:
             self._emit("note", message=f"a shell in the sandbox of {call.name}; the tree is at {bwrap.TREE}")
             process.shell(process.Sandbox(shell, self._context.namespace), full)
-        raise stage_failure(step, why, tail)
+        raise stage_failure(step, why, tail, ended)
 
 
 def _give(directory: Path, uid: int, gid: int) -> None:

@@ -8,18 +8,22 @@ from collections.abc import Sequence
 from runner.build import Build, RunSettings
 from runner.errors import ErrorKind, RunnerError, environment_error
 from runner.manifest import formats
+from runner.sandbox.process import Completed
 from runner.steps import Step
 from runner.store.store import Store
 
 BWRAP = "bwrap: "  # what bubblewrap's own messages begin with
 
 
-def stage_failure(step: Step, why: str, tail: Sequence[str]) -> RunnerError:
-    """The error for a step that failed; `tail` is the end of its log.
+def stage_failure(step: Step, why: str, tail: Sequence[str], ended: Completed) -> RunnerError:
+    """The error for a step that failed and why; `tail` is the end of its log.
 
     The stage's own error message, the last line that begins with "error: ", comes first; "hint: " likewise.
     """
     name = step.call.name
+    log = str(ended.log or "")
+    if ended.usage.reason:
+        return RunnerError(ErrorKind.BUILD, f"{name} {why}", list(tail), ended.usage.hint, stage=name, log=log)
     if tail and tail[-1].startswith(BWRAP):
         message = tail[-1].removeprefix(BWRAP)
         return environment_error(f"the sandbox of {name} could not be made: {message}", _bwrap_hint(message))
@@ -27,7 +31,11 @@ def stage_failure(step: Step, why: str, tail: Sequence[str]) -> RunnerError:
     hints = [line.removeprefix("hint: ") for line in tail if line.startswith("hint: ")]
     message = f"{name} {why}" + (f": {errors[-1]}" if errors else "")
     details = list(tail) if not errors else [line for line in tail if not line.startswith(("error: ", "hint: "))]
-    return RunnerError(ErrorKind.BUILD, message, details, hints[-1] if hints else "", stage=name)
+    hint = hints[-1] if hints else ""
+    if ended.usage.full:
+        message += f" (no space was left in {ended.usage.full})"
+        hint = hint or "free space there, or choose other places: --store, and --scratch of `python3 -m runner`"
+    return RunnerError(ErrorKind.BUILD, message, details, hint, stage=name, log=log)
 
 
 def _bwrap_hint(message: str) -> str:

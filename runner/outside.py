@@ -4,7 +4,6 @@ In its user namespace the runner can write only what belongs to the caller: root
 directory, and nobody could give a tree's files the owners that they have in an image.
 """
 
-import contextlib
 import ctypes
 import json
 import os
@@ -22,14 +21,14 @@ MAX_REQUEST = 1 << 16  # bytes; two paths
 
 
 class Outside:
-    """The process; it ends with this one."""
+    """The process; it ends with its parent, the process that starts it."""
 
     def __init__(self) -> None:
         """Start it: this process must have one thread."""
         self._socket, theirs = socket.socketpair()
         parent = os.getpid()
-        self._pid = os.fork()
-        if self._pid == 0:
+        self.pid = os.fork()
+        if self.pid == 0:
             status = 1
             try:
                 self._socket.close()
@@ -40,13 +39,8 @@ class Outside:
         theirs.close()
 
     def close(self) -> None:
-        """End it, also in the middle of an export."""
-        if self._pid:
-            self._socket.close()
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGTERM)
-            os.waitpid(self._pid, 0)
-            self._pid = 0
+        """Let it end: it has nothing more to do."""
+        self._socket.close()
 
     def export_output(self, output: Path, directory: Path, umask: int) -> list[Path]:
         """See runner.export."""

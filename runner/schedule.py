@@ -6,6 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 
 from runner.build import Build, check, sources_of
+from runner.cancellation import Cancellation
 from runner.errors import RunnerError, build_error
 from runner.execute import Executor, RunContext
 from runner.steps import PlannedPipeline
@@ -22,7 +23,7 @@ def run(builds: Sequence[Build], context: RunContext, jobs: int, exports: Sequen
     try:
         with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
             try:
-                _run_all(runs, pool, max(1, jobs))
+                _run_all(runs, pool, max(1, jobs), context.cancellation)
             except BaseException:
                 context.cancellation.request()
                 context.fetcher.close()
@@ -34,9 +35,10 @@ def run(builds: Sequence[Build], context: RunContext, jobs: int, exports: Sequen
         one.check_archiver()
 
 
-def _run_all(runs: Sequence["_GraphRun"], pool: ThreadPoolExecutor, jobs: int) -> None:
+def _run_all(runs: Sequence["_GraphRun"], pool: ThreadPoolExecutor, jobs: int, cancellation: Cancellation) -> None:
     running: dict[Future[None], tuple[_GraphRun, PlannedPipeline]] = {}
     while True:
+        cancellation.check()
         for one in runs:
             while len(running) < jobs and (pipeline := one.take()):
                 future = pool.submit(one.executor.run, pipeline, one.build.actions_of(pipeline))

@@ -15,12 +15,12 @@ from runner.export import OutputDirectory, export_output, export_trees
 from runner.failure import add_command
 from runner.manifest.model import Manifest
 from runner.outside import Outside
-from runner.sandbox import namespace, precautions
+from runner.sandbox import namespace, precautions, supervisor
 from runner.sandbox.readable import ReadableDirectories
 from runner.sandbox.seccomp import filter_program
 from runner.sources.fetch import Fetcher
 from runner.steps import Action, ActionKind
-from runner.store import maintenance
+from runner.store import locks, maintenance
 from runner.store.scratch import Scratch
 from runner.store.scratch_place import clear_scratch, default_root
 from runner.store.store import Store
@@ -32,9 +32,10 @@ from runner.tree.plain import PlainTrees
 class Session:
     """A run and its results, which are incomplete if an error ended it."""
 
-    def __init__(self, emit: Listener) -> None:
-        """emit gets the events."""
+    def __init__(self, emit: Listener, cancellation: Cancellation) -> None:
+        """emit gets the events; cancellation ends the run early."""
         self.emit = emit
+        self._cancellation = cancellation
         self._builds: list[Build] = []
         self._outside: Outside | None = None
 
@@ -56,6 +57,8 @@ class Session:
             if any(build.pending for build in self._builds) or settings.exports:
                 self._execute(store, settings.scratch or default_root(store), settings)
             else:
+                self._outside = Outside() if settings.output_directory else None
+                self._cancellation.listen(is_init=False)
                 self._report_cached()
             self._finish(store, settings)
             self._raise_errors()
@@ -79,7 +82,10 @@ class Session:
         user = os.geteuid() != 0
         precautions.forbid_core_dumps()
         self._outside = Outside()
+        locks.look_from_here()
         namespaces = namespace.enter()
+        shell = settings.debug_shell
+        supervisor.contain(self._cancellation, settings.parent, self._outside.pid, with_shell=shell)
         precautions.protect_devices()
         if filter_program() is None:
             self.emit(
@@ -93,6 +99,7 @@ class Session:
             clear_scratch(store, keep=scratch_root)  # the amount of free memory changed
         os.chdir(scratch.root)  # overlay mounts name their layers relative to it
         fetcher = Fetcher(store, self.emit, settings.secrets)
+        self._cancellation.then(fetcher.stop)
         try:
             with scratch.temporary() as work, scratch.temporary() as copies:
                 trees = self._trees(scratch, store, work, overlay=settings.overlay)
@@ -103,9 +110,10 @@ class Session:
                     trees,
                     fetcher,
                     self.emit,
-                    Cancellation(),
+                    self._cancellation,
                     namespaces.sandbox,
                     ReadableDirectories(copies),
+                    settings.limits,
                     debug_shell=settings.debug_shell,
                     passphrases=passphrases.passphrases(settings.secrets),
                 )

@@ -4,6 +4,7 @@ import functools
 import os
 import platform
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -37,6 +38,11 @@ def arguments(environ: Mapping[str, str] = os.environ, sys_module: Path = Path("
     if forced:
         return KVM if forced == "kvm" else tcg()
     return KVM if hardware_kvm(sys_module) and kvm_works() else tcg()
+
+
+def bound() -> list[str]:
+    """The beginning of a command line whose program is killed when the thread that started it ends, if possible."""
+    return ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
 
 
 def tcg() -> tuple[str, ...]:
@@ -79,7 +85,7 @@ def probe(accel: tuple[str, ...]) -> bool:
     with tempfile.NamedTemporaryFile() as disk:
         disk.write(PROBE_GUEST.ljust(510, b"\0") + b"\x55\xaa")
         disk.flush()
-        argv = [QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-m", "16", *accel]
+        argv = [*bound(), QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-m", "16", *accel]
         argv += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
         argv += ["-drive", f"file={disk.name},format=raw,snapshot=on"]
         try:

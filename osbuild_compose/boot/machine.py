@@ -7,11 +7,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
+import termios
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -27,6 +29,7 @@ from osbuild_compose.firmware import Firmware
 SETTLE = 0.25  # seconds within which QEMU rejects wrong arguments
 RETRY = 1.0  # seconds between attempts to reach a service that is not up yet
 PORT_TRIES = 3
+QUIT = 0.8  # seconds within which QEMU ends when it is asked to
 DEFAULT_SECTOR = 512
 SSH_FAILED = 255  # ssh's own failures, ssh(1); other statuses are the command's
 
@@ -120,7 +123,12 @@ class Machine:
             raise HostError(str(error)) from None
         argv[argv.index("stdio")] = "mon:stdio"
         try:
-            status = subprocess.run(argv, check=False).returncode
+            with _terminal_as_it_was(), subprocess.Popen(argv) as process:
+                try:
+                    status = process.wait()
+                except BaseException:
+                    _end(process)
+                    raise
         except FileNotFoundError:
             raise HostError(f"{argv[0]} is not installed", hint="it is in the package qemu-system-x86") from None
         if status:
@@ -137,8 +145,7 @@ class Machine:
             net += f",bootfile={self.bootfile.replace(',', ',,')}"
         for inside, outside in self.forwards.items():
             net += f",hostfwd=tcp:127.0.0.1:{outside}-:{inside}"
-        # A killed caller must not leave a machine behind; the signal follows the thread that started it.
-        argv = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+        argv = [*accel.bound()]  # a killed caller must not leave a machine behind
         argv += [accel.QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "std"]
         argv += [*accel.arguments(), "-m", str(self.memory), "-smp", str(self.cpus)]
         argv += ["-serial", "stdio", "-nic", net, "-device", "virtio-rng-pci"]
@@ -336,6 +343,31 @@ class Machine:
         if time.monotonic() + RETRY > deadline:
             raise MachineError(message, self.console)
         time.sleep(RETRY)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask QEMU to end, which leaves the terminal as it was, and kill it if it does not."""
+    process.terminate()
+    try:
+        process.wait(QUIT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+@contextlib.contextmanager
+def _terminal_as_it_was() -> Iterator[None]:
+    """Restore the mode of the terminal afterwards, which QEMU changes."""
+    if not sys.stdin or not sys.stdin.isatty():
+        yield
+        return
+    mode = termios.tcgetattr(sys.stdin)
+    try:
+        yield
+    finally:
+        before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # this process may be in the background by now
+        with contextlib.suppress(termios.error):  # the terminal was closed
+            termios.tcsetattr(sys.stdin, termios.TCSANOW, mode)
+        signal.signal(signal.SIGTTOU, before)
 
 
 def _examined(disk: Path) -> image.Disk:

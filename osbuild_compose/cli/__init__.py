@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from osbuild_compose import signals
 from osbuild_compose.cli import standard_streams
 from osbuild_compose.errors import ComposeError, ExitCode, HostError
 
@@ -56,10 +57,12 @@ def _reported(run: Callable[[], int]) -> int:
         return run()
     except ComposeError as raised:
         error = raised
+    except signals.Stopped as stopped:
+        return signals.exit_code(stopped.number)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        return int(ExitCode.BUILD_FAILED)  # whoever read our output has seen enough
+        return int(ExitCode.HUNG_UP)  # whoever read our output has gone
     except OSError as raised:
         error = _of_this_machine(raised)
     from osbuild_compose.report import error_text  # noqa: PLC0415

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from osbuild_compose import signals
 from osbuild_compose.boot import Firmware, Machine
 from osbuild_compose.errors import InputError
 
@@ -16,16 +17,17 @@ def boot(image: Path, memory: int, cpus: int | None, ports: Sequence[str], firmw
     boots with, BIOS if it is for both. Raises InputError for a wrong port or image, HostError without QEMU or the
     firmware, BuildError if QEMU fails.
     """
-    machine = Machine.for_image(image, firmware=firmware, memory=memory, network=True)
-    machine.cpus = cpus or machine.cpus
-    machine.forwards = dict(_port(text) for text in ports)
-    print(f"started by {machine.firmware}; the image stays as it is; Ctrl-A X ends the machine", file=sys.stderr)
-    for inside, outside in machine.forwards.items():
-        print(f"port {inside} is at 127.0.0.1:{outside}", file=sys.stderr)
-    try:
-        machine.run_on_terminal()
-    finally:
-        machine.close()
+    with signals.tidied():
+        machine = Machine.for_image(image, firmware=firmware, memory=memory, network=True)
+        machine.cpus = cpus or machine.cpus
+        machine.forwards = dict(_port(text) for text in ports)
+        print(f"started by {machine.firmware}; the image stays as it is; Ctrl-A X ends the machine", file=sys.stderr)
+        for inside, outside in machine.forwards.items():
+            print(f"port {inside} is at 127.0.0.1:{outside}", file=sys.stderr)
+        try:
+            machine.run_on_terminal()
+        finally:
+            machine.close()
 
 
 def _port(text: str) -> tuple[int, int]:

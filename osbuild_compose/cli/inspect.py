@@ -1,16 +1,15 @@
 """`compose inspect`: what is in an image."""
 
-import signal
 import sys
 from pathlib import Path
 
+from osbuild_compose import signals
 from osbuild_compose.inspecting.inspection import inspect
 from osbuild_compose.inspecting.output import as_json, as_text
 
 
 def show(path: Path, wants_json: bool) -> None:
     """Print what is in the image. Raises InputError for what is no image."""
-    for number in (signal.SIGTERM, signal.SIGHUP):  # so that copies of the disk are removed
-        signal.signal(number, signal.default_int_handler)
-    report = inspect(path)
+    with signals.tidied():  # copies of the disk are removed
+        report = inspect(path)
     sys.stdout.write(as_json(report) if wants_json else as_text(report))

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from osbuild_compose import user_cache
+from osbuild_compose import signals, user_cache
 from osbuild_compose.distro.model import Release
 from osbuild_compose.distro.repository import ANY_KEY, ARMOUR, KeyAddress, Repository
 from osbuild_compose.document import input_file
@@ -65,7 +65,7 @@ def fingerprints(text: str) -> tuple[str, ...]:
     """
     if ARMOUR not in text:
         raise ValueError("it is not an armoured public key")
-    with tempfile.TemporaryDirectory(prefix="compose-") as home:
+    with signals.tidied(), tempfile.TemporaryDirectory(prefix="compose-") as home:
         # Without configuration or keys of the user or the machine, and without a daemon.
         private = ["--homedir", home, "--no-options", "--no-keyring", "--no-autostart"]
         argv = ["gpg", *private, "--batch", "--no-tty", "--show-keys", "--with-colons"]

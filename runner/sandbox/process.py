@@ -6,16 +6,20 @@ import os
 import selectors
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from runner.cancellation import Cancellation
+from runner.sandbox import limits
 from runner.sandbox.bwrap import Descriptors
+from runner.sandbox.log import Log
 from runner.sandbox.seccomp import filter_program
 
-CHUNK = 1 << 16
-MAX_LINE = 1 << 16
+CHUNK = 1 << 18
+MAX_LINE = 1 << 16  # bytes of a progress report
+INTERVAL = 0.5  # seconds between looks whether bubblewrap has ended without its sandbox
 MAX_UNIT = 20  # characters
 # The first process of a sandbox is bubblewrap, whose environment the others can see: it must not be the caller's.
 ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath)}
@@ -23,10 +27,25 @@ ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath)}
 
 @dataclass(frozen=True)
 class Completed:
-    """A program that ended: its exit status, or the negative number of the signal that killed it, and its output."""
+    """A program that ended.
+
+    returncode is its exit status, or the negative number of the signal that killed it. output is what it printed, or
+    the beginning and the end of that, and then log the file with all of it. usage is what was seen of it.
+    """
 
     returncode: int
     output: str
+    log: Path | None
+    usage: limits.Usage
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a program may use, the directories in which it uses space, and a file for its output if that is long."""
+
+    limits: limits.Limits
+    places: Sequence[Path]
+    log: Path
 
 
 @dataclass(frozen=True)
@@ -42,9 +61,11 @@ def run(
     arguments: Mapping[str, Any],
     on_line: Callable[[str], None],
     on_progress: Callable[[Mapping[str, Any]], None],
+    *,
     cancellation: Cancellation,
+    bounds: Bounds,
 ) -> Completed:
-    """Run a sandbox to its end.
+    """Run a sandbox to its end, or to where it exceeds its bounds.
 
     on_line gets each line as it is printed, and on_progress each progress report. After an exception the sandbox and
     all processes in it have ended, too. cancellation ends it from another thread; then RunnerError (interrupted) is
@@ -58,7 +79,10 @@ def run(
         progress_out, progress_in = os.pipe()
         stack.callback(os.close, progress_out)
         process = subprocess.Popen(
-            sandbox.command(Descriptors(sandbox.namespace, file_fd, progress_in, seccomp)),
+            [
+                *bounds.limits.command(),
+                *sandbox.command(Descriptors(sandbox.namespace, file_fd, progress_in, seccomp)),
+            ],
             env=ENVIRONMENT,
             stdin=stdin_fd,
             stdout=subprocess.PIPE,
@@ -67,21 +91,52 @@ def run(
             start_new_session=True,
         )
         os.close(progress_in)
+        log = Log(bounds.log, on_line)
         try:
-            with cancellation.watching(process):
-                output = _follow(process, progress_out, on_line, on_progress)
+            with (
+                cancellation.watching(process),
+                limits.watched(process, bounds.limits, bounds.places, lambda: _kill(process)) as usage,
+            ):
+                _follow(process, progress_out, log.add, on_progress)
+                log.close()
+                # bubblewrap ends after the last process of the sandbox: only then nothing changes the tree any more.
+                process.wait()
         except BaseException:
-            process.kill()
+            _kill(process)
             raise
         finally:
-            assert process.stdout
-            # The pipe ends with the last process of the sandbox: only then nothing changes the tree any more.
-            while process.stdout.read(CHUNK):
-                pass
-            process.stdout.close()
-            process.wait()
+            _wait(process)
         cancellation.check()
-        return Completed(_status(process.returncode), output)
+        return Completed(_status(process.returncode), log.text, log.file, usage)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a sandbox: bubblewrap's child, which is the first process there, or bubblewrap if it has none yet."""
+    children = limits.children(process.pid)
+    for child in children:
+        with contextlib.suppress(OSError):
+            os.kill(child, signal.SIGKILL)
+    if not children:
+        process.kill()
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a sandbox that was killed, or has ended."""
+    try:
+        process.wait(INTERVAL)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    _kill_orphans(process)
+    assert process.stdout
+    process.stdout.close()
+
+
+def _kill_orphans(process: subprocess.Popen[bytes]) -> None:
+    """Kill what bubblewrap left when it ended while it made the sandbox: a child that waits for it, for ever."""
+    for pid in limits.session(process.pid):
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def shell(sandbox: Sandbox, arguments: Mapping[str, Any]) -> None:
@@ -125,38 +180,29 @@ def _progress(line: bytes) -> dict[str, Any] | None:
 def _follow(
     process: subprocess.Popen[bytes],
     progress: int,
-    on_line: Callable[[str], None],
+    on_output: Callable[[bytes], None],
     on_progress: Callable[[Mapping[str, Any]], None],
-) -> str:
+) -> None:
+    """Read the output and the progress reports until the program and all that it started have closed the output."""
     assert process.stdout
-    log: list[str] = []
-
-    def logged(line: bytes) -> None:
-        text = line.decode(errors="replace").rstrip("\r")
-        log.append(text)
-        on_line(text)
-
-    def reported(line: bytes) -> None:
-        report = _progress(line)
-        if report:
-            on_progress(report)
-
-    handlers = {process.stdout.fileno(): logged, progress: reported}
-    pending = dict.fromkeys(handlers, b"")
+    output = process.stdout.fileno()
+    pending = b""
     with selectors.DefaultSelector() as selector:
-        for fd in handlers:
+        for fd in (output, progress):
             selector.register(fd, selectors.EVENT_READ)
         # A program may close its progress pipe early; the sandbox ends with the log.
-        while process.stdout.fileno() in selector.get_map():
-            for ready, _ in selector.select():
-                fd = ready.fd
+        while output in selector.get_map():
+            ready = selector.select(INTERVAL)
+            if not ready and process.poll() is not None:
+                _kill_orphans(process)
+            for fd in (key.fd for key, _ in ready):
                 chunk = os.read(fd, CHUNK)
                 if not chunk:
                     selector.unregister(fd)
-                *lines, rest = (pending[fd] + chunk).split(b"\n")
-                if rest and (not chunk or len(rest) > MAX_LINE):
-                    lines, rest = [*lines, rest], b""
-                pending[fd] = rest
-                for line in lines:
-                    handlers[fd](line)
-    return "\n".join(log)
+                elif fd == output:
+                    on_output(chunk)
+                else:
+                    *lines, pending = (pending + chunk).split(b"\n")
+                    pending = b"" if len(pending) > MAX_LINE else pending
+                    for report in filter(None, map(_progress, lines)):
+                        on_progress(report)

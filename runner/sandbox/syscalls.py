@@ -2,9 +2,11 @@
 
 import ctypes
 import os
+import signal
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
 MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
@@ -23,6 +25,7 @@ RESOLVE_BENEATH = 0x08
 CAPABILITY_VERSION = 0x20080522  # linux/capability.h: sets of 64 bits in two halves
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
+PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -99,3 +102,8 @@ def keep_capabilities() -> None:
                     *[ctypes.c_ulong(0)] * 2,
                 )
                 _check(_libc.prctl(PR_CAP_AMBIENT, *arguments), "prctl")
+
+
+def die_with_parent() -> None:
+    """Have this process killed when the thread that started it ends, prctl(2). Raises OSError."""
+    _check(_libc.prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL)), "prctl")

@@ -87,11 +87,15 @@ class Fetcher:
         if self._error is not None:
             raise self._error
 
-    def close(self) -> None:
-        """Stop fetching. What was fetched so far is kept, and resumed the next time."""
+    def stop(self) -> None:
+        """Stop fetching, without waiting for the end. What was fetched so far is kept, and resumed the next time."""
         self._closing.set()
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
+
+    def close(self) -> None:
+        """Stop fetching, and wait for the end."""
+        self.stop()
         if self._thread is not None:
             self._thread.join()
         if self._lock is not None:

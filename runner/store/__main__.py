@@ -1,5 +1,10 @@
 """`python3 -m runner.store`: maintenance of a store. `compose cache` prints its results for people."""
 
+from runner import signals
+
+if __name__ == "__main__":
+    signals.exit_at_once()  # before the other imports, which take as long as much of a short command
+
 import argparse
 import functools
 import json
@@ -9,7 +14,7 @@ from pathlib import Path
 
 from runner import terminal
 from runner.errors import RunnerError, build_error, input_error, printable
-from runner.sandbox import namespace
+from runner.sandbox import namespace, supervisor
 from runner.store import maintenance
 from runner.store.maintenance import parse_size
 from runner.store.scratch_place import clear_scratch
@@ -22,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python3 -m runner.store", description="List, measure, prune and verify a store", allow_abbrev=False
     )
     parse.add_argument("--store", metavar="DIRECTORY", default=".osbuild", help="the store (default: .osbuild)")
+    parse.add_argument("--parent", metavar="PID", type=int, help="end when this process, which started it, ends")
     commands = parse.add_subparsers(dest="command", required=True)
     add = functools.partial(commands.add_parser, allow_abbrev=False)
     add("ls", help="print what is in it, as JSON lines, the least recently used first")
@@ -36,10 +42,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns 0 done, 1 something was damaged or in use, 2 wrong input."""
+    signals.exit_at_once()
     terminal.open_missing()
     out = sys.stdout = terminal.SafeStream(1, getattr(sys.stdout, "encoding", None))
     sys.stderr = terminal.SafeStream(2, getattr(sys.stderr, "encoding", None))
     args = parser().parse_args(argv)
+    supervisor.die_with(args.parent)
     try:
         code = _run(args)
         out.check()

@@ -72,6 +72,9 @@ def prune(
         remove(store, entry)
         left -= entry.size
         removed.append(entry)
+    for log in list((store.root / "logs").glob("*.log")):
+        if unused_since is None or log.lstat().st_mtime < unused_since:
+            log.unlink(missing_ok=True)
     for partial in list((store.downloads / "partial").glob("*")):
         old = unused_since is not None and partial.lstat().st_mtime < unused_since
         if old or (keep_bytes is not None and keep_bytes <= 0):

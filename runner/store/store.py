@@ -5,6 +5,7 @@
     refs/<tree_id|output_id>                    the key, as text
     builds/<digest>.json                        the ingredients of a build, for the reasons in plans
     downloads/                                  fetched files, shared by all builds
+    logs/<key>.log                              what a step printed, if that was a lot
     tmp/                                        work in progress; emptied when no process uses the store
 
 The metadata file is written last, so what has one is complete. A layer's metadata has a digest, checked on every read.
@@ -241,6 +242,10 @@ class Store:
         privacy.private_directory(path.parent)
         files.write_atomic(path, manifest, mode=0o600)
         return path
+
+    def log_path(self, key: str) -> Path:
+        """Where the output of a step is kept if it is too long for a result."""
+        return self.root / "logs" / f"{key}.log"
 
     def only_user(self) -> bool:
         """Whether no other process has the store open; then none can open it until this one calls share or close."""

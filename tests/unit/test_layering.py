@@ -20,6 +20,7 @@ FRONTEND: dict[str, set[str]] = {
     # The Python API: imported by nobody inside.
     "": {"blueprint", "boot", "errors", "inspecting", "problem", "project", "runner_client", "version"},
     "errors": set(),
+    "signals": set(),
     "version": set(),
     "data": set(),
     "user_cache": {"errors"},
@@ -27,7 +28,7 @@ FRONTEND: dict[str, set[str]] = {
     # A problem has a place in a document, and what is wrong with a document is a problem.
     "document": {"data", "errors", "problem"},
     "problem": {"document", "errors"},
-    "distro": {"data", "document", "errors", "problem", "user_cache"},
+    "distro": {"data", "document", "errors", "problem", "signals", "user_cache"},
     # A blueprint has a disk, and a disk is checked for the other keys of its blueprint.
     "blueprint": {"data", "disk", "distro", "document", "errors", "problem"},
     "disk": {"blueprint", "data", "distro", "document", "errors", "problem"},
@@ -36,13 +37,14 @@ FRONTEND: dict[str, set[str]] = {
     "inspecting": {"data", "errors"},
     "boot": {"errors", "firmware"},
     "report": {"errors", "problem"},
-    "runner_client": {"data", "errors", "report", "user_cache"},
+    "runner_client": {"data", "errors", "report", "signals", "user_cache"},
     "template_check": {"blueprint", "compile", "distro", "document", "errors", "project"},
     "project": {"blueprint", "boot", "compile", "data", "disk", "distro", "document", "errors", "firmware"}
-    | {"inspecting", "problem", "report", "runner_client"},
+    | {"inspecting", "problem", "report", "runner_client", "signals"},
     "cli": {"blueprint", "boot", "compile", "data", "distro", "document", "errors", "firmware", "importing"}
-    | {"inspecting", "problem", "project", "report", "runner_client", "template_check"},
-    "__main__": {"cli"},
+    | {"inspecting", "problem", "project", "report", "runner_client", "signals", "template_check"},
+    "start": {"cli", "signals"},
+    "__main__": {"start"},
 }
 
 # The same for the runner.
@@ -51,7 +53,8 @@ RUNNER: dict[str, set[str]] = {
     "errors": set(),
     "archiver": set(),
     "passphrases": set(),
-    "cancellation": {"errors"},
+    "signals": set(),
+    "cancellation": {"errors", "signals"},
     "terminal": {"errors"},
     "events": {"errors", "terminal"},
     "manifest": {"errors"},
@@ -59,8 +62,8 @@ RUNNER: dict[str, set[str]] = {
     "steps": {"manifest", "programs"},
     "plan": {"manifest", "steps"},
     "option_checks": {"errors", "steps"},
-    "sandbox": {"cancellation", "errors", "programs"},
-    "store": {"errors", "sandbox", "steps", "terminal"},
+    "sandbox": {"cancellation", "errors", "programs", "signals"},
+    "store": {"errors", "sandbox", "signals", "steps", "terminal"},
     "tree": {"sandbox", "store"},
     "sources": {"errors", "events", "manifest", "passphrases", "store"},
     "resolve": {"errors", "manifest", "passphrases", "programs", "sandbox", "steps"},
@@ -76,15 +79,16 @@ RUNNER: dict[str, set[str]] = {
         "steps",
         "store",
     },
-    "failure": {"build", "errors", "manifest", "steps", "store"},
+    "failure": {"build", "errors", "manifest", "sandbox", "steps", "store"},
     "export": {"build", "errors", "store", "tree"},
     "outside": {"errors", "export"},
     "execute": {"archiver", "build", "cancellation", "errors", "events", "failure", "manifest", "sandbox", "sources"}
     | {"steps", "store", "tree"},
-    "schedule": {"build", "errors", "execute", "steps", "store"},
+    "schedule": {"build", "cancellation", "errors", "execute", "steps", "store"},
     "session": {"build", "cancellation", "events", "execute", "export", "failure", "manifest", "outside", "passphrases"}
     | {"sandbox", "schedule", "sources", "steps", "store", "tree"},
-    "__main__": {"build", "errors", "events", "manifest", "session", "sources", "store", "terminal"},
+    "__main__": {"build", "cancellation", "errors", "events", "manifest", "sandbox", "session", "signals", "sources"}
+    | {"store", "terminal"},
 }
 
 # Which packages import a library, for those that have one place where they are dealt with.
@@ -111,15 +115,17 @@ LAZY: dict[tuple[str, str], str] = {
     ("osbuild_compose.inspecting.analysis.bootloader", "pefile"): "not needed for an image without UEFI programs",
     ("osbuild_compose.compile.pipeline", "osbuild_compose.compile.template.tracing"): "for errors and --explain only",
     ("osbuild_compose.project", "osbuild_compose.compile.explanation"): "for --explain only",
+    ("osbuild_compose.start", "osbuild_compose.cli"): "signals are handled first",
     ("osbuild_compose.project", "osbuild_compose.runner_client"): "not needed for checking and rendering",
     ("osbuild_compose.project", "osbuild_compose.report.events"): "as runner_client",
     ("osbuild_compose.report.progress", "osbuild_compose.report.live"): "rich is slow to import: only for a terminal",
     ("runner.option_checks", "jsonschema"): "the runner's only library: not needed when everything is cached",
 }
 
-# Modules that print or end the process: the two command lines, and a child process that the runner forks.
+# Modules that print or end the process: the two command lines, what handles signals, and processes that are forked.
 ENTRY_POINTS = ("osbuild_compose.cli", "osbuild_compose.__main__", "runner.__main__", "runner.store.__main__")
-FORKED = {"runner.outside", "runner.sandbox.namespace"}  # os._exit in the child
+FORKED = {"runner.outside", "runner.sandbox.namespace", "runner.sandbox.supervisor"}  # os._exit in one of the two
+SIGNALS = {"osbuild_compose.signals", "runner.signals", "runner.cancellation"}  # os._exit in a handler or after one
 
 
 @dataclass(frozen=True)
@@ -291,5 +297,5 @@ def test_only_the_command_lines_print_and_exit() -> None:
         for name, tree in modules().items()
         if top(name) != "stagelib" and not is_within(name, ENTRY_POINTS) and (what := prints_or_exits(tree))
     }
-    assert {name for name, what in found.items() if what == {"os._exit"}} == FORKED
-    assert set(found) == FORKED
+    assert {name for name, what in found.items() if what == {"os._exit"}} == FORKED | SIGNALS
+    assert set(found) == FORKED | SIGNALS

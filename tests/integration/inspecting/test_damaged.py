@@ -121,6 +121,6 @@ def test_nothing_is_left_behind_when_it_is_stopped(images: Path, tmp_path: Path,
             time.sleep(0.01)
         process.send_signal(number)
         _, said = process.communicate()
-    assert process.returncode == 130, said
+    assert process.returncode == 128 + number, said
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []

@@ -8,6 +8,7 @@ from dataclasses import fields
 import pytest
 
 from runner.build import Build, StepResult
+from runner.cancellation import Cancellation
 from runner.errors import RunnerError
 from runner.events import Broadcast
 from runner.manifest import v1
@@ -35,7 +36,7 @@ def emitted() -> dict[str, set[str]]:
                 event = str(node.args[0].value)
                 found[event] |= {word.arg for word in node.keywords if word.arg}
                 found[event] |= SPREAD.get(event, set())
-    found["result"] |= set(Session(Broadcast([])).result(0.0, success=True))
+    found["result"] |= set(Session(Broadcast([]), Cancellation()).result(0.0, success=True))
     return found
 
 

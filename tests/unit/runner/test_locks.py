@@ -62,7 +62,7 @@ def test_holders_are_those_of_this_file(tmp_path: Path, monkeypatch: pytest.Monk
         f"5: FLOCK  ADVISORY  WRITE 0 {device}:{info.st_ino} 0 EOF\n"
         "odd\n"
     )
-    monkeypatch.setattr(locks, "LOCKS", tmp_path / "locks")
+    monkeypatch.setattr(locks, "PROC", tmp_path)
     assert locks.holders(fd) == [30, 31]
-    monkeypatch.setattr(locks, "LOCKS", tmp_path / "none")
+    monkeypatch.setattr(locks, "PROC", tmp_path / "none")
     assert locks.holders(fd) == []
