@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stagelib import chroot, tree_paths, tree_walk
+from stagelib import chroot, removal, tree_paths, tree_walk
 from stagelib.errors import StageError
 
 
@@ -160,6 +160,7 @@ def test_a_tree_may_be_deeper_than_a_path(tree: str) -> None:
     for directory in found:
         directory.set_time(1)
     assert os.stat(f"{tree}/{name}/{name}").st_mtime == 1
+    removal.remove_tree(tree)  # pytest could not
 
 
 def test_walking_does_not_follow_links(tree: str) -> None:
