@@ -9,11 +9,12 @@ from stagelib.dnf.options import Options, Repository
 # rpm reads them from $HOME/.rpmmacros; dnf has no option for macros.
 MACROS = """\
 %_dbpath {dbpath}
-%_netsharedpath /dev:/proc:/sys
+%_netsharedpath {not_touched}
 %_pkgverify_level digest
 %_install_langs {languages}
 %__plugindir /nonexistent
 """
+NOT_TOUCHED = "/dev:/proc:/sys"
 PEM = ".pem"
 
 
@@ -45,9 +46,16 @@ def make(path: str, dbpath: str, *, languages: str = "all") -> PrivateHome:
     os.makedirs(home.nothing)
     # %_netsharedpath: rpm must not change the three directories, which are mount points.
     # %__plugindir: the host's plugins would label by the host's policy, or notify the host's systemd.
-    write(f"{path}/.rpmmacros", MACROS.format(dbpath=dbpath, languages=languages))
+    write(f"{path}/.rpmmacros", MACROS.format(dbpath=dbpath, languages=languages, not_touched=NOT_TOUCHED))
     write(home.cmdline, f"{UNKNOWN_ROOT}\n")
     return home
+
+
+def skip_files(home: PrivateHome, paths: str) -> None:
+    """Have rpm skip more files, each with a colon in front."""
+    if paths:
+        with open(f"{home.path}/.rpmmacros", "a", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(f"%_netsharedpath {NOT_TOUCHED}{paths}\n")
 
 
 def configure(home: PrivateHome, options: Options, pinned: frozenset[str]) -> None:

@@ -6,6 +6,7 @@ dnf's locks (by process id, which is meaningless between sandboxes) stay private
 they are restored, packages by dnf before it uses them.
 """
 
+import glob
 import hashlib
 import json
 import os
@@ -58,6 +59,10 @@ class PackageCache:
     def directories(self) -> list[str]:
         """The repositories' directories in the cache."""
         return sorted(entry.path for entry in os.scandir(self.cache) if entry.is_dir(follow_symlinks=False))
+
+    def packages(self) -> list[str]:
+        """The packages in the cache, which may be more than this build installs."""
+        return sorted(path for one in self.directories() for path in glob.glob(f"{glob.escape(one)}/{PACKAGES}/*.rpm"))
 
     def visible(self) -> Visible:
         """The mounts for a dnf that installs: it can write to its cache, but not to what was downloaded."""

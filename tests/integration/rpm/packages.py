@@ -48,6 +48,16 @@ PACKAGES = (
         files={"/srv/owned": ("%attr(2751, web, web) %caps(cap_net_raw=p)", "o\n")},
         sections="%pre\necho web:x:48:48::/:/bin/sh >> /etc/passwd; echo web:x:48: >> /etc/group\n",
     ),
+    Package(
+        "nodes",
+        tags="Requires: owner",
+        files={
+            "/srv/chroot/dev/null": ("%attr(0666, root, root) %dev(c, 1, 3)", ""),
+            "/srv/chroot/dev/sda": ("%attr(0640, web, web) %dev(b, 8, 1)", ""),
+            "/srv/chroot/dev/later": ("%ghost %attr(0640, web, web) %dev(b, 8, 2)", ""),
+            "/srv/chroot/empty": ("", ""),
+        },
+    ),
     Package("stray-owner", tags="Requires: base", files={"/srv/stray": ("%attr(0644, nobody-here, root)", "s\n")}),
     Package("bad-pre", tags="Requires: base\nRequires(pre): base", sections="%pre\nexit 3\n"),
     Package("bad-post", tags="Requires: base\nRequires(post): base", sections="%post\necho told >&2; exit 3\n"),

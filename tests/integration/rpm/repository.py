@@ -67,7 +67,7 @@ class Package:
         for path, source in self.copies.items():
             listed.append((path, self.copied, f"install -D -m 0755 {source} %{{buildroot}}{path}"))
         install = "\n".join(command if "%dir" not in attributes else f"mkdir -p %{{buildroot}}{path}"
-                            for path, attributes, command in listed)  # fmt: skip
+                            for path, attributes, command in listed if "%dev" not in attributes)  # fmt: skip
         owned = "\n".join(f"{attributes} {path}" for path, attributes, _ in listed)
         spec = (
             f"Name: {self.name}\nVersion: {self.version}\nRelease: 1\nSummary: test\nLicense: none\nAutoReqProv: no\n"

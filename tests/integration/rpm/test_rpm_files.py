@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rpm.rpm_stages import LOOK, Repositories, layers
+from tests.integration.rpm.rpm_stages import FOUND, LOOK, NODES, Repositories, layers
 from tests.integration.runner.conftest import Bench
 
 RPM = "org.osbuild.rpm"
@@ -133,6 +133,12 @@ found["booted"] = names("/run"), text("/seen/booted")
     assert not found["docs"]
     assert "BOOT_ROOT='/efi'" in found["environment"]
     assert found["booted"] == [[], "yes\n"]
+
+
+def test_device_nodes_have_placeholders(bench: Bench, repository: Repositories) -> None:
+    status, found = run(bench, repository, ["base", "owner", "nodes"], code=NODES)
+    assert status == 0, found
+    assert found["nodes"] == FOUND
 
 
 def test_keys_of_the_tree(bench: Bench, repository: Repositories) -> None:

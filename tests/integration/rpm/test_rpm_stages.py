@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rpm.rpm_stages import DNF, Repositories, layers, look, options
+from tests.integration.rpm.rpm_stages import DNF, FOUND, NODES, Repositories, layers, look, options
 from tests.integration.runner.conftest import Bench
 
 # Leaks into package scripts unless it is scrubbed, and has made kernel-install fail.
@@ -121,6 +121,12 @@ found["triggered"] = text("/seen/triggered")
     assert found["owned"] == ["0o102751", 48, 48]
     assert "00200000" in found["caps"]  # 1 << 13, cap_net_raw, among the permitted ones: linux/capability.h
     assert found["triggered"] == "/usr/share/trigger/one\n"
+
+
+def test_device_nodes_have_placeholders(bench: Bench, repository: Repositories) -> None:
+    """Those of packages that are installed, and not those of packages that another build has downloaded."""
+    assert installed(bench, repository, ["nodes"], NODES)["nodes"] == FOUND
+    assert installed(bench, repository, ["owner"], NODES)["nodes"] == {}
 
 
 def test_two_cold_builds_are_the_same_bytes(bench: Bench, repository: Repositories) -> None:
