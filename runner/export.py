@@ -17,7 +17,7 @@ from pathlib import Path
 from runner.build import Build, RunSettings
 from runner.errors import build_error, input_error
 from runner.store import devices, directories
-from runner.store.layer import CorruptLayerError, LayerContents, tar_command, walk
+from runner.store.layer import CorruptLayerError, LayerContents, tar_command
 from runner.store.store import Store
 from runner.tree import Trees
 
@@ -221,7 +221,7 @@ def _copy_out(store: Store, trees: Trees, stack: tuple[str, ...], target: Path, 
 
 def _copy_tree(store: Store, tree: Path, target: Path, unpack: UnpackTree) -> None:
     """Copy a tree as a tar archive, in which its owners are numbers as the tree has them."""
-    entries = tuple(path for path, _ in walk(tree))
+    entries = tuple(entry.path for entry in directories.walk(tree))
     nodes = devices.find(tree, entries)
     work = store.temporary()
     try:

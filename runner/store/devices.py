@@ -11,13 +11,13 @@ import errno
 import os
 import re
 import stat
-import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from runner.errors import environment_error
+from runner.store.directories import Places, keeping_times
 
 XATTR = "user.osbuild-compose.device"  # stagelib's, too: stages/stagelib/devices.py
 LARGEST_MAJOR, LARGEST_MINOR = (1 << 12) - 1, (1 << 20) - 1  # the kernel's dev_t, linux/kdev_t.h
@@ -54,20 +54,20 @@ class Device:
 
 def find(directory: Path, entries: Iterable[bytes]) -> tuple[Device, ...]:
     """The device nodes and placeholders among the entries of a directory."""
-    top = os.fsencode(directory)
     found: list[Device] = []
     first: dict[tuple[int, int], bytes] = {}
-    for entry in entries:
-        path = os.path.join(top, entry)
-        info = os.lstat(path)
-        described = _described(path, info)
-        if described is None:
-            continue
-        mode, owner = stat.S_IMODE(info.st_mode), (info.st_uid, info.st_gid)
-        device = Device(entry, *described, mode, *owner, info.st_mtime_ns)
-        if info.st_nlink > 1 and (other := first.setdefault((info.st_dev, info.st_ino), entry)) != entry:
-            device = replace(device, link=other)
-        found.append(device)
+    with Places(directory) as place:
+        for entry in entries:
+            path = place(entry)
+            info = os.lstat(path)
+            described = _described(path, info)
+            if described is None:
+                continue
+            mode, owner = stat.S_IMODE(info.st_mode), (info.st_uid, info.st_gid)
+            device = Device(entry, *described, mode, *owner, info.st_mtime_ns)
+            if info.st_nlink > 1 and (other := first.setdefault((info.st_dev, info.st_ino), entry)) != entry:
+                device = replace(device, link=other)
+            found.append(device)
     return tuple(found)
 
 
@@ -86,61 +86,35 @@ def _described(path: bytes, info: os.stat_result) -> tuple[str, int, int] | None
     return value[1].decode(), int(value[2]), int(value[3])
 
 
-def make_placeholder(directory: Path, device: Device) -> None:
-    """Make the placeholder of a device node; the times of its directory stay.
+def make_placeholders(directory: Path, nodes: Iterable[Device]) -> None:
+    """Make the placeholders of device nodes; the times of their directories stay.
 
     Raises RunnerError (environment) where files cannot have the attribute.
     """
-    top = os.fsencode(directory)
-    path = os.path.join(top, device.path)
-    parent = os.stat(os.path.dirname(path))
-    if device.link:
-        os.link(os.path.join(top, device.link), path, follow_symlinks=False)
-    else:
-        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        try:
-            os.setxattr(fd, XATTR, f"{device.kind} {device.major} {device.minor}".encode())
-            os.fchown(fd, device.uid, device.gid)
-            os.fchmod(fd, device.mode)
-            os.utime(fd, ns=(device.mtime_ns, device.mtime_ns))
-        except OSError as error:
-            if error.errno != errno.EOPNOTSUPP:
-                raise
-            raise environment_error(
-                f"{directory.parent} is on a file system without extended attributes of users, and a file with one "
-                f"stands for the tree's device node {os.fsdecode(device.path)}",
-                hint="--scratch takes a directory on ext4, xfs or btrfs, or on tmpfs from Linux 6.6 on",
-            ) from None
-        finally:
-            os.close(fd)
-    os.utime(os.path.dirname(path), ns=(parent.st_atime_ns, parent.st_mtime_ns))
+    with Places(directory) as place, Places(directory) as other:
+        for device in nodes:
+            path = place(device.path)
+            with keeping_times(os.path.dirname(path)):
+                if device.link:
+                    os.link(other(device.link), path, follow_symlinks=False)
+                else:
+                    _make_placeholder(directory, path, device)
 
 
-def tar_headers(devices: Iterable[Device]) -> bytes:
-    """The device nodes as the beginning of a tar archive in the pax format, pax(1)."""
-    return b"".join(map(_tar_header, devices))
-
-
-def _tar_header(device: Device) -> bytes:
-    # Python's own pax headers mark names that are not UTF-8 in a way that GNU tar does not know.
-    seconds, nanoseconds = divmod(device.mtime_ns, 10**9)
-    records = _pax_record(b"path", device.path) + _pax_record(b"mtime", b"%d.%09d" % (seconds, nanoseconds))
-    records += _pax_record(b"linkpath", device.link) if device.link else b""
-    extended = tarfile.TarInfo("PaxHeaders/device")
-    extended.type, extended.size = tarfile.XHDTYPE, len(records)
-    padding = b"\0" * (-len(records) % tarfile.BLOCKSIZE)
-    entry = tarfile.TarInfo("device")
-    entry.type = tarfile.CHRTYPE if device.kind == "c" else tarfile.BLKTYPE
-    if device.link:
-        entry.type, entry.linkname = tarfile.LNKTYPE, "device"
-    entry.devmajor, entry.devminor = device.major, device.minor
-    entry.mode, entry.uid, entry.gid, entry.mtime = device.mode, device.uid, device.gid, seconds
-    return extended.tobuf(tarfile.USTAR_FORMAT) + records + padding + entry.tobuf(tarfile.GNU_FORMAT)
-
-
-def _pax_record(key: bytes, value: bytes) -> bytes:
-    """One record, "LENGTH KEY=VALUE\\n", the length counting its own digits."""
-    rest = len(key) + len(value) + 3
-    length = rest + len(str(rest))
-    length = rest + len(str(length))
-    return b"%d %s=%s\n" % (length, key, value)
+def _make_placeholder(directory: Path, path: bytes, device: Device) -> None:
+    fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        os.setxattr(fd, XATTR, f"{device.kind} {device.major} {device.minor}".encode())
+        os.fchown(fd, device.uid, device.gid)
+        os.fchmod(fd, device.mode)
+        os.utime(fd, ns=(device.mtime_ns, device.mtime_ns))
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        raise environment_error(
+            f"{directory.parent} is on a file system without extended attributes of users, and a file with one "
+            f"stands for the tree's device node {os.fsdecode(device.path)}",
+            hint="--scratch takes a directory on ext4, xfs or btrfs, or on tmpfs from Linux 6.6 on",
+        ) from None
+    finally:
+        os.close(fd)

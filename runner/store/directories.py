@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,9 @@ from runner.sandbox import syscalls
 
 FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 RESOLVE = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_XDEV
+MAX_PATHS = (
+    1 << 30
+)  # bytes of all paths of a tree: those of one chain of directories grow with the square of its length
 MAX_PATH = 4000  # bytes of a relative path that are resolved at once; PATH_MAX is 4096
 
 
@@ -72,6 +75,16 @@ class Cursor:
         self.fd = fd
         self._above: list[tuple[int, int]] = []
 
+    @staticmethod
+    @contextlib.contextmanager
+    def at(directory: Path) -> Iterator["Cursor"]:
+        """A cursor in this directory, closed afterwards. Raises OSError."""
+        cursor = Cursor(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
     def enter(self, name: str) -> None:
         """Move into a directory of the present one. Raises OSError, EXDEV where something is mounted."""
         self.move_down(open_directory(name, self.fd))
@@ -103,9 +116,13 @@ class Cursor:
 
 
 def walk(directory: Path) -> Iterator[Entry]:
-    """Every entry below a directory: parents first, names in byte order. The entries may be changed, not moved."""
-    cursor = Cursor(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-    try:
+    """Every entry below a directory: parents first, names in byte order. The entries may be changed, not moved.
+
+    Raises RunnerError (build) if the paths would fill the memory.
+    """
+    size = 0
+
+    with Cursor.at(directory) as cursor:
         path = b""
         todo: list[list[str]] = []  # directories yet to be entered, from the top down
         while True:
@@ -114,7 +131,11 @@ def walk(directory: Path) -> Iterator[Entry]:
             below = []
             for name, entry in found:
                 info = entry.stat(follow_symlinks=False)
-                yield Entry(os.path.join(path, name), info, cursor.place(entry.name))
+                here = os.path.join(path, name)
+                size += len(here)
+                if size > MAX_PATHS:
+                    raise build_error("the directories of the tree are nested too deeply: its paths fill a GiB")
+                yield Entry(here, info, cursor.place(entry.name))
                 if stat.S_ISDIR(info.st_mode):
                     below.append(entry.name)
             todo.append(below[::-1])
@@ -127,8 +148,6 @@ def walk(directory: Path) -> Iterator[Entry]:
             next_one = todo[-1].pop()
             cursor.enter(next_one)
             path = os.path.join(path, os.fsencode(next_one))
-    finally:
-        cursor.close()
 
 
 class Places:
@@ -187,6 +206,14 @@ def _split(path: bytes) -> tuple[bytes, bytes]:
 
 
 @contextlib.contextmanager
+def keeping_times(directory: bytes) -> Iterator[None]:
+    """Set the times of a directory back afterwards."""
+    info = os.stat(directory)
+    yield
+    os.utime(directory, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+
+@contextlib.contextmanager
 def temporary_directory(prefix: str, parent: Path) -> Iterator[Path]:
     """A new directory in `parent`, removed afterwards as remove_tree() does."""
     path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
@@ -210,6 +237,15 @@ def remove_tree(path: Path) -> None:
         _remove(path.name, above, path)
     finally:
         os.close(above)
+
+
+def remove_leftovers(paths: Iterable[Path], say: Callable[[str], None]) -> None:
+    """Remove what killed builds left. What cannot be removed, for instance a mount, is reported and stays."""
+    for path in paths:
+        try:
+            remove_tree(path)
+        except (RunnerError, OSError) as error:
+            say(f"what an earlier build left could not be removed: {error}")
 
 
 def _remove(name: str, above: int, path: Path) -> None:

@@ -1,9 +1,12 @@
 """File operations that the store's safety rests on: atomic writes, digests, locks."""
 
+import errno
 import fcntl
 import hashlib
 import os
+import stat
 import tempfile
+from io import BufferedReader
 from pathlib import Path
 
 
@@ -24,12 +27,21 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         raise
 
 
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading, and nothing else: no symlink, and no FIFO, which would wait. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(fd, "rb")
+
+
 def digest(path: Path) -> str:
-    """The sha256 of the file in hexadecimal; "" if there is no file."""
+    """The sha256 of a regular file in hexadecimal; "" if there is none that can be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
+    except OSError:
         return ""
 
 

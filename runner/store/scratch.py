@@ -113,8 +113,7 @@ class Scratch:
                 if entry.name not in (LOCK, OWNER):
                     directories.remove_tree(entry)
             known.write_text(ids)
-        for leftover in self.root.glob("tmp-*"):
-            directories.remove_tree(leftover)
+        directories.remove_leftovers(self.root.glob("tmp-*"), self._store.say)
         markers = sorted(self.root.glob("*.used"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
         left = KEPT_BYTES
         for marker in markers:

@@ -107,8 +107,7 @@ class Store:
         Only in the runner's user namespace may this process remove files of all owners in a tree.
         """
         if self.only_user():
-            for leftover in self.tmp.iterdir():
-                directories.remove_tree(leftover)
+            directories.remove_leftovers(self.tmp.iterdir(), self.say)
         self.share()
 
     def close(self) -> None:

@@ -71,7 +71,7 @@ class OverlayTrees:
                     tree = mounts.enter_context(self._mounted(lowers, work / "tree", upper, work / "work"))
                 writing = WritableTree(tree)
                 yield writing
-            contents = list_contents(upper)
+            contents = list_contents(upper, lowest=not lowers)
             clamp_times(upper, contents.entries, started_ns, epoch)
             self._scratch.keep(upper, key, contents.size)
             writing.change = Change(self._scratch.path(key), contents)

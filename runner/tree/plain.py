@@ -5,20 +5,51 @@ every write and every change of owner, mode or attribute sets.
 """
 
 import contextlib
-import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from runner.store.directories import remove_tree
-from runner.store.layer import CorruptLayerError, LayerContents, clamp_times, clock_ns, extract, make_root, walk
+from runner.store import files
+from runner.store.directories import Cursor, Places, keeping_times, remove_tree, walk
+from runner.store.layer import (
+    CorruptLayerError,
+    LayerContents,
+    clamp_times,
+    clock_ns,
+    data_size,
+    extract,
+    make_root,
+)
 from runner.store.store import LayerInfo, Store
 from runner.tree import Change, WritableTree
 
-Snapshot = Mapping[bytes, tuple[int, int, int, int]]
+
+class _Seen(NamedTuple):
+    """An entry as it was: what every change of it changes, its mode and device numbers, and the size of its data."""
+
+    state: tuple[int, int]
+    mode: int
+    device: int
+    size: int
+
+    @staticmethod
+    def of(info: os.stat_result) -> "_Seen":
+        return _Seen((info.st_ino, info.st_ctime_ns), info.st_mode, info.st_rdev, data_size(info))
+
+    @property
+    def is_socket(self) -> bool:
+        return stat.S_ISSOCK(self.mode)
+
+    @property
+    def is_whiteout(self) -> bool:
+        return stat.S_ISCHR(self.mode) and self.device == 0
+
+
+Snapshot = dict[bytes, _Seen]
 
 
 @dataclass(eq=False)
@@ -61,7 +92,7 @@ class PlainTrees:
             started_ns = clock_ns()
             writing = WritableTree(slot.tree)
             yield writing
-            contents = _difference(before, _snapshot(slot.tree))
+            contents = _difference(before, _without_sockets(slot.tree, _snapshot(slot.tree)))
             clamp_times(slot.tree, contents.entries, started_ns, epoch)
             slot.stack = (*stack, key)
             writing.change = Change(slot.tree, contents)
@@ -95,14 +126,9 @@ class PlainTrees:
         info = self._store.layer(key)
         if info is None:
             raise CorruptLayerError(key)
-        if key not in self._intact and info.archive:
-            try:
-                with self._store.archive_path(key).open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-            except FileNotFoundError:
-                digest = ""
-            if digest != info.archive.digest:
-                raise CorruptLayerError(key)
+        archive = None if key in self._intact else info.archive
+        if archive and files.digest(self._store.archive_path(key)) != archive.digest:
+            raise CorruptLayerError(key)
         self._intact.add(key)
         return info
 
@@ -116,30 +142,64 @@ def _in_common(slot: _Slot, stack: tuple[str, ...]) -> int:
 
 def _apply(info: LayerInfo, archive: Path, tree: Path, work: Path) -> None:
     """Apply a layer to a tree, after extracting it to the new directory `work` on the same file system."""
-    for path in (*info.whiteouts, *info.opaques):
-        _clear(os.path.join(os.fsencode(tree), path))
+    with Places(tree) as place:
+        for path in (*info.whiteouts, *info.opaques):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                _clear(place(path))
     if info.archive:
         remove_tree(work)
         work.mkdir(mode=0o755)
-        extract(archive, info.key, info.archive, work, info.devices)
-        _merge(os.fsencode(work), os.fsencode(tree))
+        extract(
+            archive,
+            info.key,
+            info.archive,
+            work,
+            nodes=info.devices,
+            whiteouts=info.whiteouts,
+            opaques=info.opaques,
+        )
+        _merge(work, tree)
         remove_tree(work)
 
 
-def _merge(source: bytes, target: bytes) -> None:
+def _merge(source: Path, target: Path) -> None:
     """Move the content of the directory `source` into `target`, replacing files, and copy the source's attributes."""
-    info = os.lstat(source)
-    with os.scandir(source) as scan:
-        for entry in scan:
-            place = os.path.join(target, entry.name)
-            if _is_dir(place):
-                if entry.is_dir(follow_symlinks=False):
-                    _merge(entry.path, place)
-                    continue
-                _clear(place)
-            elif entry.is_dir(follow_symlinks=False):
-                _clear(place)
-            os.rename(entry.path, place)  # keeps hard links and every attribute
+    with Cursor.at(source) as above, Cursor.at(target) as below:
+        levels = [_move_entries(above, below)]
+        while True:
+            info, common = levels[-1]
+            if common:
+                name = common.pop()
+                above.enter(name)
+                below.enter(name)
+                levels.append(_move_entries(above, below))
+                continue
+            _copy_attributes(above.place("."), below.place("."), info)
+            levels.pop()
+            if not levels:
+                return
+            above.leave()
+            below.leave()
+
+
+def _move_entries(source: Cursor, target: Cursor) -> tuple[os.stat_result, list[str]]:
+    """Move the entries of one directory; returns what it was like, and the directories that both have."""
+    info = os.fstat(source.fd)
+    with os.scandir(source.fd) as scan:
+        entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in scan]
+    common = []
+    for name, is_directory in entries:
+        place = target.place(name)
+        if is_directory and _is_dir(place):
+            common.append(name)
+            continue
+        if is_directory or _is_dir(place):
+            _clear(place)
+        os.rename(source.place(name), place)  # keeps hard links and every attribute
+    return info, common
+
+
+def _copy_attributes(source: bytes, target: bytes, info: os.stat_result) -> None:
     os.chown(target, info.st_uid, info.st_gid)
     for name in set(os.listxattr(target)) - set(os.listxattr(source)):
         os.removexattr(target, name)
@@ -161,17 +221,33 @@ def _clear(path: bytes) -> None:
 
 
 def _snapshot(tree: Path) -> Snapshot:
-    return {path: (info.st_ino, info.st_ctime_ns, info.st_mode, info.st_size) for path, info in walk(tree)}
+    return {entry.path: _Seen.of(entry.info) for entry in walk(tree)}
+
+
+def _without_sockets(tree: Path, found: Snapshot) -> Snapshot:
+    """The snapshot without sockets, and without what an overlay would take for a deletion; both are removed."""
+    with Places(tree) as place:
+        for path in [path for path, seen in found.items() if seen.is_socket or seen.is_whiteout]:
+            at = place(path)
+            with keeping_times(os.path.dirname(at)):
+                os.unlink(at)
+            del found[path]
+    return found
 
 
 def _difference(before: Snapshot, after: Snapshot) -> LayerContents:
     """What changed, as an overlay's upper directory would have it."""
-    entries = tuple(path for path, seen in after.items() if before.get(path) != seen)
-    size = sum(after[path][3] for path in entries if stat.S_ISREG(after[path][2]))
+    changed = {path for path, seen in after.items() if path not in before or before[path].state != seen.state}
 
     def is_dir(path: bytes) -> bool:
-        return path == b"" or (path in after and stat.S_ISDIR(after[path][2]))
+        return path == b"" or (path in after and stat.S_ISDIR(after[path].mode))
 
     # Entries of a directory that was replaced or removed need no whiteouts of their own.
     gone = tuple(path for path in before if path not in after and is_dir(os.path.dirname(path)))
+    for path in (*changed, *gone):
+        # An upper directory has all directories above its entries, too, and archives need their attributes.
+        while (path := os.path.dirname(path)) and path not in changed:
+            changed.add(path)
+    entries = tuple(path for path in after if path in changed)
+    size = sum(after[path].size for path in entries)
     return LayerContents(entries, gone, (), size)

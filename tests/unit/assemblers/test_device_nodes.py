@@ -18,6 +18,7 @@ from stagelib.disk.formats import cpio
 from stagelib.errors import StageError
 
 from runner.store import devices as runners
+from runner.store import tar_format
 
 VALUES = {
     b"c 1 3": Device("c", 1, 3),
@@ -236,12 +237,11 @@ def test_layers_have_hard_links_among_nodes(place: Path) -> None:
     found = runners.find(place, (b"a", b"b"))
     assert [one.link for one in found] == [b"", b"a"]
     assert tuple(runners.Device.from_json(one.to_json()) for one in found) == found
-    with tarfile.open(fileobj=io.BytesIO(runners.tar_headers(found) + bytes(1024))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(tar_format.device_headers(found) + bytes(1024))) as tar:
         assert [(one.name, one.type, one.linkname) for one in tar] == [("a", b"3", ""), ("b", b"1", "a")]
     target = place / "target"
     target.mkdir()
-    for one in found:
-        runners.make_placeholder(target, one)
+    runners.make_placeholders(target, found)
     assert (target / "a").samefile(target / "b")
     assert devices.placeholders(str(target)) == {"/a": Device("c", 300, 70000), "/b": Device("c", 300, 70000)}
 
