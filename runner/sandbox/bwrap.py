@@ -103,7 +103,9 @@ def command(
     fds: Descriptors,
 ) -> list[str]:
     """The argument list that runs a program in its sandbox."""
-    argv = [*START, "--userns2", str(fds.namespace), "--die-with-parent", "--new-session"]
+    # --block-fd closes the descriptor once bubblewrap has entered the namespace: the program must not have it.
+    argv = [*START, "--userns2", str(fds.namespace), "--block-fd", str(fds.namespace)]
+    argv += ["--die-with-parent", "--new-session"]
     argv += [
         "--unshare-pid",
         "--unshare-ipc",
