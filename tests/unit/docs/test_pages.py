@@ -41,7 +41,9 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", [REPO / "README.md", *DOCS], ids=lambda page: str(page.relative_to(REPO)))
+@pytest.mark.parametrize(
+    "page", [REPO / "README.md", REPO / "SECURITY.md", *DOCS], ids=lambda page: str(page.relative_to(REPO))
+)
 def test_links_lead_somewhere(page: Path) -> None:
     for link in links(page):
         if re.match(r"https?:", link):
@@ -51,3 +53,11 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.exists(), link
         if anchor:
             assert anchor in anchors(target), link
+
+
+def test_the_tests_on_the_page_about_security_exist() -> None:
+    text = (REPO / "docs/explanation/security.md").read_text()
+    named = [name.removesuffix(".py") for name in re.findall(r"`((?:tests/\S+/)?test_\w+(?:\.py)?)`", text)]
+    assert len(named) > 10
+    for name in named:
+        assert (REPO / ("" if "/" in name else "tests/integration/attacks") / f"{name}.py").exists(), name
