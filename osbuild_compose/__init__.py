@@ -4,10 +4,10 @@ The names below are the Python API, which docs/reference/python-api.md describes
 used, so that `import osbuild_compose` is quick.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as in typing, which takes time to import: signals.py should be imported soon
 if TYPE_CHECKING:
+    from typing import Any
+
     from osbuild_compose.blueprint.formats import Format
     from osbuild_compose.blueprint.model import Blueprint
     from osbuild_compose.boot import Machine
@@ -57,7 +57,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
+    from importlib import import_module  # noqa: PLC0415
+
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -2,14 +2,19 @@
 
 While a command has nothing to tidy up it ends at once, inside the handler: an exception, raised wherever the program
 happens to be, could be lost or shown as a traceback. Where there is something to tidy up, `tidied` raises one.
+
+This is imported first, and imports next to nothing: until it has been, Python prints a traceback on SIGINT.
 """
 
-import contextlib
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from types import FrameType
+
+TYPE_CHECKING = False  # as in typing
+if TYPE_CHECKING:
+    import signal
+    from types import FrameType
+else:
+    import _signal as signal  # what the module signal is made of, which takes longer to import than all of the rest
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 1.7  # seconds for tidying up
@@ -29,7 +34,7 @@ def exit_code(number: int) -> int:
     return 128 + number
 
 
-def caught() -> list[signal.Signals]:
+def caught() -> list[int]:
     """The signals that end this process: all but SIGHUP where nohup(1) has made it ignored."""
     return [one for one in STOPPING if one is not signal.SIGHUP or signal.getsignal(one) is not signal.SIG_IGN]
 
@@ -45,22 +50,23 @@ def exit_at_once() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
 
-@contextlib.contextmanager
-def tidied() -> Iterator[None]:
+class tidied:  # noqa: N801 - a context manager
     """In this context a signal raises Stopped, and the process has PATIENCE seconds to end.
 
     It does nothing where the process has handlers of its own, or in another thread than the main one.
     """
-    if signal.getsignal(signal.SIGINT) is not _exit:
-        yield
-        return
-    numbers = caught()
-    for number in numbers:
-        signal.signal(number, _raise)
-    try:
-        yield
-    finally:
-        for number in numbers:
+
+    def __init__(self) -> None:
+        self._numbers: list[int] = []
+
+    def __enter__(self) -> None:
+        if signal.getsignal(signal.SIGINT) is _exit:
+            self._numbers = caught()
+        for number in self._numbers:
+            signal.signal(number, _raise)
+
+    def __exit__(self, *_: object) -> None:
+        for number in self._numbers:
             if signal.getsignal(number) is _raise:
                 signal.signal(number, _exit)
 
@@ -76,21 +82,25 @@ def leave(number: int) -> None:
     for _ in range(ROUNDS):
         found = _descendants()
         for pid in found:
-            with contextlib.suppress(OSError):
+            try:  # noqa: SIM105 - contextlib takes long to import
                 os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
         if not found:
             break
-        with contextlib.suppress(OSError):
+        try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
+        except OSError:
+            pass
     os._exit(exit_code(number))
 
 
-def _exit(number: int, _frame: FrameType | None) -> None:
+def _exit(number: int, _frame: "FrameType | None") -> None:
     leave(number)
 
 
-def _raise(number: int, _frame: FrameType | None) -> None:
+def _raise(number: int, _frame: "FrameType | None") -> None:
     for one in caught():
         signal.signal(one, signal.SIG_IGN)  # further ones would disturb the tidying
     sys.unraisablehook = lambda _: None  # what is raised in a destructor is lost, and nobody need see it
@@ -102,12 +112,14 @@ def _descendants() -> list[int]:
     """The processes that this one has started, and those that they have, without the ones that have ended."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            with open(f"/proc/{int(name)}/stat", "rb") as file:  # noqa: PTH123 - pathlib may not be imported yet
+        try:
+            with open(f"/proc/{int(name)}/stat", "rb") as file:  # noqa: PTH123 - pathlib takes long to import
                 # Behind the name in parentheses come the state and the parent, proc_pid_stat(5).
                 state, parent = file.read().rpartition(b")")[2].split()[:2]
-            if state != b"Z":
-                children.setdefault(int(parent), []).append(int(name))
+        except (OSError, ValueError):
+            continue
+        if state != b"Z":
+            children.setdefault(int(parent), []).append(int(name))
     found: list[int] = []
     todo = [os.getpid()]
     while todo:

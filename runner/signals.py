@@ -1,15 +1,22 @@
-"""The signals that ask the runner to stop, and what it does about them while nothing needs to be cleaned up."""
+"""The signals that ask the runner to stop, and what it does about them while nothing needs to be cleaned up.
 
-import contextlib
+This is imported first, and imports next to nothing: until it has been, Python prints a traceback on SIGINT.
+"""
+
 import os
-import signal
-from types import FrameType
+
+TYPE_CHECKING = False  # as in typing
+if TYPE_CHECKING:
+    import signal
+    from types import FrameType
+else:
+    import _signal as signal  # what the module signal is made of, which takes longer to import than all of the rest
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MESSAGE = b"error: interrupted\n"
 
 
-def caught() -> list[signal.Signals]:
+def caught() -> list[int]:
     """The signals that stop this process: all but SIGHUP where nohup(1) has made it ignored."""
     return [one for one in STOPPING if one is not signal.SIGHUP or signal.getsignal(one) is not signal.SIG_IGN]
 
@@ -30,7 +37,9 @@ def exit_at_once() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
 
-def _exit(number: int, _frame: FrameType | None) -> None:
-    with contextlib.suppress(OSError):
+def _exit(number: int, _frame: "FrameType | None") -> None:
+    try:  # noqa: SIM105 - contextlib takes long to import
         os.write(2, MESSAGE)
+    except OSError:
+        pass
     os._exit(exit_code(number))

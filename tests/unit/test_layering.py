@@ -87,6 +87,7 @@ RUNNER: dict[str, set[str]] = {
     "schedule": {"build", "cancellation", "errors", "execute", "steps", "store"},
     "session": {"build", "cancellation", "events", "execute", "export", "failure", "manifest", "outside", "passphrases"}
     | {"sandbox", "schedule", "sources", "steps", "store", "tree"},
+    "start": {"__main__", "signals"},
     "__main__": {"build", "cancellation", "errors", "events", "manifest", "sandbox", "session", "signals", "sources"}
     | {"store", "terminal"},
 }
@@ -115,7 +116,9 @@ LAZY: dict[tuple[str, str], str] = {
     ("osbuild_compose.inspecting.analysis.bootloader", "pefile"): "not needed for an image without UEFI programs",
     ("osbuild_compose.compile.pipeline", "osbuild_compose.compile.template.tracing"): "for errors and --explain only",
     ("osbuild_compose.project", "osbuild_compose.compile.explanation"): "for --explain only",
+    ("osbuild_compose", "importlib"): "signals are handled first, and this takes time to import",
     ("osbuild_compose.start", "osbuild_compose.cli"): "signals are handled first",
+    ("runner.start", "runner.__main__"): "signals are handled first",
     ("osbuild_compose.project", "osbuild_compose.runner_client"): "not needed for checking and rendering",
     ("osbuild_compose.project", "osbuild_compose.report.events"): "as runner_client",
     ("osbuild_compose.report.progress", "osbuild_compose.report.live"): "rich is slow to import: only for a terminal",

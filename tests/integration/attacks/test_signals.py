@@ -26,8 +26,8 @@ MOMENTS = int(os.environ.get("COMPOSE_TEST_SIGNALS", "8"))
 SEED = int(os.environ.get("COMPOSE_TEST_SEED", "0")) or random.randrange(1 << 32)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 5.0  # seconds; the limit is 2, on a machine that does nothing else
-START = 0.06  # seconds of Python's own start, which prints a traceback on SIGINT
-STARTING = 0.5  # seconds that the start may take at worst
+START = 0.15  # seconds of the start of `python3 -m runner`, when Python itself prints a traceback on SIGINT
+STARTING = 0.5  # seconds of Python's start at worst
 PR_SET_CHILD_SUBREAPER = 36
 
 # A stage that takes some time, writes files and has processes of its own.
