@@ -212,4 +212,5 @@ def _system(tree: Tree, tools: Tools, warnings: Warnings) -> System:
         users,
         enabled,
         system.largest_directories(tree),
+        tuple(sorted(path for path, entry in tree.entries.items() if entry.kind is FileType.DEVICE)),
     )

@@ -8,6 +8,7 @@ from osbuild_compose.inspecting.report import Report, System
 
 _WIDEST = 500  # characters of a value
 _PER_LINE = 100
+_NODES = 50  # device nodes
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -162,6 +163,9 @@ def _system(system: System) -> Iterator[list[str]]:
     yield _wrapped("masked", services.masked)
     largest = [(size_text(one.size), str(one.files), one.path) for one in system.largest_directories]
     yield _table("largest directories", ("size", "files", ""), largest)
+    nodes = system.device_nodes
+    more = [f"and {len(nodes) - _NODES} more"] if len(nodes) > _NODES else []
+    yield _wrapped("device nodes", [*nodes[:_NODES], *more])
 
 
 def _wrapped(title: str, words: Sequence[str]) -> list[str]:

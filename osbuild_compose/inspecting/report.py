@@ -57,6 +57,7 @@ class System:
     users: tuple[User, ...]
     services: Services
     largest_directories: tuple[Usage, ...]
+    device_nodes: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -105,12 +105,14 @@ class Tools:
         given: bytes = b"",
         limit: int = MAX_OUTPUT,
         sink: Callable[[bytes], None] | None = None,
+        as_root: bool = True,
     ) -> ToolResult:
         """Run a program that sees `image` as IMAGE, read-only, and may write to the directory `out`, seen as OUT.
 
         given is its standard input. Its standard output goes to `sink`, or is returned up to `limit` bytes, after which
-        the program is ended. Raises MissingToolError if it is not installed, ToolError if it takes too long or fills
-        the disk, and TooMuchError if it writes too many files. The caller checks its exit status.
+        the program is ended. as_root: whether the program is root's when this process is. Raises MissingToolError if it
+        is not installed, ToolError if it takes too long or fills the disk, and TooMuchError if it writes too many
+        files. The caller checks its exit status.
         """
         for program in ("bwrap", "prlimit", argv[0]):
             need(program)
@@ -123,7 +125,10 @@ class Tools:
             stdin.write(given)
             stdin.seek(0)
             with subprocess.Popen(
-                [*_sandbox(image, out), "--", *_LIMITED, *argv], stdin=stdin, stdout=subprocess.PIPE, stderr=errors
+                [*_sandbox(image, out, as_root=as_root), "--", *_LIMITED, *argv],
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=errors,
             ) as process:
                 try:
                     stdout = self._follow(process, limit, sink)
@@ -169,7 +174,7 @@ class Tools:
                     return b"".join(kept)
 
 
-def _sandbox(image: Path | None, out: Path | None) -> list[str]:
+def _sandbox(image: Path | None, out: Path | None, *, as_root: bool) -> list[str]:
     """The first words of a command line that runs the rest with only /usr, the image and the output directory."""
     argv = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/usr", "/usr"]
     for name in ("bin", "sbin", "lib", "lib64"):
@@ -179,7 +184,9 @@ def _sandbox(image: Path | None, out: Path | None) -> list[str]:
             argv += ["--ro-bind", f"/{name}", f"/{name}"]
     argv += ["--ro-bind-try", "/etc/alternatives", "/etc/alternatives", "--dev", "/dev", "--proc", "/proc"]
     argv += ["--tmpfs", "/tmp", "--tmpfs", "/var/tmp", "--cap-drop", "ALL"]  # noqa: S108 - inside the sandbox
-    if os.geteuid() == 0:  # the image may belong to another user
+    if not as_root:
+        argv += ["--unshare-user", "--uid", "1", "--gid", "1"]
+    elif os.geteuid() == 0:  # the image may belong to another user
         argv += ["--cap-add", "CAP_DAC_READ_SEARCH"]
     argv += ["--ro-bind", str(image), IMAGE] if image else []
     argv += ["--bind", str(out), OUT] if out else []

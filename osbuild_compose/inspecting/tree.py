@@ -19,6 +19,7 @@ class FileType(Enum):
     FILE = "file"
     DIRECTORY = "directory"
     SYMLINK = "symlink"
+    DEVICE = "device"
     OTHER = "other"
 
 

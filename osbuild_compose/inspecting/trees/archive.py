@@ -15,6 +15,7 @@ from osbuild_compose.inspecting.tree import MAX_TARGET, Entry, FileType, Stacked
 # and where a link leads.
 _ROW = re.compile(rb"^(\S)\S{9,10} +\d+ +\S+ +\S+ +([\d,]+) \S+ +\S+ +\S+ (.*)$", re.MULTILINE)
 _KINDS = {b"-": FileType.FILE, b"d": FileType.DIRECTORY, b"l": FileType.SYMLINK}
+_KINDS |= {b"c": FileType.DEVICE, b"b": FileType.DEVICE}
 _HARD_LINK = b"h"  # tar's; in a cpio archive the names of one file look like files
 _LINK_TO = b" link to "
 _MAX_SPLITS = 10  # for names that contain " link to "

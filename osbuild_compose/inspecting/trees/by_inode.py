@@ -13,9 +13,11 @@ _EXT_ROOT = 2  # the inode of the root directory
 # A row of debugfs's `ls -p`: /inode/mode/uid/gid/name/size/. Names contain no slash; directories have no size.
 _EXT_ROW = re.compile(r"/(\d+)/(\d{6})/\d+/\d+/([^/]*)/(\d*)/\n")
 _EXT_KINDS = {0o100000: FileType.FILE, 0o040000: FileType.DIRECTORY, 0o120000: FileType.SYMLINK}
+_EXT_KINDS |= {0o020000: FileType.DEVICE, 0o060000: FileType.DEVICE}
 # A row of xfs_db's `ls`: cookie, inode, type, hash, length of the name in bytes, then the name with any bytes in it.
 _XFS_ROW = re.compile(rb"^\d+ +(\d+) +(\w+) +0x[0-9a-f]+ +(\d+) ", re.MULTILINE)
 _XFS_KINDS = {b"regular": FileType.FILE, b"directory": FileType.DIRECTORY, b"symlink": FileType.SYMLINK}
+_XFS_KINDS |= {b"chardev": FileType.DEVICE, b"blkdev": FileType.DEVICE}
 _XFS_EXTENT = re.compile(r"data offset (\d+) startblock \d+ \((\d+)/(\d+)\) count (\d+) flag (\d)")
 _XFS_UNWRITTEN = "1"
 # Precedes a symlink's target that is in a block of its own; 56 bytes, missing in the oldest versions of XFS.

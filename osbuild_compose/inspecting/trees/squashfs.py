@@ -10,6 +10,7 @@ from osbuild_compose.inspecting.tree import MAX_TARGET, Entry, FileType, Tree
 # A row of -lln: mode, uid/gid, size (a device has its numbers), date, time, then the path below the root.
 _ROW = re.compile(r"^([-dlcbpsDLCBPS])[-rwxsStT]{9} \d+/\d+ +(\d+|\d+, *\d+) \d{4}-\d\d-\d\d \d\d:\d\d /(.*)$")
 _KINDS = {"-": FileType.FILE, "d": FileType.DIRECTORY, "l": FileType.SYMLINK}
+_KINDS |= {"c": FileType.DEVICE, "b": FileType.DEVICE}
 _ARROW = " -> "
 
 

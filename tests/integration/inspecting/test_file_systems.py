@@ -162,3 +162,22 @@ def test_an_encrypted_partition_is_no_error(tmp_path: Path) -> None:
     notes = [one["message"] for one in document["notes"]]
     assert "partition 1 is encrypted (LUKS): its content cannot be read" in notes
     assert "partition 2 has no known file system" in notes
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "squashfs", "tar", "cpio", "btrfs", "erofs"])
+def test_device_nodes_are_listed(tree: Path, tmp_path: Path, kind: str) -> None:
+    """In file systems whose files are extracted to be read they are missing, and are no obstacle."""
+    with_nodes = tmp_path / "tree"
+    shutil.copytree(tree, with_nodes, symlinks=True)
+    (with_nodes / "dev").mkdir(exist_ok=True)
+    for name, value in (("dev/sda", b"b 8 1"), ("dev/null", b"c 1 3")):
+        (with_nodes / name).touch()
+        os.setxattr(with_nodes / name, "user.osbuild-compose.device", value)
+    outputs = [{"format": kind, "filename": "image"}]
+    result = assemble(with_nodes, IMAGE, {"identity": IDENTITY, "outputs": outputs}, tmp_path)
+    assert result.status == 0, result.log
+    document = inspect(tmp_path / "image")
+    is_the_system(document)
+    listed = ["/dev/null", "/dev/sda"] if kind not in ("btrfs", "erofs") else []
+    assert document["system"]["device_nodes"] == listed
+    assert document["notes"] == []
