@@ -136,9 +136,10 @@ class HostError(ComposeError):
 
 
 class BuildError(ComposeError):
-    """The build failed after it was started."""
+    """The build failed after it was started. step is osbuild's id of the stage or assembler that failed, if one did."""
 
     exit_code = ExitCode.BUILD_FAILED
+    step = ""
 
 
 class SeveralErrors(BuildError):  # noqa: N818 - a combination of errors

@@ -34,7 +34,7 @@ from osbuild_compose.distro.model import Release
 from osbuild_compose.distro.repository import NamedRepository, Repository
 from osbuild_compose.document import reader
 from osbuild_compose.document.composition.layering import Choices
-from osbuild_compose.errors import ComposeError, DocumentError, InputError, as_one
+from osbuild_compose.errors import BuildError, ComposeError, DocumentError, InputError, as_one
 from osbuild_compose.problem import Problem
 
 if TYPE_CHECKING:
@@ -340,15 +340,41 @@ class Project:
             files = [Path(work) / f"{number}.json" for number in range(len(images))]
             for file, image in zip(files, images, strict=True):
                 file.write_bytes(image.pipeline)
-            result, failure = runner_client.build(
-                files, directory.absolute(), self._runner(runner), on_event, rerun, passphrases=passphrases
-            )
+            try:
+                result, failure = runner_client.build(
+                    files, directory.absolute(), self._runner(runner), on_event, rerun, passphrases=passphrases
+                )
+            except ComposeError as error:
+                self._point(error, images)
+                raise
+            if failure:
+                self._point(failure, images)
         return [
             BuiltImage(
                 image, tuple(map(Path, made.files)), made.tree_id, made.output_id, None if made.success else failure
             )
             for image, made in zip(images, result.pipelines, strict=True)
         ]
+
+    def _point(self, failure: ComposeError, images: Sequence[Image]) -> None:
+        """Give the errors of stages their places in the blueprints."""
+        from osbuild_compose.compile import faults  # noqa: PLC0415 - for failed builds only
+
+        for error in failure.each():
+            if not isinstance(error, BuildError) or not error.step:
+                continue
+            for image in images:
+                made = json.loads(image.pipeline)
+                if (trail := faults.step_trail(made, error.step)) is None:
+                    continue
+                item = made.get("pipeline", made)
+                for step in trail:
+                    item = item[step]
+                stages = self.explain(image.blueprint, image.formats)
+                release = self.catalog.release(image.blueprint.distro)
+                failed = faults.FailedStep(trail, item.get("options", {}))
+                faults.point(error, failed, stages, image.blueprint, release)
+                break
 
     def _runner(self, runner: "RunnerSettings | None") -> "RunnerSettings":
         """The settings, with this project's libdirs if they name none."""

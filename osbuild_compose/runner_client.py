@@ -323,7 +323,10 @@ def _error(failure: Failure, failed: End | None, rerun: RerunCommand) -> Compose
         "environment": HostError,
         "interrupted": Interrupted,
     }
-    return kinds.get(failure.kind, BuildError)(failure.message, details=details, hint=failure.hint)
+    error = kinds.get(failure.kind, BuildError)(failure.message, details=details, hint=failure.hint)
+    if isinstance(error, BuildError) and failed:
+        error.step = failed.id
+    return error
 
 
 def _repeats(line: str, message: str) -> bool:

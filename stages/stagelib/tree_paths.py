@@ -359,4 +359,4 @@ def has_program(tree: str, name: str) -> bool:
 def require_program(tree: str, name: str, package: str) -> None:
     """Raise StageError unless the tree has the program `name`, which is in `package`."""
     if not has_program(tree, name):
-        raise StageError(f"the tree has no `{name}`", f"install {package} in an earlier stage")
+        raise StageError(f"the tree has no `{name}`", f"add {package} to `packages`")

@@ -119,6 +119,7 @@ LAZY: dict[tuple[str, str], str] = {
     ("osbuild_compose", "importlib"): "signals are handled first, and this takes time to import",
     ("osbuild_compose.start", "osbuild_compose.cli"): "signals are handled first",
     ("runner.start", "runner.__main__"): "signals are handled first",
+    ("osbuild_compose.project", "osbuild_compose.compile.faults"): "for failed builds only",
     ("osbuild_compose.project", "osbuild_compose.runner_client"): "not needed for checking and rendering",
     ("osbuild_compose.project", "osbuild_compose.report.events"): "as runner_client",
     ("osbuild_compose.report.progress", "osbuild_compose.report.live"): "rich is slow to import: only for a terminal",

@@ -21,7 +21,7 @@ def test_replaces_the_time_sources(tree: Path, run_stage: RunStage, path: str) -
 def test_without_chrony(run_stage: RunStage) -> None:
     result = run_stage(NAME, {"timeservers": ["a"]})
     assert result.status == 1
-    assert "install the package chrony" in result.log
+    assert "add chrony to `packages`" in result.log
 
 
 @pytest.mark.parametrize("server", ["", "a b", "a\n", "a\nallow all"])

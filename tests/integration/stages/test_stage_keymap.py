@@ -45,7 +45,7 @@ def test_debian_with_nothing_to_load_it(debian: Path, run_stage: RunStage) -> No
     write(debian, "usr/share/systemd/kbd-model-map", MODEL_MAP)
     result = run_stage(NAME, {"keymap": "de-latin1"})
     assert result.status == 1
-    assert "install the package console-setup" in result.log
+    assert "add console-setup to `packages`" in result.log
 
 
 def test_an_unknown_keymap(debian: Path, run_stage: RunStage) -> None:

@@ -111,7 +111,7 @@ def test_a_tree_without_crypto_policies(run_stage: RunStage) -> None:
     result = run_stage("org.osbuild.update-crypto-policies", {"policy": "FIPS"})
     assert result.status == 1
     assert "the tree has no `update-crypto-policies`" in result.log
-    assert "install the package crypto-policies-scripts" in result.log
+    assert "add the package crypto-policies-scripts" in result.log
 
 
 @pytest.mark.parametrize("policy", ["FIPS", "DEFAULT:NO-SHA1", "LEGACY:AD-SUPPORT:NO-ENFORCE-EMS", "TEST1_X"])

@@ -52,7 +52,7 @@ def test_suggests_the_nearest_zone(run_stage: RunStage) -> None:
 def test_without_tzdata(tree: Path, run_stage: RunStage) -> None:
     result = run_stage(NAME, {"zone": "Europe/Prague"})
     assert result.status == 1
-    assert "install the package tzdata" in result.log
+    assert "add tzdata to `packages`" in result.log
     assert run_stage(NAME, {"zone": "UTC"}).status == 0
     assert (tree / "etc/localtime").is_symlink()
 

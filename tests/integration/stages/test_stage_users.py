@@ -70,7 +70,7 @@ def test_backups_and_locks_are_removed(accounts: Path, run_stage: RunStage) -> N
         ({"gid": "staff"}, "the user 'bob' should be in the group 'staff'", "add it to `groups`"),
         ({"gid": 12345}, "the tree has no `groupadd`", "`passwd`"),
         ({"password": "secret"}, "the password of 'bob' is not a hash", "openssl passwd -6"),
-        ({}, "the tree has no `useradd`", "install `passwd`"),
+        ({}, "the tree has no `useradd`", "add `passwd`"),
     ],
 )
 @pytest.mark.usefixtures("accounts")
