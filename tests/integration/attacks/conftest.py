@@ -7,7 +7,7 @@ lacks. The programs are Python; PRELUDE goes before each.
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,17 @@ def show(value):
     print()
     print(json.dumps(value))
 """
+# What a hostile stage may ask for in its meta.json.
+ALL_CAPABILITIES = [
+    f"CAP_{name}"
+    for name in (
+        "AUDIT_CONTROL", "AUDIT_READ", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "IPC_LOCK", "IPC_OWNER", "LEASE",
+        "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "NET_BROADCAST", "NET_RAW", "PERFMON",
+        "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO",
+        "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "WAKE_ALARM",
+    )
+]  # fmt: skip
+REFUSED = {"EACCES", "EPERM", "EROFS", "ENOENT"}
 STAGE = "args = json.load(sys.stdin)\ntree, options = args['tree'], args['options']\n"
 
 # Makes a tree that holds /bin/sh and the Python that this program runs with, and no other package's files.
@@ -82,6 +93,9 @@ for name in ("bin", "sbin", "lib", "lib64"):
 for name in ("etc", "root", "var", "proc", "sys", "dev", "run", "tmp"):
     os.mkdir(tree + "/" + name)
 """
+
+
+Attack = Callable[[str], Any]
 
 
 def attempt(bench: Bench, code: str, options: Any = None, **meta: Any) -> Any:
@@ -171,3 +185,13 @@ def secret(bench: Bench) -> Path:
     subprocess.run(["chmod", "600", path], check=True)
     shutil.chown(path, bench.account.name)
     return path
+
+
+@pytest.fixture(params=["stage", "all capabilities", "network", "script of a package"])
+def attack(request: pytest.FixtureRequest, bench: Bench) -> Attack:
+    """Runs a program in one of the places where hostile code runs, and gives what it shows."""
+    kind = request.param
+    if kind == "script of a package":
+        return lambda code: attempt_in_tree(bench, code)
+    capabilities = [] if kind == "stage" else ALL_CAPABILITIES
+    return lambda code: attempt(bench, code, capabilities=capabilities, network=kind == "network")

@@ -12,39 +12,13 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from runner.sandbox.seccomp import DENIED, MISSING
 from runner.sandbox.seccomp_numbers import abi_of
-from tests.integration.attacks.conftest import attempt, attempt_in_tree, run_stage
+from tests.integration.attacks.conftest import ALL_CAPABILITIES, REFUSED, Attack, attempt, run_stage
 from tests.integration.runner.conftest import Bench
-
-ALL_CAPABILITIES = [
-    f"CAP_{name}"
-    for name in (
-        "AUDIT_CONTROL", "AUDIT_READ", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "IPC_LOCK", "IPC_OWNER", "LEASE",
-        "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "NET_BROADCAST", "NET_RAW", "PERFMON",
-        "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO",
-        "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "WAKE_ALARM",
-    )
-]  # fmt: skip
-REFUSED = {"EACCES", "EPERM", "EROFS", "ENOENT"}
-
-Attack = Callable[[str], Any]
-
-
-@pytest.fixture(params=["stage", "all capabilities", "network", "script of a package"])
-def attack(request: pytest.FixtureRequest, bench: Bench) -> Attack:
-    """Runs a program in one of the places where hostile code runs, and gives what it shows."""
-    kind = request.param
-    if kind == "script of a package":
-        return lambda code: attempt_in_tree(bench, code)
-    capabilities = [] if kind == "stage" else ALL_CAPABILITIES
-    return lambda code: attempt(bench, code, capabilities=capabilities, network=kind == "network")
 
 
 def test_no_setting_of_the_kernel_can_be_changed(attack: Attack) -> None:
@@ -331,49 +305,6 @@ def test_no_process_has_a_descriptor_of_the_runners(attack: Attack) -> None:
     assert len(own) <= 4  # and the progress reports
     assert [to for to in own.values() if not to.startswith(harmless)] == []
     assert [to for links in others.values() for to in links.values() if not to.startswith(harmless)] == []
-
-
-def test_private_files_of_the_machine_are_not_readable(attack: Attack, hidden_files: list[Path]) -> None:
-    """Not through any mount that the sandbox has, as /usr/local."""
-    found = attack(f"show([outcome(open, path) for path in {[str(path) for path in hidden_files]!r}])")
-    assert set(found) <= REFUSED
-
-
-@pytest.fixture
-def hidden_files() -> Iterator[list[Path]]:
-    """Files with secrets in directories that a sandbox sees some of; as root, who may make them."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can make such files")
-    paths = [Path("/usr/local/osbuild-compose-secret"), Path("/etc/ssl/certs/osbuild-compose-secret.pem")]
-    private = Path("/etc/ssl/private")
-    paths += [private / "osbuild-compose-secret.key"] if private.is_dir() else []
-    made = []
-    try:
-        for path in paths:
-            if path.parent.is_dir():
-                path.touch(mode=0o600, exist_ok=False)
-                made.append(path)
-        yield made
-    finally:
-        for path in made:
-            path.unlink()
-
-
-def test_set_user_id_programs_of_a_tree_are_of_no_account(bench: Bench) -> None:
-    """A program that a stage leaves, for another user of the machine to run while a build works on the tree."""
-    code = (
-        "path = tree + '/become-root'\n"
-        "open(path, 'w').close(); os.chmod(path, 0o6755)\n"
-        "other = tree + '/become-daemon'\n"
-        "open(other, 'w').close(); os.chown(other, 1, 1); os.chmod(other, 0o6755)\n"
-        "show([oct(os.stat(p).st_mode) for p in (path, other)])"
-    )
-    assert attempt(bench, code) == ["0o106755", "0o106755"]
-    ids = {entry.pw_uid for entry in pwd.getpwall()}
-    for path in bench.place.rglob("*"):
-        status = path.lstat()
-        if status.st_mode & 0o6000 and path.is_file():
-            assert status.st_uid not in ids, path
 
 
 def test_a_crash_leaves_no_core_dump(attack: Attack) -> None:
