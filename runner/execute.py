@@ -12,7 +12,7 @@ from typing import Any
 from runner.archiver import Archiver
 from runner.build import StepResult
 from runner.cancellation import Cancellation
-from runner.errors import RunnerError
+from runner.errors import ErrorKind, RunnerError
 from runner.events import Listener
 from runner.failure import describe_exit, stage_failure
 from runner.manifest.model import ModuleKind
@@ -23,11 +23,12 @@ from runner.sandbox.limits import Limits
 from runner.sandbox.readable import ReadableDirectories
 from runner.sources.fetch import Fetcher
 from runner.steps import Action, ActionKind, PlannedPipeline, Step
-from runner.store import directories, locks
+from runner.store import directories, downloads, locks
 from runner.store.scratch import Scratch
 from runner.store.store import Store
 from runner.tree import Trees
 
+TAKE_OVER_WHEN_INTERRUPTED = 1.0  # seconds for what a step has downloaded
 TAIL = 20  # lines of a failed step's log that are shown again at the end
 
 
@@ -206,14 +207,30 @@ class Executor:
                 (var / name).mkdir(exist_ok=True)
                 (var / name).chmod(mode)
                 os.chown(var / name, 0, 0)
-            downloads = self._store.downloads if step.program.network else None
-            if downloads:
-                _give(downloads, 0, 0)
+            with self._new_downloads(step) as new:
+                shared = downloads.shared(self._store.downloads) if new else {}
+                yield bwrap.View(tree, var, output, shared, new, sources, inputs)
+
+    @contextlib.contextmanager
+    def _new_downloads(self, step: Step) -> Iterator[Path | None]:
+        """A directory for what a step with network downloads, which is taken over also when the step fails."""
+        if not step.program.network:
+            yield None
+            return
+        made = self._store.temporary()
+        os.chown(made, 0, 0)
+        limit: float | None = TAKE_OVER_WHEN_INTERRUPTED
+        try:
             try:
-                yield bwrap.View(tree, var, output, downloads, sources, inputs)
+                yield made
+                limit = None
+            except RunnerError as error:
+                limit = None if error.kind is ErrorKind.BUILD else limit
+                raise
             finally:
-                if downloads:
-                    _give(downloads, os.geteuid(), os.getegid())
+                downloads.take_over_downloads(made, self._store.downloads, limit)
+        finally:
+            directories.remove_tree(made)
 
     @contextlib.contextmanager
     def _input_trees(self, step: Step) -> Iterator[Mapping[str, Path]]:
@@ -294,10 +311,3 @@ class Executor:
             self._emit("note", message=f"a shell in the sandbox of {call.name}; the tree is at {bwrap.TREE}")
             process.shell(process.Sandbox(shell, self._context.namespace), full)
         raise stage_failure(step, why, tail, ended)
-
-
-def _give(directory: Path, uid: int, gid: int) -> None:
-    """Change the owner of a directory and everything in it, without following links."""
-    for path in (directory, *directory.rglob("*")):
-        with contextlib.suppress(FileNotFoundError):
-            os.chown(path, uid, gid, follow_symlinks=False)

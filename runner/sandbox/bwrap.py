@@ -15,6 +15,7 @@ TREE = f"{API}/tree"
 OUTPUT = f"{API}/output"
 ARGUMENTS = f"{API}/api/arguments"
 DOWNLOADS = f"{API}/downloads"
+NEW_DOWNLOADS = f"{API}/new-downloads"
 SOURCES = f"{API}/sources"
 INPUTS = f"{API}/inputs"
 
@@ -63,14 +64,16 @@ TOOLS = {"bwrap": "bubblewrap", "setpriv": "util-linux", "tar": "tar", "zstd": "
 class View:
     """What one step sees: its tree (writable for a stage), its own /var, and where an assembler writes.
 
-    downloads is the writable cache of steps with network, sources the read-only files that its options name, and inputs
-    the read-only trees of other pipelines by the names of the inputs.
+    downloads are what steps with network see of the downloads that all builds share, by the directories' names, and
+    new_downloads is for what such a step adds. sources are the read-only files that its options name, and inputs the
+    read-only trees of other pipelines by the names of the inputs.
     """
 
     tree: Path
     var: Path
     output: Path | None = None
-    downloads: Path | None = None
+    downloads: Mapping[str, Path] = field(default_factory=dict)
+    new_downloads: Path | None = None
     sources: Path | None = None
     inputs: Mapping[str, Path] = field(default_factory=dict)
 
@@ -127,8 +130,10 @@ def command(
     argv += ["--bind" if view.output is None else "--ro-bind", str(view.tree), TREE]
     if view.output is not None:
         argv += ["--bind", str(view.output), OUTPUT]
-    if view.downloads is not None:
-        argv += ["--bind", str(view.downloads), DOWNLOADS]
+    for name, path in view.downloads.items():
+        argv += ["--ro-bind", str(path), f"{DOWNLOADS}/{name}"]
+    if view.new_downloads is not None:
+        argv += ["--bind", str(view.new_downloads), NEW_DOWNLOADS]
     if view.sources is not None:
         argv += ["--ro-bind", str(view.sources), SOURCES]
     for name, path in view.inputs.items():

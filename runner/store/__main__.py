@@ -62,7 +62,7 @@ def _run(args: argparse.Namespace) -> int:
     if not (where / "layers").is_dir():
         problem = "is not a store" if where.exists() else "does not exist: nothing was built with this store yet"
         raise input_error(f"{where} {problem}", hint="--store takes the directory that builds use")
-    if args.command in ("prune", "clear"):
+    if args.command in ("prune", "clear", "verify"):
         namespace.enter()  # leftovers of killed builds, and scratch, have files of other owners
     store = Store(where, _say)
     try:

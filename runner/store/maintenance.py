@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from runner.errors import input_error
-from runner.store import directories, files
+from runner.store import directories, downloads, files
 from runner.store.store import STORE_LOCK, Store
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -75,10 +75,10 @@ def prune(
     for log in list((store.root / "logs").glob("*.log")):
         if unused_since is None or log.lstat().st_mtime < unused_since:
             log.unlink(missing_ok=True)
-    for partial in list((store.downloads / "partial").glob("*")):
-        old = unused_since is not None and partial.lstat().st_mtime < unused_since
+    for other in downloads.others(store.downloads):
+        old = unused_since is not None and other.lstat().st_mtime < unused_since
         if old or (keep_bytes is not None and keep_bytes <= 0):
-            directories.remove_tree(partial)
+            directories.remove_tree(other)
     _remove_stale_names(store)
     return removed
 
@@ -113,7 +113,7 @@ def remove(store: Store, entry: Entry) -> None:
         (store.outputs / f"{entry.key}.json").unlink(missing_ok=True)
         directories.remove_tree(store.outputs / entry.key)
     else:
-        (store.downloads / "sha256" / entry.key).unlink(missing_ok=True)
+        directories.remove_tree(store.downloads / downloads.BLOBS / entry.key)
 
 
 def verify(store: Store, candidates: Iterable[Entry]) -> list[Entry]:
@@ -128,7 +128,7 @@ def _intact(store: Store, entry: Entry) -> bool:
     if entry.kind is EntryKind.OUTPUT:
         return store.output_is_intact(entry.key)
     if entry.kind is EntryKind.DOWNLOAD:
-        return files.digest(store.downloads / "sha256" / entry.key) == entry.key
+        return downloads.is_intact(store.downloads / downloads.BLOBS / entry.key)
     info = store.layer(entry.key)
     return info is not None and (
         info.archive is None or files.digest(store.archive_path(entry.key)) == info.archive.digest
@@ -154,8 +154,8 @@ def _outputs(store: Store) -> Iterable[Entry]:
 
 
 def _downloads(store: Store) -> Iterable[Entry]:
-    for path in (store.downloads / "sha256").glob("*"):
-        info = path.stat()
+    for path in (store.downloads / downloads.BLOBS).glob("*"):
+        info = path.lstat()
         yield Entry(EntryKind.DOWNLOAD, path.name, "download", info.st_size, max(info.st_atime, info.st_mtime))
 
 

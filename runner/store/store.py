@@ -25,7 +25,7 @@ from typing import Any
 
 from runner.errors import ErrorKind, RunnerError, build_error, environment_error
 from runner.steps import Step, StoreState
-from runner.store import devices, directories, files, locks, privacy
+from runner.store import devices, directories, downloads, files, locks, privacy
 from runner.store.devices import Device
 from runner.store.history import History
 from runner.store.layer import Archive, LayerContents, pack
@@ -92,8 +92,9 @@ class Store:
         self.locks = root / "locks"
         try:
             privacy.make_private(root, say)
-            for directory in (self.layers, self.outputs, self.refs, self.builds, self.downloads):
+            for directory in (self.layers, self.outputs, self.refs, self.builds):
                 directory.mkdir(exist_ok=True)
+            downloads.prepare(self.downloads)
             for directory in (self.tmp, self.locks):
                 privacy.private_directory(directory)
             self._use = files.open_lock(self.locks / STORE_LOCK)
@@ -107,7 +108,8 @@ class Store:
         Only in the runner's user namespace may this process remove files of all owners in a tree.
         """
         if self.only_user():
-            directories.remove_leftovers(self.tmp.iterdir(), self.say)
+            # Earlier versions let stages write to the downloads.
+            directories.remove_leftovers([*self.tmp.iterdir(), *downloads.foreign(self.downloads)], self.say)
         self.share()
 
     def close(self) -> None:

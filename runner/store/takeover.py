@@ -37,7 +37,7 @@ def take_over(directory: Path) -> None:
 
     Raises RefusedError for the first entry, by name, that is neither a regular file nor a directory.
     """
-    fd = os.open(directory, _DIRECTORY)
+    fd = open_directory(directory)
     try:
         _take_over_directory(fd, "", MAX_DEPTH)
     finally:
@@ -45,7 +45,6 @@ def take_over(directory: Path) -> None:
 
 
 def _take_over_directory(fd: int, path: str, depth: int) -> None:
-    _own(fd, 0o755)
     for name in sorted(os.listdir(fd)):
         shown = os.path.join(path, name)
         if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
@@ -53,19 +52,22 @@ def _take_over_directory(fd: int, path: str, depth: int) -> None:
             continue
         if depth == 0:
             raise RefusedError(shown, f"a directory below {MAX_DEPTH} others")
-        child = os.open(name, _DIRECTORY, dir_fd=fd)
+        child = open_directory(name, fd)
         try:
             _take_over_directory(child, shown, depth - 1)
         finally:
             os.close(child)
 
 
-def open_directory(name: str, fd: int) -> int | None:
-    """Open a directory beneath the open directory `fd`; None if there is none by that name."""
+def open_directory(path: str | Path, dir_fd: int | None = None) -> int:
+    """Take over and open a directory, but not what is in it: nobody else can change that any more. Raises OSError."""
+    fd = os.open(path, _DIRECTORY, dir_fd=dir_fd)
     try:
-        return os.open(name, _DIRECTORY, dir_fd=fd)
-    except OSError:
-        return None
+        _own(fd, 0o755)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
 
 
 def open_file(name: str, fd: int, shown: str = "") -> int:

@@ -151,7 +151,7 @@ class Place:
         (self.archives / "digest").write_bytes(data)
         archive = Archive("http://x/zoo.deb", f"{NAME}_1.0-1_all.deb", len(data), "digest")
         directories = [os.open(one, os.O_RDONLY | os.O_DIRECTORY) for one in (self.archives, self.work)]
-        extract.enter(str(self.tree), *directories)
+        extract.enter(str(self.tree), directories[1], directories[:1])
         try:
             found = extract.read(archive)
             self._unpack(archive, found)

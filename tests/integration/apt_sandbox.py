@@ -17,6 +17,7 @@ import jsonschema
 from stagelib import chroot
 
 from osbuild_compose.distro.family import host_apt
+from runner.store import downloads
 from tests.conftest import REPO
 
 NAME = "org.osbuild-compose.apt"
@@ -61,7 +62,7 @@ class Workplace:
         shutil.copytree(STAGES, self.stages, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(DESCRIBE, self.stages)
         self._own(room)
-        self.directory("downloads")
+        downloads.prepare(self.directory("downloads"))
 
     def directory(self, name: str) -> Path:
         """A new empty directory of the account's."""
@@ -88,6 +89,9 @@ class Workplace:
         jsonschema.validate(options, META["schema"], jsonschema.Draft7Validator)
         with tempfile.TemporaryDirectory(dir=self.room) as scratch:
             self._own(Path(scratch))
+            new = Path(scratch, "new-downloads")
+            new.mkdir()
+            self._own(new)
             etc = Path(scratch, "etc")
             etc.mkdir()
             for name in ("passwd", "group", "nsswitch.conf", "resolv.conf", "hosts"):
@@ -96,24 +100,26 @@ class Workplace:
             shutil.copytree("/etc/alternatives", etc / "alternatives", symlinks=True)
             self._own(etc)
             done = subprocess.run(
-                self.argv(self._sandbox(tree, etc)),
+                self.argv(self._sandbox(tree, etc, new)),
                 input=json.dumps({"tree": "/run/osbuild/tree", "options": options}),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
                 check=False,
             )
+            downloads.take_over_downloads(new, self.downloads)
         assert "Traceback" not in done.stdout, done.stdout
         return Result(done.returncode, done.stdout)
 
-    def _sandbox(self, tree: Path, etc: Path) -> list[str | Path]:
+    def _sandbox(self, tree: Path, etc: Path, new: Path) -> list[str | Path]:
         argv: list[str | Path] = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"]
         argv += ["--ro-bind", "/usr", "/usr", "--bind", etc, "/etc", "--proc", "/proc", "--dev", "/dev"]
         for link in ("bin", "sbin", "lib", "lib64"):
             argv += ["--symlink", f"usr/{link}", f"/{link}"]
         argv += ["--tmpfs", "/tmp", "--tmpfs", "/var", "--dir", "/var/tmp", "--tmpfs", "/run"]
         argv += ["--ro-bind", self.stages, "/run/osbuild/lib", "--bind", tree, "/run/osbuild/tree"]
-        argv += ["--bind", self.downloads, "/run/osbuild/downloads", "--cap-drop", "ALL"]
+        argv += ["--ro-bind", self.downloads, "/run/osbuild/downloads", "--bind", new, "/run/osbuild/new-downloads"]
+        argv += ["--cap-drop", "ALL"]
         for capability in (*chroot.CAPABILITIES, "CAP_NET_BIND_SERVICE", *META["capabilities"]):
             argv += ["--cap-add", capability]
         environment = {

@@ -383,8 +383,12 @@ def test_damaged_downloads_are_fetched_again(root: Workplace, base: Path, reposi
     digest = subprocess.check_output(["sha256sum", next(repository.root.glob("pool/*"))], text=True).split()[0]
     cached = root.downloads / "sha256" / digest
     cached.write_bytes(cached.read_bytes()[:-1] + b"?")
-    for index in root.downloads.glob("apt-lists/*/127.0.0.1*_Packages"):
-        index.write_bytes(index.read_bytes() + b"\n")
+    indexes = [json.loads(path.read_text()) for path in root.downloads.glob("indexes/*.json")]
+    lists = {name: about[0] for index in indexes for name, about in index.items() if name.startswith("127.0.0.1")}
+    for name, packages in lists.items():
+        if name.endswith("_Packages"):
+            index = root.downloads / "sha256" / packages
+            index.write_bytes(index.read_bytes() + b"\n")
     subprocess.run(["chroot", base, "dpkg", "--purge", "whole"], check=True)
     result = root.run(base, options(["whole"], ours(repository)))
     assert result.status == 0, result.log

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from stagelib.apt import config, downloads, dpkg, dpkg_wrapper, lists, options, resolve, stubs
 from stagelib.errors import StageError
+from stagelib.packages.download_cache import Downloads
 
 REPOSITORY = {"url": "http://mirror/debian", "suites": ["bookworm"], "components": ["main"], "keys": ["k"]}
 RAW = {"architecture": "amd64", "repositories": [REPOSITORY], "packages": ["nginx"]}
@@ -43,9 +44,9 @@ def test_a_source_is_trusted_through_its_own_keys_only() -> None:
 def test_lists_belong_to_exactly_their_repositories() -> None:
     other = {**RAW, "repositories": [{**REPOSITORY, "keys": ["other"]}]}
     same = {**RAW, "packages": ["sudo"]}
-    first = lists.directory("/d", options.from_json(RAW))
-    assert first == lists.directory("/d", options.from_json(same))
-    assert first != lists.directory("/d", options.from_json(other))
+    first = lists.index_name(options.from_json(RAW))
+    assert first == lists.index_name(options.from_json(same))
+    assert first != lists.index_name(options.from_json(other))
 
 
 def test_a_release_files_digests_are_read() -> None:
@@ -113,7 +114,7 @@ def test_the_trees_dpkg_uses_its_own_database(database: list[str]) -> None:
 def test_packages_that_do_not_fit_are_not_begun(tmp_path: Path) -> None:
     archive = resolve.Archive("http://mirror/a.deb", "a_1_all.deb", 10**18, "0" * 64)
     with pytest.raises(StageError, match=r"1000000000000 MB of packages .* MB are free"):
-        downloads.fetch(config.Apt(str(tmp_path), str(tmp_path)), [archive], str(tmp_path))
+        downloads.fetch(config.Apt(str(tmp_path), str(tmp_path)), [archive], Downloads(str(tmp_path), str(tmp_path)))
     assert "no space left" in str(
         downloads.failure("E: Error writing to file - write (28: No space left on device)", 1)
     )

@@ -36,7 +36,7 @@ def install(tree: str, work: str, downloaded: Downloaded, wanted: Options, epoch
     work: a directory for this stage alone; epoch: mtime of all directories, seconds. Raises StageError.
     """
     _merge_usr(tree, wanted.architecture)
-    workers = Workers(tree, downloaded.cache, shared.archives(work))
+    workers = Workers(tree, downloaded.directories, shared.archives(work))
     try:
         with phase("read control files"):
             packages = [one.result() for one in [workers.read(archive) for archive in downloaded.archives]]

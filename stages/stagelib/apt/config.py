@@ -48,13 +48,6 @@ def make(home: str, lists: str, status: str, options: Options, *, extra: Sequenc
     return Apt(home, lists)
 
 
-def with_lists(apt: Apt, lists: str) -> Apt:
-    """The same apt, reading the indexes in the directory `lists` from now on."""
-    with open(f"{apt.home}/apt.conf", "a", encoding="utf-8") as file:
-        file.write(f'Dir::State::lists "{lists}";\n')
-    return Apt(apt.home, lists)
-
-
 def source(repository: Repository, architecture: str, ring: str) -> str:
     """The deb822 source of a repository, trusted only through the keyring at `ring`."""
     lines = [

@@ -1,4 +1,4 @@
-"""Download package archives to <downloads>/sha256/<hex>, shared between builds and verified on every use."""
+"""Download package archives, which builds share by their digests, and verify them on every use."""
 
 import os
 import shutil
@@ -15,6 +15,7 @@ from stagelib.apt.config import Apt
 from stagelib.apt.resolve import Archive
 from stagelib.errors import StageError
 from stagelib.packages import download_cache
+from stagelib.packages.download_cache import Downloads
 
 BATCH = 500  # archives per apt-helper: an argument list may have 2 MiB
 NO_SPACE = "free some space there, or use another store with --store"
@@ -23,48 +24,48 @@ POLL = 0.2  # seconds between two progress reports
 
 @dataclass(frozen=True)
 class Downloaded:
-    """Verified archives in the directory `cache`, named by their sha256, in apt's order."""
+    """Verified archives in apt's order, named by their sha256; each is in the first of `directories` that has it."""
 
-    cache: str
+    directories: Sequence[str]
     archives: Sequence[Archive]
 
+    def path(self, archive: Archive) -> str:
+        """Where an archive is."""
+        paths = (f"{directory}/{archive.sha256}" for directory in self.directories)
+        return next(filter(os.path.exists, paths))
 
-def fetch(apt: Apt, archives: Sequence[Archive], downloads: str) -> Downloaded:
-    """Download missing archives to the shared cache and verify the sha256 of all.
 
-    Other builds may do the same at the same time: files are only renamed into place. Raises StageError when an archive
-    cannot be downloaded or differs from the signed index.
+def fetch(apt: Apt, archives: Sequence[Archive], downloads: Downloads) -> Downloaded:
+    """Download the archives that are not there yet, and verify the sha256 of all.
+
+    Raises StageError when an archive cannot be downloaded or differs from the signed index.
     """
-    cache = f"{downloads}/sha256"
-    os.makedirs(cache, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        good = list(pool.map(lambda one: _verified(cache, one), archives))
+        good = list(pool.map(lambda one: _verified(downloads, one), archives))
     missing = [archive for archive, ok in zip(archives, good, strict=True) if not ok]
     for start in range(0, len(missing), BATCH):
-        _download(apt, missing[start : start + BATCH], cache)
+        _download(apt, missing[start : start + BATCH], downloads)
     total = sum(one.size for one in archives)
     fetched = sum(one.size for one in missing)
     print(f"{len(archives)} packages, {total / 1e6:.1f} MB, of which {fetched / 1e6:.1f} MB downloaded", flush=True)
-    return Downloaded(cache, archives)
+    return Downloaded(downloads.directories, archives)
 
 
-def _verified(cache: str, archive: Archive) -> bool:
-    path = f"{cache}/{archive.sha256}"
-    try:
-        good = download_cache.sha256(path) == archive.sha256
-    except FileNotFoundError:
+def _verified(downloads: Downloads, archive: Archive) -> bool:
+    if downloads.find(archive.sha256) is None:
         return False
+    good = downloads.find_verified(archive.sha256) is not None
     if not good:
         print(f"{archive} in the cache is damaged, downloading it again", flush=True)
     return good
 
 
-def _download(apt: Apt, archives: Sequence[Archive], cache: str) -> None:
+def _download(apt: Apt, archives: Sequence[Archive], downloads: Downloads) -> None:
     total = sum(one.size for one in archives)
-    if (free := shutil.disk_usage(cache).free) < total:
+    if (free := shutil.disk_usage(downloads.new).free) < total:
         what = f"{total / 1e6:.0f} MB of packages are to be downloaded, and {free / 1e6:.0f} MB are free"
         raise StageError(f"{what} where downloads are kept", NO_SPACE)
-    with download_cache.scratch_directory(os.path.dirname(cache)) as new:
+    with downloads.scratch() as new:
         argv = ["/usr/lib/apt/apt-helper", "-q", "download-file"]
         for one in archives:
             argv += [one.uri, f"{new}/{one.sha256}", f"SHA256:{one.sha256}"]
@@ -81,7 +82,7 @@ def _download(apt: Apt, archives: Sequence[Archive], cache: str) -> None:
         for one in archives:
             if download_cache.sha256(f"{new}/{one.sha256}") != one.sha256:
                 raise StageError(f"{one} differs from the signed index", "try again later, or another mirror")
-            os.replace(f"{new}/{one.sha256}", f"{cache}/{one.sha256}")
+            downloads.add(f"{new}/{one.sha256}", one.sha256)
 
 
 def arrived(directory: str) -> int:

@@ -6,12 +6,14 @@ directories (also those reached through a symlink, as in a merged /usr) unchange
 so, for whatever reason, is left to dpkg, which says what is wrong with it.
 """
 
+import contextlib
 import errno
 import hashlib
 import os
 import shutil
 import stat
 from collections import OrderedDict
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -43,12 +45,12 @@ class Unpacked:
 class Workers:
     """Processes that read packages, one per core."""
 
-    def __init__(self, tree: str, archives: str, work: str) -> None:
-        """tree: where packages are unpacked; archives: where they are read from, by their digests; work: where
+    def __init__(self, tree: str, archives: Sequence[str], work: str) -> None:
+        """tree: where packages are unpacked; archives: the directories that have them, by their digests; work: where
         write_stored() writes."""
-        dirs = (os.open(archives, os.O_RDONLY | os.O_DIRECTORY), os.open(work, os.O_RDONLY | os.O_DIRECTORY))
+        work_fd, *fds = (os.open(path, os.O_PATH | os.O_DIRECTORY) for path in (work, *archives))
         self._pool = ProcessPoolExecutor(
-            os.cpu_count(), mp_context=get_context("fork"), initializer=enter, initargs=(tree, *dirs)
+            os.cpu_count(), mp_context=get_context("fork"), initializer=enter, initargs=(tree, work_fd, fds)
         )
 
     def read(self, archive: Archive) -> "Future[Package]":
@@ -72,19 +74,22 @@ class Workers:
         self._pool.shutdown(cancel_futures=True)
 
 
-_dirs = {"archives": -1, "work": -1}
+_dirs: dict[str, list[int]] = {"work": [], "archives": []}
 _trees: list["_Tree"] = []
 
 
-def enter(tree: str, archives: int, work: int) -> None:
-    """Prepare this process to do a worker's work, with descriptors of both directories."""
-    _dirs.update(archives=archives, work=work)
+def enter(tree: str, work: int, archives: Sequence[int]) -> None:
+    """Prepare this process to do a worker's work, with descriptors of the directories."""
+    _dirs.update(work=[work], archives=list(archives))
     _trees.append(_Tree(tree))
     os.umask(0)
 
 
 def _open(archive: Archive) -> int:
-    return os.open(archive.sha256, os.O_RDONLY | os.O_CLOEXEC, dir_fd=_dirs["archives"])
+    for directory in _dirs["archives"]:
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(archive.sha256, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+    raise StageError(f"{archive} is no longer where downloads are kept", "do not clean the store meanwhile")
 
 
 def damaged(archive: Archive, why: object) -> StageError:
@@ -109,7 +114,7 @@ def read(archive: Archive) -> Package:
 def write_stored(archive: Archive, name: str, declared: int) -> dict[str, Device]:
     """A worker's part of Workers.write_stored(). Raises StageError for an archive that would fill the disk."""
     fd = _open(archive)
-    out = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=_dirs["work"])
+    out = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=_dirs["work"][0])
     try:
         return deb.write_stored(fd, out, declared)
     except TooLargeError as error:

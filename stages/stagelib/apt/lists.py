@@ -1,20 +1,16 @@
-"""The repositories' package lists: shared, revalidated and verified by every stage that uses them."""
+"""The repositories' package lists: kept between builds, revalidated and verified by every stage that uses them."""
 
-import fcntl
-import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 
 from stagelib import removal
-from stagelib.apt import config
 from stagelib.apt.config import Apt
 from stagelib.apt.options import Options
 from stagelib.errors import StageError
 from stagelib.packages import download_cache
+from stagelib.packages.download_cache import Downloads
 
 # Patterns in apt's error messages, and hints for the user. The first match wins.
 HINTS = (
@@ -29,32 +25,57 @@ HINTS = (
 )  # fmt: skip
 
 
-def directory(downloads: str, options: Options) -> str:
-    """The shared directory for the lists of exactly these repositories."""
-    what = json.dumps([options.architecture, [asdict(one) for one in options.repositories]], sort_keys=True)
-    return f"{downloads}/apt-lists/{hashlib.sha256(what.encode()).hexdigest()}"
+NAME = re.compile(r"[^/]*_[^/]*")  # of a list: with the repository's address
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-@contextmanager
-def current(apt: Apt) -> Iterator[Apt]:
-    """Update and verify the shared lists, and give an apt that reads a snapshot of them.
+def index_name(options: Options) -> str:
+    """The name of the index of the lists of exactly these repositories."""
+    what = [options.architecture, [asdict(one) for one in options.repositories]]
+    return f"apt-lists {json.dumps(what, sort_keys=True)}"
 
-    The lists are locked only during the update: the snapshot is a directory of hard links, and apt replaces files by
-    renaming. Raises StageError as update() does.
+
+def refresh(apt: Apt, downloads: Downloads, options: Options) -> None:
+    """Fill apt's empty directory of lists from earlier builds, update and verify it, and keep it for later ones.
+
+    The directory is on the file system of new downloads. Raises StageError as update() does.
     """
-    os.makedirs(apt.lists, exist_ok=True)
-    with download_cache.scratch_directory(os.path.dirname(apt.lists)) as snapshot:
-        with open(f"{apt.lists}.lock", "a", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            update(apt)
-            for entry in os.scandir(apt.lists):
-                if entry.is_file() and entry.name != "lock":
-                    os.link(entry.path, f"{snapshot}/{entry.name}")
-        yield config.with_lists(apt, snapshot)
+    kept = _restore(apt.lists, downloads, options)
+    update(apt)
+    index = {}
+    for entry in sorted(os.scandir(apt.lists), key=lambda one: one.name):
+        if not entry.is_file(follow_symlinks=False) or entry.name == "lock":
+            continue
+        digest = kept.get((entry.name, entry.stat().st_ino, entry.stat().st_ctime_ns))
+        if digest is None:
+            digest = download_cache.sha256(entry.path)
+            downloads.add(entry.path, digest)
+        index[entry.name] = [digest, entry.stat().st_mtime_ns]
+    downloads.save_index(index_name(options), index)
+
+
+def _restore(lists: str, downloads: Downloads, options: Options) -> dict[tuple[str, int, int], str]:
+    """Copy the lists of earlier builds, as far as they are intact, with the times that the mirror is asked about.
+
+    Returns the digests of the copies, by name, inode number and change time.
+    """
+    found, damaged = {}, []
+    for name, about in downloads.read_index(index_name(options)).items():
+        match about:
+            case [str(digest), int(mtime_ns)] if NAME.fullmatch(name) and DIGEST.fullmatch(digest):
+                if path := downloads.find_verified(digest):
+                    download_cache.copy(path, f"{lists}/{name}", mtime_ns)
+                    info = os.stat(f"{lists}/{name}")
+                    found[name, info.st_ino, info.st_ctime_ns] = digest
+                elif downloads.find(digest):
+                    damaged.append(name)
+    if damaged:
+        print(f"damaged indexes, downloading them again: {', '.join(damaged)}", flush=True)
+    return found
 
 
 def update(apt: Apt) -> None:
-    """Update the lists and verify all of their content; call with the lock held.
+    """Update the lists and verify all of their content.
 
     apt asks the mirror with If-Modified-Since and checks the signature, but trusts index files on disk, so these are
     compared with the signed Release file here, and downloaded again when they differ.

@@ -27,8 +27,8 @@ def copy_status(tree: str, target: str) -> None:
 def install(tree: str, work: str, apt: Apt, downloaded: Downloaded, packages: Sequence[str]) -> None:
     """Let apt install `packages`, whose archives were downloaded, into the tree. Raises StageError."""
     for archive in downloaded.archives:
-        os.symlink(f"{downloaded.cache}/{archive.sha256}", f"{apt.home}/cache/archives/{archive.file}")
-    wrapper = _wrapper(tree, work, downloaded.cache, apt)
+        os.symlink(downloaded.path(archive), f"{apt.home}/cache/archives/{archive.file}")
+    wrapper = _wrapper(tree, work, downloaded.directories, apt)
     states = f"{apt.home}/extended_states"
     if tree_paths.exists(tree, auto_installed.EXTENDED_STATES):
         tree_paths.copy_out(tree, auto_installed.EXTENDED_STATES, states)
@@ -52,10 +52,10 @@ def install(tree: str, work: str, apt: Apt, downloaded: Downloaded, packages: Se
             tree_paths.write_file(tree, tree_paths.inside(tree, auto_installed.EXTENDED_STATES), file)
 
 
-def _wrapper(tree: str, work: str, cache: str, apt: Apt) -> str:
+def _wrapper(tree: str, work: str, directories: Sequence[str], apt: Apt) -> str:
     """A program that apt calls as dpkg: it runs the tree's dpkg in the nested sandbox."""
     path = f"{apt.home}/dpkg"
-    archives = [f"{apt.home}/cache/archives", f"{apt.home}/temporary", cache]
+    archives = [f"{apt.home}/cache/archives", f"{apt.home}/temporary", *directories]
     settings = json.dumps({"tree": tree, "work": work, "archives": archives})
     module = [sys.executable, "-m", dpkg_wrapper.__name__, settings]
     with open(path, "w", encoding="utf-8") as file:

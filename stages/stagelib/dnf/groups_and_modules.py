@@ -30,7 +30,7 @@ def resolve_group_names(
     if dnf.version != 5 or not (is_group or options.groups):
         return options
     ids: dict[str, str] = {}
-    downloading = sandbox.Visible((shelf.cache,))
+    downloading = shelf.visible_for_download()
     for words in LISTS:
         done = command.run(sandbox.command(tree, home, downloading, [*start, *words], network=True), home, quiet=True)
         failures.check_download(done, options)
@@ -59,7 +59,7 @@ def enable_modules(
     """
     if not options.modules:
         return
-    download = sandbox.command(tree, home, sandbox.Visible((shelf.cache,)), [*start, "makecache"], network=True)
+    download = sandbox.command(tree, home, shelf.visible_for_download(), [*start, "makecache"], network=True)
     failures.check_download(command.run(download, home), options)
     words = [*start, "--cacheonly", "module", "enable", *map(str, options.modules)]
     with scaffolding.in_place(tree):  # it writes into the tree, whose symlinks may be hostile

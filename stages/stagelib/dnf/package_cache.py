@@ -1,41 +1,42 @@
-"""A cache of dnf's downloads that builds share: files by digest in <downloads>/sha256/<hex>, and an index for each
-repository with the names of its files in dnf's own cache.
+"""dnf's own cache directory for one build, filled from the downloads that builds share, which an index has for each
+repository: the names of its files in dnf's cache, and their digests.
 
-Each build has its own dnf cache directory, filled with hard links, so that builds need no locks between them, and
-dnf's locks (by process id, which is meaningless between sandboxes) stay private. Metadata are verified here whenever
-they are restored, packages by dnf before it uses them.
+So builds need no locks between them, and dnf's locks (by process id, which is meaningless between sandboxes) stay
+private. Packages are symbolic links to the shared files, metadata are copies; both are verified before.
 """
 
 import glob
-import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-from stagelib import removal
 from stagelib.dnf.options import Repository
 from stagelib.dnf.sandbox import Visible
 from stagelib.packages import download_cache
+from stagelib.packages.download_cache import Downloads
 
 PACKAGES = "packages"
 REPOMD = "repodata/repomd.xml"
 # dnf 4 also has files named after the repository next to its directory: REPO.solv, REPO-filenames.solvx.
 SIDE_FILES = "beside"
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class PackageCache:
-    """`downloads` is shared between builds; `cache` is this build's dnf cache, on the same file system."""
+    """`downloads` is shared between builds; `cache` is this build's dnf cache, on the file system of new downloads."""
 
-    downloads: str
+    downloads: Downloads
     cache: str
+    _copies: dict[tuple[str, int, int], str] = field(default_factory=dict)  # path, inode and change time: digest
 
     def restore(self, repositories: Iterable[Repository], variant: str) -> frozenset[str]:
-        """Link the cached files of these repositories into dnf's cache; call before dnf runs.
+        """Put the files of earlier builds of these repositories into dnf's cache; call before dnf runs.
 
         variant: the dnf that wrote the metadata. Returns the ids of the repositories whose metadata are intact and have
-        the checksum in the options. Damaged metadata are skipped.
+        the checksum in the options. What is damaged is left out.
         """
         return frozenset(one.id for one in repositories if self._restore(one, variant))
 
@@ -44,12 +45,21 @@ class PackageCache:
         for one in repositories:
             if found := self._files(one):
                 tag, files = found
-                old = {name: digest for name, digest in self._read(one, variant)[1].items() if self._is_package(name)}
-                kept = {**old, **{name: self._store(path) for name, path in files.items()}}
-                for name, digest in old.items():
-                    if digest != kept[name]:
-                        self._drop_overwritten(digest, files[name])
-                self._write(one, variant, tag, kept)
+                old = self._read(one, variant)[1]
+                kept = {name: digest for name, digest in old.items() if self._is_package(name)}
+                kept = {**kept, **{name: self._store(path) for name, path in files.items()}}
+                index = {"url": one.url, "tag": tag, "files": dict(sorted(kept.items()))}
+                self.downloads.save_index(self._index(one, variant), index)
+
+    def forget_packages(self) -> bool:
+        """Remove the packages of earlier builds from dnf's cache; returns whether there were any.
+
+        dnf cannot replace one by a package of the same name that its repository has now.
+        """
+        links = [path for one in self.directories() for path in _links(f"{one}/{PACKAGES}")]
+        for path in links:
+            os.unlink(path)
+        return bool(links)
 
     def repomd(self, one: Repository) -> str | None:
         """The sha256 of the repository's repomd.xml in dnf's cache; None when dnf has not downloaded it."""
@@ -64,28 +74,39 @@ class PackageCache:
         """The packages in the cache, which may be more than this build installs."""
         return sorted(path for one in self.directories() for path in glob.glob(f"{glob.escape(one)}/{PACKAGES}/*.rpm"))
 
+    def visible_for_download(self) -> Visible:
+        """The mounts for a dnf that downloads: it can write to its cache, but not to what builds share."""
+        return Visible((self.cache,), tuple(self.downloads.directories))
+
     def visible(self) -> Visible:
         """The mounts for a dnf that installs: it can write to its cache, but not to what was downloaded."""
         downloaded = [path for one in self.directories() for path in (f"{one}/{PACKAGES}", f"{one}/repodata")]
-        return Visible((self.cache,), tuple(path for path in downloaded if os.path.isdir(path)))
+        return Visible((self.cache,), (*filter(os.path.isdir, downloaded), *self.downloads.directories))
 
     def _restore(self, one: Repository, variant: str) -> bool:
         tag, kept = self._read(one, variant)
-        metadata = {name: digest for name, digest in kept.items() if not self._is_package(name)}
-        if any(not self._is_whole(digest) for digest in metadata.values()):
+        found = {name: path for name, digest in kept.items() if (path := self.downloads.find_verified(digest))}
+        metadata = {name: path for name, path in found.items() if not self._is_package(name)}
+        if len(metadata) < sum(not self._is_package(name) for name in kept):
             print(f"the metadata of {one.url} in the cache are damaged, downloading them again", flush=True)
             metadata = {}
-        if one.checksum and metadata.get(REPOMD) != one.checksum:
+        if one.checksum and kept.get(REPOMD) != one.checksum:
             metadata = {}
-        for name, digest in {**{n: d for n, d in kept.items() if self._is_package(n)}, **metadata}.items():
-            if os.path.exists(self._blob(digest)):
-                target = self._place(one, tag, name)
+        for name, path in found.items():
+            target = self._place(one, tag, name)
+            if self._is_package(name):
                 os.makedirs(os.path.dirname(target), exist_ok=True)
-                os.link(self._blob(digest), target)
+                os.symlink(path, target)
+            elif name in metadata:
+                download_cache.copy(path, target, os.stat(path).st_mtime_ns)
+                self._copies[_identity(target)] = kept[name]
         return bool(one.checksum and metadata)
 
     def _files(self, one: Repository) -> tuple[str, dict[str, str]] | None:
-        """The tag in the name of the repository's directory in the cache, and its files: name in the index to path."""
+        """The tag in the name of the repository's directory in the cache, and its files: name in the index to path.
+
+        Files that are links to those of earlier builds are left out.
+        """
         for directory in self.directories():
             name, _, tag = os.path.basename(directory).rpartition("-")
             if name != one.id:
@@ -97,7 +118,7 @@ class PackageCache:
                     if not os.path.islink(path):
                         found[os.path.relpath(path, directory)] = path
             for entry in os.scandir(self.cache):
-                if entry.is_file() and entry.name.startswith((f"{one.id}.", f"{one.id}-")):
+                if entry.is_file(follow_symlinks=False) and entry.name.startswith((f"{one.id}.", f"{one.id}-")):
                     found[f"{SIDE_FILES}/{entry.name.removeprefix(one.id)}"] = entry.path
             return tag, found
         return None
@@ -111,51 +132,37 @@ class PackageCache:
     def _is_package(name: str) -> bool:
         return name.startswith(f"{PACKAGES}/")
 
-    def _blob(self, digest: str) -> str:
-        return f"{self.downloads}/sha256/{digest}"
-
-    def _is_whole(self, digest: str) -> bool:
-        try:
-            return download_cache.sha256(self._blob(digest)) == digest
-        except FileNotFoundError:
-            return False
-
     def _store(self, path: str) -> str:
-        """Save a file unless it is saved already. Returns its sha256."""
+        """Save a file, unless it is an unchanged copy of one that is saved already. Returns its sha256."""
+        if digest := self._copies.get(_identity(path)):
+            return digest
         digest = download_cache.sha256(path)
-        blob = self._blob(digest)
-        if not os.path.exists(blob):
-            os.makedirs(os.path.dirname(blob), exist_ok=True)
-            with removal.temporary_directory(parent=self.cache) as new:
-                os.link(path, f"{new}/blob")
-                os.chmod(f"{new}/blob", 0o644)
-                os.rename(f"{new}/blob", blob)
+        self.downloads.add(path, digest)
         return digest
 
-    def _drop_overwritten(self, digest: str, path: str) -> None:
-        """Drop a file that dnf has overwritten, through the link in its cache, with a package of the same name."""
-        blob = self._blob(digest)
-        if os.path.exists(blob) and os.path.samefile(blob, path):
-            os.unlink(blob)
-
     def _index(self, one: Repository, variant: str) -> str:
-        what = json.dumps([variant, one.kind, one.url, sorted(one.ssl.items())])
-        return f"{self.downloads}/dnf/{hashlib.sha256(what.encode()).hexdigest()}.json"
+        return f"dnf {json.dumps([variant, one.kind, one.url, sorted(one.ssl.items())])}"
 
-    def _read(self, one: Repository, variant: str) -> tuple[str, Mapping[str, str]]:
+    def _read(self, one: Repository, variant: str) -> tuple[str, dict[str, str]]:
         """The tag of the directory's name, and the files: name to digest. A malformed index is treated as empty."""
-        try:
-            with open(self._index(one, variant), encoding="utf-8") as file:
-                index = json.load(file)
-            return index["tag"], dict(index["files"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return "", {}
+        match self.downloads.read_index(self._index(one, variant)):
+            case {"tag": str(tag), "files": dict(files)} if "/" not in tag and all(map(_is_sound, files.items())):
+                return tag, files
+        return "", {}
 
-    def _write(self, one: Repository, variant: str, tag: str, files: Mapping[str, str]) -> None:
-        path = self._index(one, variant)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        there = {name: digest for name, digest in sorted(files.items()) if os.path.exists(self._blob(digest))}
-        with removal.temporary_directory(parent=self.cache) as new:
-            with open(f"{new}/index", "w", encoding="utf-8") as file:
-                json.dump({"url": one.url, "tag": tag, "files": there}, file, indent=1)
-            os.rename(f"{new}/index", path)
+
+def _is_sound(item: tuple[str, object]) -> bool:
+    """Whether a file's name leads nowhere else, and its digest is one."""
+    name, digest = item
+    return ".." not in name.split("/") and isinstance(digest, str) and bool(DIGEST.fullmatch(digest))
+
+
+def _links(directory: str) -> list[str]:
+    if not os.path.isdir(directory):
+        return []
+    return [entry.path for entry in os.scandir(directory) if entry.is_symlink()]
+
+
+def _identity(path: str) -> tuple[str, int, int]:
+    info = os.stat(path)
+    return path, info.st_ino, info.st_ctime_ns

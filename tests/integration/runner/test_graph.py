@@ -7,16 +7,23 @@ from typing import Any
 from tests.integration.runner.conftest import Bench
 from tests.integration.runner.test_running import PACK, SHOW, WRITE
 
-# Waits for another stage to run at the same time: each makes a directory and waits for the other's.
+# Waits for another stage to run at the same time: each listens on a socket of the network, and connects to the other's.
 MEET = """
-import json, os, sys, time
+import json, socket, sys, time
 options = json.load(sys.stdin)["options"]
-os.makedirs("/run/osbuild/downloads/" + options["me"])
+mine = socket.socket(socket.AF_UNIX)
+mine.bind("\\0PLACE" + options["me"])
+mine.listen()
 deadline = time.monotonic() + 30
-while not os.path.isdir("/run/osbuild/downloads/" + options["other"]):
-    if time.monotonic() > deadline:
-        sys.exit("the other one does not run")
-    time.sleep(0.02)
+while True:
+    try:
+        socket.socket(socket.AF_UNIX).connect("\\0PLACE" + options["other"])
+        break
+    except ConnectionRefusedError:
+        if time.monotonic() > deadline:
+            sys.exit("the other one does not run")
+        time.sleep(0.02)
+mine.accept()  # the other one has found this one, too
 """
 # Copies the trees that are its inputs into the tree.
 MERGE = """
@@ -36,7 +43,7 @@ def prepare(bench: Bench) -> None:
     bench.program("write", WRITE)
     bench.program("show", SHOW)
     bench.program("merge", MERGE)
-    bench.program("meet", MEET, network=True)
+    bench.program("meet", MEET.replace("PLACE", bench.place.name), network=True)
     bench.program("fail", "import sys; sys.exit(3)")
     bench.program("pack", PACK, kind="assemblers")
 
