@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.build import RunSettings
+from runner.cancellation import Cancellation
 from runner.errors import RunnerError
 from runner.events import Monitor
 from runner.manifest.identity import osbuild_id
@@ -40,7 +41,7 @@ def main() -> None:
     settings["libdirs"] = tuple(map(Path, settings["libdirs"]))
     emit = Monitor(1)
     try:
-        Session(emit).build([Manifest(made, tuple(asked["targets"]))], RunSettings(**settings))
+        Session(emit, Cancellation()).build([Manifest(made, tuple(asked["targets"]))], RunSettings(**settings))
     except RunnerError as error:
         emit("error", **error.fields())
 
