@@ -89,7 +89,50 @@ def _repository(text: str) -> Advice | None:
     return None
 
 
+def _locale(text: str) -> Advice | None:
+    match = re.fullmatch(r"([A-Za-z]{2,3})[-_]([A-Za-z]{2})([.@].*)?", text)
+    if match is None:
+        return None
+    ours = f"{match[1].lower()}_{match[2].upper()}.UTF-8"
+    return Advice(f"did you mean `{ours}`?", ours)
+
+
+def _keyboard(text: str) -> Advice | None:
+    if match := re.fullmatch(r"([a-z]{2,3})\s*[(:, ]\s*([a-z0-9_-]+)\s*\)?", text):
+        return Advice(f"a layout's variant is a part of its name, such as {match[1]}-{match[2]}")
+    lower = text.lower()
+    return Advice(f"did you mean `{lower}`?", lower) if re.fullmatch(r"[A-Za-z]{2,3}", text) and lower != text else None
+
+
+def _architecture(word: str) -> Advice | None:
+    word = word.lower()
+    if word in ("amd64", "x64", "x86-64", "intel64"):
+        return Advice("did you mean `x86_64`?", "x86_64")
+    if word in ("arm64", "armv8", "arm64v8"):
+        return Advice("did you mean `aarch64`?", "aarch64")
+    if word in (
+        "i386",
+        "i486",
+        "i586",
+        "i686",
+        "x86",
+        "armhf",
+        "armel",
+        "armv7l",
+        "arm",
+        "riscv64",
+        "ppc64le",
+        "s390x",
+    ):
+        return Advice("images for other architectures are not made here; `compose distros` lists those of each release")
+    return None
+
+
 _VALUES: dict[str, Callable[[str], Advice | None]] = {
+    "arch": _architecture,
+    "locale": _locale,
+    "languages": _locale,
+    "keyboard": _keyboard,
     "formats": _format,
     "format": _format,
     "packages": _package,

@@ -216,6 +216,7 @@ def _files(custom: Table) -> dict[str, Any]:
         if encoding not in ("plain", "none", "base64"):
             item.note("data_encoding", f"there is no such encoding: {encoding}")
             item.spoilt = "data_encoding"
+        item.take("ensure_parents", bool)  # ours are always created
         if (uri := item.take("uri", str)) is not None:
             item.note("uri", f"save {uri} beside the blueprint and name the file as `source`")
         elif item.is_whole("file"):

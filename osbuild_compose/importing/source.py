@@ -150,6 +150,9 @@ def read(path: Path) -> Source:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8 text") from None
+    if path.suffix in (".yaml", ".yml"):
+        hint = "if it is one of ours, it needs no import: `compose check` and `compose build` take it"
+        raise InputError(f"{path} is YAML, and blueprints of osbuild are TOML or JSON", hint=hint)
     is_json = path.suffix == ".json" or (text.lstrip()[:1] == "{" and text.lstrip()[:2] not in ("{{", "{%"))
     data = _json(text, path) if is_json else _toml(text, path)
     if not isinstance(data, dict):

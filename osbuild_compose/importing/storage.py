@@ -22,6 +22,8 @@ def disk(custom: Table) -> dict[str, Any]:
     if mode not in (None, "", "raw", "auto-lvm", "lvm", "btrfs"):
         raise custom.source.error((*custom.trail, "partitioning_mode"), f"there is no such mode: {mode}")
     partitions = [partition for item in custom.tables("filesystem") if (partition := _file_system(item))]
+    if mode == "auto-lvm" and any(item["mount"] not in ("/", *_PLAIN) for item in partitions):
+        mode = "lvm"
     if mode in ("lvm", "btrfs"):
         partitions = _in_mode(mode, partitions)
     table = custom.table("disk")
