@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from stagelib import api, container_layers
+from stagelib import api, container_devices, container_layers
 from stagelib.errors import StageError
 
 SOURCES = "/run/osbuild/sources"
@@ -36,6 +36,7 @@ def main(storage: str, work: str, images: Sequence[dict[str, str]]) -> int:
     for number, image in enumerate(images):
         place = f"containers-storage:[overlay@{work}+/run/containers-storage]{image['name']}"
         skopeo(f"dir:{without_removals(fetched(image, number), image['name'])}", place)
+    container_devices.make_placeholders(Path(work))
     make_reproducible(Path(work), int(os.environ.get("SOURCE_DATE_EPOCH") or time.time()))
     subprocess.run(["cp", "-a", "--remove-destination", f"{work}/.", storage], check=True)
     return 0

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 
-def tar_of(files: dict[str, bytes]) -> bytes:
+def tar_of(files: dict[str, bytes], nodes: dict[str, tuple[int, int]] | None = None) -> bytes:
+    """An archive of files, and of character devices by their numbers."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in files.items():
@@ -22,11 +23,21 @@ def tar_of(files: dict[str, bytes]) -> bytes:
             member.size = len(content)
             member.mode = 0o755
             tar.addfile(member, io.BytesIO(content))
+        for name, numbers in (nodes or {}).items():
+            member = tarfile.TarInfo(name)
+            member.type, member.mode, member.gid, member.mtime = tarfile.CHRTYPE, 0o620, 5, 1234
+            member.devmajor, member.devminor = numbers
+            tar.addfile(member)
     return buffer.getvalue()
 
 
-def oci_archive(path: Path, *layers: dict[str, bytes], command: Sequence[str] = ("/hello",)) -> Path:
-    """An image by the OCI's specification (image-layout.md) with these layers."""
+def oci_archive(
+    path: Path,
+    *layers: dict[str, bytes],
+    command: Sequence[str] = ("/hello",),
+    nodes: dict[str, tuple[int, int]] | None = None,
+) -> Path:
+    """An image by the OCI's specification (image-layout.md) with these layers; nodes: devices in each of them."""
     blobs: dict[str, bytes] = {}
 
     def blob(kind: str, content: bytes) -> dict[str, Any]:
@@ -35,7 +46,7 @@ def oci_archive(path: Path, *layers: dict[str, bytes], command: Sequence[str] = 
         media = f"application/vnd.oci.image.{kind}"
         return {"mediaType": media, "digest": f"sha256:{digest}", "size": len(content)}
 
-    parts = [blob("layer.v1.tar", tar_of(files)) for files in layers]
+    parts = [blob("layer.v1.tar", tar_of(files, nodes)) for files in layers]
     rootfs = {"type": "layers", "diff_ids": [part["digest"] for part in parts]}
     config = {"architecture": "amd64", "os": "linux", "config": {"Cmd": list(command)}, "rootfs": rootfs}
     manifest = {

@@ -56,6 +56,23 @@ def test_an_image_is_there_and_the_same_every_time(tmp_path: Path) -> None:
         assert sorted(tar.getnames()) == ["hello", "more"]
 
 
+@pytest.mark.parametrize("removed", [{}, {".wh.gone": b""}])
+def test_device_nodes_of_layers_are_in_the_tree(tmp_path: Path, removed: dict[str, bytes]) -> None:
+    """Also where layers are merged, as one removes a file."""
+    nodes = {"dev/big": (300, 70000), "d" * 90 + "/" + "f" * 120: (1, 3)}
+    archive = oci_archive(
+        tmp_path / "nodes.tar", {"hello": b"one\n", "gone": b"x"}, {"dev/x": b"", **removed}, nodes=nodes
+    )
+    done = build(tmp_path, archive, "store")
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(tmp_path / "out/store.tar") as tar:
+        found = {one.name.partition("/diff/")[2]: one for one in tar if one.ischr()}
+    assert found.keys() == nodes.keys()
+    for path, one in found.items():
+        assert (one.devmajor, one.devminor) == nodes[path]
+        assert (one.mode, one.uid, one.gid, one.mtime) == (0o620, 0, 5, 1234)
+
+
 def test_an_archive_of_something_else(tmp_path: Path) -> None:
     other = tmp_path / "other.tar"
     other.write_bytes(tar_of({"a": b"b"}))
