@@ -3,12 +3,14 @@
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from stagelib import devices
 from stagelib.disk import labels
 
 from tests.conftest import REPO
@@ -16,7 +18,7 @@ from tests.integration import apt_sandbox
 from tests.integration.apt_sandbox import Workplace
 from tests.integration.assembling import MIB, Result, assemble, copy
 from tests.integration.entries import differences
-from tests.integration.test_file_systems import check, expected, read_back
+from tests.integration.test_file_systems import check, expected, fitted, read_back, without_what_is_refused
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="makes trees with owners and devices: needs root"),
@@ -25,7 +27,9 @@ pytestmark = [
 IMAGE = "org.osbuild-compose.image"
 IDENTITY = "9f3e7a50-4d8f-4f8e-8f0a-6c6f7b1f5f10"
 EXT4 = "stagelib/disk/filesystems/ext4/make.py"
-TOOLS = ("python3", "libpython3-stdlib", "e2fsprogs", "xfsprogs", "mount", "tar", "libselinux1")
+TOOLS = ("python3", "libpython3-stdlib", "e2fsprogs", "xfsprogs", "btrfs-progs", "squashfs-tools", "erofs-utils")
+TOOLS += ("mount", "tar", "libselinux1")
+NODES = (("sda", 0o60660, 8, 1), ("big", 0o24640, 300, 70000), ("block", 0o60000, 259, 1000))
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +138,46 @@ def test_a_tree_that_does_not_fit_is_refused(tmp_path: Path, usr: Path) -> None:
     assert done.status == 1
     assert "error: the tree does not fit: it has 320.0 MiB in 2 files and directories" in done.log
     assert subprocess.run(["ls", "-A", tmp_path / "out"], capture_output=True, check=True).stdout == b""
+
+
+def with_nodes(tree: Path, real: Path, placeholders: Path) -> None:
+    """Copies of the tree with device nodes, and with their placeholders."""
+    for target in (real, placeholders):
+        copy(tree, target)
+        (target / "dev/null").unlink()
+        for number, (name, mode, *numbers) in enumerate((*NODES, ("null", 0o20666, 1, 3))):
+            path = target / "dev" / name
+            if target is real:
+                os.mknod(path, mode, os.makedev(*numbers))
+            else:
+                path.touch()
+                kind = "c" if stat.S_ISCHR(mode) else "b"
+                os.setxattr(path, devices.XATTR, devices.Device(kind, *numbers).attribute)
+            os.chown(path, number, 7)
+            path.chmod(stat.S_IMODE(mode))
+            os.utime(path, (1, 1_600_000_000 + number))
+        os.utime(target / "dev", (1, 1_500_000_000))
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "squashfs", "erofs"])
+@pytest.mark.parametrize("which", ["tree", "labelled"])
+def test_placeholders_become_device_nodes(
+    request: pytest.FixtureRequest, tmp_path: Path, usr: Path, which: str, kind: str
+) -> None:
+    source = without_what_is_refused(request.getfixturevalue(which), kind, tmp_path / "source")
+    real, placeholders = tmp_path / "real", tmp_path / "placeholders"
+    with_nodes(source, real, placeholders)
+    make(placeholders, kind, tmp_path / "a", usr)
+    check(tmp_path / "a" / kind, kind)
+    wanted = fitted(expected(real, labels.of_tree(str(real))), kind)
+    assert differences(wanted, fitted(read_back(tmp_path / "a" / kind, kind), kind)) == []
+
+
+def test_device_nodes_of_ext4_have_the_same_bytes_by_both_ways(
+    tree: Path, tmp_path: Path, usr: Path, older: Path
+) -> None:
+    source = without(tree, tmp_path / "source", "*\n*")
+    with_nodes(source, tmp_path / "real", tmp_path / "placeholders")
+    new = make(tmp_path / "placeholders", "ext4", tmp_path / "new", usr)
+    assert new == make(tmp_path / "placeholders", "ext4", tmp_path / "old", usr, stages=older)
+    assert new == make(tmp_path / "real", "ext4", tmp_path / "of-real", usr)

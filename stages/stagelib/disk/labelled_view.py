@@ -27,25 +27,25 @@ _ESCAPED = re.compile(r"\\([0-7]{3})")  # mountinfo, proc(5)
 
 @dataclass(frozen=True)
 class View:
-    """A directory to make a file system from, and its devices by path ("/dev/sda"), shown as character devices 0:0."""
+    """A directory to make a file system from, and its devices by path ("/dev/sda"), which have stand-ins in it."""
 
     path: str
     devices: Mapping[str, Device] = field(default_factory=dict)
 
 
 @contextmanager
-def labelled(tree: str, at: str, directory: str, work: str) -> Iterator[View]:
-    """Show `directory`, which is the tree's `at`, with SELinux labels, sorted attributes and nodes of its placeholders.
+def labelled(tree: str, at: str, directory: str, work: str, *, stand_in: int = stat.S_IFCHR) -> Iterator[View]:
+    """Show `directory`, which is the tree's `at`, with SELinux labels, sorted attributes and stand-ins of device nodes.
 
-    It is `directory` itself when no file has or gets a label, or has several attributes.
+    It is `directory` itself when no file has or gets a label, or has several attributes. stand_in: see stand_ins.shown.
     """
     wanted = labels.of_tree(tree, at)
     nodes = devices.placeholders(directory)
     if not wanted and not _matters(directory):
-        with stand_ins.shown(directory, nodes, wanted, work):
+        with stand_ins.shown(directory, nodes, wanted, work, kind=stand_in):
             yield View(directory, nodes)
         return
-    with shown(directory, wanted, work) as path, stand_ins.shown(path, nodes, wanted, work):
+    with shown(directory, wanted, work) as path, stand_ins.shown(path, nodes, wanted, work, kind=stand_in):
         yield View(path, nodes)
 
 

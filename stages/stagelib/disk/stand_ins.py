@@ -1,7 +1,7 @@
-"""Device nodes for mkfs programs that read a directory, where nobody may make device nodes.
+"""Stand-ins of device nodes for mkfs programs that read a directory, where nobody may make device nodes.
 
-One is an exception, the character device 0:0, which is overlayfs' whiteout: it has an inode like any other device's, so
-that the numbers can be set in the finished image.
+They are special files of which the image has an inode as large as a device node's, so that type and numbers can be set
+in the finished image: fifos, or character devices 0:0. These are overlayfs' whiteouts, which everybody may make.
 """
 
 import os
@@ -15,8 +15,10 @@ from stagelib.disk.tree_parts import bound, mounted
 
 
 @contextmanager
-def shown(directory: str, nodes: Mapping[str, Device], wanted: Mapping[str, str], work: str) -> Iterator[None]:
-    """Mount the character device 0:0 over each placeholder in `directory`.
+def shown(
+    directory: str, nodes: Mapping[str, Device], wanted: Mapping[str, str], work: str, *, kind: int
+) -> Iterator[None]:
+    """Mount a file of the type `kind`, stat.S_IFIFO or S_IFCHR, over each placeholder in `directory`.
 
     It has the placeholder's owner, mode, times, hard links and ACL, and its label of `wanted`, labels by path. nodes:
     what devices.placeholders() returned for the directory. work: a directory to mount in.
@@ -37,7 +39,7 @@ def shown(directory: str, nodes: Mapping[str, Device], wanted: Mapping[str, str]
             info = os.lstat(source)
             first = known.setdefault((info.st_dev, info.st_ino), target) if info.st_nlink > 1 else target
             if first == target:
-                _make(source, info, target, wanted.get(path))
+                _make(source, info, target, wanted.get(path), kind)
             else:
                 os.link(first, target)
         for source, target in made.items():
@@ -57,8 +59,8 @@ def by_directory(nodes: Mapping[str, Device]) -> dict[bytes, dict[bytes, Device 
     return below
 
 
-def _make(source: str, info: os.stat_result, target: str, label: str | None) -> None:
-    os.mknod(target, stat.S_IFCHR | 0o600, os.makedev(0, 0))
+def _make(source: str, info: os.stat_result, target: str, label: str | None, kind: int) -> None:
+    os.mknod(target, kind | 0o600, os.makedev(0, 0))
     os.chown(target, info.st_uid, info.st_gid)
     os.chmod(target, stat.S_IMODE(info.st_mode))
     kept = {name for name in os.listxattr(source, follow_symlinks=False) if not name.startswith("user.")}

@@ -1,6 +1,7 @@
 """Parameters for creating one file system."""
 
 import os
+import stat
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -36,11 +37,16 @@ class FsSpec:
         os.utime(empty, (self.epoch, self.epoch))
         return empty
 
-    def labelled(self) -> AbstractContextManager[View]:
-        """The directory with its top-level content, shown with SELinux labels and device nodes if there are any."""
+    def labelled(self, *, stand_in: int = stat.S_IFCHR) -> AbstractContextManager[View]:
+        """The directory with its top-level content, shown with SELinux labels and device nodes if there are any.
+
+        stand_in: see stand_ins.shown.
+        """
         if self.file_system.mountpoint is None:
             return nullcontext(View(self.content))
-        return labelled_view.labelled(self.tree, self.file_system.mountpoint, self.content, self.work)
+        return labelled_view.labelled(
+            self.tree, self.file_system.mountpoint, self.content, self.work, stand_in=stand_in
+        )
 
     def size(self) -> TreeSize:
         """What all its contents need together. Walks them."""

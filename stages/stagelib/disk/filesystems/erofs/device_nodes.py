@@ -1,4 +1,4 @@
-"""Set the numbers of device nodes in an EROFS, of which mkfs.erofs made character devices 0:0.
+"""Turn fifos in an EROFS into device nodes.
 
 mkfs.erofs makes them itself only from a tar archive, from version 1.7 on.
 Layout: https://docs.kernel.org/filesystems/erofs.html, the kernel's fs/erofs/erofs_fs.h. Numbers are little-endian.
@@ -35,8 +35,8 @@ class Geometry:
     root: int
 
 
-def set_numbers(image: str, nodes: Mapping[str, Device]) -> None:
-    """Give the device nodes at the paths `nodes` of the EROFS `image` their types and numbers."""
+def make_device_nodes(image: str, nodes: Mapping[str, Device]) -> None:
+    """Make device nodes with these types and numbers of the fifos at the paths `nodes` of the EROFS `image`."""
     below = stand_ins.by_directory(nodes)
     with open(image, "r+b") as file:
         geometry = _geometry(file)
@@ -101,8 +101,8 @@ def _blocks(file: BinaryIO, geometry: Geometry, at: int) -> Iterator[tuple[int, 
 def _set(file: BinaryIO, at: int, device: Device) -> None:
     file.seek(at + MODE)
     mode = struct.unpack("<H", file.read(2))[0]
-    if not (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)):
-        raise StageError("mkfs.erofs made no device node where there is one")
+    if not (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISBLK(mode)):  # one of several links is one already
+        raise StageError("mkfs.erofs made something else of a device node")
     file.seek(at + MODE)
     file.write(struct.pack("<H", device.type | stat.S_IMODE(mode)))
     file.seek(at + NUMBERS)

@@ -1,6 +1,7 @@
 """Make an EROFS, a read-only file system, with mkfs.erofs."""
 
 import os
+import stat
 
 from stagelib.disk import sparse_copy, tools
 from stagelib.disk.filesystems.erofs import device_nodes
@@ -15,7 +16,8 @@ LONGEST = 255  # bytes in a name, NAME_MAX
 def need(spec: FsSpec, _free: int) -> int:
     """Its size, known only after making it."""
     path = _file(spec)
-    with spec.labelled() as content:
+    # Of character devices 0:0 newer versions conclude that the tree is a layer of an overlay.
+    with spec.labelled(stand_in=stat.S_IFIFO) as content:
         pack(content, path, fs_uuid=spec.file_system.uuid, epoch=spec.epoch, compression=spec.file_system.compression)
     sparse_copy.dig_holes(path)
     return os.path.getsize(path)
@@ -53,7 +55,7 @@ def pack(content: View, path: str, *, fs_uuid: str, epoch: int, compression: str
             f"mkfs.erofs cannot hold a name of {LONGEST} bytes: {long}", "use erofs-utils 1.6 or newer, or shorten it"
         ) from None
     if content.devices:
-        device_nodes.set_numbers(path, content.devices)
+        device_nodes.make_device_nodes(path, content.devices)
 
 
 def _length(name: str) -> int:
