@@ -9,7 +9,6 @@ import io
 import lzma
 import os
 import random
-import shutil
 import subprocess
 import tarfile
 import tracemalloc
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from stagelib import removal
 from stagelib.apt import database, deb, extract
 from stagelib.apt.compression import DebError
 from stagelib.apt.order import Relations
@@ -144,7 +144,7 @@ class Place:
 
     def install(self, data: bytes) -> str:
         """Do what the stage does until dpkg runs; returns why it cannot, "" when it can."""
-        shutil.rmtree(self.tree, ignore_errors=True)
+        removal.remove_tree(str(self.tree))
         self.tree.mkdir()
         for path in self.work.iterdir():
             path.unlink()

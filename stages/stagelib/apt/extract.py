@@ -81,7 +81,7 @@ _trees: list["_Tree"] = []
 def enter(tree: str, work: int, archives: Sequence[int]) -> None:
     """Prepare this process to do a worker's work, with descriptors of the directories."""
     _dirs.update(work=[work], archives=list(archives))
-    _trees.append(_Tree(tree))
+    _trees[:] = [_Tree(tree)]
     os.umask(0)
 
 
@@ -194,6 +194,10 @@ class _Tree:
         self._tree = tree
         self._root = os.open(tree, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._open: OrderedDict[str, int] = OrderedDict()
+
+    def __del__(self) -> None:
+        for fd in (self._root, *self._open.values()):
+            os.close(fd)
 
     def _parent(self, path: str) -> tuple[int, str]:
         """A descriptor of the directory of `path`, which is made if it is missing, and the last component."""
