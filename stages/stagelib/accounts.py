@@ -7,6 +7,7 @@ from stagelib.errors import StageError
 
 PASSWD_FIELDS = 7
 GROUP_FIELDS = 4
+LAST_ID = (1 << 32) - 2
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ def users(tree: str) -> dict[str, User]:
     """The tree's users by name; {} when there is no etc/passwd. Malformed lines are skipped."""
     found = {}
     for fields in _lines(tree, "etc/passwd"):
-        if len(fields) == PASSWD_FIELDS and fields[2].isdecimal() and fields[3].isdecimal():
+        if len(fields) == PASSWD_FIELDS and _is_id(fields[2]) and _is_id(fields[3]):
             found[fields[0]] = User(fields[0], int(fields[2]), int(fields[3]), fields[5])
     return found
 
@@ -33,7 +34,7 @@ def groups(tree: str) -> dict[str, int]:
     return {
         fields[0]: int(fields[2])
         for fields in _lines(tree, "etc/group")
-        if len(fields) == GROUP_FIELDS and fields[2].isdecimal()
+        if len(fields) == GROUP_FIELDS and _is_id(fields[2])
     }
 
 
@@ -62,6 +63,10 @@ def remove_leftovers(tree: str) -> None:
     tree_paths.remove(tree, "etc/.pwd.lock")
     for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid"):
         tree_paths.remove(tree, f"etc/{name}-")
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= len(str(LAST_ID)) and int(text) <= LAST_ID
 
 
 def _lines(tree: str, path: str) -> list[list[str]]:

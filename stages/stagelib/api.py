@@ -39,14 +39,14 @@ def run_stage(main: Callable[[str, dict[str, Any]], int]) -> int:
 def run_assembler(main: Callable[[str, dict[str, Any], str, dict[str, str]], int | None]) -> int:
     """Call main(tree, options, output_dir, secrets) with the arguments from standard input; returns the exit status."""
     args = arguments()
-    return guarded(lambda: main(args["tree"], args["options"], args["output_dir"], args.get("secrets", {})))
+    work = lambda: main(args["tree"], args["options"], args["output_dir"], args.get("secrets", {}))  # noqa: E731
+    return guarded(work, tree=args["tree"], image=True)
 
 
-def guarded(work: Callable[[], int | None], *, tree: str | None = None) -> int:
+def guarded(work: Callable[[], int | None], *, tree: str, image: bool = False) -> int:
     """Do the work of a stage or an assembler; returns its exit status: that of `work`, or 1 after printing an error.
 
-    tree: the tree of a stage, whose paths are printed as the tree's own. Without it an OSError is a bug and stays a
-    traceback, except that of a full disk.
+    tree: its paths are printed as the tree's own; a hostile one can cause any OSError. image: whether one is made.
     """
     try:
         return work() or 0
@@ -57,13 +57,11 @@ def guarded(work: Callable[[], int | None], *, tree: str | None = None) -> int:
     except UnicodeDecodeError as error:
         return fail(f"a file of the tree is not valid UTF-8: {error.reason} at byte {error.start}")
     except OSError as error:
-        if tree is None and error.errno not in FULL:
-            raise
-        return _fail_with(error, tree)
+        return _fail_with(error, tree, image=image)
 
 
-def _fail_with(error: OSError, tree: str | None) -> int:
-    if tree is None:
+def _fail_with(error: OSError, tree: str, *, image: bool) -> int:
+    if image and error.errno in FULL:
         return fail(f"no space left for the image: {error}", "free space where the store is, or move it: --store")
     where = os.fsdecode(error.filename).removeprefix(tree) if isinstance(error.filename, str | bytes) else ""
     if error.errno in FULL:

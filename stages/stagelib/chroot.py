@@ -109,6 +109,18 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**env, **(extra or {})}
 
 
+def output(tree: str, argv: Sequence[str], *, limit: int = 1 << 20) -> str:
+    """What `argv` prints in the tree on standard output. Raises StageError for more than `limit` bytes."""
+    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(command(tree, argv), stdin=nothing, stdout=pipe, stderr=nothing) as process:
+        assert process.stdout
+        data = process.stdout.read(limit + 1)
+        if len(data) > limit:
+            process.kill()
+            raise StageError(f"`{argv[0]}` of the tree prints more than {limit} bytes")
+    return data.decode("utf-8", "replace")
+
+
 def run(
     tree: str,
     argv: Sequence[str],

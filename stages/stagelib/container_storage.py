@@ -37,7 +37,10 @@ def main(storage: str, work: str, images: Sequence[dict[str, str]]) -> int:
         place = f"containers-storage:[overlay@{work}+/run/containers-storage]{image['name']}"
         skopeo(f"dir:{without_removals(fetched(image, number), image['name'])}", place)
     container_devices.make_placeholders(Path(work))
-    make_reproducible(Path(work), int(os.environ.get("SOURCE_DATE_EPOCH") or time.time()))
+    try:
+        make_reproducible(Path(work), int(os.environ.get("SOURCE_DATE_EPOCH") or time.time()))
+    except (ValueError, TypeError, KeyError, RecursionError):  # skopeo has not noticed
+        raise StageError("the tree's storage of containers is damaged", "remove it in an earlier stage") from None
     subprocess.run(["cp", "-a", "--remove-destination", f"{work}/.", storage], check=True)
     return 0
 

@@ -4,11 +4,13 @@ import shlex
 
 from stagelib import tree_paths
 
+LARGEST = 1 << 16  # bytes of an os-release
+
 
 def os_release(tree: str) -> dict[str, str]:
     """The fields of the tree's os-release(5); {} when it has none. Lines that are not KEY=value are skipped."""
     for path in ("etc/os-release", "usr/lib/os-release"):
-        if (text := tree_paths.text_or_none(tree, path)) is not None:
+        if (text := tree_paths.text_or_none(tree, path, limit=LARGEST)) is not None:
             return _parse(text)
     return {}
 

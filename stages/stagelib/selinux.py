@@ -49,7 +49,7 @@ def read(tree: str) -> tuple[Rule, ...]:
         raise RecordError(f"/{RECORD} is not the stage's")
     try:
         return tuple(_rule(found) for found in json.loads(tree_paths.read_text(tree, RECORD)))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise RecordError(f"/{RECORD} is damaged") from None
 
 

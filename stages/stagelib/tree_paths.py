@@ -36,6 +36,7 @@ def opened(tree: str, path: str, flags: int, *, mode: int = 0) -> Iterator[int]:
 
     Raises OSError, also for errors in the block, with the tree's path.
     """
+    _require_path(path)
     with _blamed(path), _root(tree) as root:
         fd = openat2.openat2(root, path.lstrip("/") or ".", flags, openat2.IN_ROOT, mode=mode)
         try:
@@ -52,6 +53,12 @@ def parent(tree: str, path: str) -> Iterator[tuple[int, str]]:
         raise OSError(errno.EINVAL, "not the name of a file", path)
     with opened(tree, above, os.O_PATH | os.O_DIRECTORY) as fd, _blamed(path):
         yield fd, name
+
+
+def _require_path(path: str) -> None:
+    """A path may come from a file of the tree, such as etc/passwd."""
+    if "\0" in path:
+        raise OSError(errno.EINVAL, "a path with a NUL", path.replace("\0", "?"))
 
 
 @contextmanager
@@ -96,6 +103,7 @@ def resolve(tree: str, path: str, *, follow_last: bool = True) -> str:
 
 def inside(tree: str, path: str, *, follow_last: bool = True) -> str:
     """As resolve(), but the tree's own path, without a slash in front: "" is the root."""
+    _require_path(path)
     todo = [part for part in path.split("/") if part not in ("", ".")][::-1]
     done: list[str] = []
     links = 0
@@ -157,16 +165,16 @@ def read_bytes(tree: str, path: str, *, limit: int = MAX_TEXT) -> bytes:
         return file.read(limit)
 
 
-def read_text(tree: str, path: str, *, errors: str = "strict") -> str:
+def read_text(tree: str, path: str, *, errors: str = "strict", limit: int = MAX_TEXT) -> str:
     """The text of the tree's file `path`, as read_bytes() reads it. Raises UnicodeDecodeError, too."""
-    text = read_bytes(tree, path).decode("utf-8", errors)
+    text = read_bytes(tree, path, limit=limit).decode("utf-8", errors)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def text_or_none(tree: str, path: str, *, errors: str = "strict") -> str | None:
+def text_or_none(tree: str, path: str, *, errors: str = "strict", limit: int = MAX_TEXT) -> str | None:
     """The text of the file `path`, or None when it does not exist or is a directory. Raises as read_text() does."""
     try:
-        return read_text(tree, path, errors=errors)
+        return read_text(tree, path, errors=errors, limit=limit)
     except (FileNotFoundError, IsADirectoryError):
         return None
 

@@ -42,13 +42,15 @@ def sections(data: bytes) -> dict[bytes, Section]:
         if header + SECTION.size > len(data):
             return {}
         name, size, address, room, offset = SECTION.unpack_from(data, header)
+        if offset + room > len(data):
+            return {}
         found[name.rstrip(b"\0")] = Section(header, size, address, room, offset)
     return found
 
 
 def is_unified(data: bytes) -> bool:
     """Whether `data` is a unified kernel image with a command line."""
-    return {KERNEL, COMMAND_LINE} <= sections(data).keys()
+    return {KERNEL, COMMAND_LINE} <= sections(data).keys() and _optional_bytes(data) >= CERTIFICATES + 8
 
 
 def command_line(data: bytes) -> bytes:

@@ -81,8 +81,8 @@ def choose(tree: str, disk: layout.Disk, host: str = "/") -> Grub:
     boot = "boot/grub2" if tree_paths.exists(tree, "boot/grub2") else "boot/grub"
     found = []
     for root in (tree, host):
-        modules = tree_paths.resolve(root, MODULES)
-        if os.path.isfile(os.path.join(modules, "boot.img")):
+        modules = directory(root)
+        if modules and os.path.isfile(os.path.join(modules, "boot.img")):
             found.append(modules)
     if not found:
         raise StageError(
@@ -93,6 +93,21 @@ def choose(tree: str, disk: layout.Disk, host: str = "/") -> Grub:
     same = [one for one in found if _same(os.path.join(one, "normal.mod"), installed)]
     prefix, file_system = _prefix(disk, boot)
     return Grub((same or found)[0], prefix, (*NEEDED, TABLES[disk.table], file_system))
+
+
+def directory(root: str) -> str:
+    """The path of the modules of the GRUB in `root`; "" when it has none.
+
+    Raises StageError for anything but regular files among them: programs would follow a symlink out of a tree.
+    """
+    if not tree_paths.is_dir(root, MODULES):
+        return ""
+    path = tree_paths.resolve(root, MODULES)
+    with os.scandir(path) as entries:
+        odd = sorted(entry.name for entry in entries if not entry.is_file(follow_symlinks=False))
+    if odd:
+        raise StageError(f"/{MODULES}/{odd[0]} is not a regular file", "reinstall the package with GRUB's modules")
+    return path
 
 
 def _prefix(disk: layout.Disk, boot: str) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from stagelib.disk.partition_content import PartitionContent
 from stagelib.disk.planner import Place
 from stagelib.errors import StageError
 
+LARGEST = 1 << 30  # bytes of a file with root hashes: unified kernel images have some 100 MiB
 DIGITS = 64  # of a sha256
 TOKEN = re.compile(rb"@roothash:([^@\n]+)@")
 
@@ -50,8 +51,8 @@ class RootHashFiles:
 
         for path, copy in self.files.items():
             source = self._tree.rstrip("/") + path
-            with open(source, "rb") as reader, open(copy, "wb") as writer:
-                data = reader.read()
+            data = tree_paths.read_bytes(self._tree, path, limit=LARGEST)
+            with open(copy, "wb") as writer:
                 if uki.is_unified(data):
                     writer.write(uki.with_command_line(data, TOKEN.sub(found, uki.command_line(data))))
                 else:

@@ -27,7 +27,8 @@ OLD = "/var/lib/rpm"
 FILES = ("rpmdb.sqlite", "Packages.db", "Packages")  # sqlite; ndb; bdb
 FIRST_FEDORA = 36
 FIRST_ENTERPRISE = 10
-MACRO = re.compile(r"^\s*%_dbpath\s+(\S+)\s*$", re.MULTILINE)
+MACRO = re.compile(r"^[ \t]*%_dbpath[ \t]+(\S+)[ \t]*$", re.MULTILINE)
+LARGEST = 1 << 20  # bytes of a file of macros
 # In the order in which rpm reads them: the last definition of a macro wins.
 MACRO_FILES = ("usr/lib/rpm/macros", "usr/lib/rpm/macros.d", "usr/lib/rpm/redhat/macros", "etc/rpm")
 
@@ -56,7 +57,7 @@ def location_from_macros(tree: str) -> str | None:
     for name in MACRO_FILES:
         names = [f"{name}/{one}" for one in tree_paths.list_names(tree, name) if one.startswith("macros")]
         for file in names or [name]:
-            for match in MACRO.finditer(tree_paths.text_or_none(tree, file) or ""):
+            for match in MACRO.finditer(tree_paths.text_or_none(tree, file, limit=LARGEST) or ""):
                 found = _expanded(match[1])
     return found
 

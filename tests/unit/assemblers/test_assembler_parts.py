@@ -164,18 +164,23 @@ def test_epoch_is_never_0_which_means_now(monkeypatch: pytest.MonkeyPatch) -> No
     assert output.epoch() == 1
 
 
-def test_full_disk_is_reported_and_bugs_stay_bugs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_full_disks_and_what_is_wrong_in_the_tree_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
     def full() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    def bug() -> None:
-        raise OSError(errno.EBADF, "bug")
+    def hostile() -> None:
+        raise OSError(errno.EINVAL, "not a regular file", "/tree/etc/os-release")
 
-    assert api.guarded(full) == 1
+    def bug() -> None:
+        raise ValueError("bug")
+
+    assert api.guarded(full, tree="/tree", image=True) == 1
     assert "no space left for the image" in capsys.readouterr().err
-    with pytest.raises(OSError, match="bug"):
-        api.guarded(bug)
-    assert api.guarded(lambda: None) == 0
+    assert api.guarded(hostile, tree="/tree", image=True) == 1
+    assert capsys.readouterr().err == "error: /etc/os-release: not a regular file\n"
+    with pytest.raises(ValueError, match="bug"):
+        api.guarded(bug, tree="/tree", image=True)
+    assert api.guarded(lambda: None, tree="/tree") == 0
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stagelib import chroot, removal, tree_paths, tree_walk
+from stagelib import accounts, chroot, removal, tree_paths, tree_walk
 from stagelib.errors import StageError
 
 
@@ -127,6 +127,16 @@ def test_directories_in_the_way(tree: str) -> None:
     with pytest.raises(NotADirectoryError) as other:
         tree_paths.write_file(tree, "file/below", "x", **own())
     assert other.value.filename == "/file/below"
+
+
+def test_what_accounts_of_a_hostile_tree_lead_to(tree: str) -> None:
+    lines = ["root:x:0:0::/root:/bin/sh", f"a:x:{'9' * 5000}:0::/:/", "b:x:4294967295:0::/:/", "c:x:\u0661:0::/:/"]
+    tree_paths.write_file(tree, "etc/passwd", "\n".join([*lines, "d:x:7:8::/d\0/../..:/", ":::"]), **own())
+    assert sorted(accounts.users(tree)) == ["d", "root"]
+    with pytest.raises(OSError, match="NUL"):
+        tree_paths.is_dir(tree, accounts.users(tree)["d"].home)
+    with pytest.raises(OSError, match="NUL"):
+        tree_paths.inside(tree, accounts.users(tree)["d"].home)
 
 
 def test_paths_are_followed_as_the_booted_system_does(tree: str) -> None:

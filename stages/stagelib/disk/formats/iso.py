@@ -70,9 +70,8 @@ def menu(title: str, kernel_opts: str) -> str:
 
 def _modules(tree: str) -> str:
     for root in (tree, "/"):
-        modules = tree_paths.resolve(root, bios_grub.MODULES)
-        hybrid = os.path.join(modules, HYBRID)
-        if os.path.isfile(hybrid) and not os.path.islink(hybrid):  # a symlink could lead out of the tree
+        modules = bios_grub.directory(root)
+        if modules and os.path.isfile(os.path.join(modules, HYBRID)):
             return modules
     raise StageError(
         "there is no GRUB for BIOS: neither the tree nor the build root has /usr/lib/grub/i386-pc",
@@ -94,11 +93,11 @@ def _esp(run: Run, work: str, top: str) -> str | None:
     content, gets it, too.
     """
     source = tree_paths.resolve(run.tree, ESP)
-    if not os.path.isfile(os.path.join(source, FIRST)):
+    if not tree_paths.is_file(run.tree, f"{ESP}/{FIRST}"):
         return None
+    fat.entries(source)  # refuses symlinks, which could lead out of the tree, and what cannot be copied
     content = os.path.join(work, "esp")
     shutil.copytree(source, os.path.join(content, "EFI"), symlinks=True)
-    fat.entries(content)  # refuses symlinks, which could lead out of the tree
     _without_fallback(os.path.join(content, "EFI"))
     of_grub = [path for path, _, names in os.walk(content) if any(name.startswith("grub") for name in names)]
     if not of_grub:

@@ -63,10 +63,11 @@ def starter(tree: str, *, network: bool = False) -> Starter:
 def kernel(tree: str) -> Kernel:
     """The tree's newest kernel that has an initramfs. Raises StageError when there is none."""
     for version in kernels.versions(tree):
+        image = f"boot/vmlinuz-{version}"
         for name in INITRAMFS:
-            if tree_paths.exists(tree, name.format(version)):
-                image = tree_paths.resolve(tree, f"boot/vmlinuz-{version}")
-                return Kernel(image, tree_paths.resolve(tree, name.format(version)))
+            initramfs = name.format(version)
+            if tree_paths.is_file(tree, initramfs) and tree_paths.is_file(tree, image):
+                return Kernel(tree_paths.resolve(tree, image), tree_paths.resolve(tree, initramfs))
     raise StageError(
         "the tree has no kernel with an initramfs in /boot",
         "install a package like linux-image-amd64 (Debian) or kernel-core (Fedora)",
