@@ -132,18 +132,20 @@ def plan_builds(manifests: Sequence[Manifest], settings: RunSettings, store: Sto
     for manifest in manifests:
         bases = base_layers(manifest, state.trees)
         pipelines = resolve(manifest, catalog, bases, source_date_epoch(), passphrases(settings.secrets))
-        actions = plan(pipelines, _without_changed(state, pipelines, store), making, settings.exports)
+        actions = plan(pipelines, _without_damaged(state, pipelines, store), making, settings.exports)
         builds.append(Build(manifest, pipelines, actions))
         making |= {action.step.key for action in builds[-1].pending}
     _check_ids(builds, settings)
     return builds
 
 
-def _without_changed(state: StoreState, pipelines: Sequence[PlannedPipeline], store: Store) -> StoreState:
-    """The state without those outputs of these pipelines that were modified after they were made."""
+def _without_damaged(state: StoreState, pipelines: Sequence[PlannedPipeline], store: Store) -> StoreState:
+    """The state without those layers and outputs of these pipelines that are damaged, or were modified."""
     kept = {one.assembler.key for one in pipelines if one.assembler and one.assembler.key in state.outputs}
     changed = frozenset(key for key in kept if not store.output_is_intact(key))
-    return replace(state, outputs=state.outputs - changed, changed=changed)
+    wanted = {step.key for one in pipelines for step in one.stages}
+    lost = frozenset(key for key in wanted & state.layers if not store.has_layer(key))
+    return replace(state, outputs=state.outputs - changed, changed=changed, layers=state.layers - lost)
 
 
 def _check_ids(builds: Sequence[Build], settings: RunSettings) -> None:

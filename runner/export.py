@@ -52,6 +52,7 @@ class OutputDirectory:
                         f"two of the pipelines make {name}", hint="give them different names, or build them apart"
                     )
             build.files += self._export(store.outputs / key, directory, self._settings.umask)
+            store.exported(key)
 
 
 def export_output(output: Path, directory: Path, umask: int) -> list[Path]:

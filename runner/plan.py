@@ -92,7 +92,7 @@ def _plan_pipeline(
         elif step.key in making:
             actions.append(Action(ActionKind.CACHED, step, "made for another image of this run", shared=True))
         elif step.key in state.changed:
-            reason = "its image was written to, or the machine was restarted since"
+            reason = "its image in the store was written to, or damaged"
             actions.append(Action(ActionKind.RUN, step, reason))
             changed = changed or step.call.name
         else:

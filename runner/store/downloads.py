@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from runner.store import files
 from runner.store.takeover import RefusedError, open_directory, open_file
 
 BLOBS = "sha256"
@@ -118,7 +119,7 @@ def _is_small(_name: str, fd: int) -> bool:
     return os.fstat(fd).st_size <= MAX_INDEX
 
 
-def is_intact(path: Path) -> bool:
+def is_intact(path: Path, *, from_disk: bool = False) -> bool:
     """Whether a file of the downloads is a regular one of this user's, has no special bits, and has its digest."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -126,6 +127,8 @@ def is_intact(path: Path) -> bool:
         return False
     try:
         info = os.fstat(fd)
+        if from_disk:
+            files.forget(fd)
         plain = stat.S_ISREG(info.st_mode) and not stat.S_IMODE(info.st_mode) & ~0o777
         return plain and info.st_uid == os.geteuid() and _has_digest(path.name, fd)
     finally:

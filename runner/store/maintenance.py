@@ -1,16 +1,19 @@
 """Maintenance of a store: listing, measuring, evicting and verifying its content."""
 
-import json
+import contextlib
+import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from runner.errors import input_error
 from runner.store import directories, downloads, files
-from runner.store.store import STORE_LOCK, Store
+from runner.store.store import MAX_KEY, STORE_LOCK, Store
 
+UNREADABLE = "(unreadable)"
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -98,11 +101,22 @@ def _remove_stale_names(store: Store) -> None:
     state = store.state()
     present = state.layers | state.outputs
     for ref in store.refs.iterdir():
-        if ref.read_text() not in present:
-            ref.unlink()
+        if not _refers_to(ref, present):
+            directories.remove_tree(ref)
     for lock in store.locks.iterdir():
         if lock.name not in present and lock.name != STORE_LOCK:
-            lock.unlink()
+            directories.remove_tree(lock)
+    for place, keys in ((store.layers, state.layers), (store.outputs, state.outputs)):
+        for entry in place.iterdir():
+            if entry.name.partition(".")[0] not in keys:  # its metadata were lost, or never written
+                directories.remove_tree(entry)
+
+
+def _refers_to(ref: Path, keys: Collection[str]) -> bool:
+    try:
+        return files.read_small(ref, MAX_KEY).decode("ascii") in keys
+    except (OSError, ValueError):
+        return False
 
 
 def remove(store: Store, entry: Entry) -> None:
@@ -110,14 +124,21 @@ def remove(store: Store, entry: Entry) -> None:
     if entry.kind is EntryKind.LAYER:
         store.drop_layer(entry.key)
     elif entry.kind is EntryKind.OUTPUT:
-        (store.outputs / f"{entry.key}.json").unlink(missing_ok=True)
-        directories.remove_tree(store.outputs / entry.key)
+        store.drop_output(entry.key)
     else:
         directories.remove_tree(store.downloads / downloads.BLOBS / entry.key)
 
 
 def verify(store: Store, candidates: Iterable[Entry]) -> list[Entry]:
-    """Read every byte of layers and downloads; returns the damaged entries, which are removed."""
+    """Read every byte of layers, outputs and downloads from the disk; returns the damaged entries, which are removed.
+
+    Damaged references and records of earlier builds are reported as well, and removed.
+    """
+    state = store.state()
+    for ref in list(store.refs.iterdir()):
+        if not _refers_to(ref, state.layers | state.outputs):
+            store.say(f"the reference {ref.name} was damaged or to nothing, and is removed")
+            directories.remove_tree(ref)
     damaged = [entry for entry in candidates if not _intact(store, entry)]
     for entry in damaged:
         remove(store, entry)
@@ -126,37 +147,44 @@ def verify(store: Store, candidates: Iterable[Entry]) -> list[Entry]:
 
 def _intact(store: Store, entry: Entry) -> bool:
     if entry.kind is EntryKind.OUTPUT:
-        return store.output_is_intact(entry.key)
+        return store.output_is_intact(entry.key, from_disk=True)
     if entry.kind is EntryKind.DOWNLOAD:
-        return downloads.is_intact(store.downloads / downloads.BLOBS / entry.key)
+        return downloads.is_intact(store.downloads / downloads.BLOBS / entry.key, from_disk=True)
     info = store.layer(entry.key)
     return info is not None and (
-        info.archive is None or files.digest(store.archive_path(entry.key)) == info.archive.digest
+        info.archive is None or files.digest(store.archive_path(entry.key), from_disk=True) == info.archive.digest
     )
 
 
 def _layers(store: Store) -> Iterable[Entry]:
-    for path in store.layers.glob("*.json"):
+    for path, state in _entries(store.layers):
         info = store.layer(path.stem)
-        size = path.stat().st_size + (info.archive.size if info and info.archive else 0)
-        name = info.name if info else "(unreadable)"
-        yield Entry(EntryKind.LAYER, path.stem, name, size, path.stat().st_mtime, info.seconds if info else 0.0)
+        size = state.st_size + (info.archive.size if info and info.archive else 0)
+        name = info.name if info else UNREADABLE
+        yield Entry(EntryKind.LAYER, path.stem, name, size, state.st_mtime, info.seconds if info else 0.0)
 
 
 def _outputs(store: Store) -> Iterable[Entry]:
-    for path in store.outputs.glob("*.json"):
-        try:
-            name = str(json.loads(path.read_bytes())["name"])
-        except (ValueError, KeyError, TypeError):
-            name = "(unreadable)"
-        blocks = sum(file.lstat().st_blocks for file in (store.outputs / path.stem).rglob("*"))
-        yield Entry(EntryKind.OUTPUT, path.stem, name, blocks * 512, path.stat().st_mtime)
+    for path, state in _entries(store.outputs):
+        known = store.output(path.stem)
+        blocks = 0
+        with contextlib.suppress(OSError):
+            blocks = sum(entry.info.st_blocks for entry in directories.walk(store.outputs / path.stem))
+        name = str(known["name"]) if known else UNREADABLE
+        yield Entry(EntryKind.OUTPUT, path.stem, name, blocks * 512, state.st_mtime)
 
 
 def _downloads(store: Store) -> Iterable[Entry]:
-    for path in (store.downloads / downloads.BLOBS).glob("*"):
-        info = path.lstat()
-        yield Entry(EntryKind.DOWNLOAD, path.name, "download", info.st_size, max(info.st_atime, info.st_mtime))
+    for path, state in _entries(store.downloads / downloads.BLOBS, ""):
+        yield Entry(EntryKind.DOWNLOAD, path.name, "download", state.st_size, max(state.st_atime, state.st_mtime))
+
+
+def _entries(directory: Path, suffix: str = ".json") -> Iterable[tuple[Path, os.stat_result]]:
+    """What a directory has, of whatever kind, with its lstat."""
+    for path in list(directory.iterdir()):
+        with contextlib.suppress(FileNotFoundError):
+            if path.name.endswith(suffix):
+                yield path, path.lstat()
 
 
 def days_ago(days: float) -> float:

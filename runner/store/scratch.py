@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runner.errors import environment_error, input_error
-from runner.store import directories, files, locks
+from runner.store import directories, files, locks, trust
 from runner.store.layer import CorruptLayerError, make_root, unpack
 from runner.store.scratch_place import GIB, LOCK, OWNER, remove_orphans
 from runner.store.store import Store
 
 KEPT_BYTES = 4 * GIB
 IDS = "ids"  # the file in a scratch directory that names the ids of its layers' files
+MAX_TEXT = 1 << 12  # bytes
+MAX_DIGITS = 20
 SHORT = 16  # digits of a key in a directory's name: overlay mount options are limited to a page
 
 
@@ -41,7 +43,9 @@ class Scratch:
             root.chmod(0o700)
             self._use = files.open_lock(root / LOCK)
             if files.try_lock(self._use):
-                (root / OWNER).write_bytes(os.fsencode(store.root))
+                if not (root / OWNER).is_file():
+                    directories.remove_tree(root / OWNER)
+                files.write_atomic(root / OWNER, os.fsencode(store.root))
                 self._sweep(ids)
         except OSError as error:
             raise environment_error(
@@ -68,8 +72,9 @@ class Scratch:
     def ensure(self, key: str, opaque_xattr: str) -> Path:
         """The layer `key` of the store, unpacked if it was not. Raises CorruptLayerError if its archive is damaged."""
         target = self.path(key)
-        if target.is_dir():
-            os.utime(self._marker(key))
+        if self._is_complete(key):
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(self._marker(key))
             return target
         info = self._store.layer(key)
         if info is None:
@@ -93,31 +98,54 @@ class Scratch:
 
     def keep(self, directory: Path, key: str, size: int) -> None:
         """Move a complete layer of `size` bytes to its place; if another process was first, use that one's."""
-        self._marker(key).write_text(str(size))
+        if self._marker(key).is_dir():
+            directories.remove_tree(self._marker(key))
+        files.write_atomic(self._marker(key), f"{size} {key} {trust.boot_id()}".encode())
         try:
             directory.rename(self.path(key))
         except OSError:
-            if not self.path(key).is_dir():
+            if not self._is_complete(key):
                 raise
             directories.remove_tree(directory)
 
+    def _is_complete(self, key: str) -> bool:
+        """Whether the layer was unpacked here since the machine was started: what a power cut left is not trusted."""
+        marked = _read(self._marker(key)).split()
+        return marked[1:] == [key, trust.boot_id()] and _is_directory(self.path(key))
+
     def _marker(self, key: str) -> Path:
-        """A file next to the layer that contains its size; its time is when the layer was last used."""
+        """A file next to the layer: its size, its key and the boot in which it was unpacked.
+
+        Its time is when the layer was last used.
+        """
         return self.root / f"{key[:SHORT]}.used"
 
     def _sweep(self, ids: str) -> None:
-        """Remove what killed builds left, layers of other ids, and the least recently used beyond KEPT_BYTES."""
-        known = self.root / IDS
-        if not known.exists() or known.read_text() != ids:
-            for entry in self.root.iterdir():
-                if entry.name not in (LOCK, OWNER):
-                    directories.remove_tree(entry)
-            known.write_text(ids)
-        directories.remove_leftovers(self.root.glob("tmp-*"), self._store.say)
-        markers = sorted(self.root.glob("*.used"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-        left = KEPT_BYTES
-        for marker in markers:
-            left -= int(marker.read_text() or 0)
-            if left < 0:
-                directories.remove_tree(self.root / marker.stem)
-                marker.unlink()
+        """Remove what killed builds left, layers that cannot be used, and the least recently used beyond KEPT_BYTES."""
+        usable = _read(self.root / IDS) == ids
+        sizes: dict[str, int] = {}
+        for marker in sorted(self.root.glob("*.used"), key=lambda path: path.lstat().st_mtime_ns, reverse=True):
+            size, key, boot = (*_read(marker).split(), "", "", "")[:3]
+            known = usable and boot == trust.boot_id() and marker.stem == key[:SHORT] and size.isdecimal()
+            if not known or len(size) > MAX_DIGITS or not _is_directory(self.root / marker.stem):
+                continue
+            if sum(sizes.values()) + int(size) <= KEPT_BYTES:
+                sizes[marker.stem] = int(size)
+        kept = {LOCK, OWNER, IDS, *sizes, *(f"{name}.used" for name in sizes)}
+        left = (entry for entry in self.root.iterdir() if entry.name not in kept)
+        directories.remove_leftovers(left, self._store.say)
+        if not usable:
+            directories.remove_tree(self.root / IDS)
+            files.write_atomic(self.root / IDS, ids.encode())
+
+
+def _read(path: Path) -> str:
+    """The text of a small file; empty if it is not one."""
+    try:
+        return files.read_small(path, MAX_TEXT).decode()
+    except (OSError, ValueError):
+        return ""
+
+
+def _is_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()

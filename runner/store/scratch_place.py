@@ -49,7 +49,7 @@ def default_root(store: Store) -> Path:
 def in_memory(store: Path) -> Path | None:
     """The store's directory in memory; None if there is none that is this user's alone."""
     try:
-        name = os.fsdecode((store / RECORD).read_bytes())
+        name = os.fsdecode(files.read_small(store / RECORD, MAX_PATH))
         if not NAME.fullmatch(name):
             return None
         return SHM / name if _is_ours(SHM / name) else None
@@ -94,6 +94,8 @@ def _make(store: Store) -> Path:
     try:
         files.try_lock(lock)  # so that no other process takes it for an orphan meanwhile
         (root / OWNER).write_bytes(os.fsencode(store.root))
+        if (store.root / RECORD).is_dir():
+            directories.remove_tree(store.root / RECORD)
         files.write_atomic(store.root / RECORD, os.fsencode(root.name), mode=0o600)
     finally:
         os.close(lock)
@@ -144,8 +146,8 @@ def _size_of(root: Path) -> int:
     """Bytes of the layers in a scratch directory, as far as it can be read."""
     size = 0
     for marker in root.glob("*.used"):
-        with contextlib.suppress(OSError, ValueError):
-            size += int(marker.read_text() or 0)
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            size += int(files.read_small(marker, MAX_PATH).split()[0])
     return size
 
 

@@ -8,13 +8,14 @@
     logs/<key>.log                              what a step printed, if that was a lot
     tmp/                                        work in progress; emptied when no process uses the store
 
-The metadata file is written last, so what has one is complete. A layer's metadata has a digest, checked on every read.
+The metadata file is written last, so what has one is complete. Metadata have a checksum, and digests of the files
+they describe, which are checked before these are used.
 """
 
 import contextlib
 import hashlib
-import json
 import os
+import re
 import stat
 import tempfile
 import time
@@ -25,7 +26,7 @@ from typing import Any
 
 from runner.errors import ErrorKind, RunnerError, build_error, environment_error
 from runner.steps import Step, StoreState
-from runner.store import devices, directories, downloads, files, locks, privacy
+from runner.store import devices, directories, downloads, files, locks, privacy, records, trust
 from runner.store.devices import Device
 from runner.store.history import History
 from runner.store.layer import Archive, LayerContents, pack
@@ -34,6 +35,8 @@ from runner.store.takeover import RefusedError, take_over
 
 STORE_LOCK = "store"  # the lock that processes hold while they have the store open
 MICROSECOND = 1000  # nanoseconds
+KEY = re.compile("[0-9a-f]{64}")
+MAX_KEY = 64  # bytes
 
 
 @dataclass(frozen=True)
@@ -88,19 +91,31 @@ class Store:
         self.builds = root / "builds"
         self.downloads = root / "downloads"
         self.tmp = root / "tmp"
-        self._history = History(self.builds)
+        self._history = History(self.builds, say)
         self.locks = root / "locks"
         try:
             privacy.make_private(root, say)
-            for directory in (self.layers, self.outputs, self.refs, self.builds):
-                directory.mkdir(exist_ok=True)
+            for directory in (self.layers, self.outputs, self.refs, self.builds, self.downloads):
+                self._make_directory(directory)
+            for name in (downloads.BLOBS, downloads.INDEXES):
+                self._make_directory(self.downloads / name)
             downloads.prepare(self.downloads)
             for directory in (self.tmp, self.locks):
+                self._make_directory(directory)
                 privacy.private_directory(directory)
             self._use = files.open_lock(self.locks / STORE_LOCK)
         except OSError as error:
             raise environment_error(f"the store {root} cannot be used: {error.strerror}", privacy.HINT) from None
         self.share()
+
+    def _make_directory(self, directory: Path) -> None:
+        """Make a directory of the store, in place of anything else that is there. Raises OSError."""
+        try:
+            directory.mkdir(exist_ok=True)
+        except FileExistsError:
+            self.say(f"{directory} was no directory; it was replaced by an empty one")
+            directories.remove_tree(directory)
+            directory.mkdir()
 
     def sweep(self) -> None:
         """Remove what killed builds left, unless other processes use the store.
@@ -138,11 +153,30 @@ class Store:
         return StoreState(layers, _complete(self.outputs), StoredTrees(self), self._history.load())
 
     def layer(self, key: str) -> LayerInfo | None:
-        """The metadata of a layer; None if it is not in the store."""
+        """The metadata of a layer; None if it is not in the store, or damaged."""
         try:
-            return LayerInfo.from_json(json.loads((self.layers / f"{key}.json").read_bytes()))
-        except (OSError, ValueError, TypeError, KeyError):
+            info = LayerInfo.from_json(records.read(self.layers / f"{key}.json"))
+        except (FileNotFoundError, records.DamagedError, ValueError, TypeError, KeyError, AttributeError):
             return None
+        return info if info.key == key else None
+
+    def has_layer(self, key: str) -> bool:
+        """Whether a layer is in the store, as far as can be said without reading its archive. A damaged one is removed.
+
+        The archive is verified when it is unpacked.
+        """
+        info = self.layer(key)
+        with contextlib.suppress(OSError):
+            if info and info.archive is None:
+                return True
+            if info and info.archive:
+                state = self.archive_path(key).lstat()
+                if stat.S_ISREG(state.st_mode) and info.archive.size == state.st_size:
+                    return True
+        if os.path.lexists(self.layers / f"{key}.json"):
+            self.say(f"the layer of {info.name if info else key} was damaged; it is made again")
+            self.drop_layer(key)
+        return False
 
     def archive_path(self, key: str) -> Path:
         """Where the layer's archive is."""
@@ -159,7 +193,7 @@ class Store:
             nodes = devices.find(directory, contents.entries)
             if not contents.empty:
                 archive = pack(directory, contents, work / "layer", nodes)
-                (work / "layer").replace(self.archive_path(step.key))
+                files.move(work / "layer", self.archive_path(step.key))
             info = LayerInfo(
                 key=step.key,
                 id=step.call.id,
@@ -172,8 +206,8 @@ class Store:
                 seconds=seconds,
                 devices=nodes,
             )
-            files.write_atomic(self.layers / f"{step.key}.json", json.dumps(info.to_json(), sort_keys=True).encode())
-            files.write_atomic(self.refs / step.call.id, step.key.encode())
+            self._write(self.layers / f"{step.key}.json", info.to_json())
+            self.refer(step.call.id, step.key)
         except OSError as error:
             raise build_error(f"the store {self.root} could not be written: {error.strerror}") from None
         finally:
@@ -182,8 +216,20 @@ class Store:
 
     def drop_layer(self, key: str) -> None:
         """Remove a layer, its metadata first."""
-        (self.layers / f"{key}.json").unlink(missing_ok=True)
-        self.archive_path(key).unlink(missing_ok=True)
+        directories.remove_tree(self.layers / f"{key}.json")
+        directories.remove_tree(self.archive_path(key))
+
+    def _write(self, path: Path, fields: Mapping[str, Any]) -> None:
+        if path.is_dir():  # not ours
+            directories.remove_tree(path)
+        records.write(path, fields)
+
+    def refer(self, name: str, key: str) -> None:
+        """Make one of osbuild's ids a reference to a key. Raises OSError."""
+        ref = self.refs / name
+        if ref.is_dir():  # not ours
+            directories.remove_tree(ref)
+        files.write_atomic(ref, key.encode())
 
     def add_output(self, step: Step, made: Path) -> None:
         """Move the output of an assembler into the store, from the directory `made` on the same file system.
@@ -198,27 +244,63 @@ class Store:
         target = self.outputs / step.key
         directories.remove_tree(target)
         made.replace(target)
-        known = {"id": step.call.id, "name": step.call.name, "files": _fingerprints(target), "boot": _boot_id()}
-        files.write_atomic(self.outputs / f"{step.key}.json", json.dumps(known, sort_keys=True).encode())
-        files.write_atomic(self.refs / step.call.id, step.key.encode())
+        fields = {"key": step.key, "id": step.call.id, "name": step.call.name, "digests": trust.digests(target)}
+        self._write_output(step.key, fields, trust.look_when_settled(target))
+        self.refer(step.call.id, step.key)
 
-    def output_is_intact(self, key: str) -> bool:
-        """Whether the output's files are as the assembler left them.
+    def _write_output(self, key: str, fields: Mapping[str, Any], seen: trust.Seen | None) -> None:
+        """Write what is known of an output; seen: what its files were like when they had these digests."""
+        boot = trust.boot_id() if seen else ""
+        self._write(self.outputs / f"{key}.json", {**fields, "seen": seen, "boot": boot})
 
-        They are exported as hard links, so booting an exported image writes to them as well, which their sizes and
-        modification times show. Outputs from before the machine's last boot are not trusted either: a power cut may
-        have kept the metadata and lost the data. Such an output is removed from the store, to be assembled again; the
-        exported file stays.
+    def _update_output(self, key: str, known: Mapping[str, Any], seen: trust.Seen | None) -> None:
+        """Write what the files of a known output are like now; when it was last used stays."""
+        path = self.outputs / f"{key}.json"
+        info = path.stat()
+        self._write_output(key, known, seen)
+        os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+    def output(self, key: str) -> Mapping[str, Any] | None:
+        """What is known of an output: "id", "name", "digests" and more; None if it is not in the store, or damaged."""
+        with contextlib.suppress(FileNotFoundError, records.DamagedError):
+            known = records.read(self.outputs / f"{key}.json")
+            if known.get("key") == key:
+                return known
+        return None
+
+    def output_is_intact(self, key: str, *, from_disk: bool = False) -> bool:
+        """Whether the output's files are as the assembler left them; otherwise it is removed, to be assembled again.
+
+        They are exported as hard links, so booting an exported image writes to them as well; the exported file stays.
+        Where trust says that nothing was changed in this boot, their digests are not computed again. from_disk: read
+        every byte from the disk.
         """
-        try:
-            known = json.loads((self.outputs / f"{key}.json").read_bytes())
-            same = bool(known["files"] == _fingerprints(self.outputs / key) and known["boot"] == _boot_id())
-        except (OSError, ValueError, KeyError, TypeError):
-            same = False
-        if not same:
-            (self.outputs / f"{key}.json").unlink(missing_ok=True)
-            directories.remove_tree(self.outputs / key)
-        return same
+        known = self.output(key)
+        directory = self.outputs / key
+        with contextlib.suppress(OSError, RunnerError):
+            if known and not from_disk and known["boot"] == trust.boot_id() and known["seen"] == trust.look(directory):
+                return True
+            if known and known["digests"] == trust.digests(directory, from_disk=from_disk):
+                self._update_output(key, known, trust.look_when_settled(directory))
+                return True
+        if os.path.lexists(self.outputs / f"{key}.json"):
+            self.say(f"the output of {known['name'] if known else key} was written to or damaged; it is made again")
+        self.drop_output(key)
+        return False
+
+    def drop_output(self, key: str) -> None:
+        """Remove an output, its metadata first."""
+        directories.remove_tree(self.outputs / f"{key}.json")
+        directories.remove_tree(self.outputs / key)
+
+    def exported(self, key: str) -> None:
+        """Take note that links to the output's files were made, which changes their ctime and nothing else."""
+        known = self.output(key)
+        with contextlib.suppress(OSError, RunnerError):
+            if known and known["boot"] == trust.boot_id() and known["seen"] != trust.look(self.outputs / key):
+                seen = trust.look_when_settled(self.outputs / key)
+                if seen and trust.only_ctime_differs(known["seen"], seen):
+                    self._update_output(key, known, seen)
 
     def output_names(self, key: str) -> list[str]:
         """The names of an output's files, sorted."""
@@ -234,12 +316,13 @@ class Store:
         for number, key in enumerate(keys):
             moment = now + number * MICROSECOND  # smaller differences are lost in a float of seconds
             for directory in (self.layers, self.outputs):
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     os.utime(directory / f"{key}.json", ns=(moment, moment))
 
     def keep_failed(self, manifest: bytes) -> Path:
         """Save the manifest of a build that failed; returns its path."""
         path = self.root / "failed" / f"{hashlib.sha256(manifest).hexdigest()[:12]}.json"
+        self._make_directory(path.parent)
         privacy.private_directory(path.parent)
         files.write_atomic(path, manifest, mode=0o600)
         return path
@@ -273,18 +356,33 @@ class StoredTrees(Mapping[str, tuple[str, ...]]):
 
     def __getitem__(self, tree_id: str) -> tuple[str, ...]:
         """The keys of the tree's layers, lowest first. Raises KeyError when one is missing."""
-        try:
-            key: str | None = (self._store.refs / tree_id).read_text()
-        except OSError:
-            raise KeyError(tree_id) from None
+        key: str | None = self._key(tree_id)
         keys: list[str] = []
         while key is not None:
             info = self._store.layer(key)
-            if info is None:
+            if info is None or key in keys:
                 raise KeyError(tree_id)
             keys.append(key)
             key = info.parent
         return tuple(reversed(keys))
+
+    def _key(self, tree_id: str) -> str:
+        """The key of the tree's last layer: what the reference says, or if it was lost, the layers themselves."""
+        ref = self._store.refs / tree_id
+        try:
+            key = files.read_small(ref, MAX_KEY).decode("ascii")
+        except (OSError, ValueError):
+            key = ""
+        info = self._store.layer(key) if KEY.fullmatch(key) else None
+        if info is not None and info.id == tree_id:
+            return key
+        for key in sorted(_complete(self._store.layers)):
+            info = self._store.layer(key)
+            if info is not None and info.id == tree_id:
+                self._store.say(f"the reference to the tree {tree_id} was lost or damaged; it is written again")
+                self._store.refer(tree_id, key)
+                return key
+        raise KeyError(tree_id)
 
     def __iter__(self) -> Iterator[str]:
         """All ids in the store, those of outputs as well."""
@@ -297,17 +395,3 @@ class StoredTrees(Mapping[str, tuple[str, ...]]):
 
 def _complete(directory: Path) -> frozenset[str]:
     return frozenset(name.removesuffix(".json") for name in os.listdir(directory) if name.endswith(".json"))
-
-
-def _fingerprints(directory: Path) -> dict[str, list[int]]:
-    found = {}
-    for file in sorted(directory.rglob("*")):
-        info = file.lstat()
-        if not stat.S_ISDIR(info.st_mode):
-            found[str(file.relative_to(directory))] = [info.st_size, info.st_mtime_ns]
-    return found
-
-
-def _boot_id() -> str:
-    """The kernel's name for this boot, random(4)."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

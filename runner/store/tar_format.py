@@ -8,10 +8,11 @@ import contextlib
 import os
 import stat
 import tarfile
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from runner.store.content import data_ranges
 from runner.store.devices import Device
 from runner.store.directories import Places
 
@@ -112,19 +113,6 @@ def _copy(fd: int, start: int, length: int, out: BinaryIO) -> None:
             raise OSError("a file became shorter while it was read")
         out.write(data)
         start, length = start + len(data), length - len(data)
-
-
-def data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
-    """Where a file of `size` bytes has data: offsets and lengths. The rest are holes, lseek(2)."""
-    end = 0
-    while end < size:
-        try:
-            start = os.lseek(fd, end, os.SEEK_DATA)
-        except OSError:  # nothing but a hole is left
-            return
-        end = min(os.lseek(fd, start, os.SEEK_HOLE), size)
-        if end > start:
-            yield start, end - start
 
 
 def read(source: BinaryIO, directory: Path, skipped: Container[bytes]) -> None:

@@ -59,7 +59,7 @@ def test_an_image_that_was_written_to_is_made_again_and_the_reason_says_so() -> 
     state = StoreState(frozenset([pipelines[0].stages[0].key]), changed=frozenset([pipelines[0].steps[-1].key]))
     actions = plan(pipelines, state)
     assert [action.kind for action in actions] == [ActionKind.CACHED, ActionKind.RUN]
-    assert actions[1].reason == "its image was written to, or the machine was restarted since"
+    assert actions[1].reason == "its image in the store was written to, or damaged"
 
 
 def test_what_another_pipeline_of_the_run_makes_is_not_made_again() -> None:
