@@ -40,6 +40,15 @@ def test_no_value_can_add_a_line(tree: Path, run_stage: RunStage) -> None:
     assert text == "UUID=a\t/x\\012/dev/sda\\040/evil\tnone\ta\\011b\\134\t0\t0\n"
 
 
+def test_mount_point_that_no_package_makes(tree: Path, run_stage: RunStage) -> None:
+    (tree / "srv").mkdir(mode=0o700)
+    entries = [{"uuid": "a", "path": path} for path in ("/", "/srv", "/srv/data/x", "none")]
+    assert run_stage(NAME, {"filesystems": entries}).status == 0
+    assert (tree / "srv").stat().st_mode & 0o7777 == 0o700
+    assert (tree / "srv/data/x").stat().st_mode & 0o7777 == 0o755
+    assert sorted(path.name for path in tree.iterdir()) == ["etc", "srv"]
+
+
 @pytest.mark.parametrize(
     "entry",
     [
