@@ -52,10 +52,10 @@ def test_errors_of_the_distribution_are_data_too(tmp_path: Path) -> None:
 
 def test_errors_of_options_are_data_too(tmp_path: Path) -> None:
     (tmp_path / "web.yaml").write_text("name: web\ndistro: debian-12\n")
-    (error,) = json.loads(compose("render", "web.yaml", "--json", "--set", "disk.size=4G", cwd=tmp_path).stdout)[
+    (error,) = json.loads(compose("render", "web.yaml", "--json", "--set", "disk.size=4X", cwd=tmp_path).stdout)[
         "errors"
     ]
-    assert (error["file"], error["line"], error["path"]) == ("--set disk.size=4G", 0, "disk.size")
+    assert (error["file"], error["line"], error["path"]) == ("--set disk.size=4X", 0, "disk.size")
 
 
 def test_what_is_right(tmp_path: Path) -> None:

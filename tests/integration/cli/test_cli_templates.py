@@ -20,7 +20,8 @@ RELEASES = {"debian": "debian-12", "fedora": "fedora-43", "rocky": "rocky-9"}
 def pipeline(release: str, templates: Path | None = None) -> bytes:
     """What the release's template makes of a blueprint with most keys."""
     project = Project([templates] if templates else (), mirror="http://m.example")
-    project.settings = [f"distro={release}", "scripts=[a]"]
+    group = "sudo" if release.startswith("debian") else "wheel"
+    project.settings = [f"distro={release}", "scripts=[a]", f"users.0.groups=[{group}]"]
     wanted = project.load(SAMPLE)
     return project.image(wanted, [Format.QCOW2]).pipeline
 
