@@ -255,9 +255,9 @@ def copy_file(tree: str, source: str, target: str, *, root: str | None = None) -
         write_file(tree, target, file)
 
 
-def copy_out(tree: str, path: str, target: str) -> None:
-    """Copy the tree's regular file `path` to the new file `target` of this machine."""
-    with open_file(tree, path) as source, open(target, "xb") as file:
+def copy_out(tree: str, path: str, target: str, *, limit: int = MAX_COPY) -> None:
+    """Copy the tree's regular file `path`, of at most `limit` bytes, to the new file `target` of this machine."""
+    with open_file(tree, path, limit=limit) as source, open(target, "xb") as file:
         shutil.copyfileobj(source, file, COPIED)
 
 

@@ -11,6 +11,8 @@ from stagelib.errors import StageError
 
 URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})$")
 
+FILE = re.compile(r"[A-Za-z0-9][^/]*")  # apt quotes a slash in a version, but not in a name
+
 
 @dataclass(frozen=True)
 class Archive:
@@ -40,7 +42,10 @@ def archives(apt: Apt, packages: Sequence[str]) -> list[Archive]:
         raise _explain(apt, packages, done.stdout, done.stderr)
     found = []
     for line in done.stdout.splitlines():
-        if match := URI_LINE.match(line):
+        match = URI_LINE.match(line)
+        if match and not FILE.fullmatch(match["file"]):
+            raise StageError(f"a repository has a package with an impossible name: {line}", "leave the repository out")
+        if match:
             found.append(Archive(match["uri"], match["file"], int(match["size"]), match["sha256"]))
         elif line.startswith("'"):
             raise StageError(f"the repository gives no sha256 for {line}", "use a repository made with SHA256 sums")

@@ -17,11 +17,12 @@ from stagelib.apt.config import Apt
 from stagelib.apt.downloads import Downloaded
 
 STATUS = "/var/lib/dpkg/status"
+LARGEST = 256 << 20  # bytes of the status file: that of 2,000 packages has 2 MiB
 
 
 def copy_status(tree: str, target: str) -> None:
     """Copy the tree's dpkg status file to the new file `target`, for apt."""
-    tree_paths.copy_out(tree, STATUS, target)
+    tree_paths.copy_out(tree, STATUS, target, limit=LARGEST)
 
 
 def install(tree: str, work: str, apt: Apt, downloaded: Downloaded, packages: Sequence[str]) -> None:
@@ -31,7 +32,7 @@ def install(tree: str, work: str, apt: Apt, downloaded: Downloaded, packages: Se
     wrapper = _wrapper(tree, work, downloaded.directories, apt)
     states = f"{apt.home}/extended_states"
     if tree_paths.exists(tree, auto_installed.EXTENDED_STATES):
-        tree_paths.copy_out(tree, auto_installed.EXTENDED_STATES, states)
+        tree_paths.copy_out(tree, auto_installed.EXTENDED_STATES, states, limit=LARGEST)
     settings = {
         "Dir::Bin::dpkg": wrapper,
         "Dir::State::extended_states": states,

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from stagelib import beside
 from stagelib.dnf import config as homes
 from stagelib.dnf.command import environment
 from stagelib.dnf.config import PrivateHome
@@ -90,4 +91,6 @@ def write_key(home: PrivateHome, number: int, text: str) -> None:
 
 
 def _run(argv: Sequence[str], home: PrivateHome) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(argv, env=environment(home), capture_output=True, text=True, check=False)
+    """Run rpm, which reads files that may be made to harm it, where it sees no more than them and `home`."""
+    sandboxed = beside.command(home.path, argv, env=environment(home), read_only=(SOURCES,))
+    return subprocess.run(sandboxed, capture_output=True, text=True, errors="replace", check=False)

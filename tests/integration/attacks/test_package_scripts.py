@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.apt_repository import Contents
+from tests.integration.apt_repository import Contents, Key, Repository, served
 from tests.integration.attacks.conftest import debian_tree, packages
 from tests.integration.runner.conftest import Bench, Ran
 
@@ -144,6 +144,23 @@ def test_what_is_unpacked_into_an_empty_tree_leads_nowhere(shared_bench: Bench, 
         ran = shared_bench.run((name, {**both, "packages": [*base["packages"], "evil", "planted"]}))
     assert_told(ran)
     assert found_outside(shared_bench) == []
+
+
+def test_damaged_packages_are_told_by_their_names(shared_bench: Bench, tmp_path: Path) -> None:
+    """Their digests are those of the signed index: they are damaged in the repository."""
+    repository = Repository(tmp_path / "repository", Key(tmp_path / "key"))
+    good = repository.add("zoo", Contents({}, {"usr/share/zoo": "lion\n" * 5000})).read_bytes()
+    at = good.index(b"data.tar")
+    for data in (good[: at + 80], good[: at + 70] + b"\0" * 9 + good[at + 79 :], good[:at] + b"x" + good[at + 1 :]):
+        (repository.root / "pool/zoo_1.0_all.deb").write_bytes(data)
+        repository.publish()
+        with served(repository.root) as url:
+            mine = {"url": url, "suites": ["test"], "components": ["main"], "keys": [repository.key.armoured]}
+            options = {"architecture": "amd64", "repositories": [mine], "packages": ["zoo"]}
+            ran = shared_bench.run(debian_tree(), (APT, options))
+        assert_told(ran)
+        assert ran.returncode == 1
+        assert "package zoo: " in ran.result["error"]["message"], ran.result["error"]
 
 
 # -- trees that scripts leave behind -----------------------------------------------------------------------------------

@@ -145,7 +145,7 @@ def test_mount_points_that_are_links(bench: Bench, hostile: Packages, name: str)
     assert f"/{name}" in ran.output()
 
 
-@pytest.mark.parametrize("damage", [b"\0" * 40, b"\xff" * 2000])
+@pytest.mark.parametrize("damage", [b"\0" * 40, b"\xff" * 2000], ids=["zeroes", "ones"])
 def test_a_damaged_package_is_told(bench: Bench, hostile: Packages, damage: bytes) -> None:
     ran = hostile.rpm(bench, "base", "evil", damage=damage)
     assert_harmless(bench, ran)
