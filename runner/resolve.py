@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +19,21 @@ from runner.steps import PlannedPipeline, Step
 
 # The time in builds unless SOURCE_DATE_EPOCH is set: fixed, since two builds of one input must give the same bytes.
 DEFAULT_EPOCH = 1735689600  # 2025-01-01 00:00 UTC
+LAST_EPOCH = 2**32 - 1  # in 2106: what the file systems and archives can hold
 
 
 def source_date_epoch(environ: Mapping[str, str] = os.environ) -> int:
-    """Seconds since 1970 that count as "now" in a build: SOURCE_DATE_EPOCH of the environment, or a constant."""
-    value = environ.get("SOURCE_DATE_EPOCH", "")
-    return int(value) if value.isdigit() else DEFAULT_EPOCH
+    """Seconds since 1970 that count as "now" in a build: SOURCE_DATE_EPOCH of the environment, or a constant.
+
+    Raises RunnerError (input) for what is no such time.
+    """
+    value = environ.get("SOURCE_DATE_EPOCH") or str(DEFAULT_EPOCH)
+    if not re.fullmatch(r"[0-9]{1,10}", value) or int(value) > LAST_EPOCH:
+        raise input_error(
+            f"SOURCE_DATE_EPOCH={value[:40]}: expected a number of seconds since 1970, at most {LAST_EPOCH}",
+            hint="date -d 2025-01-01 +%s prints such a number",
+        )
+    return int(value)
 
 
 def host_description(os_release: Path = Path("/usr/lib/os-release")) -> str:
