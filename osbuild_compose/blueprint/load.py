@@ -68,7 +68,7 @@ def _unknown_distros(source: Document, distros: Collection[str]) -> Iterator[Pro
     if isinstance(environment, dict):
         places.append((("build_environment", "from"), environment.get("from"), (HOST, OWN)))
     for trail, name, others in places:
-        if not isinstance(name, str) or name in others or name in distros or schema_files.VARIABLE.search(name):
+        if not isinstance(name, str) or name in others or name in distros:
             continue
         known = (*distros, *others)
         advice = about_release(name, distros) or Advice(

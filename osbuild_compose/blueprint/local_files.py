@@ -11,6 +11,7 @@ from osbuild_compose.document import input_file
 from osbuild_compose.problem import InvalidValueError
 
 MAX_FILE = 16 * 1024 * 1024  # bytes; the file is carried inside the pipeline
+MAX_GIVEN = 256 * 1024 * 1024  # bytes, likewise
 MAX_PASSPHRASE = 512  # bytes: what cryptsetup reads at a prompt
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -29,12 +30,17 @@ class LocalFiles:
         """blueprint is the blueprint's own path."""
         self._directory = Path(blueprint).parent
         self._contents: dict[str, bytes] = {}
+        self._given = 0
 
     def read(self, name: str) -> bytes:
         """The bytes of the file."""
         _refuse_address(name)
         if name not in self._contents:
             self._contents[name] = self._read(self._directory / name)
+        self._given += len(self._contents[name])
+        if self._given > MAX_GIVEN:  # the same file may be wanted many times
+            brief = f"all files together are larger than {MAX_GIVEN // 1024**2} MiB"
+            raise InvalidValueError(brief, "put large content in a package")
         return self._contents[name]
 
     def text(self, name: str) -> str:

@@ -1,5 +1,6 @@
 """The format of an image file, and the firmware that can boot it."""
 
+import stat
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ def format_of(image: Path) -> str:
 
     Raises OSError when the file cannot be read, ValueError when it is compressed as a whole.
     """
+    kind = image.stat().st_mode
+    if not (stat.S_ISREG(kind) or stat.S_ISBLK(kind) or stat.S_ISDIR(kind)):
+        raise ValueError(f"{image} is not a file")
     with image.open("rb") as file:
         head = file.read(512)
         size = file.seek(0, 2)

@@ -122,8 +122,10 @@ class _Completion:
 
     def _bootable(self, item: Partition) -> tuple[bool, str]:
         """Whether it is marked as active in a DOS table, and the reason."""
+        if self.disk.table is not Table.DOS:
+            return False, "default"
         marked = "/boot" if any("/boot" in other.mounts for other in self.disk.partitions) else "/"
-        is_marked = self.disk.table is Table.DOS and marked in item.mounts
+        is_marked = marked in item.mounts
         return is_marked, "BIOS boots from it" if is_marked else "default"
 
 

@@ -27,6 +27,7 @@ from osbuild_compose.problem import Problem, as_error
 __all__ = ["Document", "EmptyError", "Step", "Trail", "parse", "read"]
 
 MAX_BYTES = 4 * 1024 * 1024
+MAX_TEXT = 16 * 1024 * 1024  # characters of all values: aliases and variables can multiply them
 MAX_VALUES = 50_000  # aliases can multiply values; no real document has that many
 MAX_DEPTH = 64
 MAX_INTEGER = 2**63 - 1  # what every JSON reader can represent
@@ -170,12 +171,15 @@ class _Builder:
         self.source = source
         self.problems: list[Problem] = []
         self._count = 0
+        self._length = 0
 
     def build(self, node: YamlNode, trail: Trail) -> Node:
         """The tree of a node. Raises InputError if aliases make it too large."""
         self._count += 1
+        if isinstance(node, ScalarNode):
+            self._length += len(node.value)
         place = self._span(node)
-        if len(trail) > MAX_DEPTH or self._count > MAX_VALUES:
+        if len(trail) > MAX_DEPTH or self._count > MAX_VALUES or self._length > MAX_TEXT:
             # An alias to a value that contains the alias itself ends here, too.
             raise InputError(
                 "the document is nested too deeply or too large",
@@ -247,6 +251,10 @@ class _Builder:
 
     def _text(self, node: ScalarNode) -> str:
         text = str(node.value)
+        if not _SURROGATE.search(text):
+            return text
+        # JSON writes a character beyond the BMP as a pair.
+        text = text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="surrogatepass")
         if not _SURROGATE.search(text):
             return text
         self._report("an unpaired surrogate is not a character", self._span(node), heading="not-valid-yaml")

@@ -118,6 +118,8 @@ def _render(
         file = error.filename if str(error.filename).endswith(".j2") else name
         raise TemplateError(f"template: {error.msg}", location=Location(str(file))) from None
     except Exception as error:  # a template is a program: its mistakes raise Python's exceptions
+        if limits.expired():
+            raise too_large(limits.TimeLimitError(), _where(error, name)) from None
         brief, hint = _explained(error, context)
         raise TemplateError(f"template: {brief}", hint=hint, location=_where(error, name)) from None
 
@@ -130,6 +132,12 @@ def too_large(error: Exception, location: Location | None) -> TemplateError:
 
 class _Environment(ImmutableSandboxedEnvironment):
     """Jinja's sandbox, in which only functions made for templates and the methods of plain data can be called."""
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Whether a template may read the attribute; those of our own classes, the most frequent, are checked fast."""
+        if hasattr(type(obj), "__dataclass_fields__"):
+            return not attr.startswith("_")
+        return super().is_safe_attribute(obj, attr, value)
 
     def is_safe_callable(self, obj: Any) -> bool:
         """Whether a template may call the object. Methods of our own classes are not made for templates."""

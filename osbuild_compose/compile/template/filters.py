@@ -67,6 +67,11 @@ def defaults(value: Mapping[str, Any], **values: Any) -> dict[str, Any]:
     return {**values, **value}
 
 
+def by_name(values: Iterable[Any]) -> dict[str, Any]:
+    """The values by their names: looking for a name in it takes no longer if there are many."""
+    return {value.name: value for value in values}
+
+
 def lines(values: Iterable[Any], before: str = "", after: str = "") -> str:
     """A line for each of the values, between `before` and `after`; "" if there are none."""
     return "".join(f"{before}{value}{after}\n" for value in values)
@@ -118,6 +123,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     defaults,
     lines,
     pairs,
+    by_name,
     json_text,
     unit_word,
     unit_name,

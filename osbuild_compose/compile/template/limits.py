@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +20,14 @@ _AGAIN = 0.1  # seconds until an error that a template's code swallowed is raise
 
 class TimeLimitError(Exception):
     """A template took too much processor time."""
+
+
+_expired: ContextVar[bool] = ContextVar("expired", default=False)
+
+
+def expired() -> bool:
+    """Whether TimeLimitError was raised. Code that catches it, as for looking up attributes, reports other errors."""
+    return _expired.get()
 
 
 _lock = threading.Lock()
@@ -69,9 +78,11 @@ def _bounded_time(seconds: float) -> Iterator[None]:
         yield
         return
     running = True
+    _expired.set(False)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         if running:
+            _expired.set(True)
             raise TimeLimitError
 
     handler = signal.signal(signal.SIGPROF, stop)

@@ -114,12 +114,33 @@ def compose(document: Document, name: str, choices: Choices) -> Composed:
     tree = override(tree, choices.settings, view, merge)
     variables = Variables(tree.child("vars"), choices.variables)
     tree = variables.filled(_without(tree, KEYS))
+    _check_size(tree)
     variables.unused()
     tree = _relative_to(document.file, tree, view)
     problems = [*merge.problems, *variables.problems, *wrong]
     if composed:  # otherwise it is its only part
         problems = [*_part_problems(files.documents, name), *problems]
     return Composed(Document.from_tree(document.file, tree), problems, variables.unresolved | merge.unresolved)
+
+
+def _check_size(tree: Node) -> None:
+    """Raise InputError if the merged document has more values or text than one file may have."""
+    todo = [tree]
+    count = length = 0
+    while todo:
+        node = todo.pop()
+        count += 1
+        if isinstance(node.value, dict | list):
+            todo += node.value.values() if isinstance(node.value, dict) else node.value
+        elif isinstance(node.value, str):
+            length += len(node.value)
+        if count > reader.MAX_VALUES or length > reader.MAX_TEXT:
+            raise InputError(
+                "all files, profiles and variables together make the document too large",
+                hint=f"at most {reader.MAX_VALUES} values and {reader.MAX_TEXT >> 20} MiB of text",
+                location=node.place.location,
+                reference=f"{doc_links.ERRORS}#too-large",
+            )
 
 
 def _part_problems(documents: Sequence[Document], name: str) -> list[Problem]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from osbuild_compose.document import doc_links
 from osbuild_compose.document.node import Node, SourceText, Span, Trail
+from osbuild_compose.document.reader import MAX_TEXT
 from osbuild_compose.document.suggest import did_you_mean, nearest
 from osbuild_compose.errors import InputError
 from osbuild_compose.problem import Problem
@@ -28,6 +29,7 @@ class Variables:
         self.problems: list[Problem] = []
         self.unresolved: set[str] = set()  # locations of values with undefined variables
         self._used: set[str] = set()
+        self._length = 0  # of all that was substituted
         own: Mapping[str, Node] = declared.value if declared and isinstance(declared.value, dict) else {}
         self._values = {name: self._plain(name, node) for name, node in own.items()}
         self._given: set[str] = set()
@@ -82,6 +84,15 @@ class Variables:
             return match[0]
 
         reported: set[tuple[str, str]] = set()
+        uses = (match[1] for match in _USE.finditer(node.value))
+        self._length += sum(len(self._values[name].written) for name in uses if name in self._values)
+        if self._length > MAX_TEXT:
+            raise InputError(
+                f"variables make the document larger than {MAX_TEXT >> 20} MiB",
+                hint="move large content to separate files",
+                location=node.place.location,
+                reference=_REFERENCE,
+            )
         text = _USE.sub(value_of, node.value)
         via = (*node.via, *(self._from(name) for name in dict.fromkeys(names)))
         self._used |= set(names)

@@ -14,6 +14,7 @@ from osbuild_compose.document.other_tools import Advice, about_value
 from osbuild_compose.document.suggest import FOREIGN, did_you_mean, nearest, synonym
 from osbuild_compose.problem import Problem
 
+MAX_TEXT = 300  # characters of a message of the library
 MAX_SHOWN = 60  # characters of a value that a message repeats
 
 _KINDS = {
@@ -83,7 +84,9 @@ class _Finding:
         self.wanted: Any = error.validator_value
         self.instance: Any = error.instance
         self.schema: Mapping[str, Any] = error.schema if isinstance(error.schema, dict) else {}
-        self.text = error.message
+        self.text = error.message if len(error.message) <= MAX_TEXT else f"... {error.message[-MAX_TEXT:]}"
+        if error.validator in ("maxItems", "maxProperties"):
+            self.text = f"more than {error.validator_value} items"
         self.trail = tuple(error.absolute_path)
         self.tree = tree
         self.whole = whole
