@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from osbuild_compose.document import input_file
 from osbuild_compose.document.node import Trail
 from osbuild_compose.errors import InputError, Location
 from osbuild_compose.importing import places
@@ -140,10 +141,10 @@ def _has_value(value: Any) -> bool:
 def read(path: Path) -> Source:
     """The blueprint in a TOML or JSON file. Raises InputError, with its location, if the file is neither."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from None
+        raw = input_file.read(path, MAX_BYTES + 1, pipes=True)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"cannot read {path}: {reason}") from None
     if len(raw) > MAX_BYTES:
         raise InputError(f"{path} is larger than {MAX_BYTES // 1024**2} MiB")
     try:
