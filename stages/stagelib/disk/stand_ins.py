@@ -4,6 +4,7 @@ They are special files of which the image has an inode as large as a device node
 in the finished image: fifos, or character devices 0:0. These are overlayfs' whiteouts, which everybody may make.
 """
 
+import ctypes
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,12 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from stagelib.devices import Device
 from stagelib.disk import labels
-from stagelib.disk.tree_parts import bound, mounted
+from stagelib.disk.tree_parts import mounted
+from stagelib.errors import StageError
+
+MS_BIND, MNT_DETACH = 4096, 2  # mount(2), umount(2)
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @contextmanager
@@ -43,8 +49,21 @@ def shown(
             else:
                 os.link(first, target)
         for source, target in made.items():
-            stack.enter_context(bound(target, source))
+            _bind(target, source)
+            stack.callback(_unmount, source)
         yield
+
+
+def _bind(source: str, target: str) -> None:
+    """As mount --bind, which for a thousand files would take a minute."""
+    if _libc.mount(os.fsencode(source), os.fsencode(target), None, ctypes.c_ulong(MS_BIND), None) != 0:
+        why = os.strerror(ctypes.get_errno())
+        raise StageError(f"device nodes cannot be shown to the program that makes the file system: {why}")
+
+
+def _unmount(target: str) -> None:
+    if _libc.umount2(os.fsencode(target), MNT_DETACH) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), target)
 
 
 def by_directory(nodes: Mapping[str, Device]) -> dict[bytes, dict[bytes, Device | None]]:
