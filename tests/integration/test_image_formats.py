@@ -330,6 +330,35 @@ def test_nothing_outside_of_the_tree_gets_into_a_live_disc(live: Path, tmp_path:
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("boot/efi/EFI/debian/extra.efi", "EFI/debian/extra.efi is neither"),
+        ("usr/lib/grub/i386-pc/normal.mod", "/usr/lib/grub/i386-pc/normal.mod is not a regular file"),
+        ("etc/os-release", "error: /etc/os-release: not a regular file"),
+    ],
+)
+def test_a_live_disc_waits_for_nothing_in_the_tree(live: Path, tmp_path: Path, name: str, said: str) -> None:
+    (live / name).parent.mkdir(parents=True, exist_ok=True)
+    (live / name).unlink(missing_ok=True)
+    os.mkfifo(live / name)
+    outputs = [{"format": "iso", "filename": "live.iso", "label": "live"}]
+    result = assemble(live, IMAGE, {"identity": IDENTITY, "outputs": outputs}, tmp_path / "out")
+    assert result.status == 1
+    assert said in result.log
+
+
+@pytest.mark.parametrize("format_", ["iso", "pxe"])
+def test_a_kernel_that_is_no_file_is_none(live: Path, tmp_path: Path, format_: str) -> None:
+    for path in live.glob("boot/vmlinuz-*"):
+        path.unlink()
+        os.mkfifo(path)
+    outputs = [{"format": format_, "filename": "live", **({"label": "live"} if format_ == "iso" else {})}]
+    result = assemble(live, IMAGE, {"identity": IDENTITY, "outputs": outputs}, tmp_path / "out")
+    assert result.status == 1
+    assert "the tree has no kernel with an initramfs" in result.log
+
+
 def test_a_network_system_has_its_files_in_one_archive(live: Path, tmp_path: Path) -> None:
     outputs = {"live.tar": {"format": "pxe", "kernel_opts": "quiet"}}
     for number in range(2):

@@ -66,8 +66,11 @@ def volume_id(text: str) -> str:
     return digits.upper()
 
 
-def entries(tree: str) -> tuple[list[str], list[str]]:
-    """Sorted paths of directories and files below `tree`. Raises StageError for files that FAT cannot hold."""
+def entries(tree: str, name_of_tree: str = "") -> tuple[list[str], list[str]]:
+    """Sorted paths of directories and files below `tree`. Raises StageError for files that FAT cannot hold.
+
+    name_of_tree: what messages say in front of the paths.
+    """
     directories: list[str] = []
     files: list[str] = []
     for path, names, others in os.walk(tree):
@@ -76,7 +79,7 @@ def entries(tree: str) -> tuple[list[str], list[str]]:
         for name in sorted(names + others):
             full = os.path.normpath(os.path.join(inside, name))
             kind = stat.S_IFMT(devices.lstat(os.path.join(path, name)).st_mode)
-            _check(full, name, kind, seen)
+            _check(os.path.join(name_of_tree, full), name, kind, seen)
             (directories if kind == stat.S_IFDIR else files).append(full)
     return sorted(directories), sorted(files)
 

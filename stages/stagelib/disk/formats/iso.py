@@ -95,7 +95,7 @@ def _esp(run: Run, work: str, top: str) -> str | None:
     source = tree_paths.resolve(run.tree, ESP)
     if not tree_paths.is_file(run.tree, f"{ESP}/{FIRST}"):
         return None
-    fat.entries(source)  # refuses symlinks, which could lead out of the tree, and what cannot be copied
+    fat.entries(source, "EFI")  # refuses symlinks, which could lead out of the tree, and what cannot be copied
     content = os.path.join(work, "esp")
     shutil.copytree(source, os.path.join(content, "EFI"), symlinks=True)
     _without_fallback(os.path.join(content, "EFI"))
