@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 from osbuild_compose.cli.paths import write_new
-from osbuild_compose.distro.repository import NamedRepository
 from osbuild_compose.document.reader import Document
 from osbuild_compose.errors import DocumentError, InputError, Location
 from osbuild_compose.importing.conversion import convert
+from osbuild_compose.importing.osbuild import Target
 from osbuild_compose.importing.source import Note
 from osbuild_compose.project import Project
 
@@ -24,10 +24,11 @@ def import_blueprint(
     def check(document: Document) -> None:
         project.image(project.check(document), embed_provenance=False)
 
-    def is_deb(release: str) -> bool:
-        return not issubclass(project.catalog.release(release).family.form, NamedRepository)
+    def target(name: str) -> Target:
+        release = project.catalog.release(name)
+        return Target(release.family.before_version, release.variables.get("import_packages", {}))
 
-    found = convert(path, distro, project.catalog.releases, check, is_deb=is_deb, name=name)
+    found = convert(path, distro, project.catalog.releases, check, target=target, name=name)
     if strict and found.notes:
         raise DocumentError([_error(path, note) for note in found.notes])
     if output:

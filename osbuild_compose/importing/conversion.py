@@ -14,6 +14,7 @@ from osbuild_compose.document.schema import schema_files
 from osbuild_compose.document.suggest import nearest
 from osbuild_compose.errors import ComposeError, InputError
 from osbuild_compose.importing import osbuild, places, source, variants, yaml_text
+from osbuild_compose.importing.osbuild import Target
 from osbuild_compose.importing.places import Source
 from osbuild_compose.importing.source import Note, note
 
@@ -50,18 +51,18 @@ def convert(
     releases: Collection[str],
     check: Check,
     *,
-    is_deb: Callable[[str], bool] = lambda _: False,
+    target: Callable[[str], Target] = lambda _: Target(),
     name: str | None = None,
 ) -> Imported:
     """The blueprint in a TOML or JSON file. `distro`, one of `releases`, is used instead of the file's, and so is name.
 
-    check raises what is wrong with one of our blueprints, also for its distribution; is_deb says whether a release has
-    Debian's packages. Raises InputError for a file that is neither, if the distribution is unknown, if something that
+    check raises what is wrong with one of our blueprints, also for its distribution; target says what is special
+    about a release. Raises InputError for a file that is neither, if the distribution is unknown, if something that
     protects the image cannot be carried over, and if nothing can be.
     """
     read = variants.normal(source.read(path))
     release = _distro(distro or _text(read, "distro"), list(releases), read)
-    data, notes = osbuild.convert(read, distro, is_deb=is_deb(release))
+    data, notes = osbuild.convert(read, distro, target(release))
     data = {"name": "", **data, "distro": release}
     data["name"] = _name(name, data["name"], read, notes)
     data, unknown = _known(_escaped(data), read)

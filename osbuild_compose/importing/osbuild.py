@@ -1,5 +1,7 @@
 """Translating the keys of an osbuild blueprint, which are those of osbuild/blueprint's Go types, to ours."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from osbuild_compose.importing import storage
@@ -11,14 +13,27 @@ _SERVICES = ("enabled", "disabled", "masked")
 _INSTALLER = "only images can be built, no installers"
 
 
-def convert(source: Source, distro: str | None, *, is_deb: bool = False) -> tuple[dict[str, Any], list[Note]]:
+@dataclass(frozen=True)
+class Target:
+    """What the image's release has in another way than osbuild.
+
+    before_version is between a package's name and its version; packages are those that keys need and that are in
+    osbuild's images, or get into them for such keys: {"firewall": "firewalld"}.
+    """
+
+    before_version: str = "-"
+    packages: Mapping[str, str] = field(default_factory=dict)
+
+
+def convert(source: Source, distro: str | None, target: Target | None = None) -> tuple[dict[str, Any], list[Note]]:
     """Our blueprint as JSON data, and notes on what could not be converted.
 
-    distro replaces the one in the blueprint; is_deb: whether its packages are Debian's. The texts and numbers of the
-    result know their place. It may have keys that our schema does not have, or values that it refuses: conversion.fit
-    removes these. Raises InputError for what must not be lost and cannot be converted.
+    distro replaces the one in the blueprint. The texts and numbers of the result know their place. It may have keys
+    that our schema does not have, or values that it refuses: conversion.fit removes these. Raises InputError for what
+    must not be lost and cannot be converted.
     """
     notes: list[Note] = []
+    target = target or Target()
     top = Table(source.data, (), notes, source)
     found: dict[str, Any] = {
         "name": top.take("name", str),
@@ -26,7 +41,7 @@ def convert(source: Source, distro: str | None, *, is_deb: bool = False) -> tupl
         "version": top.take("version", str),
         "distro": distro or top.take("distro", str),
         "arch": _architecture(top),
-        "packages": _packages(top, "=" if is_deb else "-"),
+        "packages": _packages(top, target.before_version),
         "enabled_modules": _modules(top),
     }
     top.taken.add("distro")
@@ -46,8 +61,9 @@ def convert(source: Source, distro: str | None, *, is_deb: bool = False) -> tupl
     custom.refuse("containers are stored where podman stores them", "containers-storage")
     custom.refuse("list the keys of a repository in `repositories`", "rpm")
     custom.refuse("write the file yourself, in `files`: /etc/dnf/dnf.conf or /etc/dnf/vars", "dnf")
-    if is_deb:
-        found["packages"] += _packages_that_keys_need(found)
+    wants = {"firewall": bool(found["firewall"]), "sshd": bool(found["sshd"]) or _runs_sshd(found["services"])}
+    needed = [package for key, package in target.packages.items() if wants[key]]
+    found["packages"] += [package for package in needed if package not in found["packages"]]
     top.rest()
     custom.rest()
     return {key: value for key, value in found.items() if value not in (None, "", [], {})}, notes
@@ -58,11 +74,8 @@ def _architecture(top: Table) -> str | None:
     return like(found, {"amd64": "x86_64", "arm64": "aarch64"}.get(found, found)) if found else None
 
 
-def _packages_that_keys_need(found: dict[str, Any]) -> list[str]:
-    """What is in osbuild's images, or gets into them for such keys, and has to be named for ours."""
-    wants_ssh = found.get("sshd") or "sshd" in (found.get("services") or {}).get("enabled", ())
-    needed = (["firewalld"] if found.get("firewall") else []) + (["openssh-server"] if wants_ssh else [])
-    return [name for name in needed if name not in found["packages"]]
+def _runs_sshd(services: dict[str, Any]) -> bool:
+    return any(name.removesuffix(".service") == "sshd" for name in services.get("enabled") or ())
 
 
 def _containers(top: Table) -> list[dict[str, Any]]:

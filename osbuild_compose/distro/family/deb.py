@@ -17,6 +17,7 @@ class DebFamily:
     stage: str = "org.osbuild-compose.apt"
     form: type[Repository] = DebRepository
     form_keys: str = "url and suites"
+    before_version: str = "="
     is_signed: bool = True
     has_security_mirrors: bool = True
     has_mirrors_of_all_releases: bool = True

@@ -22,6 +22,7 @@ class NamedFamily:
     is_signed: bool = True
     form: type[Repository] = NamedRepository
     form_keys: str = "id and baseurl"
+    before_version: str = "-"
     has_security_mirrors: bool = False
     has_mirrors_of_all_releases: bool = False
 

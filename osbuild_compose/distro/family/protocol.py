@@ -59,6 +59,10 @@ class Family(Protocol):
         """The keys that a repository of that form has, for messages."""
 
     @property
+    def before_version(self) -> str:
+        """What is between a package's name and the version of it that is wanted."""
+
+    @property
     def is_signed(self) -> bool:
         """Whether its repositories are signed with OpenPGP keys."""
 
