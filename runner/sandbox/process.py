@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.cancellation import Cancellation
-from runner.sandbox import limits
+from runner.sandbox import bwrap, limits
 from runner.sandbox.bwrap import Descriptors
 from runner.sandbox.log import Log
 from runner.sandbox.seccomp import filter_program
@@ -21,8 +21,9 @@ CHUNK = 1 << 18
 MAX_LINE = 1 << 16  # bytes of a progress report
 INTERVAL = 0.5  # seconds between looks whether bubblewrap has ended without its sandbox
 MAX_UNIT = 20  # characters
-# The first process of a sandbox is bubblewrap, whose environment the others can see: it must not be the caller's.
-ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath)}
+# The first process of a sandbox is bubblewrap, whose environment the others can see: it must not be the caller's, whose
+# PATH has names of directories at least.
+ENVIRONMENT = {"PATH": bwrap.ENVIRONMENT["PATH"]}
 
 
 @dataclass(frozen=True)
