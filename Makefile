@@ -15,7 +15,7 @@ APT_TEST := acl attr binutils btrfs-progs bzip2 cpio createrepo-c cryptsetup-bin
 DNF_BUILD := apt bsdtar bubblewrap curl dosfstools dpkg e2fsprogs gnupg2 grub2-pc-modules grub2-tools mtools pigz qemu-img shadow-utils tar util-linux xz zstd
 DNF_TEST := acl attr binutils btrfs-progs bzip2 cpio createrepo_c cryptsetup edk2-ovmf erofs-utils fish git kernel-headers libcap lvm2 lzip lzop mmdebstrap openssh-clients openssl patch policycoreutils procps-ng python3-jsonschema qemu-system-x86 rpm-build rpm-sign skopeo squashfs-tools systemd systemd-boot-unsigned util-linux veritysetup xfsprogs xorriso zsh
 
-.PHONY: image test lint types unit integration boot bench docs system-build system-test clean
+.PHONY: image test lint types unit integration boot fuzz bench docs system-build system-test clean
 
 image: system-build $(VENV)/.build  ## build the Debian web server into build/
 	$(COMPOSE) build $(BLUEPRINT) -o build
@@ -31,7 +31,7 @@ types: $(VENV)/.dev
 	$(VENV)/bin/mypy osbuild_compose runner bench tools stages/stagelib $(STAGES)
 	$(VENV)/bin/mypy stages/stagelib $(ASSEMBLERS)
 
-unit integration boot: $(VENV)/.dev  ## one part of the tests
+unit integration boot fuzz: $(VENV)/.dev  ## one part of the tests
 	$(VENV)/bin/pytest tests/$@
 
 system-build:

@@ -1,7 +1,7 @@
 """What fuzzers share: random inputs from numbered seeds, each tried under a watch of time and memory.
 
 COMPOSE_FUZZ=N tries N inputs of each kind instead of a few; COMPOSE_FUZZ_FROM=SEED begins with another seed. A failure
-names its seed; `python -m tests.fuzz.harness KIND SEED` prints the input.
+names its seed: COMPOSE_FUZZ=1 COMPOSE_FUZZ_FROM=SEED tries it again.
 """
 
 import os
@@ -66,7 +66,7 @@ def try_each(few: int, make: Callable[[random.Random], bytes], run: Callable[[by
         except Exception as error:
             took = time.process_time() - started
             failed.append(f"seed {seed}: {type(error).__name__}: {error!s:.200} after {took:.1f} s: {raw[:300]!r}")
-    assert not failed, "\n".join(failed)
+    assert not failed, f"{len(failed)} inputs: " + "\n".join(failed[:20])
 
 
 def survives(run: Callable[[], object]) -> None:

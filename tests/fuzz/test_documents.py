@@ -22,8 +22,8 @@ from tests.conftest import REPO
 CORPUS = [path.read_bytes() for path in (*REPO.glob("blueprints/*.yaml"), *bad_blueprints.DIRECTORY.glob("*.yaml"))]
 BLUEPRINT = schema_files.published("blueprint")
 
-# The same examples every time, so that what a change breaks is what it broke; FUZZ=5000 tries that many others.
-EXAMPLES = int(os.environ.get("FUZZ", "0"))
+# The same examples every time, so that what a change breaks is what it broke; COMPOSE_FUZZ=5000 tries that many others.
+EXAMPLES = int(os.environ.get("COMPOSE_FUZZ", "0"))
 fuzzing = settings(
     deadline=None,
     derandomize=not EXAMPLES,
