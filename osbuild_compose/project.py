@@ -361,7 +361,10 @@ class Project:
         from osbuild_compose.compile import faults  # noqa: PLC0415 - for failed builds only
 
         for error in failure.each():
-            if not isinstance(error, BuildError) or not error.step:
+            if not isinstance(error, BuildError):
+                continue
+            if not error.step:
+                any(faults.point_to_address(error, image.blueprint) for image in images)
                 continue
             for image in images:
                 made = json.loads(image.pipeline)

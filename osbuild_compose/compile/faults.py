@@ -28,6 +28,8 @@ _NETWORK_HINT = (
     "scripts have no network: packages belong into `packages`, files into `files` with `url` and `sha256`, "
     "and what needs the network on the machine into `first_boot` with `wait_for_network`"
 )
+_TOO_SMALL = re.compile(r"too small|not fit|no room|no space left in")
+_DISK_SIZE: Trail = ("disk", "size")
 _OTHER_MACHINE = re.compile(r"exec format error", re.IGNORECASE)
 _MACHINE_HINT = "programs for another architecture need qemu-user-static and binfmt_misc on this machine"
 
@@ -85,6 +87,8 @@ def point(
     found = _by_order(stage, stages, data) or _best(
         error.brief, option, step.options, _candidates(stage, data, release)
     )
+    if found is None and _TOO_SMALL.search(error.brief) and _at(data, _DISK_SIZE) is not None:
+        found = _Candidate(_DISK_SIZE, "", ())
     if found is None:
         return
     error.location = blueprint.document.at_value(found.trail)
@@ -97,6 +101,19 @@ def point(
                 *error.details,
             )
         error.hint = _package_hint(found, blueprint, release) or error.hint
+
+
+def point_to_address(error: BuildError, blueprint: Blueprint) -> bool:
+    """Give an error of what could not be fetched the place of the address in the blueprint; whether that has it."""
+    if blueprint.document is None:
+        return False
+    text = "\n".join((error.brief, *error.details))
+    for trail, value in _scalars(blueprint.document.data, ()):
+        if isinstance(value, str) and "://" in value and _mention(text, value.removeprefix("docker://")) >= 0:
+            error.location = blueprint.document.at_value(trail)
+            error.path = path_text(trail)
+            return True
+    return False
 
 
 def _taken_option(error: BuildError) -> Trail:

@@ -113,6 +113,29 @@ def test_programs_of_another_architecture() -> None:
     assert error.hint == "programs for another architecture need qemu-user-static and binfmt_misc on this machine"
 
 
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("https://example.org/tool-1.0", "files.1.url"),
+        ("registry.example.org/app@sha256:" + "1" * 64, "containers.0.url"),
+        ("https://example.org/other", ""),
+    ],
+)
+def test_what_could_not_be_fetched(address: str, path: str) -> None:
+    text = "name: a\ndistro: debian-12\npackages: [podman]\nfiles:\n- {path: /srv/x, content: a}\n"
+    text += f"- {{path: /srv/y, url: 'https://example.org/tool-1.0', sha256: '{'0' * 64}'}}\n"
+    text += f"containers: [{{name: x, url: 'docker://registry.example.org/app@sha256:{'1' * 64}'}}]\n"
+    error = BuildError("1 of 2 source files could not be fetched", details=[f"{address}: not found"])
+    assert faults.point_to_address(error, PROJECT.load_text(text)) == bool(path)
+    assert error.path == path
+
+
+def test_a_disk_that_is_too_small() -> None:
+    text = "name: a\ndistro: debian-12\ndisk: {size: 1 GiB, partitions: [{mount: /srv, size: 100 MiB}]}\n"
+    assert pointed(text, "org.osbuild.qemu", "a file system of 2 GiB does not fit into 1 GiB").path == "disk.size"
+    assert pointed(text, "org.osbuild.qemu", "/srv does not fit: 200 MiB").path == "disk.partitions.0.mount"
+
+
 def test_steps_by_their_ids() -> None:
     stages = [{"name": "a", "options": {}}, {"name": "b", "options": {"x": 1}}]
     build = {"pipeline": {"name": "root", "stages": [{"name": "r", "options": {}}]}, "runner": "x"}
