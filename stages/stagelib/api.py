@@ -13,6 +13,7 @@ from typing import Any
 from stagelib.errors import StageError
 
 PROGRESS = "COMPOSE_PROGRESS_FD"
+SHOWN = 60  # characters of a longer path
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -58,6 +59,8 @@ def guarded(work: Callable[[], int | None], *, tree: str, image: bool = False) -
         return fail(f"a file of the tree is not valid UTF-8: {error.reason} at byte {error.start}")
     except OSError as error:
         return _fail_with(error, tree, image=image)
+    except RecursionError:
+        return fail("the directories of the tree are nested too deeply", "remove them in a stage")
 
 
 def _fail_with(error: OSError, tree: str, *, image: bool) -> int:
@@ -66,6 +69,10 @@ def _fail_with(error: OSError, tree: str, *, image: bool) -> int:
     where = os.fsdecode(error.filename).removeprefix(tree) if isinstance(error.filename, str | bytes) else ""
     if error.errno in FULL:
         return fail(f"no space left for {where or 'the tree'}", "free some space where the trees and the downloads are")
+    if error.errno == errno.ENAMETOOLONG and where:
+        beginning = f"{where[:SHOWN]}…" if len(where) > SHOWN else where
+        why = f"this path is too long for the programs that read the tree here ({len(os.fsencode(where))} bytes)"
+        return fail(f"{beginning}: {why}", "remove it in a stage, or nest directories less deeply")
     return fail(f"{where}: {error.strerror}" if where else str(error))
 
 
