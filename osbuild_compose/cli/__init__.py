@@ -9,6 +9,7 @@ from functools import partial
 from osbuild_compose import signals
 from osbuild_compose.cli import standard_streams
 from osbuild_compose.errors import ComposeError, ExitCode, HostError
+from osbuild_compose.report.terminal import ReaderGoneError
 
 
 def program() -> int:
@@ -61,7 +62,7 @@ def _reported(run: Callable[[], int]) -> int:
         return signals.exit_code(stopped.number)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGoneError):
         return int(ExitCode.HUNG_UP)  # whoever read our output has gone
     except OSError as raised:
         error = _of_this_machine(raised)

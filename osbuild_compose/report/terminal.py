@@ -63,6 +63,10 @@ def _json_escape(match: re.Match[str]) -> str:
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
+class ReaderGoneError(Exception):
+    """Nothing reads the output any more; not an OSError, which the library of the command line would deal with."""
+
+
 class SafeStream(io.TextIOWrapper):
     """A standard stream. Everything that is written to it is filtered."""
 
@@ -103,14 +107,14 @@ class SafeStream(io.TextIOWrapper):
     def checked(self, write: Callable[[], object]) -> None:
         """Call the function that writes.
 
-        Raises BrokenPipeError if nothing reads any more, HostError if writing fails; once, then nothing is said.
+        Raises ReaderGoneError if nothing reads any more, HostError if writing fails; once, then nothing is said.
         """
         try:
             write()
         except (OSError, ValueError) as error:
             matters, self._matters = self._matters, False
             if matters and isinstance(error, BrokenPipeError):
-                raise
+                raise ReaderGoneError from None
             if matters:
                 raise HostError(f"cannot write to {self._name}: {_reason(error)}") from None
 

@@ -77,7 +77,7 @@ def check_told(done: subprocess.CompletedProcess[bytes], codes: Sequence[int]) -
     assert "Traceback" not in errors, errors
     assert "Exception ignored" not in errors, errors
     assert done.returncode in codes, (done.returncode, errors)
-    if done.returncode:
+    if 0 < done.returncode < 128:
         assert "rror: " in errors or not errors, errors
 
 
@@ -92,7 +92,7 @@ def test_standard_output_that_is_full(room: Path) -> None:
 def test_standard_output_that_is_closed(name: str, room: Path) -> None:
     done = run(COMMANDS[name], room, "{} </dev/null >&-")
     check_told(done, [0] if name in SILENT else [2])
-    if done.returncode:
+    if 0 < done.returncode < 128:
         assert b"error: cannot write to standard output: it is closed\n" in done.stderr
 
 
@@ -112,7 +112,7 @@ def test_everything_closed(room: Path) -> None:
 def test_a_reader_that_goes_away(name: str, room: Path) -> None:
     """Nobody reads what the command prints, so there is nothing to say."""
     done = run(COMMANDS[name], room, "set -o pipefail; {{ sleep 0.2; {} </dev/null; }} | true")
-    check_told(done, [0] if name in SILENT else [1, 128 + signal.SIGPIPE])
+    check_told(done, [0] if name in SILENT else [128 + signal.SIGHUP])
 
 
 @pytest.mark.parametrize("name", COMMANDS)
