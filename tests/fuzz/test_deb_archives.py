@@ -1,6 +1,6 @@
 """Damaged .deb files: each is unpacked as the apt stage does it, or refused with the package's name and the reason.
 
-COMPOSE_FUZZ=N tries N damaged files of each kind instead of a few hundred.
+COMPOSE_FUZZ=N tries N damaged files of each kind instead of a few hundred; tests/fuzz/harness.py has the rest.
 """
 
 import bz2
@@ -13,6 +13,7 @@ import subprocess
 import tarfile
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,9 @@ from stagelib.apt.package import Package
 from stagelib.apt.resolve import Archive
 from stagelib.errors import StageError
 
-TRIES = int(os.environ.get("COMPOSE_FUZZ", "250"))
+from tests.fuzz.harness import seeds, watched
+
+FEW = 250
 NAME = "zoo"
 CONTROL = """Package: zoo
 Version: 1.0-1
@@ -194,24 +197,37 @@ def test_a_whole_package_of_every_compression_is_unpacked(place: Place, suffix: 
     assert "Status: install ok unpacked" in (place.tree / "var/lib/dpkg/status").read_text()
 
 
+@contextmanager
+def named(seed: int) -> Iterator[None]:
+    """What fails inside says which input it was."""
+    with watched():
+        try:
+            yield
+        except BaseException as error:
+            error.add_note(f"COMPOSE_FUZZ=1 COMPOSE_FUZZ_FROM={seed}")
+            raise
+
+
 @pytest.mark.parametrize("suffix", COMPRESSORS)
 def test_damaged_files(place: Place, suffix: str) -> None:
-    choice, whole = random.Random(suffix), package(CONTROL_TAR, DATA_TAR, suffix)
-    for _ in range(TRIES // (5 if suffix == ".zst" else 1)):
-        place.install(damaged(whole, choice))
+    whole = package(CONTROL_TAR, DATA_TAR, suffix)
+    for seed in seeds(FEW // 5 if suffix == ".zst" else FEW):
+        with named(seed):
+            place.install(damaged(whole, random.Random(seed)))
 
 
 @pytest.mark.parametrize("checksums", [False, True])
 def test_damaged_archives_inside(place: Place, *, checksums: bool) -> None:
-    choice = random.Random(2)
-    for _ in range(TRIES):
+    for seed in seeds(FEW):
+        choice = random.Random(seed)
         control, data = CONTROL_TAR, DATA_TAR
         if choice.random() < 0.4:
             control = damaged(control, choice)
         else:
             data = damaged(data, choice)
         fixed = (with_checksums(control), with_checksums(data)) if checksums else (control, data)
-        place.install(package(*fixed, ""))
+        with named(seed):
+            place.install(package(*fixed, ""))
 
 
 def control_of(text: str, **files: str) -> bytes:
