@@ -70,6 +70,8 @@ def _format(word: str) -> Advice | None:
 
 def _package(word: str) -> Advice | None:
     match = _LEFT_OUT.fullmatch(word)
+    if match and match[1].startswith("@"):
+        return Advice("a group is not installed unless it is named; its packages can be left out one by one: `exclude`")
     return Advice(f"to leave it out, write: exclude: [{match[1]}]") if match else None
 
 

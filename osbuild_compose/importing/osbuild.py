@@ -180,6 +180,9 @@ def _accounts(custom: Table) -> dict[str, Any]:
         fields["groups"] = item.texts("groups") or None
         fields["force_password_reset"] = item.take("force_password_reset", bool, protects=True) or None
         fields["ssh_keys"] = _lines(item.take("key", str)) or None
+        for key in ("hasPassword", "has_password"):
+            if item.take(key, bool) and not fields["password"]:
+                item.note(key, "the export does not have the password; set one, or nobody can log in by password")
         item.rest()
         if fields["name"] and item.is_whole("user"):
             users[fields["name"]] = _set(fields)

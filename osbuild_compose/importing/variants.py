@@ -96,5 +96,4 @@ _NAMES = {
 def _renamed(item: Any, kind: str) -> Any:
     if not isinstance(item, dict):
         return item
-    kept = {key: value for key, value in item.items() if key not in ("hasPassword", "has_password")}
-    return {_NAMES[kind].get(key, key): value for key, value in kept.items()}
+    return {_NAMES[kind].get(key, key): value for key, value in item.items()}

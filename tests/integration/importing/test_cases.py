@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -134,6 +135,29 @@ def test_import_of_an_export(tmp_path: Path) -> None:
     assert data["users"] == [{"name": "ops", "groups": ["wheel"]}]
     assert data["disk"]["partitions"] == [{"mount": "/", "minimum": 10 << 30}]
     assert told == ""
+
+
+def test_an_export_with_more_in_it(tmp_path: Path) -> None:
+    custom = {
+        "packages": ["nginx", "@core"],
+        "users": [{"name": "ops", "ssh_key": "ssh-ed25519 AAAA x", "hasPassword": True}],
+        "groups": [{"name": "web", "gid": 1300}],
+        "fips": {"enabled": True},
+        "custom_repositories": [{"id": "x", "baseurl": ["https://example.org/x"], "check_gpg": False, "enabled": True}],
+        "subscription": {"organization": 1},
+        "services": {"enabled": ["nginx"]},
+    }
+    (tmp_path / "e.json").write_text(json.dumps({"name": "e", "distribution": "centos-9", "customizations": custom}))
+    done = compose("import", "e.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    data = reader.parse(done.stdout.encode(), "e.yaml").data
+    assert (data["distro"], data["packages"], data["fips"]) == ("centos-9", ["nginx", "@core"], True)
+    assert data["users"] == [{"name": "ops", "ssh_keys": ["ssh-ed25519 AAAA x"]}]
+    assert data["groups"] == [{"name": "web", "gid": 1300}]
+    repository = {"id": "x", "baseurl": "https://example.org/x", "check_signatures": False, "use": "image"}
+    assert data["repositories"] == ["default", repository]
+    assert "not carried over: customizations.subscription: unknown key" in done.stderr
+    assert "not carried over: customizations.users[0].hasPassword: the export does not have the password" in done.stderr
 
 
 def test_import_toml_key_twice(tmp_path: Path) -> None:
