@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from osbuild_compose.blueprint.formats import Format
-from osbuild_compose.cli import commands_cache, commands_stages, commands_start, commands_templates
+from osbuild_compose.cli import commands_cache, commands_stages, commands_start, commands_templates, complete
 from osbuild_compose.cli.options import (
     BlueprintOptions,
     DebugShell,
@@ -43,13 +43,41 @@ app.command("completion")(commands_stages.completion)
 
 Blueprints = Annotated[list[Path], typer.Argument(metavar="BLUEPRINT...", help="Blueprint files.", show_default=False)]
 OneBlueprint = Annotated[Path, typer.Argument(metavar="BLUEPRINT", help="A blueprint file.", show_default=False)]
+
+
+def _format(word: str) -> Format:
+    """The format of that name, for which other tools may have another one."""
+    from osbuild_compose.document.other_tools import about_value
+
+    try:
+        return Format(word)
+    except ValueError:
+        advice = about_value("formats", word)
+        hint = advice.hint if advice else f"it is one of: {', '.join(Format)}"
+        raise typer.BadParameter(f"there is no format {word}; {hint}") from None
+
+
 Formats = Annotated[
     list[Format] | None,
-    typer.Option("-f", "--format", metavar="FORMAT", help="Build this instead of the blueprint's formats; repeatable."),
+    typer.Option(
+        "-f",
+        "--format",
+        metavar="FORMAT",
+        parser=_format,
+        autocompletion=complete.formats,
+        help="Build this instead of the blueprint's formats; repeatable.",
+    ),
 ]
 OneFormat = Annotated[
     Format | None,
-    typer.Option("-f", "--format", metavar="FORMAT", help="Instead of the blueprint's formats."),
+    typer.Option(
+        "-f",
+        "--format",
+        metavar="FORMAT",
+        parser=_format,
+        autocompletion=complete.formats,
+        help="Instead of the blueprint's formats.",
+    ),
 ]
 Jobs = Annotated[
     int | None, typer.Option("-j", "--jobs", metavar="N", min=1, help="How many images are built at a time.")

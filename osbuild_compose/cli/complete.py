@@ -34,6 +34,13 @@ def programs(incomplete: str) -> list[str]:
     return _begun(lambda: [*names, *short] if "." not in incomplete else names, incomplete)
 
 
+def formats(incomplete: str) -> list[str]:
+    """Formats of images."""
+    from osbuild_compose.blueprint.formats import Format
+
+    return _begun(lambda: list(Format), incomplete)
+
+
 def _begun(names: Callable[[], list[str]], incomplete: str) -> list[str]:
     from osbuild_compose.errors import ComposeError
 

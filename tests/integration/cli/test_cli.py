@@ -112,6 +112,8 @@ def test_an_architecture_that_is_not_supported_fails_in_check(tmp_path: Path) ->
         (["build", str(SAMPLE), "-o", "/proc/x"], "cannot create the directory /proc/x"),
         (["build"], "Missing argument"),
         (["build", "--format", "floppy", str(SAMPLE)], "floppy"),
+        (["build", "--format", "ami", str(SAMPLE)], "there is no format ami; did you mean `raw`?"),
+        (["render", "--format", "image-installer", str(SAMPLE)], "installers are not made here"),
         (["bild"], "No such command"),
         (["boot", "/nowhere.qcow2"], "cannot boot /nowhere.qcow2: No such file or directory"),
         (["boot", "/dev/null", "-p", "80"], "--port 80: want HOST:GUEST"),
