@@ -24,9 +24,9 @@ from osbuild_compose.cli.options import (
     runner_settings,
 )
 from osbuild_compose.firmware import Firmware
+from osbuild_compose.version import __version__
 
 app = typer.Typer(
-    help="One YAML blueprint to a bootable, reproducible disk image.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -82,6 +82,23 @@ OneFormat = Annotated[
 Jobs = Annotated[
     int | None, typer.Option("-j", "--jobs", metavar="N", min=1, help="How many images are built at a time.")
 ]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"compose {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def compose(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version, show_default=False),
+    ] = False,
+) -> None:
+    """One YAML blueprint to a bootable, reproducible disk image."""
 
 
 @app.command()

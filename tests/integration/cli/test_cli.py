@@ -1,5 +1,6 @@
 """The command line as a person runs it: exit codes, what is on standard output, no tracebacks."""
 
+import importlib.metadata
 import json
 import os
 import signal
@@ -30,6 +31,10 @@ def test_help_lists_the_commands_and_imports_nothing_heavy() -> None:
     assert "..." not in done.stdout.partition("Commands:")[2]  # all of a summary is to be read
     heavy = {"rich", "jinja2", "jsonschema", "ruamel.yaml", "pydantic"}
     assert heavy.isdisjoint(done.stdout.splitlines()[-1].split())
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert fine("--version") == f"compose {importlib.metadata.version('osbuild-compose')}\n"
 
 
 @pytest.mark.parametrize("group", ["cache", "templates", "stages"])
