@@ -42,7 +42,7 @@ FRONTEND: dict[str, set[str]] = {
     "project": {"blueprint", "boot", "compile", "data", "disk", "distro", "document", "errors", "firmware"}
     | {"inspecting", "problem", "report", "runner_client", "signals"},
     "cli": {"blueprint", "boot", "compile", "data", "distro", "document", "errors", "firmware", "importing"}
-    | {"inspecting", "problem", "project", "report", "runner_client", "signals", "template_check"},
+    | {"inspecting", "problem", "project", "report", "runner_client", "signals", "template_check", "version"},
     "start": {"cli", "signals"},
     "__main__": {"start"},
 }
