@@ -4,6 +4,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -373,10 +374,11 @@ class Project:
                 item = made.get("pipeline", made)
                 for step in trail:
                     item = item[step]
-                stages = self.explain(image.blueprint, image.formats)
-                release = self.catalog.release(image.blueprint.distro)
                 failed = faults.FailedStep(trail, item.get("options", {}))
-                faults.point(error, failed, stages, image.blueprint, release)
+                release = self.catalog.release(image.blueprint.distro)
+                # What went wrong is worth more than its place: a template may have changed since it was rendered.
+                with suppress(ComposeError):
+                    faults.point(error, failed, self.explain(image.blueprint, image.formats), image.blueprint, release)
                 break
 
     def _runner(self, runner: "RunnerSettings | None") -> "RunnerSettings":
