@@ -28,7 +28,7 @@ from runner.store.scratch import Scratch
 from runner.store.store import Store
 from runner.tree import Trees
 
-TAKE_OVER_WHEN_INTERRUPTED = 1.0  # seconds for what a step has downloaded
+TAKE_OVER_WHEN_INTERRUPTED = 0.5  # seconds for what a step has downloaded
 TAIL = 20  # lines of a failed step's log that are shown again at the end
 
 

@@ -1,12 +1,14 @@
 """What an assembler leaves in its output directory, and what of it reaches the caller's."""
 
 import os
+import shutil
 import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import make_account
 from tests.integration.attacks.conftest import PRELUDE
 from tests.integration.runner.conftest import Bench, Ran
 
@@ -116,6 +118,22 @@ def test_links_in_the_output_directory_are_replaced_and_not_followed(bench: Benc
     assert sorted(path.name for path in out.iterdir()) == ["d", "image"]
     assert assemble(bench, f"{GOOD}os.mkdir(output + 'd'); open(output + 'd/g', 'w').write('2')\n").returncode == 0
     assert sorted(path.name for path in (out / "d").iterdir()) == ["g"]
+
+
+def test_root_exports_to_a_directory_that_only_another_user_may_enter(scratch_room: Path, installed: Path) -> None:
+    """As with sudo; a run's own namespaces do not give root such rights."""
+    root, user = (make_account(kind, scratch_room, installed) for kind in ("root", "user"))
+    bench = Bench(root, scratch_room / "sudo")
+    bench.place.mkdir()
+    home = bench.place / "home"
+    home.mkdir(mode=0o700)
+    shutil.chown(home, user.name)
+    bench.program("attempt", PRELUDE + OUTPUT + GOOD, kind="assemblers")
+    for number in range(2):  # made, and from the store
+        out = home / f"out-{number}"
+        ran = bench.run("org.osbuild.noop", assembler="attempt", args=("--output-directory", out))
+        assert ran.returncode == 0, ran.result
+        assert (out / "image").read_text() == "good"
 
 
 def test_sparse_images_stay_sparse_on_another_file_system(bench: Bench) -> None:

@@ -102,6 +102,30 @@ def test_a_store_that_is_shown_to_a_group_stays_so(bench: Bench) -> None:
         assert stat.S_IMODE((bench.store / name).stat().st_mode) == 0o700
 
 
+def test_a_group_that_may_read_a_store_copies_from_it(scratch_room: Path, installed: Path) -> None:
+    """As docs/how-to/store.md says; root's store, for the ordinary user's group."""
+    root, user = (make_account(kind, scratch_room, installed) for kind in ("root", "user"))
+    place = scratch_room / "shared"
+    place.mkdir()
+    bench = Bench(root, place)
+    assert built(bench).returncode == 0
+    shutil.chown(bench.store, group=user.name)
+    bench.store.chmod(0o750)
+    theirs = Bench(user, place / "copy")
+    theirs.place.mkdir(mode=0o700)
+    shutil.chown(theirs.place, user.name)
+    copied = [bench.store / name for name in ("layers", "refs", "builds", "downloads")]
+    user.run(["mkdir", "-m", "700", theirs.store], check=True)
+    user.run(["cp", "-r", *copied, theirs.store])  # downloads/partial, for instance, is not for others
+    done = built(theirs, "--libdir", place / "lib")
+    assert done.returncode == 0, done.stderr
+    assert "secret: cached" in done.stdout
+    assert "org.osbuild.noop: cached" in done.stdout
+    refused = built(bench, "--json") if os.geteuid() else user.runner(*without_scratch(bench), input='{"stages": []}')
+    assert refused.returncode == 2
+    assert "belongs to another user: root" in refused.stderr
+
+
 def test_the_manifest_of_a_failed_build_is_the_callers_alone(bench: Bench) -> None:
     bench.program("fail", "import sys; sys.exit(9)")
     ran = bench.run(("fail", {"password": "secret"}))
