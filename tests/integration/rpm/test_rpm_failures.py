@@ -1,11 +1,15 @@
 """What org.osbuild.dnf refuses: it says what and where, before anything is installed where that can be known."""
 
+import hashlib
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.integration.rpm.packages import PACKAGES
 from tests.integration.rpm.repository import RpmRepository
 from tests.integration.rpm.rpm_stages import DNF, Repositories, layers, options
 from tests.integration.runner.conftest import Bench
@@ -77,6 +81,24 @@ def test_a_package_that_is_not_what_the_metadata_say(bench: Bench, repository: R
     assert f"cannot download the package docs-1-1.x86_64 from the repository {repository.url}/{copy.root.name}" in told
     assert "checksum doesn't match" in told
     assert "hint: the mirror is damaged or changing" in told
+
+
+def test_a_package_that_its_repository_has_replaced(bench: Bench, repository: Repositories) -> None:
+    """By another file of the same name and version: that of the first build is in dnf's cache, and read-only there."""
+    copy = variant(repository, "replaced")
+    copy.publish()
+    assert bench.run((DNF, options(["docs"], repository.repo(copy.root.name)))).returncode == 0
+    package = copy.root / "docs-1-1.x86_64.rpm"
+    before = package.read_bytes()
+    docs = next(one for one in PACKAGES if one.name == "docs")
+    other = replace(docs, tags=f"{docs.tags}\nURL: http://localhost/").build(bench.place / "rpm")
+    repository.key.sign(other)
+    shutil.copy(other, package)
+    copy.publish()
+    ran = bench.run((DNF, options(["docs"], repository.repo(copy.root.name), install_weak_deps=False)))
+    assert ran.returncode == 0, ran.result["error"]["message"] + ran.output()
+    stored = {path.name for path in (bench.store / "downloads" / "sha256").iterdir()}
+    assert {hashlib.sha256(data).hexdigest() for data in (before, package.read_bytes())} <= stored
 
 
 def test_a_tampered_package_with_metadata_to_match(bench: Bench, repository: Repositories) -> None:
