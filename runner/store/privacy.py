@@ -23,6 +23,7 @@ def make_private(root: Path, say: Say) -> None:
         root.mkdir(mode=0o700)
     except FileExistsError:
         _check(root)
+    _keep_group(root)
     mode = stat.S_IMODE(root.stat().st_mode)
     if mode & stat.S_IRWXO:
         root.chmod(0o700)
@@ -33,8 +34,24 @@ def make_private(root: Path, say: Say) -> None:
 def private_directory(directory: Path) -> None:
     """Make a directory of a store that is nobody else's business, whatever a group may do with the store."""
     directory.mkdir(mode=0o700, exist_ok=True)
+    _keep_group(directory)
     if stat.S_IMODE(directory.stat().st_mode) != 0o700:
         directory.chmod(0o700)
+
+
+def _keep_group(directory: Path) -> None:
+    """Give the directory the caller's group. In a build's namespaces no other exists, and so no right to enter it.
+
+    Raises RunnerError if it was given to another group on purpose.
+    """
+    info = directory.stat()
+    if info.st_gid == os.getegid():
+        return
+    if info.st_mode & stat.S_IRWXG and not info.st_mode & stat.S_IRWXO:
+        raise environment_error(
+            f"{directory} belongs to another group than yours", "show it to a group with an access list: setfacl"
+        )
+    os.chown(directory, -1, os.getegid())
 
 
 def _check(root: Path) -> None:
