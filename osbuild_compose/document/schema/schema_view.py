@@ -6,7 +6,8 @@ file it is in.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 _IDENTITIES = ("id", "name", "path")
@@ -18,6 +19,7 @@ class SchemaView:
 
     node: Any
     definitions: Any
+    _below: "dict[str, SchemaView]" = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def whole(cls, schema: dict[str, Any]) -> "SchemaView":
@@ -26,6 +28,11 @@ class SchemaView:
 
     def below(self, key: str) -> "SchemaView":
         """The view of the value at a key of this mapping."""
+        if key not in self._below:
+            self._below[key] = self._found_below(key)
+        return self._below[key]
+
+    def _found_below(self, key: str) -> "SchemaView":
         for node in self._variants(self.node):
             if key in node.get("properties", {}):
                 return self._at(node["properties"][key])
@@ -36,27 +43,27 @@ class SchemaView:
                     return self._at(other)
         return self._at({})
 
-    @property
+    @cached_property
     def item(self) -> "SchemaView":
         """The view of the items of this list."""
         return self._at(next((node["items"] for node in self._variants(self.node) if "items" in node), {}))
 
-    @property
+    @cached_property
     def is_list(self) -> bool:
         """Whether this is a list."""
         return any("items" in node for node in self._variants(self.node))
 
-    @property
+    @cached_property
     def is_set(self) -> bool:
         """Whether this list may have each item only once."""
         return any(node.get("uniqueItems") for node in self._variants(self.node))
 
-    @property
+    @cached_property
     def is_local_path(self) -> bool:
         """Whether this is a path relative to the file it is in."""
         return any(node.get("localPath") for node in self._variants(self.node))
 
-    @property
+    @cached_property
     def identity(self) -> str | None:
         """The key that identifies the items of this list, if there is one."""
         for node in self._variants(self.node):
@@ -66,7 +73,7 @@ class SchemaView:
         required = {key for node in self._variants(self.item.node) for key in node.get("required", ())}
         return next((key for key in _IDENTITIES if key in required), None)
 
-    @property
+    @cached_property
     def alternatives(self) -> list[set[str]]:
         """Groups of keys of this mapping that exclude each other: [{content}, {url, sha256}]."""
         found: list[set[str]] = []
