@@ -47,15 +47,15 @@ class RunnerSettings:
 
     store is the directory with cached layers. libdirs are searched for stages before the built-in ones. jobs is how
     many pipelines are built at a time (None: as many as the runner finds useful). debug_shell opens a shell on the
-    terminal, in the sandbox of a stage that failed. stage_timeout is how long a stage may take, such as "30min" (None:
-    as long as the runner lets it).
+    terminal, in the sandbox of a stage that failed. limits are further options of the runner, such as
+    ("--stage-timeout", "30min").
     """
 
     store: Path = field(default_factory=default_store)
     libdirs: tuple[Path, ...] = ()
     jobs: int | None = None
     debug_shell: bool = False
-    stage_timeout: str | None = None
+    limits: tuple[str, ...] = ()
 
 
 def build(
@@ -236,8 +236,7 @@ class _Passing:
     ) -> subprocess.Popen[bytes]:
         """Start the runner, which ends when this process ends."""
         command = [*program(), "--store", str(settings.store), "--parent", str(os.getpid())]
-        if settings.stage_timeout:
-            command += ["--stage-timeout", settings.stage_timeout]
+        command += settings.limits
         for libdir in settings.libdirs:
             command += ["--libdir", str(libdir)]
         return self.run([*command, *arguments], stdin=stdin, stdout=stdout, stderr=stderr, keep=keep)

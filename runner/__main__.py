@@ -6,28 +6,31 @@ if __name__ == "__main__":
     signals.exit_at_once()  # before the other imports, which take as long as much of a short run
 
 import argparse
+import fcntl
 import json
 import os
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from runner import terminal
 from runner.build import RunSettings
 from runner.cancellation import Cancellation
-from runner.errors import ErrorKind, RunnerError, input_error, interrupted
+from runner.errors import ErrorKind, RunnerError, absolute, input_error, interrupted
 from runner.events import ActiveSteps, Broadcast, Listener, Monitor, Printer
 from runner.manifest import formats
 from runner.manifest.document import decode, open_file
-from runner.sandbox import supervisor
-from runner.sandbox.limits import Limits, parse_duration
+from runner.sandbox import limits, supervisor
+from runner.sandbox.limits import Limits
 from runner.session import Session
 from runner.sources.fetch import read_secrets
 from runner.store.maintenance import parse_size
 
 MAX_DOCUMENT = 512 << 20  # bytes; the files of a blueprint are carried in its pipeline
+
+
+MONITOR_HINT = "for example: python3 -m runner --monitor-fd 3 pipeline.json 3> events.jsonl"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,8 +69,7 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--stage-timeout",
         metavar="TIME",
-        type=_duration,
-        default=Limits().seconds,
+        default=limits.duration(Limits().seconds),
         help="how long a stage may take, such as 30min, 0 for no limit (default: 2h)",
     )
     add("--stage-memory", metavar="SIZE", help="how much memory a stage may use (default: 80 %% of the machine's)")
@@ -94,13 +96,6 @@ def _jobs(text: str) -> int:
     return int(text)
 
 
-def _duration(text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line. Exit codes: 0 done, 1 build failed, 2 wrong input or machine, 128 + the signal's number."""
     signals.exit_at_once()
@@ -110,7 +105,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     args = parser().parse_args(argv)
     supervisor.die_with(args.parent)
     umask = os.umask(0o022)  # the caller's is for what is exported
-    listener = _listener(args)
+    try:
+        listener = _listener(args)
+    except RunnerError as raised:
+        raised.print(sys.stderr)
+        sys.exit(raised.exit_code)
     started = time.monotonic()
     active = ActiveSteps()
     cancellation = Cancellation()
@@ -152,10 +151,10 @@ def _main(args: argparse.Namespace, session: Session, umask: int) -> None:
             print(json.dumps(formats.describe(manifest), indent=2, sort_keys=True))
         return
     settings = RunSettings(
-        store=Path(args.store).absolute(),
-        libdirs=tuple(Path(path).absolute() for path in args.libdir),
-        output_directory=Path(args.output_directory).absolute() if args.output_directory else None,
-        scratch=Path(args.scratch).absolute() if args.scratch else None,
+        store=absolute(args.store),
+        libdirs=tuple(absolute(path) for path in args.libdir),
+        output_directory=absolute(args.output_directory) if args.output_directory else None,
+        scratch=absolute(args.scratch) if args.scratch else None,
         overlay=not args.no_overlay,
         debug_shell=args.debug_shell,
         jobs=1 if args.debug_shell else args.jobs,
@@ -165,8 +164,8 @@ def _main(args: argparse.Namespace, session: Session, umask: int) -> None:
         cache_size=parse_size(args.cache_size),
         umask=umask,
         limits=Limits(
-            args.stage_timeout,
-            parse_size(args.stage_memory) if args.stage_memory else Limits().memory,
+            _duration(args.stage_timeout),
+            parse_size(args.stage_memory) if args.stage_memory is not None else Limits().memory,
             args.stage_processes,
         ),
         parent=args.parent,
@@ -175,6 +174,13 @@ def _main(args: argparse.Namespace, session: Session, umask: int) -> None:
         print(json.dumps({"actions": [action.fields() for action in session.plan(manifests, settings)]}, indent=2))
         return
     session.build(manifests, settings)
+
+
+def _duration(text: str) -> float:
+    try:
+        return limits.parse_duration(text)
+    except ValueError as error:
+        raise input_error(f"--stage-timeout: {error}") from None
 
 
 def _document(path: str | None) -> Any:
@@ -197,10 +203,21 @@ def _read(path: str) -> bytes:
 def _listener(args: argparse.Namespace) -> Listener:
     listeners: list[Listener] = []
     if args.monitor_fd is not None:
-        listeners.append(Monitor(args.monitor_fd))
+        listeners.append(Monitor(_writable(args.monitor_fd)))
     if not (args.json or args.plan or args.monitor_fd is not None):
         listeners.append(Printer(sys.stdout))
     return Broadcast(listeners)
+
+
+def _writable(fd: int) -> int:
+    """The descriptor. Raises RunnerError (input) if it is not open for writing."""
+    try:
+        mode = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
+    except (OSError, OverflowError, ValueError):
+        raise input_error(f"--monitor-fd {fd}: this file descriptor is not open", hint=MONITOR_HINT) from None
+    if mode == os.O_RDONLY:
+        raise input_error(f"--monitor-fd {fd}: this file descriptor is not open for writing", hint=MONITOR_HINT)
+    return fd
 
 
 def _report(args: argparse.Namespace, session: Session, error: RunnerError | None, seconds: float) -> None:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TextIO
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -90,6 +91,16 @@ def environment_error(message: str, hint: str = "", details: list[str] | None = 
 def build_error(message: str, hint: str = "", details: list[str] | None = None) -> RunnerError:
     """Something failed while building."""
     return RunnerError(ErrorKind.BUILD, message, details or [], hint)
+
+
+def absolute(path: str) -> Path:
+    """The path as an absolute one. Raises RunnerError (environment) if the working directory does not exist."""
+    try:
+        return Path(path).absolute()
+    except OSError:
+        raise environment_error(
+            "the working directory does not exist any more", hint="change to another one: cd"
+        ) from None
 
 
 def interrupted() -> RunnerError:

@@ -15,7 +15,7 @@ from runner.export import OutputDirectory, export_output, export_trees
 from runner.failure import add_command
 from runner.manifest.model import Manifest
 from runner.outside import Outside
-from runner.sandbox import namespace, precautions, supervisor
+from runner.sandbox import limits, namespace, precautions, supervisor
 from runner.sandbox.readable import ReadableDirectories
 from runner.sandbox.seccomp import filter_program
 from runner.sources.fetch import Fetcher
@@ -95,6 +95,7 @@ class Session:
             )
         store.sweep()
         scratch = Scratch(scratch_root, store, namespaces.ids)
+        limits.check_space((store.root, scratch.root))
         if settings.scratch is None:
             clear_scratch(store, keep=scratch_root)  # the amount of free memory changed
         os.chdir(scratch.root)  # overlay mounts name their layers relative to it

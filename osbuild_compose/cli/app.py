@@ -15,6 +15,7 @@ from osbuild_compose.cli.options import (
     DebugShell,
     Json,
     Libdirs,
+    LimitOptions,
     OutputDirectory,
     SourceOptions,
     Store,
@@ -112,6 +113,7 @@ def build(
     sources: SourceOptions,
     options: BlueprintOptions,
     jobs: Jobs = None,
+    limits: LimitOptions,
     debug_shell: DebugShell = False,
     json: Json = False,
     verbose: Verbose = False,
@@ -119,7 +121,7 @@ def build(
     """Build images; their paths are printed to standard output."""
     from osbuild_compose.cli import build as command
 
-    runner = runner_settings(store, options.libdir, jobs, debug_shell)
+    runner = runner_settings(store, options.libdir, jobs, debug_shell, limits)
     shown = command.OutputOptions(output, runner, as_json=json, verbose=verbose, typed=sys.argv[1:])
     command.build(options.project(sources), blueprints, formats or (), shown)
 
@@ -198,12 +200,14 @@ def plan(
 
 
 @app.command()
+@grouped
 def run(
     pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="Pipeline JSON, or - for standard input.")],
     *,
     output: OutputDirectory = Path(),
     store: Store = None,
     libdir: Libdirs = None,
+    limits: LimitOptions,
     debug_shell: DebugShell = False,
     json: Json = False,
     verbose: Verbose = False,
@@ -211,7 +215,7 @@ def run(
     """Run a pipeline that is already JSON."""
     from osbuild_compose.cli import build as command
 
-    runner = runner_settings(store, libdir, debug_shell=debug_shell)
+    runner = runner_settings(store, libdir, None, debug_shell, limits)
     command.run(pipeline, command.OutputOptions(output, runner, as_json=json, verbose=verbose, typed=sys.argv[1:]))
 
 

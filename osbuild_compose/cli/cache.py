@@ -52,7 +52,7 @@ def prune(store: Path, keep: str | None, days: float | None, as_json: bool) -> N
     """Remove what was not used for longest: until `keep` is left, or what was not used for so many days."""
     if keep is None and days is None:
         raise InputError("say how much to keep or how old", hint="for example: compose cache prune --keep 10G")
-    arguments = [*(["--keep", keep] if keep is not None else []), *(["--days", str(days)] if days is not None else [])]
+    arguments = [*([f"--keep={keep}"] if keep is not None else []), *([f"--days={days}"] if days is not None else [])]
     _tell_removed(json.loads(_run(store, "prune", *arguments)), as_json)
 
 

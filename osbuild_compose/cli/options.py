@@ -104,13 +104,54 @@ class SourceOptions:
     ] = None
 
 
+@dataclass
+class LimitOptions:
+    """What each stage may use."""
+
+    stage_timeout: Annotated[
+        str | None,
+        typer.Option(
+            "--stage-timeout", metavar="TIME", help="How long a stage may take, such as 30min; 2h by default."
+        ),
+    ] = None
+    stage_memory: Annotated[
+        str | None,
+        typer.Option(
+            "--stage-memory", metavar="SIZE", help="How much memory a stage may use; 80 % of the machine's by default."
+        ),
+    ] = None
+    stage_processes: Annotated[
+        int | None,
+        typer.Option(
+            "--stage-processes",
+            metavar="N",
+            min=1,
+            help="How many processes a stage may have at a time; 4096 by default.",
+        ),
+    ] = None
+
+    def arguments(self) -> tuple[str, ...]:
+        """The runner's arguments for those that were given."""
+        each = {
+            "--stage-timeout": self.stage_timeout,
+            "--stage-memory": self.stage_memory,
+            "--stage-processes": self.stage_processes,
+        }
+        return tuple(word for name, value in each.items() if value is not None for word in (name, str(value)))
+
+
 def runner_settings(
-    store: Path | None, libdirs: list[Path] | None, jobs: int | None = None, debug_shell: bool = False
+    store: Path | None,
+    libdirs: list[Path] | None,
+    jobs: int | None = None,
+    debug_shell: bool = False,
+    limits: LimitOptions | None = None,
 ) -> "RunnerSettings":
     """The runner's settings; the user's own store unless another one is named."""
     from osbuild_compose.runner_client import RunnerSettings
 
-    return RunnerSettings(store_directory(store), tuple(libdirs or ()), jobs, debug_shell)
+    more = limits.arguments() if limits else ()
+    return RunnerSettings(store_directory(store), tuple(libdirs or ()), jobs, debug_shell, more)
 
 
 def store_directory(store: Path | None) -> Path:

@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.errors import environment_error
+
 INTERVAL = 0.25  # seconds between looks
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MEMORY_SHARE = 0.8  # of the machine's memory that a step may use by default
 HOURS = 3600
 FULL = 1 << 20  # a file system with fewer bytes left is full
+NEEDED = 16 << 20  # bytes of free space without which nothing is begun
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def watched(
     def watch() -> None:
         end = time.monotonic() + limits.seconds if limits.seconds else float("inf")
         while not stop.wait(min(INTERVAL, max(0.0, end - time.monotonic()))):
-            usage.full = usage.full or next((place for place in places if shutil.disk_usage(place).free < FULL), None)
+            usage.full = usage.full or _full(places)
             if time.monotonic() >= end:
                 usage.reason = f"took longer than {duration(limits.seconds)}"
                 usage.hint = "--stage-timeout lets stages take longer"
@@ -81,6 +84,22 @@ def watched(
     finally:
         stop.set()
         watcher.join()
+        usage.full = usage.full or _full(places)
+
+
+def _full(places: Sequence[Path]) -> Path | None:
+    return next((place for place in places if shutil.disk_usage(place).free < FULL), None)
+
+
+def check_space(places: Sequence[Path]) -> None:
+    """Raise RunnerError (environment) if there is too little space in one of the directories to begin at all."""
+    for place in places:
+        free = shutil.disk_usage(place).free
+        if free < NEEDED:
+            raise environment_error(
+                f"{place} has only {free >> 20} MiB of free space: at least {NEEDED >> 20} MiB are needed",
+                hint="free space there, or choose other places: --store, and --scratch of `python3 -m runner`",
+            )
 
 
 def children(pid: int) -> list[int]:

@@ -56,7 +56,7 @@ def contain(cancellation: Cancellation, parent: int | None, helper: int, *, with
     if child:
         os.close(alive)
         die_with(parent)
-        code, stopped_by = _supervise(child, with_shell)
+        code, stopped_by = _supervise(child, helper, with_shell)
         _end_helper(helper)
         _end(code, stopped_by)
     os.close(kept)
@@ -72,18 +72,24 @@ def contain(cancellation: Cancellation, parent: int | None, helper: int, *, with
         raise environment_error(f"/proc cannot be mounted here: {error.strerror}", PROC_HINT) from None
 
 
-def _supervise(child: int, with_shell: bool) -> tuple[int, int | None]:
-    """Pass signals on until the child ends; returns its exit code and the signal that has stopped it, if any."""
+def _supervise(child: int, helper: int, with_shell: bool) -> tuple[int, int | None]:
+    """Pass signals on until the child ends; returns its exit code and the signal that has stopped it, if any.
+
+    Where the helper was killed, the child is stopped.
+    """
     awaited = {*signals.caught(), signal.SIGCHLD}
     stopped_by: int | None = None
     deadline = float("inf")
     while True:
         left = deadline - time.monotonic()
         got = signal.sigtimedwait(awaited, max(0.0, min(left, 3600.0)))
-        if got is not None and got.si_signo != signal.SIGCHLD:
-            os.kill(child, got.si_signo)
-            if stopped_by is None and not (with_shell and got.si_signo == signal.SIGINT):
-                stopped_by = got.si_signo
+        number = got.si_signo if got is not None else 0
+        if number == signal.SIGCHLD and _has_failed(helper):
+            number = signal.SIGTERM
+        if number not in (0, signal.SIGCHLD):
+            os.kill(child, number)
+            if stopped_by is None and not (with_shell and number == signal.SIGINT):
+                stopped_by = number
                 deadline = time.monotonic() + PATIENCE
         elif time.monotonic() >= deadline:
             os.kill(child, signal.SIGKILL)
@@ -91,6 +97,12 @@ def _supervise(child: int, with_shell: bool) -> tuple[int, int | None]:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status), stopped_by
+
+
+def _has_failed(helper: int) -> bool:
+    """Whether the helper has ended in another way than by itself; it stays to be waited for."""
+    ended = os.waitid(os.P_PID, helper, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    return ended is not None and ended.si_status != 0
 
 
 def _end_helper(helper: int) -> None:

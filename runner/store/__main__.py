@@ -10,10 +10,9 @@ import functools
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from runner import terminal
-from runner.errors import RunnerError, build_error, input_error, printable
+from runner.errors import RunnerError, absolute, build_error, environment_error, input_error, printable
 from runner.sandbox import namespace, supervisor
 from runner.store import maintenance
 from runner.store.maintenance import parse_size
@@ -34,10 +33,17 @@ def parser() -> argparse.ArgumentParser:
     add("du", help="print how large it is, as JSON")
     prune = add("prune", help="remove the least recently used entries")
     prune.add_argument("--keep", metavar="SIZE", help="until at most this much is left, such as 10G")
-    prune.add_argument("--days", metavar="N", type=float, help="only what was not used for N days")
+    prune.add_argument("--days", metavar="N", type=_number, help="only what was not used for N days")
     add("verify", help="read every byte; remove what is damaged and say so (exit code 1)")
     add("clear", help="remove everything, also the scratch directory in memory")
     return parse
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")  # which is refused with a message of ours
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,13 +58,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _run(args)
         out.check()
         return code
-    except RunnerError as error:
-        error.print(sys.stderr)
-        return error.exit_code
+    except RunnerError as raised:
+        error = raised
+    except OSError as raised:
+        where = f"{raised.filename}: " if raised.filename else ""
+        error = environment_error(f"{where}{raised.strerror or raised}")
+    error.print(sys.stderr)
+    return error.exit_code
 
 
 def _run(args: argparse.Namespace) -> int:
-    where = Path(args.store).absolute()
+    where = absolute(args.store)
     if not (where / "layers").is_dir():
         problem = "is not a store" if where.exists() else "does not exist: nothing was built with this store yet"
         raise input_error(f"{where} {problem}", hint="--store takes the directory that builds use")
@@ -95,16 +105,15 @@ def _make_room(store: Store, entries: list[maintenance.Entry], args: argparse.Na
         raise build_error(f"the store is in use by a build: {store.others()}", hint="try again when it has ended")
     if args.command == "clear":
         removed = maintenance.prune(store, entries, keep_bytes=-1)
+        maintenance.remove_logs(store)
         clear_scratch(store)
     elif args.keep is None and args.days is None:
         raise input_error("prune: say how much to keep with --keep, or how old with --days")
     else:
-        removed = maintenance.prune(
-            store,
-            entries,
-            keep_bytes=parse_size(args.keep) if args.keep else None,
-            unused_since=maintenance.days_ago(args.days) if args.days is not None else None,
-        )
+        size = parse_size(args.keep) if args.keep is not None else None
+        since = maintenance.days_ago(args.days) if args.days is not None else None
+        removed = maintenance.prune(store, entries, keep_bytes=size, unused_since=since)
+        maintenance.remove_logs(store, since)
     size = sum(entry.size for entry in removed)
     left = sum(entry.size for entry in entries) - size
     print(json.dumps({"removed": len(removed), "bytes": size, "left": left}, sort_keys=True))

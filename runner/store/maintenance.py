@@ -14,6 +14,7 @@ from runner.store import directories, downloads, files
 from runner.store.store import MAX_KEY, STORE_LOCK, Store
 
 UNREADABLE = "(unreadable)"
+LOGS_KEPT = 30  # days
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -75,15 +76,19 @@ def prune(
         remove(store, entry)
         left -= entry.size
         removed.append(entry)
-    for log in list((store.root / "logs").glob("*.log")):
-        if unused_since is None or log.lstat().st_mtime < unused_since:
-            log.unlink(missing_ok=True)
     for other in downloads.others(store.downloads):
         old = unused_since is not None and other.lstat().st_mtime < unused_since
         if old or (keep_bytes is not None and keep_bytes <= 0):
             directories.remove_tree(other)
     _remove_stale_names(store)
     return removed
+
+
+def remove_logs(store: Store, before: float | None = None) -> None:
+    """Remove the output of steps that was written before a time (epoch seconds; None: all)."""
+    for log in list((store.root / "logs").glob("*.log")):
+        if before is None or log.lstat().st_mtime < before:
+            directories.remove_tree(log)
 
 
 def limit_size(store: Store, size: int, held: Iterable[str]) -> None:
@@ -93,6 +98,7 @@ def limit_size(store: Store, size: int, held: Iterable[str]) -> None:
     """
     if size and store.only_user():
         prune(store, entries(store), keep_bytes=size, held=held)
+        remove_logs(store, days_ago(LOGS_KEPT))
         store.share()
 
 
@@ -188,7 +194,9 @@ def _entries(directory: Path, suffix: str = ".json") -> Iterable[tuple[Path, os.
 
 
 def days_ago(days: float) -> float:
-    """The time so many days ago, in epoch seconds."""
+    """The time so many days ago, in epoch seconds. Raises RunnerError (input) for what is no number of days."""
+    if not 0 <= days < float("inf"):
+        raise input_error(f"{days} is not a number of days", hint="for instance 30, or 0.5 for half a day")
     return time.time() - days * 86400
 
 
@@ -197,6 +205,9 @@ def parse_size(text: str) -> int:
     number = text.strip().removesuffix("iB").removesuffix("B").strip()
     unit = number[-1:].upper() if number[-1:].isalpha() else ""
     try:
-        return int(float(number.removesuffix(number[-1:]) if unit else number) * UNITS[unit])
-    except (ValueError, KeyError):
-        raise input_error(f"{text!r} is not a size", hint="for instance 10G or 500 MiB") from None
+        size = int(float(number.removesuffix(number[-1:]) if unit else number) * UNITS[unit])
+    except (ValueError, KeyError, OverflowError):
+        size = -1
+    if size < 0:
+        raise input_error(f"{text!r} is not a size", hint="for instance 10G or 500 MiB")
+    return size

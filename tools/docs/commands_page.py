@@ -16,7 +16,8 @@ _HEAD = """\
 `compose COMMAND --help` prints the same. Standard output is for results, standard error for progress and errors; with
 `--json` results, and errors, are JSON.
 
-Exit status: 0 done, 1 the build failed, 2 the input or the machine is not right, 130 interrupted.
+Exit status: 0 done, 1 the build failed, 2 the input or the machine is not right, 130, 143 or 129 stopped by SIGINT,
+SIGTERM or SIGHUP.
 """
 
 
