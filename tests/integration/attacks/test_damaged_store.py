@@ -200,6 +200,7 @@ def intact(request: pytest.FixtureRequest, scratch_room: Path, installed: Path) 
     """The bench and a copy of its store."""
     account = make_account(request.param, scratch_room, installed)
     place = Path(subprocess.check_output(["mktemp", "-d", account.home / "test-XXXXXX"], text=True).strip())
+    place.chmod(0o755)
     shutil.chown(place, account.name)
     bench = prepare(account, place)
     copy = place / "copy"
