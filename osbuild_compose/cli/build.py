@@ -52,6 +52,8 @@ def build(project: Project, blueprints: Sequence[Path], formats: Sequence[Format
 def run(pipeline: str, options: OutputOptions) -> None:
     """Run the pipeline in a file, or on standard input for "-". Raises ComposeError."""
     with _Report(options) as report:
+        if pipeline in ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"):
+            pipeline = "-"  # the runner has another standard input unless it is told to read it
         if pipeline == "-" and options.runner.debug_shell:
             raise InputError("--debug-shell needs standard input for the shell", hint="put the pipeline in a file")
         try:
