@@ -130,15 +130,19 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         if names := active.names():
             error.message = f"interrupted in {', '.join(names)}"
     _report(args, session, error, time.monotonic() - started)
+    lost_output = False
     try:
         out.check()
     except RunnerError as lost:
         if error is None:
+            lost_output = True
             error = lost
             error.print(sys.stderr)
     if cancellation.number is not None:
         sys.stdout.flush()
         os._exit(signals.exit_code(cancellation.number))  # threads may still wait for something
+    if lost_output and out.has_hung_up:
+        sys.exit(signals.exit_code(signals.SIGHUP))
     sys.exit(error.exit_code if error else 0)
 
 

@@ -29,8 +29,7 @@ class Cancellation:
         """Nothing runs, and nothing is cancelled."""
         self.number: int | None = None
         """The signal that cancelled the run."""
-        self.at_shell = False
-        """Whether a shell has the terminal, so that Ctrl-C is meant for what runs in it."""
+        self._at_shell = False
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._requested = threading.Event()
@@ -51,13 +50,13 @@ class Cancellation:
         threading.Thread(target=self._wait_for_signal, args=(wake, kill), name="cancellation", daemon=True).start()
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        if not (number == signal.SIGINT and self.at_shell):
+        if not (number == signal.SIGINT and self._at_shell):
             self.number = self.number or number
 
     def _wait_for_signal(self, wake: int, kill: Callable[[], None]) -> None:
         # The main thread may be busy: a signal is read here before it is noted there.
         number = os.read(wake, 1)[0]
-        while number == signal.SIGINT and self.at_shell:
+        while number == signal.SIGINT and self._at_shell:
             number = os.read(wake, 1)[0]
         self.number = self.number or number
         end = time.monotonic() + GRACE
@@ -98,6 +97,15 @@ class Cancellation:
         """Raise RunnerError (interrupted) if the run was cancelled."""
         if self.requested:
             raise interrupted()
+
+    @contextlib.contextmanager
+    def shell(self) -> Iterator[None]:
+        """While this lasts, a shell has the terminal: Ctrl-C is meant for what runs in it."""
+        self._at_shell = True
+        try:
+            yield
+        finally:
+            self._at_shell = False
 
     @contextlib.contextmanager
     def watching(self, process: subprocess.Popen[bytes]) -> Iterator[None]:

@@ -309,5 +309,6 @@ class Executor:
         )
         if self._context.debug_shell:
             self._emit("note", message=f"a shell in the sandbox of {call.name}; the tree is at {bwrap.TREE}")
-            process.shell(process.Sandbox(shell, self._context.namespace), full)
+            with self._context.cancellation.shell():
+                process.shell(process.Sandbox(shell, self._context.namespace), full)
         raise stage_failure(step, why, tail, ended)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # what the module signal is made of, which takes longer to import than all of the rest
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGHUP = signal.SIGHUP
+STOPPING = (signal.SIGINT, signal.SIGTERM, SIGHUP)
 MESSAGE = b"error: interrupted\n"
 
 

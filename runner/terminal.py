@@ -4,6 +4,7 @@ Text from pipelines, stages, file names and servers is printed in many places. I
 everything is written to.
 """
 
+import errno
 import io
 import os
 import re
@@ -16,6 +17,7 @@ from runner.errors import environment_error, printable
 # Escape sequences of our own contain a random number, which no text from elsewhere can know.
 ESCAPE = f"\033{secrets.token_hex(8)}"
 
+HUNG_UP = (errno.EIO, errno.EPIPE)
 _OWN = re.compile(rf"{re.escape(ESCAPE)}(\[[0-9;]+m)")
 
 
@@ -37,7 +39,8 @@ def filtered(text: str) -> str:
 class SafeStream(io.TextIOWrapper):
     """A standard stream. Everything that is written to it is filtered.
 
-    What cannot be written is lost, so that nothing that is being built fails because of it; `failure` says why.
+    What cannot be written is lost, so that nothing that is being built fails because of it; `failure` says why, and
+    has_hung_up whether that is because the terminal was closed, or whoever read a pipe has gone.
     """
 
     def __init__(self, fd: int, encoding: str | None) -> None:
@@ -45,6 +48,7 @@ class SafeStream(io.TextIOWrapper):
         out = open(fd, "wb", closefd=False)  # noqa: SIM115
         super().__init__(out, encoding or "utf-8", errors="backslashreplace", line_buffering=True)
         self.failure = ""
+        self.has_hung_up = False
 
     def write(self, text: str) -> int:
         """Write the text filtered."""
@@ -63,6 +67,7 @@ class SafeStream(io.TextIOWrapper):
             yield
         except (OSError, ValueError) as error:
             self.failure = self.failure or (error.strerror if isinstance(error, OSError) else None) or str(error)
+            self.has_hung_up |= isinstance(error, OSError) and error.errno in HUNG_UP
 
     def check(self) -> None:
         """Write what is kept back. Raises RunnerError (environment) if anything was lost."""

@@ -113,7 +113,7 @@ class SafeStream(io.TextIOWrapper):
             write()
         except (OSError, ValueError) as error:
             matters, self._matters = self._matters, False
-            if matters and isinstance(error, BrokenPipeError):
+            if matters and isinstance(error, OSError) and error.errno in (errno.EPIPE, errno.EIO):  # EIO: a terminal
                 raise ReaderGoneError from None
             if matters:
                 raise HostError(f"cannot write to {self._name}: {_reason(error)}") from None

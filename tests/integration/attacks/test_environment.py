@@ -323,6 +323,14 @@ def test_a_terminal_that_is_closed(bench: Bench, make: Callable[[Bench], list[st
     assert descendants() - before == set()
 
 
+@pytest.mark.parametrize("script", [f'{RUN} "$3"', f'{RUN} --plan "$3"', '"${0%/*}/compose" distros'])
+def test_a_reader_that_has_gone(bench: Bench, pipeline: Path, script: str) -> None:
+    """As with a terminal that was closed."""
+    done = shell(bench, f"set -o pipefail; {{ sleep 0.5; {script}; }} | true", bench.store, bench.scratch, pipeline)
+    assert done.returncode == 129, done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_nohup_is_respected(bench: Bench) -> None:
     argv = runner_run(bench)
     with running(bench, ["nohup", *argv]) as process:
