@@ -17,10 +17,11 @@ def boot(image: Path, memory: int, cpus: int | None, ports: Sequence[str], firmw
     boots with, BIOS if it is for both. Raises InputError for a wrong port or image, HostError without QEMU or the
     firmware, BuildError if QEMU fails.
     """
+    forwards = dict(_port(text) for text in ports)
     with signals.tidied():
         machine = Machine.for_image(image, firmware=firmware, memory=memory, network=True)
         machine.cpus = cpus or machine.cpus
-        machine.forwards = dict(_port(text) for text in ports)
+        machine.forwards = forwards
         print(f"started by {machine.firmware}; the image stays as it is; Ctrl-A X ends the machine", file=sys.stderr)
         for inside, outside in machine.forwards.items():
             print(f"port {inside} is at 127.0.0.1:{outside}", file=sys.stderr)

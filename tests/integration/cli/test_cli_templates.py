@@ -116,7 +116,7 @@ def test_check_finds_mistakes_of_all_kinds_at_once(tmp_path: Path) -> None:
         ("{% block scriptz %}\n{% endblock %}\n", ":2:1: error: there is no block `scriptz` to override"),
         ("{% block scripts %}\n- name: [a\n{% endblock %}\n", ":3:1: error: template debian/pipeline.yaml.j2 does not"),
         ("{% block scripts %}\n# \xe9\n{% endblock %}\n", "debian/pipeline.yaml.j2: error: the template is not UTF-8"),
-        ('{% extends "debian/pipeline.yaml.j2" %}\n', ": error: the template extends or calls itself"),
+        ('{% extends "debian/pipeline.yaml.j2" %}\n', ": error: the template extends, includes or calls itself"),
     ],
 )
 def test_a_mistake_is_reported_where_it_was_made(tmp_path: Path, text: str, message: str) -> None:
