@@ -20,6 +20,7 @@ from runner.manifest.sources import Source
 from runner.sandbox import bwrap, process
 from runner.sandbox.buildroot import BuildRoot, prepare
 from runner.sandbox.limits import Limits
+from runner.sandbox.reachable import Reachable
 from runner.sandbox.readable import ReadableDirectories
 from runner.sources.fetch import Fetcher
 from runner.steps import Action, ActionKind, PlannedPipeline, Step
@@ -40,7 +41,8 @@ class RunContext:
     in the sandbox of a step that failed. making has the keys of the steps that are running, and failed those that
     failed and why: what fails for one pipeline is not tried again for another. passphrases are those that steps may
     name. cancellation ends what runs, from another thread. namespace is a descriptor of the sandboxes' user namespace,
-    readable has the directories of programs for them, and limits are those of each step.
+    readable has the directories of programs for them, reachable the paths of what they see, and limits are those of
+    each step.
     """
 
     store: Store
@@ -51,6 +53,7 @@ class RunContext:
     cancellation: Cancellation
     namespace: int
     readable: ReadableDirectories
+    reachable: Reachable
     limits: Limits
     debug_shell: bool = False
     making: set[str] = field(default_factory=set)
@@ -267,7 +270,8 @@ class Executor:
         program = replace(step.program, path=path, stagelib=readable(step.program.stagelib))
 
         def argv(fds: bwrap.Descriptors) -> list[str]:
-            return bwrap.command(program, root, view, env=step.ingredients.environment, fds=fds)
+            words = bwrap.command(program, root, view, env=step.ingredients.environment, fds=fds)
+            return self._context.reachable.in_arguments(words)
 
         def shell(fds: bwrap.Descriptors) -> list[str]:
             return [*bwrap.without_program(argv(fds)), "/bin/sh", "-i"]

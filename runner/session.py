@@ -16,6 +16,7 @@ from runner.failure import add_command
 from runner.manifest.model import Manifest
 from runner.outside import Outside
 from runner.sandbox import limits, namespace, precautions, supervisor
+from runner.sandbox.reachable import reachable
 from runner.sandbox.readable import ReadableDirectories
 from runner.sandbox.seccomp import filter_program
 from runner.sources.fetch import Fetcher
@@ -98,11 +99,15 @@ class Session:
         limits.check_space((store.root, scratch.root))
         if settings.scratch is None:
             clear_scratch(store, keep=scratch_root)  # the amount of free memory changed
-        os.chdir(scratch.root)  # overlay mounts name their layers relative to it
         fetcher = Fetcher(store, self.emit, settings.secrets)
         self._cancellation.then(fetcher.stop)
         try:
-            with scratch.temporary() as work, scratch.temporary() as copies:
+            with (
+                reachable((store.root, scratch.root)) as paths,
+                scratch.temporary() as work,
+                scratch.temporary() as copies,
+            ):
+                os.chdir(scratch.root)  # overlay mounts name their layers relative to it
                 trees = self._trees(scratch, store, work, overlay=settings.overlay)
                 fetcher.start(sources_of(self._builds))
                 context = RunContext(
@@ -114,6 +119,7 @@ class Session:
                     self._cancellation,
                     namespaces.sandbox,
                     ReadableDirectories(copies),
+                    paths,
                     settings.limits,
                     debug_shell=settings.debug_shell,
                     passphrases=passphrases.passphrases(settings.secrets),

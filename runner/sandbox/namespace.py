@@ -3,6 +3,7 @@
     ids inside       ids of the machine
     0 to 65535       a range of subordinate ids: what trees consist of belongs to them
     65536            the caller, root or not: what the runner makes in the store belongs to the caller
+    above            for root: all other ids of the machine, so that root may use everybody's files
 
 In there the runner stays the caller, with all capabilities over these ids, and none over anything else. Sandboxes run
 in a further user namespace below, which has the ids 0 to 65535 only: root in a sandbox is neither root of the machine
@@ -135,12 +136,26 @@ def _users_map() -> IdMap:
 
 
 def _roots_map() -> IdMap:
-    """Root's ids; root of a container without ids to spare uses those of the container."""
-    uids, gids = (
-        roots_ids(Path("/etc", table), own_ids(kind)) for table, kind in (("subuid", "uid"), ("subgid", "gid"))
+    """Root's ids: those for sandboxes, and from the caller's on all others, whose files root may use as before.
+
+    Root of a container without ids to spare uses those of the container for sandboxes, too.
+    """
+    uids, gids = own_ids("uid"), own_ids("gid")
+    return IdMap(
+        (*(trees := roots_ids(Path("/etc/subuid"), uids)), *others(trees[0][1], uids)),
+        (*(trees := roots_ids(Path("/etc/subgid"), gids)), *others(trees[0][1], gids)),
     )
-    is_spare = uids[0][1] != 0
-    return IdMap((*uids, (CALLER, 0, 1)), (*gids, (CALLER, os.getegid(), 1))) if is_spare else IdMap(uids, gids)
+
+
+def others(first: int, known: Sequence[IdRange]) -> Iterator[tuple[int, int, int]]:
+    """The map of the ids from CALLER on to all known ones but those for trees, which begin at `first`."""
+    inside = CALLER
+    for have in sorted(known, key=lambda one: one.first):
+        end = have.first + have.count
+        for start, stop in ((have.first, min(first, end)), (max(have.first, first + IDS), end)):
+            if start < stop:
+                yield inside, start, stop - start
+                inside += stop - start
 
 
 def own_ids(kind: str) -> list[IdRange]:

@@ -15,6 +15,7 @@ MS_REMOUNT = 32
 MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
+MS_SHARED = 1 << 20
 MNT_DETACH = 2
 OPENAT2 = 437  # openat2(2), which has the same number on all architectures that Python's C libraries know
 # Of linux/openat2.h.

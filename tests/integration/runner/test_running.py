@@ -6,6 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+from tests.conftest import ordinary_user
 from tests.integration.runner.conftest import Bench
 
 # Writes options.path with options.text; lists the tree when there is no text.
@@ -53,6 +54,20 @@ def test_stages_see_what_those_before_them_did(any_bench: Bench) -> None:
     ran = any_bench.run(write("etc/a", "1"), write("etc/b", "2"), write("etc/a", "3"), "show")
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.output()) == {"etc/a": "3", "etc/b": "2"}
+
+
+def test_everything_may_be_in_a_private_directory(bench: Bench) -> None:
+    """Programs, store, scratch and results; root's in the home of another user, who may be the one that calls sudo."""
+    bench.program("write", WRITE)
+    bench.program("pack", PACK, kind="assemblers")
+    owner = ordinary_user() if bench.account.is_root else bench.account.name
+    subprocess.run(["chown", "-R", owner, bench.place], check=True)
+    subprocess.run(["chmod", "-R", "go=", bench.place], check=True)
+    out = bench.place / "out"
+    ran = bench.run(("write", {"path": "a", "text": "1"}), assembler="pack", args=("--output-directory", out))
+    assert ran.returncode == 0, ran.result
+    assert (out / "image").read_text() == "a1"
+    assert (out / "image").owner() == bench.account.name
 
 
 def test_a_deleted_file_stays_deleted_also_from_the_store(any_bench: Bench) -> None:

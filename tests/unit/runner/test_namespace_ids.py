@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import RunnerError
-from runner.sandbox.namespace import IDS, ROOTS_IDS, IdRange, roots_ids, subordinate_ids
+from runner.sandbox.namespace import CALLER, IDS, ROOTS_IDS, IdRange, others, roots_ids, subordinate_ids
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,26 @@ def test_in_a_small_namespace_root_uses_what_it_has(
 def test_a_namespace_with_few_ids_is_refused(tmp_path: Path, known: tuple[IdRange, ...]) -> None:
     with pytest.raises(RunnerError, match=r"this user namespace has \d+ of the 65536 ids"):
         roots_ids(tmp_path / "none", known)
+
+
+@pytest.mark.parametrize(
+    ("first", "known", "triples"),
+    [
+        (
+            ROOTS_IDS,
+            EVERYTHING,
+            [(CALLER, 0, ROOTS_IDS), (CALLER + ROOTS_IDS, ROOTS_IDS + IDS, 4294967295 - ROOTS_IDS - IDS)],
+        ),
+        (0, (IdRange(0, IDS),), []),
+        (0, (IdRange(0, 1), IdRange(1, IDS + 9)), [(CALLER, IDS, 10)]),
+        (
+            100,
+            (IdRange(0, 50), IdRange(70, IDS + 100)),
+            [(CALLER, 0, 50), (CALLER + 50, 70, 30), (CALLER + 80, 100 + IDS, 70)],
+        ),
+    ],
+)
+def test_root_keeps_all_ids_that_are_not_for_trees(
+    first: int, known: tuple[IdRange, ...], triples: list[tuple[int, int, int]]
+) -> None:
+    assert list(others(first, known)) == triples
