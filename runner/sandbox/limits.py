@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,8 +117,10 @@ def _check(pid: int, limits: Limits, usage: Usage) -> None:
     if sum(one.threads for one in family.values()) >= limits.processes * 0.95:
         usage.reason = f"started too many processes: at most {limits.processes} are allowed"
         usage.hint = "a stage that starts processes without end is wrong; --stage-processes allows more"
-    elif sum(one.memory for one in family.values()) > limits.memory:
-        used = sum(map(_proportional, family))
+        return
+    files = _files_in_memory(family)
+    if sum(one.memory for one in family.values()) + files > limits.memory:
+        used = sum(map(_proportional, family)) + files
         if used > limits.memory:
             usage.reason = f"used more than {limits.memory >> 20} MiB of memory"
             usage.hint = "--stage-memory allows more"
@@ -163,6 +165,30 @@ def _proportional(pid: int) -> int:
     except (OSError, ValueError, IndexError):
         pass
     return 0
+
+
+def _files_in_memory(family: Iterable[int]) -> int:
+    """The bytes of files on the tmpfs of a sandbox, such as its /tmp: memory that is no process's, tmpfs(5)."""
+    outside = set(_tmpfs("self"))
+    used: dict[str, int] = {}
+    seen = set()
+    for pid in family:
+        with contextlib.suppress(OSError, ValueError):
+            namespace = os.stat(f"/proc/{pid}/ns/mnt").st_ino
+            if namespace in seen:
+                continue
+            seen.add(namespace)
+            for device, path in _tmpfs(str(pid)).items():
+                if device not in outside and device not in used:
+                    info = os.statvfs(f"/proc/{pid}/root{path}")
+                    used[device] = (info.f_blocks - info.f_bfree) * info.f_frsize
+    return sum(used.values())
+
+
+def _tmpfs(pid: str) -> dict[str, str]:
+    """The device numbers of the tmpfs that a process sees, and where one of each is, proc_pid_mountinfo(5)."""
+    fields = [line.split() for line in Path(f"/proc/{pid}/mountinfo").read_text(errors="replace").splitlines()]
+    return {one[2]: one[4] for one in fields if one[one.index("-") + 1] == "tmpfs"}
 
 
 def duration(seconds: float) -> str:
