@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import remove
 from tests.integration.runner.conftest import Bench
 from tests.integration.runner.test_running import PACK, SHOW, WRITE
 
@@ -131,7 +132,7 @@ def test_a_failing_pipeline_stops_those_that_need_it_and_no_others(any_bench: Be
 def test_a_damaged_layer_that_two_pipelines_need_is_made_again_once(any_bench: Bench) -> None:
     prepare(any_bench)
     build(any_bench, diamond(), "left")
-    any_bench.account.run(["rm", "-rf", any_bench.scratch])
+    remove(any_bench.scratch)
     for archive in (any_bench.store / "layers").glob("*.zst"):
         archive.write_bytes(b"")
     events = build(any_bench, diamond(), "image")

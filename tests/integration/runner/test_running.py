@@ -6,7 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.conftest import ordinary_user
+from tests.conftest import ordinary_user, remove
 from tests.integration.runner.conftest import Bench
 
 # Writes options.path with options.text; lists the tree when there is no text.
@@ -79,7 +79,7 @@ def test_a_deleted_file_stays_deleted_also_from_the_store(any_bench: Bench) -> N
     )
     stages = (write("etc/a", "1"), write("etc/b", "2"), write("opt/old", "x"), "delete")
     assert json.loads(any_bench.run(*stages, "show").output()) == {"etc/b": "2", "opt/n": ""}
-    subprocess.run(["rm", "-rf", any_bench.scratch], check=True)
+    remove(any_bench.scratch)
     again = any_bench.run(*stages, ("show", {"again": 1}))
     assert json.loads(again.output()) == {"etc/b": "2", "opt/n": ""}
     assert [stage["cached"] for stage in again.result["stages"]] == [True] * 4 + [False]
