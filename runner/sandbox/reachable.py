@@ -41,7 +41,7 @@ class Reachable:
 @contextlib.contextmanager
 def reachable(directories: Sequence[Path]) -> Iterator[Reachable]:
     """Make directories, with what is mounted in them later, reachable while this lasts. Raises OSError."""
-    behind = [one for one in directories if _is_behind_a_door(one)]
+    behind = [one for one in directories if _is_closed_off(one)]
     behind = [one for one in behind if not any(one != other and one.is_relative_to(other) for other in behind)]
     if not behind:
         yield Reachable()
@@ -64,7 +64,7 @@ def reachable(directories: Sequence[Path]) -> Iterator[Reachable]:
         yield Reachable(tuple(mounted))
 
 
-def _is_behind_a_door(directory: Path) -> bool:
+def _is_closed_off(directory: Path) -> bool:
     for one in (directory, *directory.parents):
         info = one.stat()
         if not info.st_mode & stat.S_IXOTH and UNMAPPED in (info.st_uid, info.st_gid):

@@ -151,19 +151,22 @@ def test_memory_that_processes_share_counts_once(bench: Bench) -> None:
 
 
 BOMB = """
-import os, time
+import json, os, random, sys, time
+others = json.load(sys.stdin)["options"].get("others")
 while True:
     try:
-        os.fork()
+        if os.fork() == 0 and others and os.getuid() == 0:
+            os.setuid(random.randrange(1, 60000))
     except OSError:
         time.sleep(0.1)
 """
 
 
-def test_a_fork_bomb(bench: Bench) -> None:
-    """Also one whose processes become other users."""
+@pytest.mark.parametrize("others", [False, True])
+def test_a_fork_bomb(bench: Bench, others: bool) -> None:
+    """Also one whose processes become other users, which have limits of their own."""
     bench.program("bomb", BOMB)
-    ran = bench.run("bomb", args=("--stage-processes", "100"))
+    ran = bench.run(("bomb", {"others": others}), args=("--stage-processes", "100"))
     assert ran.returncode == 1
     assert ran.result["error"]["message"] == "bomb started too many processes: at most 100 are allowed"
     assert "--stage-processes" in ran.result["error"]["hint"]
