@@ -62,7 +62,7 @@ def _restore(lists: str, downloads: Downloads, options: Options) -> dict[tuple[s
     found, damaged = {}, []
     for name, about in downloads.read_index(index_name(options)).items():
         match about:
-            case [str(digest), int(mtime_ns)] if NAME.fullmatch(name) and DIGEST.fullmatch(digest):
+            case [str(digest), int(mtime_ns)] if _is_sound(name, digest, mtime_ns):
                 if path := downloads.find_verified(digest):
                     download_cache.copy(path, f"{lists}/{name}", mtime_ns)
                     info = os.stat(f"{lists}/{name}")
@@ -72,6 +72,12 @@ def _restore(lists: str, downloads: Downloads, options: Options) -> dict[tuple[s
     if damaged:
         print(f"damaged indexes, downloading them again: {', '.join(damaged)}", flush=True)
     return found
+
+
+def _is_sound(name: str, digest: str, mtime_ns: int) -> bool:
+    """Whether an entry of an index, which may be damaged, is one of a list."""
+    is_name = download_cache.is_file_name(name) and bool(NAME.fullmatch(name))
+    return is_name and bool(DIGEST.fullmatch(digest)) and 0 <= mtime_ns < 1 << 63
 
 
 def update(apt: Apt) -> None:

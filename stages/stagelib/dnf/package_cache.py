@@ -9,7 +9,7 @@ import glob
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from stagelib.dnf.options import Repository
@@ -22,6 +22,8 @@ REPOMD = "repodata/repomd.xml"
 # dnf 4 also has files named after the repository next to its directory: REPO.solv, REPO-filenames.solvx.
 SIDE_FILES = "beside"
 DIGEST = re.compile(r"[0-9a-f]{64}")
+MAX_NAME = 1000  # characters of a file's path
+MAX_TAG = 50  # characters that follow a repository's name
 
 
 @dataclass(frozen=True)
@@ -146,15 +148,29 @@ class PackageCache:
     def _read(self, one: Repository, variant: str) -> tuple[str, dict[str, str]]:
         """The tag of the directory's name, and the files: name to digest. A malformed index is treated as empty."""
         match self.downloads.read_index(self._index(one, variant)):
-            case {"tag": str(tag), "files": dict(files)} if "/" not in tag and all(map(_is_sound, files.items())):
+            case {"tag": str(tag), "files": dict(files)} if _is_sound(tag, files):
                 return tag, files
         return "", {}
 
 
-def _is_sound(item: tuple[str, object]) -> bool:
-    """Whether a file's name leads nowhere else, and its digest is one."""
-    name, digest = item
-    return ".." not in name.split("/") and isinstance(digest, str) and bool(DIGEST.fullmatch(digest))
+def _is_sound(tag: str, files: Mapping[str, object]) -> bool:
+    """Whether an index, which may be damaged, has names that lead nowhere else, and digests."""
+    if len(tag) > MAX_TAG or not download_cache.is_file_name(f"-{tag}"):
+        return False
+    for name, digest in files.items():
+        parts = name.split("/")
+        directories = {"/".join(parts[:end]) for end in range(1, len(parts))}
+        if len(name) > MAX_NAME or not all(map(download_cache.is_file_name, parts)) or directories & files.keys():
+            return False
+        if parts[0] == SIDE_FILES and not (len(parts) == 2 and _is_side_file(parts[1], tag)):
+            return False
+        if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
+            return False
+    return True
+
+
+def _is_side_file(rest: str, tag: str) -> bool:
+    return rest.startswith((".", "-")) and rest != f"-{tag}" and len(rest) <= MAX_TAG
 
 
 def _links(directory: str) -> list[str]:

@@ -21,6 +21,7 @@ from stagelib import removal
 
 SHARED = "/run/osbuild/downloads"  # absent when the runner keeps none
 NEW = "/run/osbuild/new-downloads"
+MAX_NAME = 255  # bytes
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,15 @@ def shared(work: str) -> Downloads:
     own = f"{work}/downloads"
     os.makedirs(own, exist_ok=True)
     return Downloads(own, own)
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a file can have this name, which leads to no other directory; names in an index may be anybody's."""
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return 0 < size <= MAX_NAME and name not in (".", "..") and not {"/", "\0"} & set(name)
 
 
 def copy(source: str, target: str, mtime_ns: int) -> None:
