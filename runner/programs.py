@@ -12,12 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import environment_error, input_error
+from runner.manifest.document import open_file
 from runner.manifest.model import ModuleKind
 
 LIBRARY = "stagelib"
 DIRECTORIES = {ModuleKind.STAGE: "stages", ModuleKind.ASSEMBLER: "assemblers"}
 # The keys that a meta.json may have. schema_2 is that of osbuild's format 2.
 Package = str | Mapping[str, str]  # a package's name, or its names by package families, "deb" and "rpm"
+_META_TYPES: Mapping[str, tuple[type, str]] = {
+    "capabilities": (list, "a list of texts"),
+    "network": (bool, "true or false"),
+    "tools": (dict, "an object"),
+    "schema": (dict, "an object"),
+    "schema_2": (dict, "an object"),
+}
+MAX_SIZE = 64 << 20  # bytes of a program, or its meta.json
 META_KEYS = ("summary", "description", "capabilities", "network", "tools", "schema", "schema_2")
 
 
@@ -94,16 +103,25 @@ def _read(kind: ModuleKind, name: str, path: Path, stagelib: Path) -> Program:
         raise environment_error(f"{path} is not executable", hint=f"chmod +x {path}")
     meta_path = path.with_name(f"{name}.meta.json")
     try:
-        meta_bytes = meta_path.read_bytes()
+        meta_bytes = _content(meta_path)
         meta = json.loads(meta_bytes)
     except FileNotFoundError:
         raise environment_error(f"{name} has no {meta_path.name} with the schema of its options") from None
     except ValueError as error:
         raise environment_error(f"{meta_path}: not JSON: {error}") from None
+    except RecursionError:
+        raise environment_error(f"{meta_path}: not JSON that can be read: it is nested too deeply") from None
+    if not isinstance(meta, dict):
+        raise environment_error(f"{meta_path}: not a JSON object")
+    for key, (kind_of_value, what) in _META_TYPES.items():
+        if not isinstance(meta.get(key, kind_of_value()), kind_of_value):
+            raise environment_error(f"{meta_path}: {key}: must be {what}")
+    if not all(isinstance(one, str) for one in meta.get("capabilities", ())):
+        raise environment_error(f"{meta_path}: capabilities: must be a list of texts")
     unknown = [key for key in meta if key not in META_KEYS]
     if unknown:
         raise environment_error(f"{meta_path}: unknown key {unknown[0]!r}", hint=f"known: {', '.join(META_KEYS)}")
-    code = path.read_bytes()
+    code = _content(path)
     digest = hashlib.sha256()
     for part in (code, meta_bytes, *_library_code(code, stagelib)):
         digest.update(hashlib.sha256(part).digest())
@@ -118,6 +136,20 @@ def _read(kind: ModuleKind, name: str, path: Path, stagelib: Path) -> Program:
         stagelib=stagelib,
         tools=meta.get("tools", {}),
     )
+
+
+def _content(path: Path) -> bytes:
+    """The content of a program or its meta.json. Raises FileNotFoundError, RunnerError (environment)."""
+    try:
+        with open_file(str(path)) as file:
+            data = file.read(MAX_SIZE + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise environment_error(f"{path}: cannot be read: {error.strerror or error}") from None
+    if len(data) > MAX_SIZE:
+        raise environment_error(f"{path}: larger than {MAX_SIZE >> 20} MiB")
+    return data
 
 
 def _library_code(code: bytes, stagelib: Path) -> list[bytes]:
