@@ -1,7 +1,6 @@
 """Resolves a manifest to steps with programs, sources and cache keys, which planning works on."""
 
 import os
-import platform
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -126,7 +125,7 @@ class _Resolver:
             build=self.host if pipeline.build is None else self._tree_key(pipeline.build),
             parent=parent,
             sources={checksum: sources[checksum].digest for checksum in named_in(call.options, sources)},
-            architecture=platform.machine(),
+            architecture=os.uname().machine,
             source_date_epoch=self.epoch,
             network=program.network,
             environment=environment(self.epoch),

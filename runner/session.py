@@ -1,7 +1,6 @@
 """One run of the runner: plan, check, build, export, report."""
 
 import os
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -91,7 +90,7 @@ class Session:
         if filter_program() is None:
             self.emit(
                 "note",
-                message=f"there is no system call filter for {platform.machine()}: sandboxes do without it",
+                message=f"there is no system call filter for {os.uname().machine}: sandboxes do without it",
                 hint="they rely on namespaces and capabilities alone; docs/reference/runner.md has the architectures",
             )
         store.sweep()

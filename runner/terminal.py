@@ -8,14 +8,13 @@ import errno
 import io
 import os
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from runner.errors import environment_error, printable
 
 # Escape sequences of our own contain a random number, which no text from elsewhere can know.
-ESCAPE = f"\033{secrets.token_hex(8)}"
+ESCAPE = f"\033{os.urandom(8).hex()}"
 
 HUNG_UP = (errno.EIO, errno.EPIPE)
 _OWN = re.compile(rf"{re.escape(ESCAPE)}(\[[0-9;]+m)")

@@ -14,7 +14,7 @@ On i386 and s390x the C library makes sockets with socketcall, which passes a po
 every kind of socket can be had.
 """
 
-import platform
+import os
 import struct
 from functools import cache
 
@@ -113,7 +113,7 @@ def filter_program(machine: str | None = None) -> bytes | None:
 
     None if the architecture is not in seccomp_numbers: then there is no filter.
     """
-    abi = abi_of(machine or platform.machine())
+    abi = abi_of(machine or os.uname().machine)
     return None if abi is None else program_for(abi)
 
 

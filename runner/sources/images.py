@@ -7,7 +7,7 @@ image-index.md) and Docker's "image manifest version 2, schema 2", which differ 
 
 import hashlib
 import json
-import platform
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -97,7 +97,7 @@ def _manifest_digest(root: bytes, image: Image) -> str:
     document = _document(root)
     if "manifests" not in document:
         return image.digest
-    wanted = _ARCHITECTURES.get(platform.machine(), platform.machine())
+    wanted = _ARCHITECTURES.get(os.uname().machine, os.uname().machine)
     for item in _mappings(document["manifests"]):
         about = item.get("platform")
         if isinstance(about, dict) and (about.get("os"), about.get("architecture")) == ("linux", wanted):

@@ -10,7 +10,6 @@ kernel, on a disk that fails, is beyond this: `cache verify` reads every byte.
 import os
 import stat
 import time
-import uuid
 from functools import cache
 from pathlib import Path
 
@@ -31,9 +30,9 @@ Seen = dict[str, list[int] | None]
 def boot_id() -> str:
     """The kernel's name for this boot; where it has none, one that no other process has."""
     try:
-        return BOOT_ID.read_text(encoding="ascii").strip() or str(uuid.uuid4())
+        return BOOT_ID.read_text(encoding="ascii").strip() or os.urandom(16).hex()
     except (OSError, ValueError):
-        return str(uuid.uuid4())
+        return os.urandom(16).hex()
 
 
 def look(directory: Path) -> Seen:
