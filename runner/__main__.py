@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from runner import terminal
 from runner.build import RunSettings
 from runner.cancellation import Cancellation
-from runner.errors import ErrorKind, RunnerError, absolute, input_error, interrupted
+from runner.errors import ErrorKind, RunnerError, absolute, environment_error, input_error, interrupted
 from runner.events import ActiveSteps, Broadcast, Listener, Monitor, Printer
 from runner.manifest import formats
 from runner.manifest.document import decode, open_file
@@ -27,6 +27,7 @@ from runner.session import Session
 from runner.sources.fetch import read_secrets
 from runner.store.maintenance import parse_size
 
+CHUNK = 1 << 20
 MAX_DOCUMENT = 512 << 20  # bytes; the files of a blueprint are carried in its pipeline
 
 
@@ -122,6 +123,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except OSError as raised:
         where = f"{raised.filename}: " if raised.filename else ""
         error = RunnerError(ErrorKind.BUILD, f"{where}{raised.strerror or raised}")
+    except MemoryError:
+        error = environment_error("there is not enough memory", hint="`ulimit -v` shows a limit of the shell's")
     except Exception:
         if cancellation.number is None:  # what is cancelled may fail in any way
             raise
@@ -195,13 +198,15 @@ def _read(path: str) -> bytes:
     """The content of a file, or of standard input for "-". Raises RunnerError (input)."""
     try:
         with os.fdopen(0, "rb", closefd=False) if path == "-" else open_file(path) as file:
-            data: bytes = file.read(MAX_DOCUMENT + 1)
+            data = bytearray()
+            while len(data) <= MAX_DOCUMENT and (chunk := file.read(CHUNK)):
+                data += chunk
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise input_error(f"{path}: cannot be read: {reason}") from None
     if len(data) > MAX_DOCUMENT:
         raise input_error(f"{path}: larger than {MAX_DOCUMENT >> 20} MiB")
-    return data
+    return bytes(data)
 
 
 def _listener(args: argparse.Namespace) -> Listener:

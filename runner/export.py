@@ -17,7 +17,7 @@ from pathlib import Path
 from runner.build import Build, RunSettings
 from runner.errors import build_error, input_error
 from runner.store import devices, directories
-from runner.store.layer import CorruptLayerError, LayerContents, tar_command
+from runner.store.layer import ENVIRONMENT, CorruptLayerError, LayerContents, tar_command
 from runner.store.store import Store
 from runner.tree import Trees
 
@@ -227,7 +227,7 @@ def _copy_tree(store: Store, tree: Path, target: Path, unpack: UnpackTree) -> No
     work = store.temporary()
     try:
         argv = tar_command(tree, LayerContents(entries, (), (), 0), work, nodes)
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as making:
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT) as making:
             assert making.stdout
             assert making.stderr
             unpack(os.dup(making.stdout.fileno()), target)
@@ -250,7 +250,8 @@ def unpack_tree(archive: int, target: Path) -> None:
             (work / "fresh").mkdir(mode=0o700)
             argv = ["tar", "--extract", "--preserve-permissions", "--same-owner", "--numeric-owner", "--xattrs"]
             argv += ["--xattrs-include=*", "--acls", "--delay-directory-restore", f"--directory={work}/fresh"]
-            done = subprocess.run([*argv, "--file=-"], stdin=archive, stderr=subprocess.PIPE, check=False)
+            argv += ["--file=-"]
+            done = subprocess.run(argv, stdin=archive, stderr=subprocess.PIPE, check=False, env=ENVIRONMENT)
             if done.returncode != 0:
                 log = done.stderr.decode(errors="replace").splitlines()
                 raise build_error(f"the tree could not be copied to {target}", details=log[-5:])

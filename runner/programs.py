@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -27,6 +28,7 @@ _META_TYPES: Mapping[str, tuple[type, str]] = {
     "schema_2": (dict, "an object"),
 }
 MAX_SIZE = 64 << 20  # bytes of a program, or its meta.json
+CAPABILITY = re.compile("CAP_[A-Z_]+")
 META_KEYS = ("summary", "description", "capabilities", "network", "tools", "schema", "schema_2")
 
 
@@ -116,8 +118,8 @@ def _read(kind: ModuleKind, name: str, path: Path, stagelib: Path) -> Program:
     for key, (kind_of_value, what) in _META_TYPES.items():
         if not isinstance(meta.get(key, kind_of_value()), kind_of_value):
             raise environment_error(f"{meta_path}: {key}: must be {what}")
-    if not all(isinstance(one, str) for one in meta.get("capabilities", ())):
-        raise environment_error(f"{meta_path}: capabilities: must be a list of texts")
+    if not all(isinstance(one, str) and CAPABILITY.fullmatch(one) for one in meta.get("capabilities", ())):
+        raise environment_error(f"{meta_path}: capabilities: must be a list of names such as CAP_SYS_ADMIN")
     unknown = [key for key in meta if key not in META_KEYS]
     if unknown:
         raise environment_error(f"{meta_path}: unknown key {unknown[0]!r}", hint=f"known: {', '.join(META_KEYS)}")

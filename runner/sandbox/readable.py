@@ -27,7 +27,8 @@ class ReadableDirectories:
         if all(_others_may(parent, stat.S_IXOTH) for parent in directory.parents) and _all_readable(directory):
             return directory
         copy = self._copies / str(len(self._known))
-        shutil.copytree(directory, copy)  # keeps times, which compiled Python modules are checked against
+        # It keeps times, which compiled Python modules are checked against.
+        shutil.copytree(directory, copy, ignore=_what_is_no_file, ignore_dangling_symlinks=True)
         for where, _, names in os.walk(copy):
             os.chmod(where, 0o755)  # noqa: S103 - below a private directory
             for name in names:
@@ -40,10 +41,21 @@ def _all_readable(directory: Path) -> bool:
     for where, _, names in os.walk(directory):
         if not _others_may(where, stat.S_IROTH | stat.S_IXOTH):
             return False
-        if not all(_others_may(os.path.join(where, name), stat.S_IROTH) for name in names):
+        paths = [os.path.join(where, name) for name in names]
+        if not all(_others_may(path, stat.S_IROTH) for path in paths if os.path.exists(path)):
             return False
     return True
 
 
 def _others_may(path: str | Path, bits: int) -> bool:
     return os.stat(path).st_mode & bits == bits
+
+
+def _what_is_no_file(directory: str, names: list[str]) -> list[str]:
+    """The names of sockets, devices and FIFOs, which can't be copied."""
+    paths = {name: os.path.join(directory, name) for name in names}
+    return [
+        name
+        for name, path in paths.items()
+        if not (os.path.islink(path) or os.path.isdir(path) or os.path.isfile(path))
+    ]

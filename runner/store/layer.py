@@ -27,6 +27,8 @@ from runner.store.devices import Device
 from runner.store.directories import Places, keeping_times, temporary_directory, walk
 
 CHUNK = 1 << 20
+# Of tar and zstd, to which the caller's variables must not give other options: TAR_OPTIONS, ZSTD_CLEVEL.
+ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
 CLOCK_REALTIME_COARSE = 5  # of linux/time.h; the module time lacks it
 WHITEOUT = ".wh."
 MAX_TAR_PATH = 3900  # bytes; tar(1) puts up to 30 before a path, and PATH_MAX is 4096
@@ -368,7 +370,9 @@ class _Process:
         """When the stack is left, the pipes are closed and the process has ended."""
         self.name = name
         self._messages = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-        self._process = stack.enter_context(subprocess.Popen(argv, stdin=stdin, stdout=stdout, stderr=self._messages))
+        self._process = stack.enter_context(
+            subprocess.Popen(argv, stdin=stdin, stdout=stdout, stderr=self._messages, env=ENVIRONMENT)
+        )
 
     @property
     def stdin(self) -> BinaryIO:

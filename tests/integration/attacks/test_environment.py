@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import remove
 from tests.integration.attacks.test_signals import descendants, describe
 from tests.integration.runner.conftest import Bench, step
 
@@ -91,6 +92,34 @@ def test_source_date_epoch_through_the_frontend(bench: Bench, pipeline: Path) ->
 def test_source_date_epoch_that_is_one(bench: Bench, pipeline: Path, value: str) -> None:
     done = shell(bench, f'{RUN} "$3"', bench.store, bench.scratch, pipeline, SOURCE_DATE_EPOCH=value)
     assert done.returncode == 0, done.stderr
+
+
+def test_options_of_programs_in_variables(bench: Bench) -> None:
+    """They do not reach the programs that keep a tree: the layer has everything, and is as without them."""
+    bench.program("make", "import json, sys; open(json.load(sys.stdin)['tree'] + '/file', 'w').write('x' * 1000)")
+    options = {
+        "TAR_OPTIONS": "--exclude=file --totals",
+        "ZSTD_CLEVEL": "19",
+        "ZSTD_NBTHREADS": "x",
+        "POSIXLY_CORRECT": "1",
+    }
+    made = []
+    for env in (options, {}):
+        ran = bench.run("make", env=env)
+        assert ran.returncode == 0, ran.stderr
+        (archive,) = (bench.store / "layers").glob("*.zst")
+        made.append(archive.read_bytes())
+        remove(bench.store)
+        remove(bench.scratch)
+    assert made[0] == made[1]
+
+
+@pytest.mark.parametrize("kilobytes", [60_000, 300_000])
+def test_little_address_space(bench: Bench, pipeline: Path, kilobytes: int) -> None:
+    done = shell(bench, f'ulimit -v {kilobytes}; {RUN} "$3"', bench.store, bench.scratch, pipeline)
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 1, 2)
+    assert done.returncode == 0 or done.stderr.startswith("error: ")
 
 
 @pytest.mark.parametrize(

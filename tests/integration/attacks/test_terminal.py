@@ -167,7 +167,7 @@ BLUEPRINT = {
     "hostname": TEXT,
     "packages": [TEXT],
     "users": [{"name": TEXT}],
-    "files": [{"path": f"/{TEXT}", "content": "x"}],
+    "files": [{"path": TEXT, "content": "x"}],
     "services": {"enabled": [TEXT]},
     TEXT: 1,
 }
