@@ -127,9 +127,11 @@ def is_intact(path: Path, *, from_disk: bool = False) -> bool:
         return False
     try:
         info = os.fstat(fd)
+        plain = stat.S_ISREG(info.st_mode) and not stat.S_IMODE(info.st_mode) & ~0o777
+        if not plain or info.st_uid != os.geteuid():
+            return False
         if from_disk:
             files.forget(fd)
-        plain = stat.S_ISREG(info.st_mode) and not stat.S_IMODE(info.st_mode) & ~0o777
-        return plain and info.st_uid == os.geteuid() and _has_digest(path.name, fd)
+        return _has_digest(path.name, fd)
     finally:
         os.close(fd)

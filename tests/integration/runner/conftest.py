@@ -22,8 +22,9 @@ class Ran:
     stderr: str
 
     def output(self, number: int = -1) -> str:
-        """What a step printed."""
-        return str(self.result["stages"][number]["output"])
+        """What a step printed, all of it."""
+        found = self.result["stages"][number]
+        return Path(found["log"]).read_text() if found.get("log") else str(found["output"])
 
 
 @dataclass(frozen=True)
