@@ -4,6 +4,7 @@ import fcntl
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,6 +49,13 @@ class Together(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
         return next((group[0] for group in TOGETHER if path.startswith(group)), path)
+
+
+def pytest_configure() -> None:
+    """Let programs that tests start take signals which those that started the tests ignore, as nohup(1) does."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)  # what is caught has its default in a new program
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.rpm.rpm_stages import FOUND, LOOK, NODES, Repositories, layers
-from tests.integration.runner.conftest import Bench
+from tests.integration.runner.conftest import Bench, Ran
 
 RPM = "org.osbuild.rpm"
 QUERY = "found['names'] = sorted(rpm('-qa', '--dbpath', '/var/lib/rpm', '--qf', '%{NAME} ').split())"
@@ -45,7 +45,7 @@ def run(
     assert "Traceback" not in done.stderr + done.stdout
     if done.returncode or not code:
         return done.returncode, result
-    found: dict[str, Any] = json.loads(result["stages"][-1]["output"].partition("FOUND ")[2])
+    found: dict[str, Any] = json.loads(Ran(0, result, "").output().partition("FOUND ")[2])
     return 0, found
 
 

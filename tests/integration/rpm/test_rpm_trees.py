@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import make_account
 from tests.integration.rpm.rpm_stages import DNF, LOOK, layers
-from tests.integration.runner.conftest import Bench
+from tests.integration.runner.conftest import Bench, Ran
 from tests.standin import Standin, standin
 
 RPM = "org.osbuild.rpm"
@@ -105,7 +105,8 @@ def test_the_same_system_from_files(system: Standin, trees: dict[str, Any], benc
     document = {"pipeline": {"stages": stages}, "sources": sources}
     done = bench.account.runner(*bench.argv("--json"), input=json.dumps(document))
     assert done.returncode == 0, done.stderr
-    found = json.loads(json.loads(done.stdout)["stages"][-1]["output"].partition("FOUND ")[2])
+    ran = Ran(done.returncode, json.loads(done.stdout), done.stderr)
+    found = json.loads(ran.output().partition("FOUND ")[2])
     assert found["packages"] == trees["root"]["packages"]
     assert found["entries"] == trees["root"]["entries"]
     assert different(found["files"], trees["root"]["files"]) == []
