@@ -155,7 +155,7 @@ def about_release(name: str, known: Iterable[str]) -> Advice | None:
         return Advice(f"made from the sources of RHEL are: {', '.join(same or others)}") if others else None
     family, _, version = word.replace("centos-stream", "centos").partition("-")
     of_family = [one for one in releases if one.rpartition("-")[0] == family]
-    if of_family and version[:1].isdecimal():
+    if of_family and version.partition(".")[0].isdecimal():
         exact = f"{family}-{version.partition('.')[0]}"
         if exact in of_family:
             return Advice(f"did you mean `{exact}`?", exact)
