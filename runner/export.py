@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from runner.build import Build, RunSettings
@@ -76,7 +76,7 @@ def _export(source: Path, directory: Path, umask: int) -> Path:
     is_directory = stat.S_ISDIR(source.lstat().st_mode)
     if not is_directory and os.path.lexists(target) and os.path.samestat(target.lstat(), source.lstat()):
         return target
-    with directories.temporary_directory(".compose-", target.parent) as work:
+    with _held_directory(target.parent) as (work, _):
         fresh = work / "fresh"
         if not is_directory:
             _hand_over(source, fresh, umask, target)
@@ -85,6 +85,22 @@ def _export(source: Path, directory: Path, umask: int) -> Path:
             _move_aside(target, work)
         fresh.replace(target)
     return target
+
+
+@contextlib.contextmanager
+def _held_directory(parent: Path) -> Iterator[tuple[Path, int]]:
+    """A new directory for what is not complete yet, by a path that stays right and by its descriptor.
+
+    If `parent` is another user's, that user can put something else in its place, but not behind the descriptor.
+    """
+    with directories.temporary_directory(".compose-", parent) as place:
+        fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if os.fstat(fd).st_uid != os.geteuid():
+                raise build_error(f"{place} was replaced by somebody else while it was used")
+            yield Path(f"/proc/self/fd/{fd}"), fd
+        finally:
+            os.close(fd)
 
 
 def _move_aside(target: Path, work: Path) -> None:
@@ -246,12 +262,14 @@ def unpack_tree(archive: int, target: Path) -> None:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with directories.temporary_directory(".compose-", target.parent) as work:
+        with _held_directory(target.parent) as (work, fd):
             (work / "fresh").mkdir(mode=0o700)
             argv = ["tar", "--extract", "--preserve-permissions", "--same-owner", "--numeric-owner", "--xattrs"]
             argv += ["--xattrs-include=*", "--acls", "--delay-directory-restore", f"--directory={work}/fresh"]
             argv += ["--file=-"]
-            done = subprocess.run(argv, stdin=archive, stderr=subprocess.PIPE, check=False, env=ENVIRONMENT)
+            done = subprocess.run(
+                argv, stdin=archive, stderr=subprocess.PIPE, check=False, env=ENVIRONMENT, pass_fds=[fd]
+            )
             if done.returncode != 0:
                 log = done.stderr.decode(errors="replace").splitlines()
                 raise build_error(f"the tree could not be copied to {target}", details=log[-5:])
