@@ -273,7 +273,8 @@ def test_systemd(tree: Path, run: Run) -> None:
 
 def test_systemd_names_what_is_not_there(run: Run) -> None:
     log = run("org.osbuild.systemd", {"enabled_services": ["chrny"]}, status=1).log
-    assert log.startswith("error: the tree has no unit 'chrny.service'\nhint: did you mean chrony.service")
+    place = 'option: ["enabled_services", 0]'
+    assert log.startswith(f"error: the tree has no unit 'chrny.service'\n{place}\nhint: did you mean chrony")
 
 
 def test_script(tree: Path, run: Run) -> None:
