@@ -1,8 +1,10 @@
 """Running programs that read images in a sandbox that sees only the image and one directory to write to."""
 
+import contextlib
 import os
 import selectors
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -129,12 +131,18 @@ class Tools:
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=errors,
+                start_new_session=True,
             ) as process:
                 try:
                     stdout = self._follow(process, limit, sink)
                 except BaseException:
                     process.kill()
                     raise
+                finally:
+                    process.wait()
+                    # bubblewrap that ends while it makes the sandbox leaves a child that would wait for it for ever.
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
             errors.seek(0)
             result = ToolResult(process.returncode, stdout, errors.read(64 * 1024))
         if b"bwrap: " in result.stderr[:7]:
