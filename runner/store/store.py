@@ -125,7 +125,7 @@ class Store:
         if self.only_user():
             # Earlier versions let stages write to the downloads.
             directories.remove_leftovers([*self.tmp.iterdir(), *downloads.foreign(self.downloads)], self.say)
-        self.share()
+            self.share()
 
     def close(self) -> None:
         """Close the store."""

@@ -154,26 +154,13 @@ def mutated(data: object, source: random.Random, rate: float) -> object:
     return data
 
 
+# What has a meaning in YAML or in blueprints.
+TOKENS = (b"\n", b": ", b"- ", b"{", b"]", b"${", b"&a ", b"*a", b"\t", b"'", b'"', b"!!str ", b"#")
+
+
 def cut(raw: bytes, others: list[bytes], source: random.Random) -> bytes:
     """The bytes with pieces replaced, removed, doubled or taken from others."""
-    tokens = (
-        b"\n",
-        b": ",
-        b"- ",
-        b"{",
-        b"]",
-        b"${",
-        b"&a ",
-        b"*a",
-        b"\t",
-        b"'",
-        b'"',
-        b"!!str ",
-        b"#",
-        b"\r",
-        b"\0",
-        b"\xff",
-    )
+    tokens = (*TOKENS, b"\r", b"\0", b"\xff")
     for _ in range(source.randint(1, 5)):
         start = source.randint(0, len(raw))
         end = min(len(raw), start + source.randint(0, 12))

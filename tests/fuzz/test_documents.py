@@ -18,6 +18,7 @@ from osbuild_compose.report import error_text as report
 from osbuild_compose.report.style import Style
 from tests import bad_blueprints
 from tests.conftest import REPO
+from tests.fuzz import harness
 
 CORPUS = [path.read_bytes() for path in (*REPO.glob("blueprints/*.yaml"), *bad_blueprints.DIRECTORY.glob("*.yaml"))]
 BLUEPRINT = schema_files.published("blueprint")
@@ -101,7 +102,7 @@ def test_any_bytes(raw: bytes, project: Project, directory: Path) -> None:
     survives(raw, project, directory)
 
 
-TOKENS = [b"\n", b": ", b"- ", b"{", b"]", b"${", b"&a ", b"*a", b"\t", b"'", b'"', b"!!str ", b"no", b"0", b"#", b"\r"]
+TOKENS = (*harness.TOKENS, b"no", b"0", b"\r")
 
 
 @st.composite
@@ -114,24 +115,7 @@ def mutated(draw: st.DrawFn) -> bytes:
         other = draw(st.sampled_from(CORPUS))
         cut = draw(st.integers(0, len(other)))
         pieces = [b"", raw[start:end] * 2, other[cut : cut + 30]]
-        tokens = [
-            b"\n",
-            b": ",
-            b"- ",
-            b"{",
-            b"]",
-            b"${",
-            b"&a ",
-            b"*a",
-            b"\t",
-            b"'",
-            b'"',
-            b"!!str ",
-            b"no",
-            b"0",
-            b"#",
-        ]
-        piece = draw(st.sampled_from(pieces) | st.sampled_from(tokens) | st.binary(max_size=3))
+        piece = draw(st.sampled_from(pieces) | st.sampled_from(TOKENS) | st.binary(max_size=3))
         raw = raw[:start] + piece + raw[end:]
     return raw
 
