@@ -12,13 +12,16 @@ from pathlib import Path
 from runner.store.directories import remove_tree
 
 
+UNFINISHED = ".new-"  # how the names of files begin that are being written, or were when a process was killed
+
+
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write a file so that readers find either the old one or the new one, even if this process is killed.
 
     A power cut may lose the file or leave it empty. Nothing is synced to prevent that, since 20 small layers would cost
     a second. Readers verify what they read from the store, so what was lost is made again.
     """
-    fd, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    fd, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(data)

@@ -9,7 +9,7 @@ from runner.errors import RunnerError, environment_error, input_error
 from runner.store.locks import Say
 
 HINT = "choose a directory of your own with --store"
-PARTS = ("layers", "refs")  # what every store has
+PARTS = ("layers", "refs")  # what every store has; they are made before anything else in it
 
 
 def make_private(root: Path, say: Say) -> None:
@@ -60,10 +60,11 @@ def _check(root: Path) -> None:
         raise environment_error(f"the store {root} cannot be used: it is not a directory", HINT)
     if info.st_uid != os.geteuid():
         raise _of_another(root, info.st_uid)
-    entries = os.listdir(root)
-    if not entries:
-        return
-    if not all(name in entries and (root / name).stat().st_uid == info.st_uid for name in PARTS):
+    entries = set(os.listdir(root))
+    # A store with a part only is being made by another process, or was when that was killed.
+    begun = entries.issubset(PARTS)
+    parts = entries.intersection(PARTS)
+    if not (begun or parts.issuperset(PARTS)) or any((root / name).stat().st_uid != info.st_uid for name in parts):
         raise input_error(f"{root} has other things in it than a store", hint=f"{HINT}; it is made if it is missing")
     if info.st_mode & stat.S_IWOTH:
         hint = f"{HINT}; what is in this one may be from anybody"

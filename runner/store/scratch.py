@@ -38,7 +38,7 @@ class Scratch:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
             if root.is_symlink() or root.stat().st_uid != os.geteuid():
                 raise environment_error(f"{root} belongs to another user", hint="--scratch takes another directory")
-            if (names := set(os.listdir(root)) - {LOCK}) and OWNER not in names:
+            if not _is_scratch(os.listdir(root)):
                 raise input_error(f"{root} has other things in it", hint="--scratch takes a directory of its own")
             root.chmod(0o700)
             self._use = files.open_lock(root / LOCK)
@@ -149,3 +149,8 @@ def _read(path: Path) -> str:
 
 def _is_directory(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
+
+
+def _is_scratch(names: list[str]) -> bool:
+    """Whether a directory with these entries is empty, a scratch directory, or one that a process began to make."""
+    return OWNER in names or all(name == LOCK or name.startswith(files.UNFINISHED) for name in names)

@@ -95,7 +95,7 @@ class Store:
         self.locks = root / "locks"
         try:
             privacy.make_private(root, say)
-            for directory in (self.layers, self.outputs, self.refs, self.builds, self.downloads):
+            for directory in (self.layers, self.refs, self.outputs, self.builds, self.downloads):
                 self._make_directory(directory)
             for name in (downloads.BLOBS, downloads.INDEXES):
                 self._make_directory(self.downloads / name)
