@@ -11,7 +11,6 @@ from pathlib import Path
 
 from runner.store.directories import remove_tree
 
-
 UNFINISHED = ".new-"  # how the names of files begin that are being written, or were when a process was killed
 
 
