@@ -147,8 +147,9 @@ def _build_environment(data: Mapping[str, Any]) -> model.BuildEnvironment | None
 def _firewall(data: Mapping[str, Any]) -> model.Firewall:
     services = model.FirewallServices(**_tuples(data.get("services", {})))
     zones = tuple(model.FirewallZone(zone["name"], tuple(zone["sources"])) for zone in data.get("zones", ()))
+    ipsets = tuple(model.FirewallIpset(item["name"], tuple(item["entries"])) for item in data.get("ipsets", ()))
     open_ports = dict.fromkeys(map(ports.numbered, data.get("ports", ())))
-    return model.Firewall(tuple(open_ports), services, zones)
+    return model.Firewall(tuple(open_ports), services, zones, ipsets)
 
 
 def _repositories(items: list[Any], local_files: LocalFiles) -> model.Repositories:

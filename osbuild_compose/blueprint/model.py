@@ -77,10 +77,18 @@ class FirewallServices:
 
 @dataclass(frozen=True)
 class FirewallZone:
-    """A zone of the firewall; sources are the addresses and networks in it."""
+    """A zone of the firewall; sources are the addresses, networks, MAC addresses and ipsets ("ipset:name") in it."""
 
     name: str
     sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FirewallIpset:
+    """A list of addresses and networks of IPv4, or of IPv6, or of MAC addresses."""
+
+    name: str
+    entries: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,7 @@ class Firewall:
     ports: tuple[str, ...] = ()
     services: FirewallServices = FirewallServices()
     zones: tuple[FirewallZone, ...] = ()
+    ipsets: tuple[FirewallIpset, ...] = ()
 
 
 @dataclass(frozen=True)

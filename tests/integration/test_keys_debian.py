@@ -115,6 +115,23 @@ def test_firewall(debian: Tree) -> None:
     assert "dport 546" not in rules
 
 
+def test_the_firewall_with_packets(debian: Tree) -> None:
+    """From another network namespace: a ping, then connections to port 22, which is open, and to 9999."""
+    expected = {
+        "203.0.113.7": "answered reached nothing",
+        "fd01::7": "answered reached nothing",
+        "192.0.2.7": "answered reached reached",
+        "2001:db8::7": "nothing nothing nothing",
+        "192.0.2.8@52:54:00:12:34:56": "nothing nothing nothing",
+        "192.0.2.9@52:54:00:00:00:01": "nothing nothing nothing",
+        "198.51.100.7": "rejected rejected rejected",
+        "203.0.113.9": "rejected rejected rejected",
+    }
+    script = f"cat >/tmp/packets.py <<'END'\n{(KEYS / 'packets.py').read_text()}END\n"
+    shown = debian.sh(f"{script}nft -f /etc/nftables.conf && python3 /tmp/packets.py {' '.join(expected)}")
+    assert dict(line.split(" ", 1) for line in shown.splitlines()) == expected
+
+
 def test_kernel_parameters_and_modules(debian: Tree) -> None:
     applied = debian.sh("sysctl --system --dry-run 2>&1").partition("/etc/sysctl.d/90-compose.conf")[2]
     assert "\nnet.ipv4.ip_forward = 1\nkernel.core_pattern = |/bin/false\n" in applied

@@ -84,7 +84,8 @@ def test_firewall(fedora: Tree) -> None:
     assert re.search(r"services: (ssh http|http ssh)\n", public)
     assert re.search(r"ports: 8080/tcp 6000-6010/udp\n", public)
     assert "sources: 192.0.2.0/24\n" in fedora.sh("firewall-offline-cmd --zone=trusted --list-all")
-    assert "sources: 2001:db8::/32\n" in fedora.sh("firewall-offline-cmd --zone=lab --list-all")
+    assert "sources: 2001:db8::/32 ipset:cards\n" in fedora.sh("firewall-offline-cmd --zone=lab --list-all")
+    assert fedora.sh("firewall-offline-cmd --ipset=cards --get-entries") == "52:54:00:00:00:01\n"
 
 
 def test_kernel_parameters_and_modules(fedora: Tree) -> None:

@@ -1,14 +1,15 @@
 """Services, units, timers, cron jobs, first-boot scripts, and the firewall."""
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from osbuild_compose.blueprint.select import ANY, in_two_lists, repeated, texts
-from osbuild_compose.blueprint.values import ports, schedules
+from osbuild_compose.blueprint.values import addresses, ports, schedules
+from osbuild_compose.document.suggest import did_you_mean
 from osbuild_compose.problem import Problem, within
 
+_IPSET = "ipset:"  # before the name of an ipset among the sources of a zone
 _SECTION = re.compile(r"^\[[A-Za-z0-9-]+\]\s*$", re.MULTILINE)
 
 
@@ -43,10 +44,34 @@ def _firewall(data: Any) -> Iterator[Problem]:
         except ValueError as error:
             hint = "" if text[:1].isdigit() else "write its number, or name the service in `services`"
             yield Problem(trail, f"`ports`: {error}", hint)
+    ipsets = [name for _, name in texts(data, "firewall", "ipsets", ANY, "name")]
     for trail, text in texts(data, "firewall", "zones", ANY, "sources", ANY):
+        if text.startswith(_IPSET):
+            name = text.removeprefix(_IPSET)
+            if name not in ipsets:
+                hint = did_you_mean(name, ipsets, otherwise="list its addresses in `firewall.ipsets`")
+                yield Problem(trail, f"`sources`: there is no ipset {name} in `ipsets`", hint)
+            continue
         try:
-            ipaddress.ip_network(text)
+            addresses.kind_of(text)
         except ValueError as error:
             yield Problem(trail, f"`sources`: {error}")
+    yield from _ipset_entries(data)
+    yield from repeated(data, "firewall", "ipsets", ANY, "name")
     yield from repeated(data, "firewall", "zones", ANY, "name")
     yield from in_two_lists(data, ("firewall", "services"), ("enabled", "disabled"))
+
+
+def _ipset_entries(data: Any) -> Iterator[Problem]:
+    """Entries that are no addresses, and those of another kind than the first of their ipset: one has one kind."""
+    first: dict[Any, tuple[str, str]] = {}
+    for trail, text in texts(data, "firewall", "ipsets", ANY, "entries", ANY):
+        try:
+            kind = addresses.kind_of(text)
+        except ValueError as error:
+            yield Problem(trail, f"`entries`: {error}")
+            continue
+        other, before = first.setdefault(trail[2], (kind, text))
+        if kind != other:
+            brief = f"`entries`: {text} is an address of {kind} and {before} one of {other}, and an ipset has one kind"
+            yield Problem(trail, brief, "make two ipsets, and name both in the zone's `sources`")

@@ -10,6 +10,8 @@ from typing import Any
 from jinja2 import Undefined
 from markupsafe import Markup
 
+from osbuild_compose.blueprint.values import addresses
+
 # YAML allows fewer characters than JSON and has more line ends; characters beyond the BMP have another escape.
 _NOT_PLAIN = re.compile(r"[^\x20-\x7e]")
 
@@ -117,6 +119,11 @@ def matches(text: str, pattern: str) -> bool:
     return re.fullmatch(pattern, text) is not None
 
 
+def address_kind(text: str) -> str:
+    """IPv4, IPv6 or MAC: the kind of an address or a network."""
+    return addresses.kind_of(text)
+
+
 FILTERS: tuple[Callable[..., Any], ...] = (
     pick,
     rename,
@@ -129,4 +136,5 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     unit_name,
     script_text,
     matches,
+    address_kind,
 )

@@ -16,6 +16,7 @@ RULES = """
 \t\tip6 saddr 2001:db8::/32 drop
 \t\tip saddr 192.0.2.0/24 accept
 \t\tip saddr 198.51.100.7 accept
+\t\tmeta l4proto { icmp, ipv6-icmp } accept
 \t\tip6 daddr fe80::/64 udp dport 546 accept
 \t\ttcp dport 80 accept
 \t\ttcp dport 53 accept
@@ -99,3 +100,56 @@ def test_refused(package: str, text: str, message: str, hint: str) -> None:
         compiled(blueprint(HEAD.format(distro="debian-12", package=package) + text))
     assert str(caught.value).startswith(f"b.yaml:{message}")
     assert hint in caught.value.hint
+
+
+SOURCES = """
+firewall:
+  ipsets:
+    - {name: scanners, entries: [198.51.100.0/24, 203.0.113.9]}
+    - {name: six, entries: ["2001:db8::/32"]}
+    - {name: cards, entries: ["52:54:00:00:00:01"]}
+  zones:
+    - {name: block, sources: ["ipset:scanners", "ipset:six"]}
+    - {name: drop, sources: ["52:54:00:12:34:56", "ipset:cards"]}
+"""
+
+
+def test_network_cards_and_ipsets_with_nftables() -> None:
+    document = compiled(blueprint(HEAD.format(distro="debian-12", package="nftables") + SOURCES))
+    check_options(document)
+    rules = files(document)["/etc/nftables.conf"]["content"]
+    assert "ip saddr @ipset-scanners reject with icmpx" in rules
+    assert "ip6 saddr @ipset-six reject with icmpx" in rules
+    assert "ether saddr 52:54:00:12:34:56 drop\n\t\tether saddr @ipset-cards drop\n" in rules
+    assert "type ipv4_addr\n\t\tflags interval\n\t\tauto-merge\n" in rules
+    assert "type ether_addr\n\t\telements = { 52:54:00:00:00:01 }\n" in rules
+    assert "/etc/firewalld/ipsets/cards.xml" not in files(document)
+
+
+@pytest.mark.parametrize(("distro", "package"), [("debian-12", "firewalld"), ("fedora-43", "httpd")])
+def test_network_cards_and_ipsets_with_firewalld(distro: str, package: str) -> None:
+    document = compiled(blueprint(HEAD.format(distro=distro, package=package) + SOURCES))
+    check_options(document)
+    assert options(document, "org.osbuild.firewall")[0]["zones"] == [
+        {"name": "block", "sources": ["ipset:scanners", "ipset:six"]},
+        {"name": "drop", "sources": ["52:54:00:12:34:56", "ipset:cards"]},
+    ]
+    found = {name: files(document)[f"/etc/firewalld/ipsets/{name}.xml"]["content"] for name in ("six", "cards")}
+    assert 'type="hash:net">\n  <option name="family" value="inet6"/>\n  <entry>2001:db8::/32</entry>' in found["six"]
+    assert 'type="hash:mac">\n  <entry>52:54:00:00:00:01</entry>' in found["cards"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{zones: [{name: drop, sources: ["ipset:a"]}]}', "there is no ipset a in `ipsets`"),
+        ('{zones: [{name: drop, sources: ["52:54:00:12:34"]}]}', "does not appear to be an IPv4 or IPv6 network"),
+        ("{ipsets: [{name: a, entries: [192.0.2.1/24]}]}", "has host bits set"),
+        ('{ipsets: [{name: a, entries: [192.0.2.1, "::1"]}]}', "::1 is an address of IPv6 and 192.0.2.1 one of IPv4"),
+        ('{ipsets: [{name: a, entries: ["::1"]}, {name: a, entries: ["::2"]}]}', "has a twice"),
+    ],
+)
+def test_wrong_sources(text: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        blueprint(HEAD.format(distro="debian-12", package="nftables") + f"firewall: {text}\n")
+    assert message in str(caught.value)

@@ -1,0 +1,17 @@
+"""Addresses as blueprints have them: of IPv4, of IPv6, and of network cards."""
+
+import ipaddress
+import re
+
+MAC = "MAC"
+_MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+
+
+def is_mac(text: str) -> bool:
+    """Whether this is the address of a network card, such as 52:54:00:12:34:56."""
+    return _MAC.fullmatch(text) is not None
+
+
+def kind_of(text: str) -> str:
+    """The kind of an address or a network: IPv4, IPv6 or MAC. Raises ValueError, which says what is wrong."""
+    return MAC if is_mac(text) else f"IPv{ipaddress.ip_network(text).version}"
