@@ -17,11 +17,13 @@ from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import (
     build_root,
     image_context,
+    kernel,
     official_addresses,
     own_repositories,
     pipeline,
     provenance,
 )
+from osbuild_compose.compile.kernel import Kernel
 from osbuild_compose.compile.module_catalog import Programs
 from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.compile.verify import verify
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Image:
-    """What one blueprint is rendered to: the pipeline (JSON) that makes its images, and their formats.
+    """What one blueprint is rendered to: the pipeline (JSON) that makes its images, their formats, and their kernel.
 
     passphrases are the texts of those that the pipeline refers to by name.
     """
@@ -55,6 +57,7 @@ class Image:
     blueprint: Blueprint
     formats: tuple[Format, ...]
     pipeline: bytes
+    kernel: Kernel
     passphrases: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -185,7 +188,8 @@ class Project:
         if embed_provenance:
             made = provenance.completed(made, request.blueprint, lambda: self._official(request, root, made))
         found = tuple(output.format for output in request.outputs)
-        return Image(blueprint, found, pipeline.to_json(made).encode(), passphrases(request.layout))
+        text = pipeline.to_json(made).encode()
+        return Image(blueprint, found, text, kernel.chosen(request), passphrases(request.layout))
 
     def _compiled(self, request: BuildRequest) -> pipeline.Pipeline:
         made = pipeline.compile_request(request)

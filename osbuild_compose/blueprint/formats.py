@@ -28,7 +28,9 @@ class Traits:
 
     extension: the end of the file name, with its dot, if it is not the format's name. compression: the program that
     compresses a plain archive. size_multiple, max_size: what a disk's size has to be a multiple of, and its limit, in
-    bytes. only_512_byte_sectors: the virtual machines that it is for read no disks with other sectors.
+    bytes. only_512_byte_sectors: the virtual machines that it is for read no disks with other sectors. for_hardware:
+    whether it is started on any machine, or on virtual ones that imitate common hardware as VMware and VirtualBox do
+    (SATA, LSI Logic, e1000), so that its kernel needs more drivers than those for clouds.
     """
 
     kind: ImageKind
@@ -38,6 +40,7 @@ class Traits:
     size_multiple: int = 0
     max_size: int = 0
     only_512_byte_sectors: bool = False
+    for_hardware: bool = False
 
 
 _MIB, _GIB = 1024**2, 1024**3
@@ -67,14 +70,17 @@ class Format(StrEnum):
         return member
 
     QCOW2 = "qcow2", Traits(ImageKind.DISK, options={"compression": ("none", "zlib", "zstd")})
-    RAW = "raw", Traits(ImageKind.DISK)
-    RAW_XZ = "raw.xz", Traits(ImageKind.DISK)
-    RAW_ZST = "raw.zst", Traits(ImageKind.DISK)
-    VDI = "vdi", Traits(ImageKind.DISK, only_512_byte_sectors=True)
-    VMDK = "vmdk", Traits(ImageKind.DISK, only_512_byte_sectors=True)
+    RAW = "raw", Traits(ImageKind.DISK, for_hardware=True)
+    RAW_XZ = "raw.xz", Traits(ImageKind.DISK, for_hardware=True)
+    RAW_ZST = "raw.zst", Traits(ImageKind.DISK, for_hardware=True)
+    VDI = "vdi", Traits(ImageKind.DISK, only_512_byte_sectors=True, for_hardware=True)
+    VMDK = "vmdk", Traits(ImageKind.DISK, only_512_byte_sectors=True, for_hardware=True)
     VPC = "vpc", Traits(ImageKind.DISK, ".vhd", size_multiple=_MIB, max_size=_AZURE_MOST, only_512_byte_sectors=True)
     VHDX = "vhdx", Traits(ImageKind.DISK, only_512_byte_sectors=True)
-    OVA = "ova", Traits(ImageKind.DISK, options={"cpus": (), "memory": ()}, only_512_byte_sectors=True)
+    OVA = (
+        "ova",
+        Traits(ImageKind.DISK, options={"cpus": (), "memory": ()}, only_512_byte_sectors=True, for_hardware=True),
+    )
     GCE = "gce", Traits(ImageKind.DISK, ".gce.tar.gz", size_multiple=_GIB, only_512_byte_sectors=True)
     TAR = "tar", Traits(ImageKind.TAR)
     TAR_GZ = "tar.gz", Traits(ImageKind.TAR, compression="gzip")
@@ -91,8 +97,8 @@ class Format(StrEnum):
     BTRFS = "btrfs", Traits(ImageKind.FILE_SYSTEM, options=_WRITABLE)
     SQUASHFS = "squashfs", Traits(ImageKind.FILE_SYSTEM, options={"compression": ("gzip", "lzo", "lz4", "xz", "zstd")})
     EROFS = "erofs", Traits(ImageKind.FILE_SYSTEM, options={"uuid": (), "compression": ("lz4", "lz4hc")})
-    ISO = "iso", Traits(ImageKind.LIVE)
-    PXE = "pxe", Traits(ImageKind.LIVE, ".pxe.tar")
+    ISO = "iso", Traits(ImageKind.LIVE, for_hardware=True)
+    PXE = "pxe", Traits(ImageKind.LIVE, ".pxe.tar", for_hardware=True)
 
     @property
     def extension(self) -> str:

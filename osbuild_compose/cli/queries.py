@@ -60,6 +60,8 @@ def plan(
     for action in project.plan(image, runner).actions:
         reason = f"  ({action.reason})" if action.reason else ""
         print(f"{action.kind:6}  {action.name}{reason}")
+    chosen = image.kernel
+    print(printable(f"kernel  {' '.join(chosen.packages)}{f'  ({chosen.reason})' if chosen.reason else ''}"))
 
 
 def distros(project: Project, as_json: bool) -> None:

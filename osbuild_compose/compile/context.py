@@ -3,7 +3,7 @@
 from typing import Any
 
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.compile import own_repositories
+from osbuild_compose.compile import kernel, own_repositories
 from osbuild_compose.compile.image_context import image_context
 from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.distro.model import Release
@@ -17,16 +17,18 @@ def template_variables(request: BuildRequest) -> dict[str, Any]:
     default = blueprint.repositories.default
     to_build = tuple(item for item in own if item.use is not Use.IMAGE)
     read = tuple(own_repositories.signed(repository, release) for repository in request.instead)
+    base_repositories = read or (request.mirrors if default else to_build)
+    repositories = read or ((*request.mirrors, *to_build) if default else to_build)
     return {
         "blueprint": blueprint,
         "release": release,
         "architecture": request.architecture,
         # Blueprints that only add repositories have the same base system, and share its layers.
-        "base_repositories": read or (request.mirrors if default else to_build),
-        "repositories": read or ((*request.mirrors, *to_build) if default else to_build),
+        "base_repositories": base_repositories,
+        "repositories": repositories,
         "own_repositories": tuple(item for item in own if item.use is not Use.BUILD),
         "services": _services(blueprint, release),
-        "image": image_context(request),
+        "image": {**image_context(request), "kernel": kernel.chosen(request)},
         "build_root": request.build_root,
     }
 

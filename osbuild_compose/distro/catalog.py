@@ -185,7 +185,7 @@ def _releases(name: str, files: Sources) -> list[model.Release]:
 
 def _architecture(item: Mapping[str, Any]) -> model.Architecture:
     lists = {key: tuple(item[key]) for key in ("bootloader", "uefi", "systemd_boot", "firmware") if key in item}
-    return model.Architecture(item["name"], item["kernel"], **lists)
+    return model.Architecture(item["name"], item["kernel"], item.get("hardware_kernel"), **lists)
 
 
 def _archive(item: Mapping[str, Any]) -> Archive:

@@ -12,12 +12,14 @@ from osbuild_compose.distro.repository import Repository
 class Architecture:
     """A processor architecture as the distribution knows it.
 
+    kernel: its package; hardware_kernel: that of formats which are started on any machine, if it is another one.
     bootloader: the packages of GRUB for BIOS; uefi: those of GRUB for UEFI on top; systemd_boot: those of systemd-boot
     instead; firmware: what images boot with unless a blueprint says otherwise.
     """
 
     name: str
     kernel: str
+    hardware_kernel: str | None = None
     bootloader: tuple[str, ...] = ()
     uefi: tuple[str, ...] = ()
     systemd_boot: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
+from osbuild_compose.inspecting.analysis.system import Drivers, Kernel
 from osbuild_compose.inspecting.report import Report, System
 
 _WIDEST = 500  # characters of a value
@@ -134,6 +135,11 @@ def _boot(report: Report) -> list[str]:
     return lines
 
 
+def _kernel(kernel: Kernel) -> str:
+    what = {Drivers.HARDWARE: " (drivers for any hardware)", Drivers.VIRTUAL: " (drivers for virtual machines only)"}
+    return kernel.version + (what[kernel.drivers] if kernel.drivers else "")
+
+
 def _system(system: System) -> Iterator[list[str]]:
     release = system.os_release
     installed = system.packages
@@ -141,7 +147,7 @@ def _system(system: System) -> Iterator[list[str]]:
         [
             ("system", release.get("PRETTY_NAME") or release.get("NAME") or release.get("ID") or "unknown"),
             ("hostname", system.hostname or ""),
-            ("kernels", ", ".join(kernel.version for kernel in system.kernels)),
+            ("kernels", ", ".join(map(_kernel, system.kernels))),
             ("packages", f"{len(installed.installed)} ({installed.manager})" if installed else ""),
         ]
     )

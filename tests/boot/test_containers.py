@@ -16,7 +16,7 @@ distro: debian-12
 packages: [podman]
 hostname: containers
 users: [{name: root, password: minimal}]
-kernel: {append: "console=ttyS0"}
+kernel: {package: linux-image-cloud-amd64, append: "console=ttyS0"}  # small, as QEMU needs no other
 containers:
   - {name: "registry.example.org/team/hello:1", url: "docker://HOST/team/hello:1@DIGEST", tls_verify: false}
 first_boot:

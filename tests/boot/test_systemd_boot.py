@@ -31,6 +31,9 @@ def image(request: pytest.FixtureRequest, scratch_room: Path, installed: Path) -
     minimal = (REPO / "blueprints/debian-minimal.yaml").read_text().split("disk:")[0]
     name, release, rest = request.param
     minimal = minimal.replace("console=ttyS0", f"console=ttyS0 {PATIENT}")
+    minimal = minimal.replace(
+        "kernel:", "kernel:\n  package: linux-image-cloud-amd64"
+    )  # small, and QEMU needs no other
     blueprint = account.home / f"{release}-{name}.yaml"
     blueprint.write_text(f"{minimal.replace('debian-minimal', blueprint.stem).replace('debian-12', release)}{rest}")
     done = account.compose(

@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
+from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.errors import ComposeError
 from tests.conftest import REPO
 from tests.unit.compile.compiling import blueprint, check_options, compiled, files, options
 
 CASES = REPO / "tests/cases"
+APT = "org.osbuild-compose.apt"
 
 
 def made(name: str) -> dict[str, Any]:
@@ -123,6 +125,21 @@ def test_accounts_of_packages_keep_their_shell() -> None:
     )[0]["users"]
     assert "shell" not in found["messagebus"]
     assert found["ops"]["shell"] == "/bin/bash"
+
+
+def test_kernel_in_packages() -> None:
+    """Also with a version, and for a format whose own kernel would be another."""
+    text = (CASES / "kernel-in-packages.yaml").read_text()
+    for wanted in (text, text.replace("linux-image-amd64", "linux-image-amd64=6.1.170-1")):
+        base, own = options(compiled(blueprint(wanted), Format.QCOW2), APT)
+        assert [name for name in base["packages"] if name.startswith("linux-image-")] == own["packages"]
+
+
+def test_iso_usb() -> None:
+    """tests/boot/test_live.py starts such an image from a USB stick."""
+    (base,) = options(compiled(blueprint((CASES / "iso-usb.yaml").read_text()), Format.ISO), APT)[:1]
+    assert "linux-image-amd64" in base["packages"]
+    assert "linux-image-cloud-amd64" not in base["packages"]
 
 
 def test_every_case_is_tested() -> None:

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from osbuild_compose.inspecting.analysis.fields import shell_fields
@@ -13,18 +14,27 @@ from osbuild_compose.inspecting.tree import FileType, Tree
 _MAX_TEXT = 1024**2
 _OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 _KERNELS = ("/boot/vmlinuz-{}", "/usr/lib/modules/{}/vmlinuz", "/lib/modules/{}/vmlinuz")
+_OF_HARDWARE = {"usb-storage", "ahci"}
 _LARGEST = 10
 _DEPTH = 3
 _MAX_DEPTH = 50  # of nested lists and mappings in a document
 PROVENANCE = "/usr/lib/osbuild-compose"
 
 
+class Drivers(StrEnum):
+    """What a kernel has drivers for: any machine, or only for virtual ones as clouds have them."""
+
+    HARDWARE = "hardware"
+    VIRTUAL = "virtual"
+
+
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel. path is that of its image, None if it has only modules."""
+    """A kernel. path is that of its image, None if it has only modules; drivers is None without these."""
 
     version: str
     path: str | None
+    drivers: Drivers | None = None
 
 
 @dataclass(frozen=True)
@@ -77,8 +87,21 @@ def kernels(tree: Tree) -> tuple[Kernel, ...]:
     found = []
     for version in sorted(versions):
         paths = (path.format(version) for path in _KERNELS)
-        found.append(Kernel(version, next((path for path in paths if tree.is_file(path)), None)))
+        found.append(
+            Kernel(version, next((path for path in paths if tree.is_file(path)), None), _drivers(tree, version))
+        )
     return tuple(found)
+
+
+def _drivers(tree: Tree, version: str) -> Drivers | None:
+    """What the kernel has drivers for, going by those of USB sticks and SATA disks, as modules or built in."""
+    top = tree.resolve(f"/lib/modules/{version}") or tree.resolve(f"/usr/lib/modules/{version}")
+    if top is None:
+        return None
+    below = [path for path in tree.entries if path.startswith(f"{top}/")]
+    below += (tree.text(f"{top}/modules.builtin", _MAX_TEXT) or "").splitlines()
+    names = {path.rpartition("/")[2].partition(".")[0] for path in below}
+    return Drivers.HARDWARE if names >= _OF_HARDWARE else Drivers.VIRTUAL
 
 
 def largest_directories(tree: Tree) -> tuple[Usage, ...]:

@@ -140,6 +140,7 @@ def test_plan(tmp_path: Path) -> None:
     done = compose("plan", SAMPLE, "--store", tmp_path / "store")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].split()[:2] == ["run", "org.osbuild-compose.apt"]
+    assert done.stdout.endswith("\nkernel  linux-image-cloud-amd64  (has drivers for virtual machines: qcow2)\n")
     actions = json.loads(compose("plan", SAMPLE, "--store", tmp_path / "store", "--json").stdout)["actions"]
     assert actions[-1]["name"] == "org.osbuild.qemu"
     assert {action["kind"] for action in actions} == {"run"}

@@ -198,8 +198,11 @@ def test_assembler(image_format: Format) -> None:
 
 
 def test_only_the_assembler_depends_on_the_format() -> None:
-    stages = [compiled(MINIMAL, image_format)["stages"] for image_format in Format if not image_format.is_live]
-    assert all(one == stages[0] for one in stages)
+    for for_hardware in (False, True):
+        formats = [one for one in Format if not one.is_live and one.traits.for_hardware == for_hardware]
+        stages = [compiled(MINIMAL, image_format)["stages"] for image_format in formats]
+        assert len(stages) > 1
+        assert all(one == stages[0] for one in stages)
 
 
 def test_live_systems_have_live_boot() -> None:

@@ -107,6 +107,25 @@ def test_os_release() -> None:
     assert system.os_release(tree) == {"ID": "a", "NAME": 'A "B"', "X": "c d", "BAD": '"'}
 
 
+def test_what_kernels_have_drivers_for() -> None:
+    tree = Written(
+        {
+            "/lib": "-> usr/lib",
+            "/usr/lib/modules/1-cloud/kernel/drivers/virtio_blk.ko.xz": "",
+            "/usr/lib/modules/1-cloud/modules.builtin": "kernel/drivers/ata/ahci.ko\n",
+            "/usr/lib/modules/2/kernel/drivers/usb/storage/usb-storage.ko": "",
+            "/usr/lib/modules/2/modules.builtin": "kernel/drivers/ata/ahci.ko\n",
+            "/boot/vmlinuz-2": "",
+            "/boot/vmlinuz-3": "",
+        }
+    )
+    assert system.kernels(tree) == (
+        system.Kernel("1-cloud", None, system.Drivers.VIRTUAL),
+        system.Kernel("2", "/boot/vmlinuz-2", system.Drivers.HARDWARE),
+        system.Kernel("3", "/boot/vmlinuz-3", None),
+    )
+
+
 def test_invalid_embedded_documents_are_ignored() -> None:
     top = "/usr/lib/osbuild-compose"
     deep = "[" * 100_000
