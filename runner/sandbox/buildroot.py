@@ -37,7 +37,7 @@ ETC_OWN = {
     "passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
     "group": "root:x:0:\ntty:x:5:\nmail:x:8:\nnogroup:x:65534:\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-    "hostname": "build\n",
+    "hostname": "localhost\n",
     "hosts": "127.0.0.1 localhost\n::1 localhost\n",
     "host.conf": "multi on\n",
 }

@@ -109,7 +109,7 @@ def command(
     # --block-fd closes the descriptor once bubblewrap has entered the namespace: the program must not have it.
     argv = [*START, "--userns2", str(fds.namespace), "--block-fd", str(fds.namespace)]
     argv += ["--die-with-parent", "--new-session"]
-    argv += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "build"]
+    argv += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "localhost"]
     argv += ["--chdir", "/"]
     if not program.network:
         argv += ["--unshare-net"]

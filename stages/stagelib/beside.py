@@ -33,7 +33,7 @@ def command(
     writable, read_only: files and directories to show; options, late: bubblewrap's own, after the tree is
     mounted and at the end.
     """
-    base = [*([] if network else ["unshare", "--net", "--"]), "bwrap", *chroot.UNSHARED]
+    base = [*([] if network else ["unshare", "--net", "--"]), "bwrap", *chroot.unshared(tree)]
     base += ["--ro-bind", "/usr", "/usr", "--ro-bind", "/etc", "/etc"]
     for name in LINKS:
         if os.path.islink(f"/{name}"):

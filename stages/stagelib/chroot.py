@@ -2,8 +2,8 @@
 
 The program sees the tree as / and nothing else: fresh /proc, /dev, /run and /tmp, no network, its own process ids
 (processes that it leaves running are killed with it), and no privilege over the kernel. So a package's script can
-change the tree and nothing else: what is bound into it is read-only, unless it is a single file of the stage's own. A
-stage that uses this needs CAP_SYS_ADMIN in its meta.json.
+change the tree and nothing else: what is bound into it is read-only, unless it is a single file of the stage's own. The
+host name is the tree's. A stage that uses this needs CAP_SYS_ADMIN in its meta.json.
 """
 
 import os
@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stagelib import tree_paths
+from stagelib import host_name, tree_paths
 from stagelib.errors import StageError
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -33,7 +33,7 @@ CAPABILITIES = (
     "CAP_SYS_CHROOT",
 )
 
-UNSHARED = ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--new-session")
+UNSHARED = ("--unshare-pid", "--unshare-ipc", "--die-with-parent", "--new-session")
 # Shown empty in a /proc: what they tell or do is the machine's.
 MASKED = ("kcore", "key-users", "keys", "kmsg", "latency_stats", "sched_debug", "sysrq-trigger", "timer_list")
 
@@ -51,19 +51,32 @@ class Bind:
 
 
 def command(
-    tree: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None, binds: Sequence[Bind] = ()
+    tree: str,
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    binds: Sequence[Bind] = (),
+    loopback: bool = False,
 ) -> list[str]:
     """The argument list that runs `argv` with the tree as its root; paths in argv are the tree's.
 
+    loopback: whether the loopback interface is up, for which the stage needs CAP_NET_ADMIN.
     Mount points for `binds` should exist in the tree; otherwise they are created and stay. Raises StageError when one
     of the tree's own mount points is a symlink, which mounting would follow.
     """
     require_mount_points(tree, MOUNT_POINTS)
-    base = ["unshare", "--net", "--", "bwrap", *UNSHARED, "--bind", tree, "/", "--proc", "/proc", *protected("/proc")]
-    base += ["--dev", "/dev", "--tmpfs", "/run", "--dir", "/run/lock", "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108
+    bwrap = ["bwrap", "--unshare-net"] if loopback else ["unshare", "--net", "--", "bwrap"]
+    base = [*bwrap, *unshared(tree), "--bind", tree, "/", "--proc", "/proc", *protected("/proc"), "--dev", "/dev"]
+    base += ["--tmpfs", "/run", "--perms", "1777", "--dir", "/run/lock"]
+    base += ["--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108
     for bind in binds:
         base += ["--bind" if bind.writable else "--ro-bind", bind.source, bind.target]
     return [*base, *confined(environment(env)), "--", *argv]
+
+
+def unshared(tree: str) -> list[str]:
+    """The arguments that give a program namespaces of its own, with the tree's host name."""
+    return [*UNSHARED, "--unshare-uts", "--hostname", host_name.of_tree(tree)]
 
 
 def protected(proc: str) -> list[str]:

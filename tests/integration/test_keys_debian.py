@@ -14,6 +14,12 @@ from tests.integration.apt_repository import Contents, Key, Repository
 from tests.integration.blueprint_tree import KEYS, Tree, built, compression_of
 from tests.standin import made_once, served
 
+# What a package's script sees of the host.
+NAMES = """#!/bin/sh
+{ uname -n; hostname; hostname --fqdn; hostname --short; dnsdomainname; cat /etc/hostname; cat /etc/resolv.conf
+  getent hosts every.example.org every; getent ahosts localhost | grep STREAM; } > /srv/own-names
+"""
+
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to look into the tree with its own programs")
 
 
@@ -31,7 +37,8 @@ def make_repository(room: Path) -> None:
     room.mkdir()
     key = Key(room / "key")
     repository = Repository(room / "www", key)
-    repository.add("own-tool", Contents({"Depends": "own-extra | tzdata"}, {"srv/own-tool": "from the own one\n"}))
+    tool = Contents({"Depends": "own-extra | tzdata"}, {"srv/own-tool": "from the own one\n"}, {"postinst": NAMES})
+    repository.add("own-tool", tool)
     repository.add("own-extra", Contents())
     repository.publish()
     (repository.root / "key.asc").write_text(key.armoured)
@@ -62,6 +69,12 @@ def test_sudo(debian: Tree) -> None:
 
 def test_name_time_and_language(debian: Tree) -> None:
     assert debian.text("/etc/hostname") == "every.example.org\n"
+    full = "every.example.org"
+    assert debian.text("/srv/own-names").split() == [
+        *[full, full, full, "every", "example.org", full],
+        *["127.0.1.1", full, "every"] * 2,
+        *["::1", "STREAM", "localhost"],
+    ]
     assert debian.sh("date -d @0 +%Z") == "CET\n"
     assert "\nNTP=ntp.example.org\n" in debian.sh("systemd-analyze cat-config systemd/timesyncd.conf")
     assert {"cs_CZ.utf8", "en_US.utf8"} <= set(debian.sh("locale -a").split())

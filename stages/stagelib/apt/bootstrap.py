@@ -58,7 +58,7 @@ def install(tree: str, work: str, downloaded: Downloaded, wanted: Options, epoch
         for path, mode, uid, gid in database.first_directories(unpacked.values()):
             tree_paths.change(tree, path, mode=mode, uid=uid, gid=gid)
     cleanup.date_directories(tree, epoch)
-    with scaffolding.nothing_started(tree):
+    with scaffolding.in_place(tree):
         with phase("configure the essential packages"):
             _configure_foundation(tree, work, foundation, by_dpkg)
         rest = {package: files for package, files in unpacked.items() if package not in foundation}

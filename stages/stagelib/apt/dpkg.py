@@ -19,39 +19,41 @@ NUMBERED = re.compile(r"^.*/apt-dpkg-install-\w+/\d+-")  # apt gives dpkg the ar
 TAIL = 15  # lines of a failing script's output in the error
 
 
+def command(tree: str, argv: Sequence[str], binds: Sequence[chroot.Bind]) -> list[str]:
+    """The argument list that runs a program of the tree for packages' scripts.
+
+    Some scripts give up without a network interface (postfix), so there is the loopback one.
+    """
+    return chroot.command(tree, argv, env=ENVIRONMENT, binds=binds, loopback=True)
+
+
 def binds(tree: str, work: str, *, configuring: bool) -> list[chroot.Bind]:
     """The mounts that a dpkg in the tree sees: the archives, and the stubs while it configures.
 
     Not while it unpacks: it could not replace a program under a mount.
     """
-    return [*shared.binds(work), *(stubs.binds(tree, work) if configuring else ())]
+    return [*shared.binds(tree, work), *(stubs.binds(tree, work) if configuring else ())]
 
 
 def unpack(tree: str, work: str, files: Sequence[str], *options: str) -> None:
     """Unpack the archives, named as they are in shared.archives(). Raises StageError."""
     paths = [f"{shared.SHARED}/archives/{name}" for name in files]
-    run(
-        chroot.command(
-            tree,
-            ["dpkg", *OPTIONS, *options, "--unpack", *paths],
-            env=ENVIRONMENT,
-            binds=binds(tree, work, configuring=False),
-        )
-    )
+    argv = ["dpkg", *OPTIONS, *options, "--unpack", *paths]
+    run(command(tree, argv, binds(tree, work, configuring=False)))
 
 
 def configure(tree: str, work: str, packages: Sequence[str], *options: str) -> None:
     """Configure these packages; "-a" is all that are unpacked, and all pending triggers. Raises StageError."""
     argv = ["dpkg", *OPTIONS, *options, "--configure", *packages]
-    run(chroot.command(tree, argv, env=ENVIRONMENT, binds=binds(tree, work, configuring=True)))
+    run(command(tree, argv, binds(tree, work, configuring=True)))
 
 
 def program(tree: str, argv: Sequence[str]) -> None:
     """Run another program of the tree. Raises StageError when it fails."""
-    run(chroot.command(tree, argv, env=ENVIRONMENT))
+    run(command(tree, argv, ()))
 
 
-def run(command: Sequence[str], *, env: dict[str, str] | None = None, packages: int = 0) -> None:
+def run(argv: Sequence[str], *, env: dict[str, str] | None = None, packages: int = 0) -> None:
     """Run a command that may be or call dpkg, its output going to the log; raises StageError when it fails.
 
     packages: how many will be configured, for the progress reports; 0 makes none.
@@ -59,7 +61,7 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, packages: 
     kept = printed.Lines()
     configured = 0
     with subprocess.Popen(
-        command,
+        argv,
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -17,9 +17,8 @@ def main(settings: str, arguments: list[str]) -> None:
     # apt passes the archives' paths on the host, so they are mounted at the same paths inside.
     same = [chroot.Bind(path, path) for path in paths["archives"]]
     binds = [*same, *dpkg.binds(paths["tree"], paths["work"], configuring="--configure" in arguments)]
-    argv = ["dpkg", *own_database(arguments)]
-    command = chroot.command(paths["tree"], argv, env=dpkg.ENVIRONMENT, binds=binds)
-    os.execvp(command[0], command)  # noqa: S606
+    argv = dpkg.command(paths["tree"], ["dpkg", *own_database(arguments)], binds)
+    os.execvp(argv[0], argv)  # noqa: S606
 
 
 def own_database(arguments: Sequence[str]) -> list[str]:

@@ -4,13 +4,16 @@ All of it is read-only for them, but for one file for each stub, which is mounte
 anything, but nothing can be put in its place. The files are in a directory of the stage that is not in their sandbox.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator
 
-from stagelib import chroot
+from stagelib import chroot, tree_paths
 from stagelib.errors import StageError
 
 SHARED = "/run/osbuild-compose"
+# Without this file scripts of mail servers believe that the host has no domain, and call it UNKNOWN. It is empty.
+RESOLVER = "/etc/resolv.conf"
 MOST_CALLS = 1 << 20  # bytes that scripts may report
 
 
@@ -18,6 +21,7 @@ def prepare(work: str, stubs: dict[str, str]) -> None:
     """Fill the empty directory `work`: for archives, and the stubs' texts by their names."""
     for name in ("archives", "stubs", "calls"):
         os.mkdir(f"{work}/{name}")
+    open(f"{work}/resolver", "x", encoding="utf-8").close()
     for name, text in stubs.items():
         with open(f"{work}/stubs/{name}", "x", encoding="utf-8") as script:
             script.write(text)
@@ -30,9 +34,14 @@ def archives(work: str) -> str:
     return f"{work}/archives"
 
 
-def binds(work: str) -> Iterator[chroot.Bind]:
-    """The mounts for unpacking."""
+def binds(tree: str, work: str) -> Iterator[chroot.Bind]:
+    """The mounts for unpacking and configuring: the archives, and what RESOLVER leads to when it is a link into /run,
+    which is empty in the sandbox."""
     yield chroot.Bind(archives(work), f"{SHARED}/archives")
+    with contextlib.suppress(OSError):  # a loop, for instance
+        target = "/" + tree_paths.inside(tree, RESOLVER)
+        if target.startswith("/run/") and not target.startswith(SHARED):
+            yield chroot.Bind(f"{work}/resolver", target)
 
 
 def stub_binds(work: str, name: str, real: str, program: str) -> Iterator[chroot.Bind]:

@@ -44,7 +44,7 @@ def install(tree: str, work: str, apt: Apt, downloaded: Downloaded, packages: Se
     for name, value in settings.items():
         argv += ["-o", f"{name}={value}"]
     argv += [word for option in dpkg.OPTIONS for word in ("-o", f"DPkg::Options::={option}")]
-    with scaffolding.nothing_started(tree):
+    with scaffolding.in_place(tree):
         with phase("install"):
             dpkg.run([*argv, "--", *packages], env=apt.environment(), packages=len(downloaded.archives))
         scaffolding.run_deferred(tree, work)

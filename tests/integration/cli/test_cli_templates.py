@@ -43,7 +43,7 @@ def test_show_names_the_blocks_with_their_lines() -> None:
             line = Path(item["file"]).read_text().split("\n")[item["line"] - 1]
             assert item["text"].split("\n")[0] in line
             assert item["text"].count("{% block") == item["text"].count("{% endblock")
-    assert "{% block hostnam" not in fine("templates", "show", "debian", "--block", "system")
+    assert "{% block accounts" not in fine("templates", "show", "debian", "--block", "system")
     wrong(compose("templates", "show", "debian", "--block", "sytem"), "did you mean `system`?")
     wrong(compose("templates", "show", "debain"), "did you mean `debian`?")
 

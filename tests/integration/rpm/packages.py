@@ -12,6 +12,7 @@ SEEN = r"""
 export -p > /seen/environment
 test -e /run/ostree-booted && echo yes > /seen/booted
 read id < /etc/machine-id; echo "$id" > /seen/machine-id
+read name < /proc/sys/kernel/hostname; echo "$name" > /seen/hostname
 read line < /proc/cmdline; echo "$line" > /seen/cmdline
 echo lost > /dev/null; test -c /dev/null && echo device > /seen/null
 set -- /sys/*; echo "$*" > /seen/sys

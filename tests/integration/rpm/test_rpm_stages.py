@@ -51,12 +51,14 @@ def test_the_database_is_where_an_option_says_and_stays_there(bench: Bench, repo
 
 def test_scripts_see_the_tree_and_nothing_of_the_machine(bench: Bench, repository: Repositories) -> None:
     code = "found['seen'] = {name: text('/seen/' + name) for name in names('/seen')}"
-    found = look(bench, [(DNF, options(["probe"], repository.repo()))], code, env=ENVIRONMENT)["seen"]
+    named = ("org.osbuild.hostname", {"hostname": "box.example.org"})
+    found = look(bench, [named, (DNF, options(["probe"], repository.repo()))], code, env=ENVIRONMENT)["seen"]
     assert set(ENVIRONMENT) & {line.split()[1].split("=")[0] for line in found["environment"].splitlines()} == {
         "LC_ALL"
     }
     assert "LC_ALL='C.UTF-8'" in found["environment"]
     assert found["machine-id"] == "f" * 32 + "\n"
+    assert found["hostname"] == "box.example.org\n"
     assert found["cmdline"] == "root=/dev/osbuild\n"
     assert found["null"] == "device\n"
     assert found["sys"] == "/sys/*\n"  # nothing of this machine's hardware

@@ -71,7 +71,7 @@ def test_samples_are_there_and_begin_with_their_schema() -> None:
 
 def test_order_keeps_the_cache() -> None:
     assert " ".join(names(compiled(blueprint(EVERYTHING)))) == (
-        "apt apt locale keymap timezone hostname groups users chrony files fstab grub files systemd script script "
+        "apt hostname apt locale keymap timezone groups users chrony files fstab grub files systemd script script "
         "provenance"
     )
 
@@ -83,6 +83,13 @@ def test_the_base_system_is_the_same_for_all_blueprints_of_a_release() -> None:
     assert compiled(other)["stages"][0] == first
     assert compiled(with_own)["stages"][0] == first
     assert compiled(replace(MINIMAL, distro="debian-13"))["stages"][0] != first
+
+
+def test_scripts_of_packages_see_the_host_name_and_those_of_the_base_do_not() -> None:
+    first, second = (compiled(replace(MINIMAL, packages=("nginx",), hostname=name)) for name in ("a", "b"))
+    assert names(first)[:3] == ["apt", "hostname", "apt"]
+    same = [one == other for one, other in zip(first["stages"], second["stages"], strict=True)]
+    assert same[:3] == [True, False, True]
 
 
 def test_packages_come_in_a_stage_of_their_own_with_what_other_keys_need() -> None:

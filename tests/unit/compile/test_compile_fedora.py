@@ -94,7 +94,7 @@ def test_the_structure_is_that_of_the_readme_of_2019() -> None:
 
 def test_order_keeps_the_cache() -> None:
     assert " ".join(names(compiled(blueprint(EVERYTHING)))) == (
-        "dnf dnf locale keymap timezone hostname groups users chrony repos files firewall fstab files systemd grub2 "
+        "dnf hostname dnf locale keymap timezone groups users chrony repos files firewall fstab files systemd grub2 "
         "fix-bls script provenance selinux"
     )
 
@@ -189,7 +189,8 @@ def test_repositories_of_the_command_line_are_for_building_only() -> None:
     document = compiled(wanted, instead=(STANDIN, replace(STANDIN, id="b", keys=(), check_signatures=False)))
     for stage in dnf(document):
         assert stage["repos"] == [{"baseurl": STANDIN.baseurl, "gpgkey": KEY}, {"baseurl": STANDIN.baseurl}]
-    assert document["stages"][2:] == compiled(wanted)["stages"][2:]
+    others = [[one for one in each["stages"] if "dnf" not in one["name"]] for each in (document, compiled(wanted))]
+    assert others[0] == others[1]
     unnamed = dnf(compiled(wanted, instead=(replace(STANDIN, keys=()),)))[0]["repos"]
     assert unnamed[0]["gpgkey"] == CATALOG.release("fedora-43").repositories[0].keys[0]
 

@@ -56,8 +56,8 @@ def test_a_stage_is_of_a_line_in_a_block_and_of_the_values_that_were_read() -> N
     base = (REPO / "templates/_base/pipeline.yaml.j2").read_text().split("\n")
     assert origin.place.file == str(REPO / "templates/_base/pipeline.yaml.j2")
     assert base[origin.place.line - 1] == "- name: org.osbuild.hostname"
-    assert [(site.what, site.name) for site in origin.around] == [("block", "system")]
-    assert base[origin.around[0].line - 1] == "{% block system %}"
+    assert [(site.what, site.name) for site in origin.around] == [("block", "hostname")]
+    assert base[origin.around[0].line - 1] == "{% block hostname %}"
     assert origin.reads == (("hostname",),)
 
 

@@ -26,7 +26,7 @@ PROGRAMS = {
 SANDBOX = ["CAP_SYS_ADMIN"]  # the tree's own programs run in a sandbox inside of the stage's
 MOUNTS = ["CAP_SYS_ADMIN", "CAP_MKNOD"]  # a tree is split by mount points, and shown with labels, by mounts
 CAPABILITIES = {
-    "stages/org.osbuild-compose.apt": SANDBOX,
+    "stages/org.osbuild-compose.apt": [*SANDBOX, "CAP_NET_ADMIN"],  # for the loopback of that sandbox
     "stages/org.osbuild.dnf": SANDBOX,
     "stages/org.osbuild.rpm": SANDBOX,
     "stages/org.osbuild-compose.containers": MOUNTS,  # podman's storage mounts and makes devices
