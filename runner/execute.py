@@ -288,7 +288,7 @@ class Executor:
             process.Sandbox(argv, self._context.namespace),
             full,
             lambda line: self._emit("log", id=call.id, name=call.name, line=line),
-            lambda report: self._emit("progress", id=call.id, name=call.name, **report),
+            lambda event, fields: self._emit(event, id=call.id, name=call.name, **fields),
             cancellation=self._context.cancellation,
             bounds=process.Bounds(self._context.limits, self._context.places, self._store.log_path(step.key)),
         )

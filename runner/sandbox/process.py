@@ -18,9 +18,10 @@ from runner.sandbox.log import Log
 from runner.sandbox.seccomp import filter_program
 
 CHUNK = 1 << 18
-MAX_LINE = 1 << 16  # bytes of a progress report
+MAX_LINE = 1 << 16  # bytes of a report
 INTERVAL = 0.5  # seconds between looks whether bubblewrap has ended without its sandbox
 MAX_UNIT = 20  # characters
+MAX_NOTE = 1000  # characters
 # The first process of a sandbox is bubblewrap, whose environment the others can see: it must not be the caller's, whose
 # PATH has names of directories at least.
 ENVIRONMENT = {"PATH": bwrap.ENVIRONMENT["PATH"]}
@@ -61,16 +62,16 @@ def run(
     sandbox: Sandbox,
     arguments: Mapping[str, Any],
     on_line: Callable[[str], None],
-    on_progress: Callable[[Mapping[str, Any]], None],
+    on_report: Callable[[str, Mapping[str, Any]], None],
     *,
     cancellation: Cancellation,
     bounds: Bounds,
 ) -> Completed:
     """Run a sandbox to its end, or to where it exceeds its bounds.
 
-    on_line gets each line as it is printed, and on_progress each progress report. After an exception the sandbox and
-    all processes in it have ended, too. cancellation ends it from another thread; then RunnerError (interrupted) is
-    raised.
+    on_line gets each line as it is printed, and on_report the name and fields of each event that the program reports,
+    `progress` or `note`. After an exception the sandbox and all processes in it have ended, too. cancellation ends it
+    from another thread; then RunnerError (interrupted) is raised.
     """
     data = json.dumps(arguments).encode()
     with contextlib.ExitStack() as stack:
@@ -98,7 +99,7 @@ def run(
                 cancellation.watching(process),
                 limits.watched(process, bounds.limits, bounds.places, lambda: _kill(process)) as usage,
             ):
-                _follow(process, progress_out, log.add, on_progress)
+                _follow(process, progress_out, log.add, on_report)
                 log.close()
                 # bubblewrap ends after the last process of the sandbox: only then nothing changes the tree any more.
                 process.wait()
@@ -166,23 +167,26 @@ def _memory_file(stack: contextlib.ExitStack, data: bytes) -> int:
     return fd
 
 
-def _progress(line: bytes) -> dict[str, Any] | None:
-    """A program's progress report; None for anything else that it may have written."""
+def _report(line: bytes) -> tuple[str, dict[str, Any]] | None:
+    """The event that a program reports, as its name and fields; None for anything else that it may have written."""
     try:
         report = json.loads(line)
+        if "note" in report:
+            message = report["note"]
+            return ("note", {"message": message[:MAX_NOTE]}) if isinstance(message, str) else None
         done, total, unit = report["done"], report["total"], report["unit"]
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
     if type(done) is not int or type(total) is not int or not isinstance(unit, str) or len(unit) > MAX_UNIT:
         return None
-    return {"done": done, "total": total, "unit": unit}
+    return "progress", {"done": done, "total": total, "unit": unit}
 
 
 def _follow(
     process: subprocess.Popen[bytes],
     progress: int,
     on_output: Callable[[bytes], None],
-    on_progress: Callable[[Mapping[str, Any]], None],
+    on_report: Callable[[str, Mapping[str, Any]], None],
 ) -> None:
     """Read the output and the progress reports until the program and all that it started have closed the output."""
     assert process.stdout
@@ -205,5 +209,5 @@ def _follow(
                 else:
                     *lines, pending = (pending + chunk).split(b"\n")
                     pending = b"" if len(pending) > MAX_LINE else pending
-                    for report in filter(None, map(_progress, lines)):
-                        on_progress(report)
+                    for event, fields in filter(None, map(_report, lines)):
+                        on_report(event, fields)

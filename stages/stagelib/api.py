@@ -87,17 +87,25 @@ def _fail_with(error: OSError, tree: str, *, image: bool) -> int:
 def progress(done: int, total: int, unit: str = "bytes") -> None:
     """Report how much of the work is done, `done` of `total`, both counted in `unit`.
 
-    The runner passes a pipe's descriptor in COMPOSE_PROGRESS_FD and reads one JSON object a line from it; without the
-    variable nothing is reported.
+    The runner passes a pipe's descriptor in COMPOSE_PROGRESS_FD and reads one JSON object a line from it, of at most
+    64 KiB; without the variable nothing is reported.
     """
-    if not has_listener():
-        return
-    line = json.dumps({"done": done, "total": total, "unit": unit}) + "\n"
-    os.write(int(os.environ[PROGRESS]), line.encode())
+    _report({"done": done, "total": total, "unit": unit})
+
+
+def note(message: str) -> None:
+    """Tell the user something worth knowing, also if the stage succeeds; it is in the log, too."""
+    print(f"note: {message}", flush=True)
+    _report({"note": message})
+
+
+def _report(fields: dict[str, Any]) -> None:
+    if has_listener():
+        os.write(int(os.environ[PROGRESS]), f"{json.dumps(fields)}\n".encode())
 
 
 def has_listener() -> bool:
-    """Whether progress() has a reader."""
+    """Whether progress() and note() have a reader."""
     return PROGRESS in os.environ
 
 

@@ -10,9 +10,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from stagelib import tree_paths
+from stagelib import api, tree_paths
 from stagelib.api import phase
-from stagelib.apt import auto_installed, dpkg, dpkg_wrapper, scaffolding
+from stagelib.apt import auto_installed, dpkg, dpkg_wrapper, removed, scaffolding
 from stagelib.apt.config import Apt
 from stagelib.apt.downloads import Downloaded
 
@@ -44,6 +44,7 @@ def install(tree: str, work: str, apt: Apt, downloaded: Downloaded, packages: Se
     for name, value in settings.items():
         argv += ["-o", f"{name}={value}"]
     argv += [word for option in dpkg.OPTIONS for word in ("-o", f"DPkg::Options::={option}")]
+    before = _installed(tree)
     with scaffolding.in_place(tree):
         with phase("install"):
             dpkg.run([*argv, "--", *packages], env=apt.environment(), packages=len(downloaded.archives))
@@ -51,6 +52,12 @@ def install(tree: str, work: str, apt: Apt, downloaded: Downloaded, packages: Se
     if os.path.exists(states):
         with open(states, "rb") as file:
             tree_paths.write_file(tree, tree_paths.inside(tree, auto_installed.EXTENDED_STATES), file)
+    for note in removed.notes(before, _installed(tree), packages):
+        api.note(note)
+
+
+def _installed(tree: str) -> removed.Installed:
+    return removed.installed(tree_paths.read_text(tree, STATUS, errors="replace", limit=LARGEST))
 
 
 def _wrapper(tree: str, work: str, directories: Sequence[str], apt: Apt) -> str:

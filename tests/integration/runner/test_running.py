@@ -166,15 +166,20 @@ def test_arguments_are_also_a_file(any_bench: Bench) -> None:
 def test_events_tell_the_whole_story(any_bench: Bench) -> None:
     prepare(any_bench)
     code = "import os, sys; sys.path.insert(0, '/run/osbuild/python'); from stagelib import api; api.progress(1, 2)"
+    code += "; api.note('a lost b')"
     any_bench.program("slow", code)
     document = {"stages": [{"name": "slow"}], "assembler": {"name": "pack"}}
     script = f'exec {any_bench.account.python} -m runner "$@" --monitor-fd 3 3>&1 >&2'
     done = any_bench.account.run(["sh", "-c", script, "sh", *any_bench.argv()], input=json.dumps(document))
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [event["event"] for event in events] == ["plan", "start", "progress", "end", "start", "end", "result"]
+    logged, *events = sorted(events, key=lambda event: event["event"] != "log")
+    assert logged["line"] == "note: a lost b"
+    kinds = [event["event"] for event in events]
+    assert kinds == ["plan", "start", "progress", "note", "end", "start", "end", "result"]
     assert events[2]["done"] == 1
     assert events[2]["total"] == 2
-    assert events[3]["state"] == "done"
+    assert events[3] == {"event": "note", "message": "a lost b", "id": events[1]["id"], "name": "slow"}
+    assert events[4]["state"] == "done"
     assert events[-1]["success"] is True
 
 

@@ -20,8 +20,12 @@ from tests.unit.runner.test_plan import document, pipelines_of
 
 PAGE = (REPO / "docs/reference/events.md").read_text()
 EVENTS, _, DOCUMENT = PAGE.partition("\n# The result document\n")
-# What the code passes on as **fields, and the keys that it then has.
-SPREAD = {"progress": {"done", "total", "unit"}, "error": {field.name for field in fields(RunnerError)}}
+# What the code passes on as **fields, and the keys that it then has; a note may be a step's.
+SPREAD = {
+    "progress": {"done", "total", "unit"},
+    "note": {"id", "name"},
+    "error": {field.name for field in fields(RunnerError)},
+}
 
 
 def emitted() -> dict[str, set[str]]:
