@@ -178,7 +178,7 @@ def _main(args: argparse.Namespace, session: Session, umask: int) -> None:
         parent=args.parent,
     )
     if args.plan:
-        print(json.dumps({"actions": [action.fields() for action in session.plan(manifests, settings)]}, indent=2))
+        print(json.dumps(session.plan(manifests, settings), indent=2))
         return
     session.build(manifests, settings)
 

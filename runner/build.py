@@ -57,6 +57,11 @@ class StepResult:
     returncode: int = 0
     log: Path | None = None
 
+    def brief(self) -> dict[str, Any]:
+        """The result without options and output, as JSON values."""
+        full = self.fields()
+        return {name: full[name] for name in ("what", "id", "name", "title", "success", "cached", "duration")}
+
     def fields(self) -> dict[str, Any]:
         """The result as JSON values."""
         call = self.step.call
@@ -64,6 +69,7 @@ class StepResult:
             "what": call.kind.value,
             "id": call.id,
             "name": call.name,
+            "title": self.step.title,
             "options": dict(call.options),
             "success": self.success,
             "cached": self.kind is ActionKind.CACHED,
@@ -76,13 +82,18 @@ class StepResult:
 
 @dataclass
 class Build:
-    """The build of one manifest: its pipelines in an order in which they can run, the plan, and the results."""
+    """The build of one manifest: its pipelines in an order in which they can run, the plan, and the results.
 
+    number is the manifest's among those of the run, from 0.
+    """
+
+    number: int
     manifest: Manifest
     pipelines: list[PlannedPipeline]
     actions: list[Action]
     results: list[StepResult] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    checksums: dict[Path, str | None] = field(default_factory=dict)
     error: RunnerError | None = None
     done: bool = False
 
@@ -102,6 +113,11 @@ class Build:
         keys = [key for pipeline in self.pipelines for key in (*pipeline.stack, *(step.key for step in pipeline.steps))]
         return list(dict.fromkeys(reversed(keys)))
 
+    @property
+    def label(self) -> str:
+        """The name of what is built, which the manifest gives; it may be empty."""
+        return self.manifest.target.label
+
     def actions_of(self, pipeline: PlannedPipeline) -> list[Action]:
         """The actions about the steps of one pipeline, in order."""
         return [action for action in self.actions if action.step.pipeline == pipeline.name]
@@ -109,7 +125,7 @@ class Build:
     def replan(self, state: StoreState, exports: Sequence[str]) -> None:
         """Plan again after the store has lost something. Raises RunnerError (input) when that was a base tree."""
         base_layers(self.manifest, state.trees)
-        self.actions = plan(self.pipelines, state, exports=exports)
+        self.actions = plan(self.pipelines, state, exports=exports, label=self.label)
 
     def fields(self) -> dict[str, Any]:
         """The result as JSON values."""
@@ -120,7 +136,20 @@ class Build:
             "tree_id": pipeline.tree_id,
             "output_id": pipeline.output_id,
             "files": [str(path) for path in self.files],
+            "images": [
+                {"path": str(path), "size": _size(path), "sha256": checksum}
+                for path, checksum in self.checksums.items()
+            ],
+            "seconds": round(sum(result.seconds for result in self.results), 3),
+            "steps": [result.brief() for result in self.results],
         }
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None  # somebody has taken it away
 
 
 def plan_builds(manifests: Sequence[Manifest], settings: RunSettings, store: Store) -> list[Build]:
@@ -129,11 +158,12 @@ def plan_builds(manifests: Sequence[Manifest], settings: RunSettings, store: Sto
     state = store.state()
     builds: list[Build] = []
     making: set[str] = set()
-    for manifest in manifests:
+    for number, manifest in enumerate(manifests):
         bases = base_layers(manifest, state.trees)
         pipelines = resolve(manifest, catalog, bases, source_date_epoch(), passphrases(settings.secrets))
-        actions = plan(pipelines, _without_damaged(state, pipelines, store), making, settings.exports)
-        builds.append(Build(manifest, pipelines, actions))
+        intact = _without_damaged(state, pipelines, store)
+        actions = plan(pipelines, intact, making, settings.exports, manifest.target.label)
+        builds.append(Build(number, manifest, pipelines, actions))
         making |= {action.step.key for action in builds[-1].pending}
     _check_ids(builds, settings)
     return builds

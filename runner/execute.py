@@ -70,14 +70,15 @@ class Executor:
     """Carries out the actions about one manifest's pipelines, which may run in several threads."""
 
     def __init__(
-        self, context: RunContext, sources: Mapping[str, Source], pipelines: Sequence[PlannedPipeline]
+        self, context: RunContext, sources: Mapping[str, Source], pipelines: Sequence[PlannedPipeline], number: int
     ) -> None:
-        """sources are the manifest's, by checksum; pipelines are those that its targets need."""
+        """sources are the manifest's, by checksum; pipelines are those that its targets need; number is its own."""
         self._context = context
         self._store = context.store
         self._trees = context.trees
         self._emit = context.emit
         self._sources = sources
+        self._number = number
         self._pipelines = {pipeline.name: pipeline for pipeline in pipelines}
         self.archiver = Archiver()
         self.results: list[StepResult] = []
@@ -113,7 +114,7 @@ class Executor:
     def _cached(self, step: Step) -> None:
         if any(result.step == step for result in self.results):
             return  # reported already, before a damaged layer was found
-        self._emit("end", id=step.call.id, name=step.call.name, state="cached", seconds=0.0)
+        self._emit("end", id=step.call.id, name=step.call.name, target=self._number, state="cached", seconds=0.0)
         self.results.append(StepResult(step, ActionKind.CACHED, True))
 
     def _run_step(self, step: Step, stack: tuple[str, ...], root: BuildRoot) -> None:
@@ -125,7 +126,7 @@ class Executor:
                 return
             if error := self._context.failed.get(step.key):
                 raise error
-            self._emit("start", id=step.call.id, name=step.call.name)
+            self._emit("start", id=step.call.id, name=step.call.name, title=step.title, target=self._number)
             try:
                 if step.call.kind is ModuleKind.STAGE:
                     self._run_stage(held, step, stack, root)
@@ -161,7 +162,9 @@ class Executor:
         change = work.change
         assert change
         size = change.contents.size
-        self._emit("end", id=step.call.id, name=step.call.name, state="done", seconds=seconds, size=size)
+        self._emit(
+            "end", id=step.call.id, name=step.call.name, target=self._number, state="done", seconds=seconds, size=size
+        )
         lock = held.pop_all()
 
         def archive() -> None:
@@ -184,7 +187,7 @@ class Executor:
                 self._execute(step, root, view, {"tree": bwrap.TREE, "output_dir": bwrap.OUTPUT})
             self._add_output(step, output, time.monotonic() - started)
             seconds = time.monotonic() - started
-            self._emit("end", id=step.call.id, name=step.call.name, state="done", seconds=seconds)
+            self._emit("end", id=step.call.id, name=step.call.name, target=self._number, state="done", seconds=seconds)
         finally:
             directories.remove_tree(made)
 
@@ -195,7 +198,15 @@ class Executor:
         except RunnerError as error:
             self.results[:] = [replace(one, success=False) if one.step == step else one for one in self.results]
             about = {"why": "made an output that is refused", "output": [error.message], "returncode": 0}
-            self._emit("end", id=step.call.id, name=step.call.name, state="failed", seconds=seconds, **about)
+            self._emit(
+                "end",
+                id=step.call.id,
+                name=step.call.name,
+                target=self._number,
+                state="failed",
+                seconds=seconds,
+                **about,
+            )
             raise
 
     @contextlib.contextmanager
@@ -305,6 +316,7 @@ class Executor:
             "end",
             id=call.id,
             name=call.name,
+            target=self._number,
             state="failed",
             seconds=seconds,
             output=tail,

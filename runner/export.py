@@ -51,7 +51,10 @@ class OutputDirectory:
                     raise build_error(
                         f"two of the pipelines make {name}", hint="give them different names, or build them apart"
                     )
-            build.files += self._export(store.outputs / key, directory, self._settings.umask)
+            exported = self._export(store.outputs / key, directory, self._settings.umask)
+            build.files += exported
+            checksums = store.checksums(key)
+            build.checksums |= {path: checksums[path.name] for path in exported if path.name in checksums}
             store.exported(key)
 
 

@@ -3,14 +3,18 @@
 Execution, `--plan` and progress totals all follow from the list of actions made here.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runner import costs
 from runner.manifest.identity import Ingredients
-from runner.steps import Action, ActionKind, PastStep, PlannedPipeline, Step, StoreState
+from runner.steps import Action, ActionKind, Change, PastStep, PlannedPipeline, Step, StoreState
 
 MAX_DIFFERENCES = 3
+MAX_ITEMS = 8
+MAX_ITEM = 100  # characters
 
 
 def plan(
@@ -18,20 +22,22 @@ def plan(
     state: StoreState,
     elsewhere: Collection[str] = (),
     exports: Collection[str] = (),
+    label: str = "",
 ) -> list[Action]:
     """The actions for these pipelines, in an order in which they can run.
 
     Each pipeline comes after those that it refers to. Of those that are not targets, nothing is made that no other
     step needs. elsewhere holds the keys of steps that other manifests of the same run make, exports the ids of stages
-    whose trees are exported.
+    whose trees are exported. label is the name of what is built: earlier builds of the same name are compared with.
     """
     needs = _needs(pipelines, state, exports)
     build_roots = {pipeline.pipeline.build for pipeline in pipelines}
     making = set(elsewhere)
     actions: list[Action] = []
     for pipeline in pipelines:
-        unneeded = "nothing has to run in this build root" if pipeline.name in build_roots else "nothing needs its tree"
-        decided = _plan_pipeline(pipeline, needs[pipeline.name], state, making, unneeded)
+        if pipeline.name in build_roots:
+            needs[pipeline.name].otherwise = "nothing has to run in this build root"
+        decided = _plan_pipeline(pipeline, needs[pipeline.name], state, making, label)
         making |= {action.step.key for action in decided if action.kind is ActionKind.RUN}
         actions += decided
     return actions
@@ -39,11 +45,15 @@ def plan(
 
 @dataclass
 class _Need:
-    """What is needed of a pipeline: whether anything, how many of its stages, and whether its output."""
+    """What is needed of a pipeline: whether anything, how many of its stages, and whether its output.
+
+    otherwise is why the other stages are not needed.
+    """
 
     used: bool = False
     stages: int = 0
     output: bool = False
+    otherwise: str = "nothing needs its tree"
 
     def tree(self, pipeline: PlannedPipeline) -> None:
         """The finished tree is needed."""
@@ -76,11 +86,12 @@ def _needs(pipelines: Sequence[PlannedPipeline], state: StoreState, exports: Col
 
 
 def _plan_pipeline(
-    pipeline: PlannedPipeline, need: _Need, state: StoreState, making: Collection[str], unneeded: str
+    pipeline: PlannedPipeline, need: _Need, state: StoreState, making: Collection[str], label: str
 ) -> list[Action]:
+    unneeded = need.otherwise
     if pipeline.assembler and not need.output:
         unneeded = "its image is in the store"
-    past = _nearest(pipeline, state) if need.used else ()
+    past = _nearest(pipeline, state, label) if need.used or need.output else ()
     actions: list[Action] = []
     changed: str | None = None
     for number, step in enumerate(pipeline.steps):
@@ -93,13 +104,22 @@ def _plan_pipeline(
             actions.append(Action(ActionKind.CACHED, step, "made for another image of this run", shared=True))
         elif step.key in state.changed:
             reason = "its image in the store was written to, or damaged"
-            actions.append(Action(ActionKind.RUN, step, reason))
-            changed = changed or step.call.name
+            actions.append(Action(ActionKind.RUN, step, reason, seconds=_seconds(step, None, state)))
+            changed = changed or step.title
         else:
-            reason = _reason(step, past, changed, _occurrence(step, pipeline))
-            actions.append(Action(ActionKind.RUN, step, reason))
-            changed = changed or step.call.name
+            before = _before(step, past, _occurrence(step, pipeline))
+            reason = _reason(step, before, changed)
+            changes = option_changes(before.ingredients.get("options") or {}, step.call.options) if before else ()
+            seconds = _seconds(step, before, state)
+            actions.append(Action(ActionKind.RUN, step, reason, changes=tuple(changes), seconds=seconds))
+            changed = changed or step.title
     return actions
+
+
+def _seconds(step: Step, before: PastStep | None, state: StoreState) -> float | None:
+    """How long the step is expected to take: what it took with these options, in the earlier build, or with others."""
+    call, program = step.cost_names
+    return costs.expected(state.costs, [call, *([before.cost_names[0]] if before else []), program])
 
 
 def _occurrence(step: Step, pipeline: PlannedPipeline) -> int:
@@ -107,36 +127,43 @@ def _occurrence(step: Step, pipeline: PlannedPipeline) -> int:
     return [other for other in pipeline.steps if other.call.name == step.call.name].index(step)
 
 
-def _nearest(pipeline: PlannedPipeline, state: StoreState) -> tuple[PastStep, ...]:
-    """The earlier build most like this one: by steps in common, then by equal names, then the most recent."""
+def _nearest(pipeline: PlannedPipeline, state: StoreState, label: str) -> tuple[PastStep, ...]:
+    """Of the earlier builds of this pipeline the one most like it: by steps in common, then equal names, then age."""
     keys = {step.key for step in pipeline.steps}
     names = [step.call.name for step in pipeline.steps]
 
     def likeness(past: tuple[PastStep, ...]) -> tuple[int, int]:
         return sum(p.key in keys for p in past), sum(a == b.name for a, b in zip(names, past, strict=False))
 
-    best = max(state.history, key=likeness, default=())
+    wanted = pipeline.past_name(label)
+    best = max((past.steps for past in state.history if past.name == wanted), key=likeness, default=())
     return best if best and likeness(best) > (0, 0) else ()
 
 
-def _reason(step: Step, past: tuple[PastStep, ...], changed: str | None, occurrence: int) -> str:
+def _before(step: Step, past: tuple[PastStep, ...], occurrence: int) -> PastStep | None:
+    """The same step in an earlier build; None if that had none of its name."""
     same = [p for p in past if p.name == step.call.name]
-    if not same:
-        return f"{changed} before it runs again" if changed else "not built before"
-    before = same[min(occurrence, len(same) - 1)]
+    return same[min(occurrence, len(same) - 1)] if same else None
+
+
+def _reason(step: Step, before: PastStep | None, changed: str | None) -> str:
+    if before is None:
+        return f"follows: {changed}" if changed else "not built before"
     if before.key == step.key:
         return "its result is no longer in the store"
     differences = describe_change(before.ingredients, step.ingredients)
     if differences:
         return "; ".join(differences)
-    return f"{changed} before it changed" if changed else "the tree before it changed"
+    return f"follows: {changed}" if changed else "the tree before it changed"
 
 
 def describe_change(before: Mapping[str, Any], now: Ingredients) -> list[str]:
     """What differs between the canonical ingredients of an earlier step and this one, apart from the parent."""
     differences: list[str] = []
     if before.get("options") != now.options:
-        differences += _option_changes(before.get("options") or {}, now.options)
+        changes = [_text(change) for change in option_changes(before.get("options") or {}, now.options)]
+        more = len(changes) - MAX_DIFFERENCES
+        differences += [*changes[:MAX_DIFFERENCES], f"{more} more"] if more > 0 else changes
     words = {
         "program": "the stage's program changed",
         "build": "the build root changed",
@@ -154,34 +181,52 @@ def describe_change(before: Mapping[str, Any], now: Ingredients) -> list[str]:
     return differences
 
 
-def _option_changes(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "options") -> list[str]:
-    differences: list[str] = []
+def option_changes(before: Mapping[str, Any], now: Mapping[str, Any], path: tuple[str, ...] = ()) -> list[Change]:
+    """What differs between two mappings of options, and within those that both have."""
+    changes: list[Change] = []
     for key in sorted({*before, *now}):
-        old, new = before.get(key), now.get(key)
+        old, new, where = before.get(key), now.get(key), (*path, key)
         if old == new:
             continue
-        where = f"{path}.{key}"
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            differences += _option_changes(old, new, where)
+            changes += option_changes(old, new, where)
         elif isinstance(old, list) and isinstance(new, list):
-            differences.append(f"{where} changed: {_list_change(old, new)}")
-        elif old is None or new is None:
-            differences.append(f"{where} {'added' if old is None else 'removed'}")
+            changes.append(_list_change(where, old, new))
         else:
-            differences.append(f"{where} changed")
-    if len(differences) > MAX_DIFFERENCES:
-        more = len(differences) - MAX_DIFFERENCES
-        return [*differences[:MAX_DIFFERENCES], f"{more} more"]
-    return differences
+            changes.append(Change(where, is_new=old is None, is_gone=new is None))
+    return changes
 
 
-def _list_change(old: list[Any], new: list[Any]) -> str:
-    plain = all(isinstance(item, str | int) for item in (*old, *new))
-    if not plain:
-        places = [i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b]
-        named = [
-            str(new[i].get("path") or new[i].get("name") or f"item {i}") for i in places if isinstance(new[i], dict)
-        ]
-        return ", ".join(named[:MAX_DIFFERENCES]) if named else f"{len(old)} items, now {len(new)}"
-    signs = [f"+ {item}" for item in new if item not in old] + [f"- {item}" for item in old if item not in new]
-    return ", ".join(signs) if signs else "order"
+def _list_change(path: tuple[str, ...], old: list[Any], new: list[Any]) -> Change:
+    """The items that only one of the lists has, by their names if they are objects."""
+    old_names, new_names = (Counter(map(_item_name, items)) for items in (old, new))
+    changed = [_item_name(item) for item in new if item not in old and _item_name(item) in old_names]
+    return Change(
+        path,
+        added=tuple(name for name in new_names if name not in old_names),
+        removed=tuple(name for name in old_names if name not in new_names),
+        changed=tuple(dict.fromkeys(changed)),
+        reordered=all(item in old for item in new) and all(item in new for item in old),
+    )
+
+
+def _item_name(item: Any) -> str:
+    if isinstance(item, Mapping):
+        item = next((item[key] for key in ("name", "path", "id", "mountpoint") if item.get(key)), "an item")
+    return str(item)[:MAX_ITEM] if isinstance(item, str | int) else "an item"
+
+
+def _text(change: Change) -> str:
+    where = ".".join(("options", *change.path))
+    if change.is_new or change.is_gone:
+        return f"{where} {'added' if change.is_new else 'removed'}"
+    signs = [
+        (sign, items) for sign, items in (("+ ", change.added), ("- ", change.removed), ("", change.changed)) if items
+    ]
+    if change.reordered:
+        return f"{where} changed: order"
+    if not signs:
+        return f"{where} changed"
+    words = [f"{sign}{item}" for sign, items in signs for item in items]
+    more = [f"{len(words) - MAX_ITEMS} more"] if len(words) > MAX_ITEMS else []
+    return f"{where} changed: {', '.join([*words[:MAX_ITEMS], *more])}"

@@ -15,12 +15,15 @@ from typing import Any
 from runner.errors import environment_error, input_error
 from runner.manifest.document import open_file
 from runner.manifest.model import ModuleKind
+from runner.titles import of_summary
 
 LIBRARY = "stagelib"
 DIRECTORIES = {ModuleKind.STAGE: "stages", ModuleKind.ASSEMBLER: "assemblers"}
 # The keys that a meta.json may have. schema_2 is that of osbuild's format 2.
 Package = str | Mapping[str, str]  # a package's name, or its names by package families, "deb" and "rpm"
 _META_TYPES: Mapping[str, tuple[type, str]] = {
+    "title": (str, "a text"),
+    "title_of_first": (str, "a text"),
     "capabilities": (list, "a list of texts"),
     "network": (bool, "true or false"),
     "tools": (dict, "an object"),
@@ -29,7 +32,17 @@ _META_TYPES: Mapping[str, tuple[type, str]] = {
 }
 MAX_SIZE = 64 << 20  # bytes of a program, or its meta.json
 CAPABILITY = re.compile("CAP_[A-Z_]+")
-META_KEYS = ("summary", "description", "capabilities", "network", "tools", "schema", "schema_2")
+META_KEYS = (
+    "summary",
+    "title",
+    "title_of_first",
+    "description",
+    "capabilities",
+    "network",
+    "tools",
+    "schema",
+    "schema_2",
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +52,9 @@ class Program:
     capabilities are those beyond the ones that every module has; network: it may reach the network. digest covers the
     program, its meta.json and the modules of the stage library that it imports, directly or not, with
     their data. stagelib is the directory of that library, that of the program's own libdir if there is one. tools maps
-    programs that the build root must have to the packages that contain them.
+    programs that the build root must have to the packages that contain them. title and title_of_first are templates of
+    what its steps are called, the latter that of a pipeline's first stage; both may be empty. summary is what they are
+    called without one.
     """
 
     kind: ModuleKind
@@ -51,6 +66,9 @@ class Program:
     digest: str
     stagelib: Path
     tools: Mapping[str, Package]
+    title: str = ""
+    title_of_first: str = ""
+    summary: str = ""
 
 
 def builtin() -> Path:
@@ -137,6 +155,9 @@ def _read(kind: ModuleKind, name: str, path: Path, stagelib: Path) -> Program:
         digest=digest.hexdigest(),
         stagelib=stagelib,
         tools=meta.get("tools", {}),
+        title=meta.get("title", ""),
+        title_of_first=meta.get("title_of_first", ""),
+        summary=of_summary(meta["summary"]) if isinstance(meta.get("summary"), str) else "",
     )
 
 

@@ -55,7 +55,7 @@ class _GraphRun:
 
     def __init__(self, build: Build, context: RunContext, exports: Sequence[str]) -> None:
         self.build = build
-        self.executor = Executor(context, build.manifest.sources, build.pipelines)
+        self.executor = Executor(context, build.manifest.sources, build.pipelines, build.number)
         build.results = self.executor.results
         self._context = context
         self._exports = exports

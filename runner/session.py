@@ -19,7 +19,7 @@ from runner.sandbox.reachable import reachable
 from runner.sandbox.readable import ReadableDirectories
 from runner.sandbox.seccomp import filter_program
 from runner.sources.fetch import Fetcher
-from runner.steps import Action, ActionKind
+from runner.steps import ActionKind, Step
 from runner.store import locks, maintenance
 from runner.store.scratch import Scratch
 from runner.store.scratch_place import clear_scratch, default_root
@@ -39,11 +39,17 @@ class Session:
         self._builds: list[Build] = []
         self._outside: Outside | None = None
 
-    def plan(self, manifests: Sequence[Manifest], settings: RunSettings) -> list[Action]:
-        """What a build would do. Raises RunnerError for a pipeline that can't be built."""
+    def plan(self, manifests: Sequence[Manifest], settings: RunSettings) -> dict[str, Any]:
+        """What a build would do, as JSON values. Raises RunnerError for a pipeline that can't be built."""
         store = Store(settings.store, self._say)
         try:
-            return [action for build in plan_builds(manifests, settings, store) for action in build.actions]
+            builds = plan_builds(manifests, settings, store)
+            past = {build.name for build in store.state().history}
+            return {
+                "actions": _actions(builds),
+                "pipelines": [{"name": build.label, "built_before": build.label in past} for build in builds],
+                "jobs": settings.jobs,
+            }
         finally:
             store.close()
 
@@ -52,7 +58,7 @@ class Session:
         store = Store(settings.store, self._say)
         try:
             self._builds = plan_builds(manifests, settings, store)
-            self.emit("plan", actions=[action.fields() for build in self._builds for action in build.actions])
+            self.emit("plan", actions=_actions(self._builds), jobs=settings.jobs)
             check(self._builds)
             if any(build.pending for build in self._builds) or settings.exports:
                 self._execute(store, settings.scratch or default_root(store), settings)
@@ -60,6 +66,7 @@ class Session:
                 self._outside = Outside() if settings.output_directory else None
                 self._cancellation.listen(is_init=False)
                 self._report_cached()
+            store.record_costs(_costs(self._builds))
             self._finish(store, settings)
             self._raise_errors()
         finally:
@@ -75,7 +82,7 @@ class Session:
             for action in build.actions:
                 if action.kind is ActionKind.CACHED:
                     call = action.step.call
-                    self.emit("end", id=call.id, name=call.name, state="cached", seconds=0.0)
+                    self.emit("end", id=call.id, name=call.name, target=build.number, state="cached", seconds=0.0)
                     build.results.append(StepResult(action.step, ActionKind.CACHED, True))
 
     def _execute(self, store: Store, scratch_root: Path, settings: RunSettings) -> None:
@@ -149,8 +156,8 @@ class Session:
                 add_command(build, settings, store)
                 continue
             store.touch(build.keys)
-            for target in build.targets:
-                store.remember(target.pipeline.label, target.steps)
+            for pipeline in build.pipelines:
+                store.remember(pipeline.past_name(build.label), pipeline.steps)
             outputs.add(build, store)
             build.done = True
         maintenance.limit_size(store, settings.cache_size, {key for build in self._builds for key in build.keys})
@@ -178,3 +185,13 @@ class Session:
     def steps(self) -> list[dict[str, Any]]:
         """The steps that ran or came from the store, in turn, as JSON values; the last one may have failed."""
         return [result.fields() for build in self._builds for result in build.results]
+
+
+def _actions(builds: Sequence[Build]) -> list[dict[str, Any]]:
+    return [action.fields(build.number) for build in builds for action in build.actions]
+
+
+def _costs(builds: Sequence[Build]) -> list[tuple[Step, float]]:
+    """The steps that ran successfully, and the seconds that they took."""
+    ran = [result for build in builds for result in build.results if result.kind is ActionKind.RUN and result.success]
+    return [(result.step, result.seconds) for result in ran]

@@ -22,6 +22,7 @@ MAX_LINE = 1 << 16  # bytes of a report
 INTERVAL = 0.5  # seconds between looks whether bubblewrap has ended without its sandbox
 MAX_UNIT = 20  # characters
 MAX_NOTE = 1000  # characters
+MAX_WHAT = 80
 # The first process of a sandbox is bubblewrap, whose environment the others can see: it must not be the caller's, whose
 # PATH has names of directories at least.
 ENVIRONMENT = {"PATH": bwrap.ENVIRONMENT["PATH"]}
@@ -179,7 +180,9 @@ def _report(line: bytes) -> tuple[str, dict[str, Any]] | None:
         return None
     if type(done) is not int or type(total) is not int or not isinstance(unit, str) or len(unit) > MAX_UNIT:
         return None
-    return "progress", {"done": done, "total": total, "unit": unit}
+    what = report.get("what")
+    about = {"what": what} if isinstance(what, str) and 0 < len(what) <= MAX_WHAT else {}
+    return "progress", {"done": done, "total": total, "unit": unit, **about}
 
 
 def _follow(

@@ -143,13 +143,15 @@ class Fetcher:
         remote = [source for source in missing if source.data is None]
         if not remote:
             return
-        self._emit("start", id="sources", name="sources")
+        self._emit("start", id="sources", name="sources", title="download files", target=None)
         started = time.monotonic()
         failures = self._download([source for source in remote if source.image is None], len(remote))
         failures += self._copy([source for source in remote if source.image is not None], len(remote))
         state = "failed" if failures else "done"
         why = "could not be fetched" if failures else ""
-        self._emit("end", id="sources", name="sources", state=state, seconds=time.monotonic() - started, why=why)
+        self._emit(
+            "end", id="sources", name="sources", target=None, state=state, seconds=time.monotonic() - started, why=why
+        )
         if failures and not self._closing.is_set():
             full = any(failure.full for failure in failures)
             raise build_error(

@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 
-from runner.steps import PastStep, Step
+from runner.steps import PastBuild, PastStep, Step
 from runner.store import directories, files
 from runner.store.locks import Say
 
@@ -36,7 +36,7 @@ class History:
         for old in self._newest_first()[KEPT:]:
             directories.remove_tree(old)
 
-    def load(self) -> list[tuple[PastStep, ...]]:
+    def load(self) -> list[PastBuild]:
         """The builds, the most recent first; records that are not as they were written are removed."""
         builds = []
         for path in self._newest_first():
@@ -59,8 +59,9 @@ class History:
         return sorted(self._directory.glob("*.json"), key=age, reverse=True)
 
 
-def _read(path: Path) -> tuple[PastStep, ...]:
+def _read(path: Path) -> PastBuild:
     data = files.read_small(path, MAX_SIZE)
     if hashlib.sha256(data).hexdigest() != path.stem:
         raise ValueError("the name is not the digest")
-    return tuple(PastStep(**step) for step in json.loads(data)["steps"])
+    record = json.loads(data)
+    return PastBuild(str(record["name"]), tuple(PastStep(**step) for step in record["steps"]))

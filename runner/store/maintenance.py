@@ -11,7 +11,7 @@ from typing import Any
 
 from runner.errors import input_error
 from runner.store import directories, downloads, files
-from runner.store.store import MAX_KEY, STORE_LOCK, Store
+from runner.store.store import COSTS_LOCK, MAX_KEY, STORE_LOCK, Store
 
 UNREADABLE = "(unreadable)"
 LOGS_KEPT = 30  # days
@@ -110,7 +110,7 @@ def _remove_stale_names(store: Store) -> None:
         if not _refers_to(ref, present):
             directories.remove_tree(ref)
     for lock in store.locks.iterdir():
-        if lock.name not in present and lock.name != STORE_LOCK:
+        if lock.name not in present and lock.name not in (STORE_LOCK, COSTS_LOCK):
             directories.remove_tree(lock)
     for place, keys in ((store.layers, state.layers), (store.outputs, state.outputs)):
         for entry in place.iterdir():

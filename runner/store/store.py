@@ -4,6 +4,7 @@
     outputs/<key>/, outputs/<key>.json          what an assembler made
     refs/<tree_id|output_id>                    the key, as text
     builds/<digest>.json                        the ingredients of a build, for the reasons in plans
+    costs.json                                  how long steps took
     downloads/                                  fetched files, shared by all builds
     logs/<key>.log                              what a step printed, if that was a lot
     tmp/                                        work in progress; emptied when no process uses the store
@@ -20,6 +21,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ from typing import Any
 from runner.errors import ErrorKind, RunnerError, build_error, environment_error
 from runner.steps import Step, StoreState
 from runner.store import devices, directories, downloads, files, locks, privacy, records, trust
+from runner.store.content import sha256
+from runner.store.costs import Costs
 from runner.store.devices import Device
 from runner.store.history import History
 from runner.store.layer import Archive, LayerContents, pack
@@ -34,6 +38,7 @@ from runner.store.locks import Say
 from runner.store.takeover import RefusedError, take_over
 
 STORE_LOCK = "store"  # the lock that processes hold while they have the store open
+COSTS_LOCK = "costs"
 MICROSECOND = 1000  # nanoseconds
 KEY = re.compile("[0-9a-f]{64}")
 MAX_KEY = 64  # bytes
@@ -93,6 +98,7 @@ class Store:
         self.tmp = root / "tmp"
         self._history = History(self.builds, say)
         self.locks = root / "locks"
+        self._costs = Costs(root / "costs.json", self.locks / COSTS_LOCK)
         try:
             privacy.make_private(root, say)
             for directory in (self.layers, self.refs, self.outputs, self.builds, self.downloads):
@@ -150,7 +156,8 @@ class Store:
     def state(self) -> StoreState:
         """A snapshot of the store for planning."""
         layers = _complete(self.layers)
-        return StoreState(layers, _complete(self.outputs), StoredTrees(self), self._history.load())
+        history, costs = self._history.load(), self._costs.load()
+        return StoreState(layers, _complete(self.outputs), StoredTrees(self), history, costs=costs)
 
     def layer(self, key: str) -> LayerInfo | None:
         """The metadata of a layer; None if it is not in the store, or damaged."""
@@ -244,7 +251,11 @@ class Store:
         target = self.outputs / step.key
         directories.remove_tree(target)
         made.replace(target)
-        fields = {"key": step.key, "id": step.call.id, "name": step.call.name, "digests": trust.digests(target)}
+        with ThreadPoolExecutor(1) as pool:
+            sums = pool.submit(_checksums, target)
+            digests = trust.digests(target)
+        fields = {"key": step.key, "id": step.call.id, "name": step.call.name, "digests": digests}
+        fields["sha256"] = sums.result()
         self._write_output(step.key, fields, trust.look_when_settled(target))
         self.refer(step.call.id, step.key)
 
@@ -302,6 +313,12 @@ class Store:
                 if seen and trust.only_ctime_differs(known["seen"], seen):
                     self._update_output(key, known, seen)
 
+    def checksums(self, key: str) -> Mapping[str, str | None]:
+        """The sha256 of each file at the top of an output, by its name; None where it would take too long."""
+        known = self.output(key)
+        found: Mapping[str, str | None] = known.get("sha256", {}) if known else {}
+        return found
+
     def output_names(self, key: str) -> list[str]:
         """The names of an output's files, sorted."""
         return sorted(os.listdir(self.outputs / key))
@@ -309,6 +326,10 @@ class Store:
     def remember(self, label: str, steps: tuple[Step, ...]) -> None:
         """Record the ingredients of a pipeline's steps, so that the next plan can say what changed."""
         self._history.add(label, steps)
+
+    def record_costs(self, steps: Iterable[tuple[Step, float]]) -> None:
+        """Record the seconds that steps took."""
+        self._costs.add({name: seconds for step, seconds in steps for name in step.cost_names})
 
     def touch(self, keys: Iterable[str]) -> None:
         """Mark layers and outputs as used now, each later than the one before: the least recently used go first."""
@@ -391,6 +412,10 @@ class StoredTrees(Mapping[str, tuple[str, ...]]):
     def __len__(self) -> int:
         """How many ids there are."""
         return sum(1 for _ in self)
+
+
+def _checksums(directory: Path) -> dict[str, str | None]:
+    return {entry.name: sha256(Path(entry)) for entry in os.scandir(directory) if entry.is_file(follow_symlinks=False)}
 
 
 def _complete(directory: Path) -> frozenset[str]:

@@ -84,13 +84,16 @@ def _fail_with(error: OSError, tree: str, *, image: bool) -> int:
     return fail(f"{where}: {error.strerror}" if where else str(error))
 
 
-def progress(done: int, total: int, unit: str = "bytes") -> None:
-    """Report how much of the work is done, `done` of `total`, both counted in `unit`.
+def progress(done: int, total: int, unit: str = "bytes", what: str = "") -> None:
+    """Report how much of the work is done, `done` of `total`, both counted in `unit`; 0 and 0 if that is not known.
+
+    what says what is being done, such as "configure"; without it, it is what was reported last.
 
     The runner passes a pipe's descriptor in COMPOSE_PROGRESS_FD and reads one JSON object a line from it, of at most
     64 KiB; without the variable nothing is reported.
     """
-    _report({"done": done, "total": total, "unit": unit})
+    about = {"what": what} if what else {}
+    _report({"done": done, "total": total, "unit": unit, **about})
 
 
 def note(message: str) -> None:
@@ -111,8 +114,9 @@ def has_listener() -> bool:
 
 @contextmanager
 def phase(name: str) -> Iterator[None]:
-    """Print `name: 1.23 s` to the log when the block is done; nothing when it fails."""
+    """Report that the block does this, and print `name: 1.23 s` to the log when it is done; nothing when it fails."""
     start = time.monotonic()
+    progress(0, 0, "", name)
     yield
     print(f"{name}: {time.monotonic() - start:.2f} s", flush=True)
 

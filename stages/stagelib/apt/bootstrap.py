@@ -13,7 +13,7 @@ The result is what apt and dpkg would have made. In order:
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 
-from stagelib import devices, tree_paths
+from stagelib import api, devices, tree_paths
 from stagelib.api import phase
 from stagelib.apt import auto_installed, database, dpkg, scaffolding, shared
 from stagelib.apt.downloads import Downloaded
@@ -71,7 +71,7 @@ def install(tree: str, work: str, downloaded: Downloaded, wanted: Options, epoch
                 else:
                     dpkg.configure(tree, work, [one.name for one in step.packages], "--no-triggers")
         with phase("configure"):
-            dpkg.configure(tree, work, ["-a"])
+            dpkg.configure(tree, work, ["-a"], count=len(packages) - len(foundation))
         scaffolding.run_deferred(tree, work)
     for nodes in stored.values():
         for path, device in nodes.items():
@@ -104,7 +104,10 @@ def _unpack(
             stored.append((package, workers.write_stored(package, file_name(package))))
         if not reason or package in foundation:
             direct.append((package, workers.unpack(package)))
-    results = {package: job.result() for package, job in direct}
+    results = {}
+    for done, (package, job) in enumerate(direct, 1):
+        results[package] = job.result()
+        api.progress(done, len(direct), "packages")
     by_dpkg = {package: job.result() for package, job in stored}
     late = {one: f"its contents: {files.reason}" for one, files in results.items() if files.reason}
     late |= dict.fromkeys(database.overlapping(results), "another package ships one of its files too")

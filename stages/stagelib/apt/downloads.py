@@ -73,7 +73,7 @@ def _download(apt: Apt, archives: Sequence[Archive], downloads: Downloads) -> No
             helper = subprocess.Popen(argv, env=apt.environment(), stdout=log, stderr=subprocess.STDOUT)
             while helper.poll() is None:
                 time.sleep(POLL)
-                api.progress(min(total, arrived(new)), total)
+                api.progress(min(total, arrived(new)), total, "bytes", "download")
             log.seek(0)
             output = log.read()
         if helper.returncode != 0:

@@ -42,10 +42,13 @@ def unpack(tree: str, work: str, files: Sequence[str], *options: str) -> None:
     run(command(tree, argv, binds(tree, work, configuring=False)))
 
 
-def configure(tree: str, work: str, packages: Sequence[str], *options: str) -> None:
-    """Configure these packages; "-a" is all that are unpacked, and all pending triggers. Raises StageError."""
+def configure(tree: str, work: str, packages: Sequence[str], *options: str, count: int = 0) -> None:
+    """Configure these packages; "-a" is all that are unpacked, and all pending triggers. Raises StageError.
+
+    count: how many they are, for the progress reports, if not as many as `packages`.
+    """
     argv = ["dpkg", *OPTIONS, *options, "--configure", *packages]
-    run(command(tree, argv, binds(tree, work, configuring=True)))
+    run(command(tree, argv, binds(tree, work, configuring=True)), packages=count or len(packages))
 
 
 def program(tree: str, argv: Sequence[str]) -> None:
@@ -56,10 +59,10 @@ def program(tree: str, argv: Sequence[str]) -> None:
 def run(argv: Sequence[str], *, env: dict[str, str] | None = None, packages: int = 0) -> None:
     """Run a command that may be or call dpkg, its output going to the log; raises StageError when it fails.
 
-    packages: how many will be configured, for the progress reports; 0 makes none.
+    packages: how many will be unpacked and configured, for the progress reports; 0 makes none.
     """
     kept = printed.Lines()
-    configured = 0
+    steps = Steps(packages)
     with subprocess.Popen(
         argv,
         env=env,
@@ -73,11 +76,33 @@ def run(argv: Sequence[str], *, env: dict[str, str] | None = None, packages: int
         for line in printed.lines(process.stdout):
             print(line, end="", flush=True)
             kept.add(line)
-            if packages and line.startswith("Setting up "):
-                configured += 1
-                api.progress(min(configured, packages), packages, "packages")
+            steps.see(line)
     if process.returncode != 0:
         raise failure(kept.kept(), process.returncode)
+
+
+class Steps:
+    """Reports what dpkg does, as it says itself."""
+
+    WORDS = (("Unpacking ", "unpack"), ("Setting up ", "configure"))
+    TRIGGERS = "Processing triggers for "
+
+    def __init__(self, packages: int) -> None:
+        """packages: how many will be unpacked and configured; 0 reports nothing."""
+        self._packages = packages
+        self._counts = {what: 0 for _, what in self.WORDS}
+
+    def see(self, line: str) -> None:
+        """Report what a line of dpkg's output says."""
+        if not self._packages:
+            return
+        if line.startswith(self.TRIGGERS):
+            package = line.removeprefix(self.TRIGGERS).split(" ", 1)[0]
+            api.progress(0, 0, "", f"run triggers of {package}"[:80])
+        for beginning, what in self.WORDS:
+            if line.startswith(beginning):
+                self._counts[what] = min(self._packages, self._counts[what] + 1)
+                api.progress(self._counts[what], self._packages, "packages", what)
 
 
 def failure(lines: Sequence[str], status: int) -> StageError:

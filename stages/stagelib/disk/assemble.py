@@ -50,7 +50,7 @@ def images(
             # On the same file system as the outputs, so that it need not be copied; removed before the tree's formats.
             with output.scratch_in(partial) as work:
                 path = os.path.join(work, "disk.raw")
-                with meter.step(size):
+                with meter.step(size, "the disk"):
                     done = raw_disk.make(path, tree, disk, loader, secrets)
                 made = RawDisk(path, disk, done.plan)
                 for name, root_hash in done.root_hashes.items():
@@ -58,10 +58,10 @@ def images(
                         file.write(f"{root_hash}\n")
                 groups = _groups(disks)
                 for group in groups:
-                    with output.scratch_in(partial) as room, meter.step(size * _reads(group)):
+                    with output.scratch_in(partial) as room, meter.step(size * _reads(group), _named(group)):
                         _make(partial, Run(tree, epoch, identity, group, room, made, is_last=group is groups[-1]))
         for group in _groups(trees):
-            with output.scratch_in(partial) as room, meter.step(size * _reads(group)):
+            with output.scratch_in(partial) as room, meter.step(size * _reads(group), _named(group)):
                 _make(partial, Run(tree, epoch, identity, group, room))
 
 
@@ -77,6 +77,11 @@ def _groups(outputs: Sequence[Output]) -> list[tuple[Output, ...]]:
         return word, "" if word else item["filename"]
 
     return [tuple(group) for _, group in groupby(sorted(outputs, key=shared), shared)]
+
+
+def _named(group: Sequence[Output]) -> str:
+    """The formats of a group, as progress reports have them."""
+    return " and ".join(item["format"] for item in group)[:60]
 
 
 def _reads(group: Sequence[Output]) -> bool:

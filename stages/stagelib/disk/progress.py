@@ -21,16 +21,20 @@ class Meter:
         self._total = total
         self._before = 0  # of finished steps
         self._size = 0  # of the current step
+        self._what = ""
         self._read: dict[int, int] = {}  # bytes by process
         self._reported = -1
         self._lock = threading.Lock()
 
     @contextmanager
-    def step(self, size: int) -> Iterator[None]:
-        """A step that reads `size` bytes, as far as known."""
+    def step(self, size: int, what: str) -> Iterator[None]:
+        """A step that reads `size` bytes, as far as known. what: what it makes, such as "qcow2"."""
         global _running  # noqa: PLW0603 - programs are run far from where steps are known
         self._size = size
+        self._what = f"make {what}"
         self._read.clear()
+        self._reported = -1
+        self._report()
         ended = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(ended,), daemon=True)
         watcher.start()
@@ -61,7 +65,7 @@ class Meter:
         done = min(self._total, self._before + min(self._size, sum(self._read.values())))
         if done > self._reported:
             self._reported = done
-            api.progress(done, self._total)
+            api.progress(done, self._total, "bytes", self._what)
 
 
 _running: Meter | None = None

@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from stagelib import api, printed
@@ -87,12 +87,21 @@ class Ended:
     lines: Sequence[str]
 
 
-def run(argv: Sequence[str], home: PrivateHome, *, quiet: bool = False, env: Mapping[str, str] | None = None) -> Ended:
+def run(
+    argv: Sequence[str],
+    home: PrivateHome,
+    *,
+    quiet: bool = False,
+    env: Mapping[str, str] | None = None,
+    names: Collection[str] = (),
+) -> Ended:
     """Run a command; its output is logged as it appears, and the progress in it reported.
 
-    quiet: log the output only if the command fails. env: variables on top of environment().
+    quiet: log the output only if the command fails. env: variables on top of environment(). names: those of packages,
+    each of which the command prints on a line of its own, as rpm does, when it installs it.
     """
     kept = printed.Lines()
+    installed: set[str] = set()
     with subprocess.Popen(
         argv,
         env=environment(home, env),
@@ -110,6 +119,9 @@ def run(argv: Sequence[str], home: PrivateHome, *, quiet: bool = False, env: Map
             if match := COUNTED.match(line):
                 done, total = (int(number) for number in match.groups() if number is not None)
                 api.progress(done, total, "packages")
+            elif line.strip() in names:
+                installed.add(line.strip())
+                api.progress(len(installed), len(names), "packages")
     lines = kept.kept()
     if quiet and process.returncode != 0:
         print(*lines, sep="\n", flush=True)

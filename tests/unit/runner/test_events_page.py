@@ -22,7 +22,7 @@ PAGE = (REPO / "docs/reference/events.md").read_text()
 EVENTS, _, DOCUMENT = PAGE.partition("\n# The result document\n")
 # What the code passes on as **fields, and the keys that it then has; a note may be a step's.
 SPREAD = {
-    "progress": {"done", "total", "unit"},
+    "progress": {"done", "total", "unit", "what"},
     "note": {"id", "name"},
     "error": {field.name for field in fields(RunnerError)},
 }
@@ -69,8 +69,8 @@ def test_the_page_has_the_fields_of_actions_pipelines_and_stages() -> None:
     pipelines = pipelines_of(document(1))
     action = plan(pipelines, StoreState())[0]
     inside = {
-        sections()["plan"]: action.fields(),
-        sections()["result"]: Build(v1.load(document(1)), pipelines, []).fields(),
+        sections()["plan"]: action.fields(0),
+        sections()["result"]: Build(0, v1.load(document(1)), pipelines, []).fields(),
         DOCUMENT: StepResult(action.step, action.kind, True).fields(),
     }
     for text, names in inside.items():

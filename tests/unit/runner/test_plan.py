@@ -11,7 +11,7 @@ from runner.manifest import v1
 from runner.plan import plan
 from runner.programs import ProgramCatalog
 from runner.resolve import base_layers, resolve
-from runner.steps import ActionKind, PastStep, PlannedPipeline, StoreState
+from runner.steps import ActionKind, Change, PastBuild, PastStep, PlannedPipeline, StoreState
 
 NAME = "org.osbuild.noop"
 
@@ -25,10 +25,11 @@ def document(*options: Any, assembler: bool = True, **more: Any) -> dict[str, An
     return {**more, "stages": stages, **({"assembler": {"name": NAME}} if assembler else {})}
 
 
-def past(pipelines: list[PlannedPipeline]) -> tuple[PastStep, ...]:
-    return tuple(
+def past(pipelines: list[PlannedPipeline], name: str = "") -> PastBuild:
+    steps = [
         PastStep(step.call.name, step.key, json.loads(step.ingredients.canonical())) for step in pipelines[-1].steps
-    )
+    ]
+    return PastBuild(name, tuple(steps))
 
 
 def kinds(pipelines: list[PlannedPipeline], state: StoreState) -> list[ActionKind]:
@@ -88,9 +89,43 @@ def test_a_change_runs_its_stage_and_all_after_it_with_the_reason() -> None:
     assert [action.kind for action in actions] == [ActionKind.CACHED, ActionKind.RUN, ActionKind.RUN, ActionKind.RUN]
     assert [action.reason for action in actions][1:] == [
         "options.value changed",
-        f"{NAME} before it changed",
-        f"{NAME} before it changed",
+        "follows: do nothing",
+        "follows: do nothing",
     ]
+    assert actions[1].changes == (Change(("value",)),)
+    assert not actions[2].changes
+
+
+def test_only_builds_of_the_same_name_are_compared_with() -> None:
+    other, now = past(pipelines_of(document(["a", "secret"])), "hers"), pipelines_of(document(["a"]))
+    (action, _) = plan(now, StoreState(history=[other]), label="mine")
+    assert (action.reason, action.changes) == ("not built before", ())
+    mine = past(pipelines_of(document(["a", "b"])), "mine")
+    (action, _) = plan(now, StoreState(history=[other, mine]), label="mine")
+    assert action.reason == "options.value changed: - b"
+
+
+def test_a_build_root_is_compared_with_that_of_the_same_build() -> None:
+    def built(*root: str) -> list[PlannedPipeline]:
+        return pipelines_of(document(1, build={"stages": [{"name": NAME, "options": {"value": [*root]}}]}))
+
+    before = built("a")[0]
+    steps = tuple(PastStep(one.call.name, one.key, json.loads(one.ingredients.canonical())) for one in before.steps)
+    state = StoreState(history=[PastBuild(before.past_name("web"), steps)])
+    assert plan(built("a", "b"), state, label="web")[0].reason == "options.value changed: + b"
+
+
+def test_the_time_that_a_step_is_expected_to_take() -> None:
+    before, now = pipelines_of(document(1, "x")), pipelines_of(document(1, "y"))
+    state = StoreState(history=[past(before)], costs={before[0].stages[1].cost_names[0]: 7.0, NAME: 2.0})
+    first, second, output = plan(now, state)
+    assert first.seconds is None  # nothing was recorded of a first stage
+    assert second.seconds == 7.0  # with other options, in the earlier build
+    assert output.seconds == 2.0  # of its program, whatever its options were
+    same = StoreState(history=[past(before)], costs={now[0].stages[1].cost_names[0]: 3.0, NAME: 2.0})
+    assert plan(now, same)[1].seconds == 3.0
+    done = StoreState(outputs=frozenset([now[0].steps[-1].key]), costs={NAME: 2.0})
+    assert {action.seconds for action in plan(now, done)} == {None}
 
 
 @pytest.mark.parametrize(
@@ -102,6 +137,14 @@ def test_a_change_runs_its_stage_and_all_after_it_with_the_reason() -> None:
         ({"x": 1}, {"x": 2}, "options.value.x changed"),
         ({"x": 1}, {"y": 1}, "options.value.x removed; options.value.y added"),
         ([{"path": "/a", "v": 1}], [{"path": "/a", "v": 2}], "options.value changed: /a"),
+        ([{"path": "/a"}], [{"path": "/b"}], "options.value changed: + /b, - /a"),
+        ([], [*"abcdefghij"], "options.value changed: + a, + b, + c, + d, + e, + f, + g, + h, 2 more"),
+        (1, [1], "options.value changed"),
+        (
+            {"a": 1, "b": 1, "c": 1, "d": 1},
+            {},
+            "options.value.a removed; options.value.b removed; options.value.c removed; 1 more",
+        ),
     ],
 )
 def test_reasons_say_what_changed(old: Any, new: Any, reason: str) -> None:

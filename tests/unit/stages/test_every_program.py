@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 from stagelib.disk import tools
 
+from runner import titles
 from runner.programs import DIRECTORIES, ProgramCatalog
 from tests.conftest import REPO
 
@@ -94,12 +95,22 @@ def test_all_programs_are_found() -> None:
 @every
 def test_it_is_described(name: str) -> None:
     found = meta(name)
-    assert set(found) - {"tools"} == {"summary", "description", "capabilities", "network", "schema"}
+    optional = {"tools", "title", "title_of_first"}
+    assert set(found) - optional == {"summary", "description", "capabilities", "network", "schema"}
     assert found["summary"][0].isupper()
     assert not found["summary"].endswith(".")
     assert len(found["summary"]) <= 72
     assert all(isinstance(line, str) for line in found["description"])
     assert found["description"][-1].endswith((".", ":", "`"))
+
+
+@every
+def test_its_title_names_options_that_it_has(name: str) -> None:
+    found = meta(name)
+    for template in (found.get("title", ""), found.get("title_of_first", "")):
+        for names in titles.PLACEHOLDER.findall(template):
+            for option in names.split(","):
+                assert option.strip().split(".")[0] in found["schema"]["properties"]
 
 
 @every
