@@ -70,7 +70,8 @@ class Image:
 class BuiltImage:
     """What a build made of an Image: the files, and osbuild's ids of the tree and the output.
 
-    error says why it failed; it is None for an image that was built.
+    error says why it failed; it is None for an image that was built. result is the runner's: sizes and digests of the
+    files, and the steps that ran or came from the store.
     """
 
     image: Image
@@ -78,6 +79,7 @@ class BuiltImage:
     tree_id: str | None
     output_id: str | None
     error: ComposeError | None = None
+    result: "events.PipelineResult | None" = None
 
 
 @dataclass
@@ -356,7 +358,12 @@ class Project:
                 self._point(failure, images)
         return [
             BuiltImage(
-                image, tuple(map(Path, made.files)), made.tree_id, made.output_id, None if made.success else failure
+                image,
+                tuple(map(Path, made.files)),
+                made.tree_id,
+                made.output_id,
+                None if made.success else failure,
+                made,
             )
             for image, made in zip(images, result.pipelines, strict=True)
         ]

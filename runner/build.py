@@ -136,7 +136,7 @@ class Build:
             "tree_id": pipeline.tree_id,
             "output_id": pipeline.output_id,
             "files": [str(path) for path in self.files],
-            "images": [
+            "outputs": [
                 {"path": str(path), "size": _size(path), "sha256": checksum}
                 for path, checksum in self.checksums.items()
             ],

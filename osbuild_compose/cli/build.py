@@ -3,9 +3,9 @@
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli.error_output import warn
 from osbuild_compose.errors import ComposeError, InputError
 from osbuild_compose.project import Project
+from osbuild_compose.report import summary
 from osbuild_compose.report.error_text import as_data
-from osbuild_compose.report.events import Event, Result
+from osbuild_compose.report.events import Event, PipelineResult, Result
 from osbuild_compose.report.progress import display
-from osbuild_compose.report.steps import duration
 from osbuild_compose.report.terminal import printable
 from osbuild_compose.runner_client import RunnerSettings
 
@@ -37,14 +37,16 @@ def build(project: Project, blueprints: Sequence[Path], formats: Sequence[Format
     """Build all images in one run. Raises ComposeError, after the output about those that succeeded."""
     with _Report(options) as report:
         images = project.images(blueprints, formats, on_warning=warn)
-        with _progress(options, report) as show:
+        names = [image.blueprint.name for image in images]
+        with _progress(options, report, names) as show:
             built = project.build(
                 images, options.directory, options.runner, on_event=show, rerun=_rerun_command(options)
             )
         for item in built:
             about = {"blueprint": item.image.blueprint.name, "formats": [str(one) for one in item.image.formats]}
-            report.add(about, item.error is None, item.tree_id, item.output_id, map(str, item.files))
-        report.end()
+            if item.result:
+                report.add(about, item.result)
+        report.end(names)
         if failed := next((item.error for item in built if item.error), None):
             raise failed
 
@@ -65,16 +67,18 @@ def run(pipeline: str, options: OutputOptions) -> None:
                 [Path(pipeline)], options.directory.absolute(), options.runner, show, _rerun_command(options)
             )
         for made in result.pipelines:
-            report.add({}, made.success, made.tree_id, made.output_id, made.files)
+            report.add({}, made)
         report.end()
         if failed:
             raise failed
 
 
 @contextmanager
-def _progress(options: OutputOptions, report: "_Report") -> Iterator[Callable[[Event], None]]:
+def _progress(
+    options: OutputOptions, report: "_Report", names: Sequence[str] = ()
+) -> Iterator[Callable[[Event], None]]:
     """What shows events, on standard error, while the runner works."""
-    screen = display(sys.stderr, verbose=options.verbose, plain=options.runner.debug_shell)
+    screen = display(sys.stderr, verbose=options.verbose, plain=options.runner.debug_shell, names=names)
 
     def show(event: Event) -> None:
         if isinstance(event, Result):
@@ -109,21 +113,20 @@ class _Report:
 
     options: OutputOptions
     images: list[dict[str, Any]] = field(default_factory=list)
+    results: list[PipelineResult] = field(default_factory=list)
     seconds: float = 0
 
-    def add(
-        self, about: dict[str, Any], success: bool, tree_id: str | None, output_id: str | None, files: Iterable[str]
-    ) -> None:
+    def add(self, about: dict[str, Any], made: PipelineResult) -> None:
         """Print an image, or keep it for the JSON."""
-        paths = list(files)
-        self.images.append({**about, "success": success, "tree_id": tree_id, "output_id": output_id, "files": paths})
+        self.results.append(made)
+        self.images.append({**about, **asdict(made)})
         if not self.options.as_json:
-            for path in paths:
+            for path in made.files:
                 print(printable(path), flush=True)
 
-    def end(self) -> None:
-        """Print how long it took."""
-        print(f"done in {duration(self.seconds)}", file=sys.stderr)
+    def end(self, names: Sequence[str] = ()) -> None:
+        """Print a table of the images, and how long it took."""
+        summary.show(self.results, names, self.seconds, sys.stderr)
 
     def __enter__(self) -> "_Report":
         return self
@@ -132,6 +135,7 @@ class _Report:
         if not self.options.as_json:
             return
         document: dict[str, Any] = {"success": error is None, "images": self.images, "error": None, "errors": []}
+        document["seconds"] = self.seconds
         if isinstance(error, ComposeError):
             document["error"] = {"message": error.brief, "details": list(error.details), "hint": error.hint}
             document["errors"] = [as_data(one) for one in error.each()]

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 
 class ActionKind(StrEnum):
@@ -24,29 +24,61 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
+class Change:
+    """What differs between the options of a step and those that it had in an earlier build.
+
+    path leads to the option; is_new or is_gone if it has come or gone. Of a list, added, removed and changed are the
+    names of its items.
+    """
+
+    path: tuple[str, ...]
+    is_new: bool = False
+    is_gone: bool = False
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    reordered: bool = False
+
+
+@dataclass(frozen=True)
 class Action:
-    """What is planned for one step, and the reason."""
+    """What is planned for one step, and the reason. title is its name for people.
+
+    target is the number of the pipeline that it is for, in the order in which they were given; seconds is how long it
+    is expected to run, None if that is unknown or it does not run.
+    """
 
     kind: ActionKind
     name: str
     id: str
     pipeline: str
     reason: str
+    title: str = ""
+    target: int = 0
+    changes: tuple[Change, ...] = ()
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All planned actions, in order."""
+    """All planned actions, in order. jobs is how many pipelines run at a time.
+
+    built_before, of a plan that is only shown: whether each of the pipelines was built before, under its name.
+    """
 
     actions: tuple[Action, ...]
+    jobs: int = 1
+    built_before: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True)
 class Start:
-    """A step begins."""
+    """A step begins, for the pipeline with the number `target`; None: for all of them."""
 
     id: str
     name: str
+    title: str = ""
+    target: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +92,10 @@ class Log:
 
 @dataclass(frozen=True)
 class Progress:
-    """Progress of a step, counted in `unit`; size is the number of bytes so far if `unit` is something else."""
+    """Progress of a step, counted in `unit`; size is the number of bytes so far if `unit` is something else.
+
+    what is what the step does; empty: the same as before. total is 0 where only that is known.
+    """
 
     id: str
     name: str
@@ -68,6 +103,7 @@ class Progress:
     total: int
     unit: str
     size: int | None = None
+    what: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +117,7 @@ class End:
     size: int | None
     output: tuple[str, ...]
     returncode: int | None
+    target: int | None = None
 
 
 @dataclass(frozen=True)
@@ -106,13 +143,44 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Output:
+    """A file that an assembler made. size is in bytes, None if it is gone; sha256 None if that would take too long."""
+
+    path: str
+    size: int | None
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class StepSummary:
+    """How a step ended; duration is in seconds, 0 if it came from the store."""
+
+    what: str
+    id: str
+    name: str
+    title: str
+    success: bool
+    cached: bool
+    duration: float
+
+
+_T = TypeVar("_T", Output, StepSummary)
+
+
+@dataclass(frozen=True)
 class PipelineResult:
-    """The result of one pipeline. files are its files in the output directory."""
+    """The result of one pipeline. files are its files in the output directory, outputs those made by an assembler.
+
+    seconds is how long the steps took together that ran for it.
+    """
 
     success: bool
     tree_id: str | None
     output_id: str | None
     files: tuple[str, ...]
+    outputs: tuple[Output, ...] = ()
+    steps: tuple[StepSummary, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -141,13 +209,36 @@ def parse(line: str) -> Event | None:
 
 def plan_of(data: dict[str, Any]) -> Plan:
     """The plan in the JSON that the runner prints. Raises KeyError or ValueError for anything else."""
-    return Plan(tuple(_action(item) for item in data["actions"]))
+    return Plan(
+        tuple(_action(item) for item in data["actions"]),
+        int(data.get("jobs") or 1),
+        tuple(bool(item["built_before"]) for item in data.get("pipelines") or ()),
+    )
 
 
 def _action(item: dict[str, Any]) -> Action:
     return Action(
-        ActionKind(item["kind"]), item["name"], item["id"], item.get("pipeline") or "", item.get("reason") or ""
+        kind=ActionKind(item["kind"]),
+        name=item["name"],
+        id=item["id"],
+        pipeline=item.get("pipeline") or "",
+        reason=item.get("reason") or "",
+        title=item.get("title") or "",
+        target=int(item.get("target") or 0),
+        changes=tuple(_change(one) for one in item.get("changes") or ()),
+        seconds=item.get("seconds"),
     )
+
+
+def _change(item: dict[str, Any]) -> Change:
+    def names(key: str) -> tuple[str, ...]:
+        return tuple(item.get(key) or ())
+
+    def flag(key: str) -> bool:
+        return bool(item.get(key))
+
+    lists = names("path"), flag("is_new"), flag("is_gone"), names("added"), names("removed"), names("changed")
+    return Change(*lists, flag("reordered"))
 
 
 def _end(data: dict[str, Any]) -> End:
@@ -159,6 +250,7 @@ def _end(data: dict[str, Any]) -> End:
         size=data.get("size"),
         output=tuple(data.get("output") or ()),
         returncode=data.get("returncode"),
+        target=data.get("target"),
     )
 
 
@@ -180,16 +272,33 @@ def _result(data: dict[str, Any]) -> Result:
 
 def _made(item: dict[str, Any]) -> PipelineResult:
     return PipelineResult(
-        bool(item["success"]), item.get("tree_id"), item.get("output_id"), tuple(item.get("files") or ())
+        success=bool(item["success"]),
+        tree_id=item.get("tree_id"),
+        output_id=item.get("output_id"),
+        files=tuple(item.get("files") or ()),
+        outputs=tuple(_known(Output, one) for one in item.get("outputs") or ()),
+        steps=tuple(_known(StepSummary, one) for one in item.get("steps") or ()),
+        seconds=float(item.get("seconds") or 0),
     )
+
+
+def _known(kind: type[_T], item: dict[str, Any]) -> _T:
+    """The item without keys of later versions."""
+    return kind(**{field.name: item[field.name] for field in fields(kind)})
 
 
 _READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
     "plan": plan_of,
-    "start": lambda data: Start(data["id"], data["name"]),
+    "start": lambda data: Start(data["id"], data["name"], data.get("title") or "", data.get("target")),
     "log": lambda data: Log(data["id"], data["name"], str(data["line"])),
     "progress": lambda data: Progress(
-        data["id"], data["name"], int(data["done"]), int(data["total"]), data.get("unit") or "", data.get("size")
+        id=data["id"],
+        name=data["name"],
+        done=int(data["done"]),
+        total=int(data["total"]),
+        unit=data.get("unit") or "",
+        size=data.get("size"),
+        what=data.get("what") or "",
     ),
     "end": _end,
     "note": lambda data: Note(data["message"]),

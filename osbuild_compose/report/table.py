@@ -15,6 +15,13 @@ def show(heading: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO) -> 
     if not is_terminal(out):
         out.writelines("\t".join(row) + "\n" for row in rows)
         return
+    first, *lines = aligned(heading, rows)
+    out.write(Style.for_stream(out).bold(first) + "\n")
+    out.writelines(line + "\n" for line in lines)
+
+
+def aligned(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table with aligned columns, the heading first."""
     names = [name.removeprefix(">") for name in heading]
     widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
 
@@ -25,8 +32,7 @@ def show(heading: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO) -> 
         ]
         return "  ".join(padded).rstrip()
 
-    out.write(Style.for_stream(out).bold(line(names)) + "\n")
-    out.writelines(line(row) + "\n" for row in rows)
+    return [line(names), *map(line, rows)]
 
 
 def ago(moment: float) -> str:

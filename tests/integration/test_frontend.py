@@ -27,11 +27,22 @@ def test_an_image_lands_in_the_directory_and_the_second_time_nothing_runs(tmp_pa
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{tmp_path}/out/hello.tar\n"
     assert (tmp_path / "out/hello.tar").stat().st_size > 0
-    assert "[1/2] org.osbuild-compose.files ...\n" in done.stderr
+    first, second, third, *_ = done.stderr.splitlines()
+    assert first == "2 run, 0 from the store"
+    assert (second, third) == ("[1/2] create files (/hello)", "[2/2] make hello.tar")
     again = json.loads(run(tmp_path, PIPELINE, "--json").stdout)
     assert again["success"]
-    assert again["images"][0]["files"] == [f"{tmp_path}/out/hello.tar"]
-    assert "org.osbuild.tar: cached" in run(tmp_path, PIPELINE).stderr
+    (image,) = again["images"]
+    assert image["files"] == [f"{tmp_path}/out/hello.tar"]
+    made = (tmp_path / "out/hello.tar").read_bytes()
+    digest = hashlib.sha256(made).hexdigest()
+    assert image["outputs"] == [{"path": f"{tmp_path}/out/hello.tar", "size": len(made), "sha256": digest}]
+    assert [(step["title"], step["cached"]) for step in image["steps"]] == [("make hello.tar", True)]
+    assert run(tmp_path, PIPELINE).stderr.splitlines()[:3] == [
+        "everything is in the store",
+        f"image      {'size':>6}  {'sha256':64}  time  from the store",
+        f"hello.tar  10 KiB  {digest}     -  all",
+    ]
 
 
 def test_a_file_comes_from_its_address_if_it_is_the_right_one(tmp_path: Path) -> None:
@@ -69,7 +80,7 @@ def test_a_stage_that_fails(tmp_path: Path) -> None:
     done = run(tmp_path, {"stages": [{"name": "org.osbuild.error", "options": {"returncode": 7}}]})
     assert done.returncode == 1
     assert done.stdout == ""
-    assert "org.osbuild.error: failed after" in done.stderr
+    assert "fail deliberately: failed after" in done.stderr
     assert "(exit status 7)" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -204,7 +204,7 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
 def test_success(tmp_path: Path) -> None:
     script = """
         tell(event="plan", actions=[{"kind": "run", "name": "a", "id": "1"}])
-        tell(event="start", id="1", name="a")
+        tell(event="start", id="1", name="a", target=0)
         tell(event="of a later version")
         print("not for standard output")
         tell(event="end", id="1", name="a", state="done", seconds=1, size=2048)
@@ -213,10 +213,15 @@ def test_success(tmp_path: Path) -> None:
     """
     done = run(with_stand_in(tmp_path, script))
     assert (done.returncode, done.stdout) == (0, "/out/a.raw\n")
-    assert done.stderr == "[1/1] a ...\n[1/1] a: 1.0 s, 2.0 KiB\ndone in 1.5 s\n"
+    told = done.stderr.splitlines()
+    assert told[:3] == ["1 run, 0 from the store", "[1/1] a", "[1/1] a: 1.0 s, 2.0 KiB"]
+    assert told[3:] == ["done in 1.5 s"]
     document = json.loads(run(with_stand_in(tmp_path, script, "--json")).stdout)
     assert document["success"]
-    assert document["images"][0] == {"files": ["/out/a.raw"], "output_id": "o", "success": True, "tree_id": "t"}
+    assert document["seconds"] == 1.5
+    about = {"outputs": [], "steps": [], "seconds": 0.0}
+    made = {"files": ["/out/a.raw"], "output_id": "o", "success": True, "tree_id": "t"}
+    assert document["images"][0] == {**made, **about}
 
 
 def test_a_failed_stage_leaves_its_log_and_the_command(tmp_path: Path) -> None:
