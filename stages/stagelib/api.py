@@ -11,6 +11,7 @@ from typing import Any
 
 from stagelib.errors import StageError
 
+MAX_WHAT = 80  # characters
 PROGRESS = "COMPOSE_PROGRESS_FD"
 SHOWN = 60  # characters of a longer path
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -92,7 +93,7 @@ def progress(done: int, total: int, unit: str = "bytes", what: str = "") -> None
     The runner passes a pipe's descriptor in COMPOSE_PROGRESS_FD and reads one JSON object a line from it, of at most
     64 KiB; without the variable nothing is reported.
     """
-    about = {"what": what} if what else {}
+    about = {"what": what[:MAX_WHAT]} if what else {}
     _report({"done": done, "total": total, "unit": unit, **about})
 
 

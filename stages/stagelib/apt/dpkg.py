@@ -98,7 +98,7 @@ class Steps:
             return
         if line.startswith(self.TRIGGERS):
             package = line.removeprefix(self.TRIGGERS).split(" ", 1)[0]
-            api.progress(0, 0, "", f"run triggers of {package}"[:80])
+            api.progress(0, 0, "", f"run triggers of {package}")
         for beginning, what in self.WORDS:
             if line.startswith(beginning):
                 self._counts[what] = min(self._packages, self._counts[what] + 1)
