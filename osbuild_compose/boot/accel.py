@@ -12,11 +12,13 @@ from pathlib import Path
 
 QEMU = "qemu-system-x86_64"
 KVM = ("-accel", "kvm", "-cpu", "host")
-TCG = ("-accel", "tcg,thread=multi", "-cpu", "max")
+# Without the fifth level of page tables (la57), which a kernel uses wherever it is there and which makes every walk
+# through them longer.
+TCG = ("-accel", "tcg,thread=multi", "-cpu", "max,-la57")
 # Before QEMU 8.0 an interrupt after the instruction cmpxchg16b corrupts the flags; Linux 6.12 (Debian 13) uses
 # it in kmalloc and panics sooner or later. Neither the kernel nor distributions for plain x86-64 need it. Those for
 # x86-64-v2 (RHEL 9) do: pass the arguments "-cpu", "max" to boot them.
-TCG_BEFORE_8 = ("-accel", "tcg,thread=multi", "-cpu", "max,-cx16")
+TCG_BEFORE_8 = ("-accel", "tcg,thread=multi", "-cpu", "max,-la57,-cx16")
 
 VARIABLE = "COMPOSE_ACCEL"
 PROBE_TIMEOUT = 5.0  # seconds; with a working KVM half a second is enough

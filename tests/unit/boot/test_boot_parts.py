@@ -71,9 +71,9 @@ def test_kvm_needs_the_processors_virtualisation(tmp_path: Path, modules: list[s
 
 def test_old_qemu_hides_the_instruction_that_it_emulates_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accel, "qemu_version", lambda: (7, 2))
-    assert accel.tcg()[-1] == "max,-cx16"
+    assert accel.tcg()[-1] == "max,-la57,-cx16"
     monkeypatch.setattr(accel, "qemu_version", lambda: (8, 0))
-    assert accel.tcg()[-1] == "max"
+    assert accel.tcg()[-1] == "max,-la57"
 
 
 def test_command_keeps_the_image_and_stays_on_this_machine(tmp_path: Path) -> None:
