@@ -30,6 +30,8 @@ def check(actions: Iterable[Action]) -> None:
 
 
 def _problems(schema: Any, options: dict[str, Any]) -> list[str]:
+    if schema == {}:
+        return []  # anything is right: importing jsonschema for it would take longer than the rest of the check
     validator = _validator(schema)
     return [_explain(error) for error in sorted(validator.iter_errors(options), key=lambda e: list(map(str, e.path)))]
 
