@@ -1,6 +1,7 @@
 """Stages which run the tree's own programs, on a real Debian tree."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration.stage_sandbox import EPOCH, Result, run_stage
+from tests.standin import made_once
 
 PACKAGES = (
     *("chrony", "console-setup", "firewalld", "kbd", "locales", "netbase", "openssh-server", "sudo"),
@@ -58,17 +60,19 @@ def unpack(tar: Path, tree: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def base() -> Iterator[Path]:
-    """A small Debian with systemd, as a tar."""
+def base() -> Path:
+    """A small Debian with systemd, as a tar, kept between test runs."""
     sources = debian_sources()
     if not sources:
         pytest.skip("this host has no lists of Debian packages")
-    with working_directory() as directory:
-        tar = Path(directory) / "base.tar"
-        argv = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
-        argv += ['--aptopt=Acquire::Check-Valid-Until "false"', sources[0].split()[2], str(tar), *sources]
-        subprocess.run(argv, check=True)
-        yield tar
+    argv = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
+    argv += ['--aptopt=Acquire::Check-Valid-Until "false"', sources[0].split()[2]]
+
+    def make(new: Path) -> None:
+        new.mkdir()
+        subprocess.run([*argv, str(new / "base.tar"), *sources], check=True)
+
+    return made_once("system", json.dumps([argv, sources]).encode(), make) / "base.tar"
 
 
 @pytest.fixture(scope="session")
