@@ -25,7 +25,7 @@ from osbuild_compose.compile import (
 )
 from osbuild_compose.compile.kernel import Kernel
 from osbuild_compose.compile.module_catalog import Programs
-from osbuild_compose.compile.request import BuildRequest
+from osbuild_compose.compile.request import BuildRequest, by_contents
 from osbuild_compose.compile.verify import verify
 from osbuild_compose.disk.image_options import passphrases
 from osbuild_compose.distro import catalog, mirrors, repo_option
@@ -167,20 +167,47 @@ class Project:
         try:
             blueprint = self.load(source) if isinstance(source, Path) else self.load_text(source)
             warnings = blueprint.warnings
-            self.image(blueprint, formats, embed_provenance=False)
+            self.images_of(blueprint, formats, embed_provenance=False)
         except ComposeError as error:
             return [*warnings, *map(_as_problem, error.each())]
         return [*warnings]
 
     def image(self, blueprint: Blueprint, formats: Sequence[Format] = (), *, embed_provenance: bool = True) -> Image:
-        """The blueprint rendered to a pipeline that makes its images in `formats`, or else in those that it names.
+        """The blueprint rendered to the pipeline that makes its images in `formats`, or else in those that it names.
 
+        Raises as images_of() does, and InputError for formats of which some are of machines and some of containers:
+        these take two pipelines.
+        """
+        made = self.images_of(blueprint, formats, embed_provenance=embed_provenance)
+        if made[1:]:
+            of_machines, of_containers = (", ".join(image.formats) for image in made)
+            raise InputError(
+                f"{of_machines} and {of_containers} have different files, so no pipeline makes all of them"
+            )
+        return made[0]
+
+    def images_of(
+        self, blueprint: Blueprint, formats: Sequence[Format] = (), *, embed_provenance: bool = True
+    ) -> list[Image]:
+        """The blueprint rendered to pipelines that make its images in `formats`, or else in those that it names.
+
+        There is one for the formats that are of machines and one for those that are of containers, in this order.
         Without embed_provenance, which is enough to see whether it can be rendered, the images do not contain how they
         were made. Raises InputError for what the distribution does not support, TemplateError for a wrong template.
         """
         # Which mirror this machine uses makes no difference to whether a blueprint can be rendered.
         read_host = host_apt.read if embed_provenance else _no_host
-        request = self._request(blueprint, formats, read_host)
+        requests = self._requests(blueprint, formats, read_host)
+        made: list[Image] = []
+        for request in requests:
+            text = pipeline.to_json(self._complete(request, read_host, embed_provenance=embed_provenance)).encode()
+            found = tuple(output.format for output in request.outputs)
+            made.append(Image(blueprint, found, text, kernel.chosen(request), passphrases(request.layout)))
+        return made
+
+    def _complete(self, request: BuildRequest, read_host: ReadHost, *, embed_provenance: bool) -> pipeline.Pipeline:
+        """The request's pipeline with its build root and provenance."""
+        blueprint = request.blueprint
         made = self._compiled(request)
         root = self._root_request(request, made, read_host)
         if root:
@@ -188,10 +215,8 @@ class Project:
             build_root.check(made_in, blueprint, root.blueprint.distro)
             made["build"] = build_root.around(made_in)
         if embed_provenance:
-            made = provenance.completed(made, request.blueprint, lambda: self._official(request, root, made))
-        found = tuple(output.format for output in request.outputs)
-        text = pipeline.to_json(made).encode()
-        return Image(blueprint, found, text, kernel.chosen(request), passphrases(request.layout))
+            made = provenance.completed(made, blueprint, lambda: self._official(request, root, made))
+        return made
 
     def _compiled(self, request: BuildRequest) -> pipeline.Pipeline:
         made = pipeline.compile_request(request)
@@ -215,9 +240,10 @@ class Project:
             compiled["build"] = build_root.around(pipeline.compile_request(official_root))
         return compiled
 
-    def _request(
+    def _requests(
         self, blueprint: Blueprint, formats: Sequence[Format], read_host: ReadHost = host_apt.read
-    ) -> BuildRequest:
+    ) -> list[BuildRequest]:
+        """The requests for the images of machines and for those of containers, as far as there are any."""
         own = {output.format: output for output in blueprint.formats}
         try:
             wanted = dict.fromkeys(map(Format, formats))  # a name will do, too
@@ -233,9 +259,8 @@ class Project:
                 hint="use --mirror, or the blueprint's `repositories`",
             )
         blueprint = own_repositories.with_fetched_keys(blueprint, os.environ)
-        return BuildRequest(
-            blueprint, outputs, self.catalog, _mirrored(release, self._mirrors, read_host), self._instead
-        )
+        mirrored = _mirrored(release, self._mirrors, read_host)
+        return by_contents(BuildRequest(blueprint, outputs, self.catalog, mirrored, self._instead))
 
     def _root_request(
         self, request: BuildRequest, made: pipeline.Pipeline, read_host: ReadHost = host_apt.read
@@ -259,24 +284,22 @@ class Project:
         )
 
     def explain(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> "list[StageOrigin]":
-        """For each stage and assembler, those of the build root first: the template's line that wrote it, and the
-        blueprint's values that were read for it. Raises as image() does.
+        """For the stages and assembler of each pipeline, those of the build root first: the template's line that wrote
+        it, and the blueprint's values that were read for it. Raises as images_of() does.
         """
         from osbuild_compose.compile import explanation  # noqa: PLC0415 - not needed for checking and rendering
 
-        made = json.loads(self.image(blueprint, formats).pipeline)
-        root = self.root_origins(blueprint, formats)
-        return explanation.of_pipeline(made, blueprint, self.origins(blueprint, formats), root)
+        found: list[StageOrigin] = []
+        for request in self._requests(blueprint, formats):
+            made = self._complete(request, host_apt.read, embed_provenance=True)
+            root = self._root_request(request, made)
+            root_origins = pipeline.origins(root) if root else None
+            found += explanation.of_pipeline(made, request.blueprint, pipeline.origins(request), root_origins)
+        return found
 
     def origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> "Origins":
-        """Where the parts of the images' pipeline come from."""
-        return pipeline.origins(self._request(blueprint, formats))
-
-    def root_origins(self, blueprint: Blueprint, formats: Sequence[Format] = ()) -> "Origins | None":
-        """Where the parts of the build root's pipeline come from; None if the host is the build root."""
-        request = self._request(blueprint, formats)
-        root = self._root_request(request, pipeline.compile_request(request))
-        return pipeline.origins(root) if root else None
+        """Where the parts of the images' pipeline come from; of the first one, where there are two."""
+        return pipeline.origins(self._requests(blueprint, formats)[0])
 
     def images(
         self,
@@ -297,7 +320,7 @@ class Project:
         made: list[Image] = []
         for blueprint in loaded:
             try:
-                made.append(self.image(blueprint, formats, embed_provenance=embed_provenance))
+                made += self.images_of(blueprint, formats, embed_provenance=embed_provenance)
             except InputError as error:
                 errors += error.each()
         if errors:
@@ -311,13 +334,15 @@ class Project:
                 seen.add(name)
         return made
 
-    def plan(self, image: Image, runner: "RunnerSettings | None" = None) -> "events.Plan":
-        """What a build would run, and what it would take from the store. Raises ComposeError."""
+    def plan(self, image: Image | Sequence[Image], runner: "RunnerSettings | None" = None) -> "events.Plan":
+        """What a build of all these would run, and what it would take from the store. Raises ComposeError."""
         from osbuild_compose import runner_client  # noqa: PLC0415 - not needed for checking and rendering
         from osbuild_compose.report import events  # noqa: PLC0415 - likewise
 
-        text = runner_client.plan(image.pipeline, self._runner(runner), image.passphrases)
-        return events.plan_of(json.loads(text))
+        images = [image] if isinstance(image, Image) else image
+        text = pipeline.together([one.pipeline for one in images])
+        made = runner_client.plan(text, self._runner(runner), _all_passphrases(images))
+        return events.plan_of(json.loads(made))
 
     def build(
         self,
@@ -342,14 +367,18 @@ class Project:
             raise InputError(f"cannot create the directory {directory}: {error.strerror}") from None
         if not images:
             return []
-        passphrases = {name: text for image in images for name, text in image.passphrases.items()}
         with signals.tidied(), tempfile.TemporaryDirectory(prefix="compose-") as work:
             files = [Path(work) / f"{number}.json" for number in range(len(images))]
             for file, image in zip(files, images, strict=True):
                 file.write_bytes(image.pipeline)
             try:
                 result, failure = runner_client.build(
-                    files, directory.absolute(), self._runner(runner), on_event, rerun, passphrases=passphrases
+                    files,
+                    directory.absolute(),
+                    self._runner(runner),
+                    on_event,
+                    rerun,
+                    passphrases=_all_passphrases(images),
                 )
             except ComposeError as error:
                 self._point(error, images)
@@ -398,6 +427,11 @@ class Project:
 
         settings = runner or RunnerSettings()
         return settings if settings.libdirs else replace(settings, libdirs=tuple(self.libdirs))
+
+
+def _all_passphrases(images: Iterable[Image]) -> dict[str, str]:
+    """The passphrases of all images, by their names."""
+    return {name: text for image in images for name, text in image.passphrases.items()}
 
 
 def _as_problem(error: ComposeError) -> Problem:

@@ -18,6 +18,13 @@ class ImageKind(Enum):
     LIVE = auto()  # a system that runs without being installed
 
 
+class Contents(StrEnum):
+    """What an image has the files of."""
+
+    MACHINE = "machine"  # a system that boots, with a kernel of its own
+    CONTAINER = "container"  # programs that run on another system's kernel
+
+
 # A format's options: by name, the possible values, or () if every value that the schema accepts is possible.
 Options = Mapping[str, tuple[str, ...]]
 
@@ -31,6 +38,7 @@ class Traits:
     bytes. only_512_byte_sectors: the virtual machines that it is for read no disks with other sectors. for_hardware:
     whether it is started on any machine, or on virtual ones that imitate common hardware as VMware and VirtualBox do
     (SATA, LSI Logic, e1000), so that its kernel needs more drivers than those for clouds.
+    contents: what it has the files of, unless the blueprint says otherwise.
     """
 
     kind: ImageKind
@@ -41,7 +49,15 @@ class Traits:
     max_size: int = 0
     only_512_byte_sectors: bool = False
     for_hardware: bool = False
+    contents: Contents = Contents.MACHINE
 
+
+INITS = (
+    "/sbin/init",
+    "/usr/sbin/init",
+    "/lib/systemd/systemd",
+    "/usr/lib/systemd/systemd",
+)  # programs that start others
 
 _MIB, _GIB = 1024**2, 1024**3
 _WRITABLE: Options = dict.fromkeys(("uuid", "label", "size", "free"), ())
@@ -82,12 +98,12 @@ class Format(StrEnum):
         Traits(ImageKind.DISK, options={"cpus": (), "memory": ()}, only_512_byte_sectors=True, for_hardware=True),
     )
     GCE = "gce", Traits(ImageKind.DISK, ".gce.tar.gz", size_multiple=_GIB, only_512_byte_sectors=True)
-    TAR = "tar", Traits(ImageKind.TAR)
-    TAR_GZ = "tar.gz", Traits(ImageKind.TAR, compression="gzip")
-    TAR_XZ = "tar.xz", Traits(ImageKind.TAR, compression="xz")
-    TAR_ZST = "tar.zst", Traits(ImageKind.TAR, compression="zstd")
-    WSL = "wsl", Traits(ImageKind.CONTAINER)
-    OCI_ARCHIVE = "oci-archive", Traits(ImageKind.CONTAINER, ".oci.tar", options=_OCI)
+    TAR = "tar", Traits(ImageKind.TAR, contents=Contents.CONTAINER)
+    TAR_GZ = "tar.gz", Traits(ImageKind.TAR, compression="gzip", contents=Contents.CONTAINER)
+    TAR_XZ = "tar.xz", Traits(ImageKind.TAR, compression="xz", contents=Contents.CONTAINER)
+    TAR_ZST = "tar.zst", Traits(ImageKind.TAR, compression="zstd", contents=Contents.CONTAINER)
+    WSL = "wsl", Traits(ImageKind.CONTAINER, contents=Contents.CONTAINER)
+    OCI_ARCHIVE = "oci-archive", Traits(ImageKind.CONTAINER, ".oci.tar", options=_OCI, contents=Contents.CONTAINER)
     CPIO = "cpio", Traits(ImageKind.CONTAINER)
     CPIO_GZ = "cpio.gz", Traits(ImageKind.CONTAINER)
     CPIO_XZ = "cpio.xz", Traits(ImageKind.CONTAINER)
@@ -116,6 +132,11 @@ class Format(StrEnum):
         return self.traits.kind is ImageKind.LIVE
 
     @property
+    def has_choice(self) -> bool:
+        """Whether a blueprint may say what it has the files of: disks and live systems are of machines."""
+        return not (self.is_disk or self.is_live)
+
+    @property
     def is_tar(self) -> bool:
         """Whether it is a plain archive of the files."""
         return self.traits.kind is ImageKind.TAR
@@ -125,9 +146,22 @@ class Format(StrEnum):
 class Output:
     """A file to make: its format, and options that only this format has, by the assembler's names.
 
-    `trail` leads to it in the blueprint.
+    chosen: what it has the files of, if the blueprint says so. `trail` leads to it in the blueprint.
     """
 
     format: Format
     options: Mapping[str, Any] = field(default_factory=dict)
+    chosen: Contents | None = None
     trail: Trail = field(default=(), repr=False, compare=False)
+
+    @property
+    def contents(self) -> Contents:
+        """What it has the files of."""
+        return self.chosen or self.format.traits.contents
+
+    @property
+    def runs_one_program(self) -> bool:
+        """Whether it says which program a container runs, and that is none that starts services."""
+        given = [self.options[key] for key in ("entrypoint", "cmd") if key in self.options]
+        program = [word for words in given if isinstance(words, list) for word in words]
+        return bool(program) and program[0] not in INITS

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.cli.error_output import warn
+from osbuild_compose.compile.pipeline import together
 from osbuild_compose.project import Project
 from osbuild_compose.report.error_text import as_data
 from osbuild_compose.report.terminal import printable, write_document, write_json
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 
 def render(project: Project, blueprint: Blueprint, formats: Sequence[Format]) -> None:
-    """Print the pipeline, and nothing else, to standard output."""
-    write_json(project.image(blueprint, formats).pipeline.decode(), sys.stdout)
+    """Print the pipeline, or the document with all that it takes, and nothing else, to standard output."""
+    made = [image.pipeline for image in project.images_of(blueprint, formats)]
+    write_json(together(made).decode(), sys.stdout)
 
 
 def resolved(blueprint: Blueprint) -> None:
@@ -53,15 +55,21 @@ def plan(
     """Print what the runner would do: as a table, or as the runner's own JSON."""
     from osbuild_compose import runner_client
 
-    image = project.image(blueprint, formats)
+    images = project.images_of(blueprint, formats)
     if as_json:
-        write_json(runner_client.plan(image.pipeline, runner, image.passphrases).decode(), sys.stdout)
+        passphrases = {name: text for image in images for name, text in image.passphrases.items()}
+        document = together([image.pipeline for image in images])
+        write_json(runner_client.plan(document, runner, passphrases).decode(), sys.stdout)
         return
-    for action in project.plan(image, runner).actions:
+    shown = ""
+    for action in project.plan(images, runner).actions:
+        if shown and images[1:] and action.pipeline != shown:
+            print()  # between the pipelines
+        shown = action.pipeline
         reason = f"  ({action.reason})" if action.reason else ""
         print(f"{action.kind:6}  {action.name}{reason}")
-    chosen = image.kernel
-    print(printable(f"kernel  {' '.join(chosen.packages)}{f'  ({chosen.reason})' if chosen.reason else ''}"))
+    for chosen in (image.kernel for image in images):
+        print(printable(f"kernel  {' '.join(chosen.packages)}{f'  ({chosen.reason})' if chosen.reason else ''}"))
 
 
 def distros(project: Project, as_json: bool) -> None:

@@ -27,21 +27,21 @@ def template_variables(request: BuildRequest) -> dict[str, Any]:
         "base_repositories": base_repositories,
         "repositories": repositories,
         "own_repositories": tuple(item for item in own if item.use is not Use.BUILD),
-        "services": _services(blueprint, release),
+        "services": _services(blueprint, () if request.is_container else release.enabled_services, release),
         "image": {**image_context(request), "kernel": kernel.chosen(request)},
         "build_root": request.build_root,
     }
 
 
-def _services(blueprint: Blueprint, release: Release) -> dict[str, Any]:
-    """The blueprint's services under the release's names for them, and those that the release always enables."""
+def _services(blueprint: Blueprint, always: tuple[str, ...], release: Release) -> dict[str, Any]:
+    """The blueprint's services under the release's names for them, and those that are `always` enabled."""
 
     def named(units: tuple[str, ...]) -> list[str]:
         return list(dict.fromkeys(release.services.get(unit, unit) for unit in units))
 
     asked = blueprint.services
     against = {*named(asked.disabled), *named(asked.masked)}
-    enabled = [unit for unit in release.enabled_services if unit not in against] + named(asked.enabled)
+    enabled = [unit for unit in always if unit not in against] + named(asked.enabled)
     own = [f"{timer.name}.timer" for timer in blueprint.timers]
     own += [f"compose-first-boot-{script.name}.service" for script in blueprint.first_boot]
     return {

@@ -1,15 +1,11 @@
 """Which kernel the images of a request get, and why."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from osbuild_compose.compile import own_repositories
+from osbuild_compose.compile.kernel_names import PATTERNS, named_in
 from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.distro.repository import Use
-
-PATTERNS = "kernel_packages"
-"""The variable of a distro.yaml with the names of kernel packages: shell patterns, those after a "!" being none."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +31,9 @@ def chosen(request: BuildRequest) -> Kernel:
     blueprint, architecture = request.blueprint, request.architecture
     by_key = blueprint.kernel.package
     named = named_in(blueprint.packages, request.release.variables.get(PATTERNS, ()))
+    if request.is_container:
+        formats = dict.fromkeys(str(output.format) for output in request.outputs)
+        return Kernel(named, "`packages` names it" if named else f"containers have none: {', '.join(formats)}")
     if by_key or named:
         packages = (by_key,) if by_key else named
         reason = "`kernel.package` names it" if by_key else "`packages` names it"
@@ -42,13 +41,15 @@ def chosen(request: BuildRequest) -> Kernel:
         if not is_own and _has_more_repositories(request):
             return Kernel(packages, reason, added=packages if by_key else ())
         return Kernel(packages, reason, base=packages)
-    formats = dict.fromkeys(output.format for output in request.outputs)
-    for_hardware = [str(item) for item in formats if item.traits.for_hardware]
+    of_machines = dict.fromkeys(output.format for output in request.outputs)
+    for_hardware = [str(item) for item in of_machines if item.traits.for_hardware]
     if for_hardware and architecture.hardware_kernel:
         only = (architecture.hardware_kernel,)
         return Kernel(only, f"has drivers for any hardware: {', '.join(for_hardware)}", base=only)
     only = (architecture.kernel,)
-    reason = f"has drivers for virtual machines: {', '.join(map(str, formats))}" if architecture.hardware_kernel else ""
+    reason = (
+        f"has drivers for virtual machines: {', '.join(map(str, of_machines))}" if architecture.hardware_kernel else ""
+    )
     return Kernel(only, reason, base=only)
 
 
@@ -58,14 +59,3 @@ def _has_more_repositories(request: BuildRequest) -> bool:
         return False
     own = own_repositories.usable(request.blueprint, request.release)
     return any(item.use is not Use.IMAGE for item in own)
-
-
-def named_in(packages: Iterable[str], patterns: Sequence[str]) -> tuple[str, ...]:
-    """Those of the packages, which may have a version (`=`) or a suite (`/`), that are kernels by the patterns."""
-    return tuple(package for package in packages if _is_kernel(package.split("=")[0].split("/")[0], patterns))
-
-
-def _is_kernel(name: str, patterns: Sequence[str]) -> bool:
-    are = [pattern for pattern in patterns if not pattern.startswith("!")]
-    are_not = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
-    return any(fnmatchcase(name, one) for one in are) and not any(fnmatchcase(name, one) for one in are_not)

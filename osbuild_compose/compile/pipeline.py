@@ -101,6 +101,23 @@ def to_json(pipeline: Pipeline) -> str:
     return json.dumps(pipeline, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
+def together(pipelines: Sequence[bytes]) -> bytes:
+    """The text of a document with these pipelines: the only one, or {"pipelines", "sources"} for the runner."""
+    if not pipelines[1:]:
+        return pipelines[0]
+    documents = [json.loads(text) for text in pipelines]
+    sources: dict[str, dict[str, dict[str, Any]]] = {}
+    for document in documents:
+        for source, content in document.get("sources", {}).items():
+            for kind, items in content.items():
+                sources.setdefault(source, {}).setdefault(kind, {}).update(items)
+    made = {"pipelines": [document.get("pipeline", document) for document in documents]}
+    text = json.dumps(
+        {**made, **({"sources": sources} if sources else {})}, indent=2, sort_keys=True, ensure_ascii=False
+    )
+    return f"{text}\n".encode()
+
+
 class _BadOutputError(Exception):
     """The output of a template is no pipeline; `find` looks up the origin of what is wrong with it."""
 

@@ -3,8 +3,10 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from osbuild_compose.blueprint.formats import Output
+from osbuild_compose.blueprint.formats import Contents, Output
 from osbuild_compose.blueprint.model import Blueprint
+from osbuild_compose.compile import container
+from osbuild_compose.compile.kernel_names import PATTERNS, named_in
 from osbuild_compose.disk.model import Firmware, Layout
 from osbuild_compose.disk.resolve import resolve
 from osbuild_compose.distro.catalog import Catalog
@@ -34,6 +36,16 @@ class BuildRequest:
         return self.catalog.release(self.blueprint.distro)
 
     @property
+    def is_container(self) -> bool:
+        """Whether the images are of containers."""
+        return container.is_container(self.outputs)
+
+    @property
+    def has_init(self) -> bool:
+        """Whether the images have a program that starts services."""
+        return not self.is_container or container.has_init(self.blueprint, self.outputs, init_packages(self.release))
+
+    @property
     def architecture(self) -> Architecture:
         """The architecture; another one of the release's if it does not have the blueprint's."""
         known = self.release.architectures
@@ -48,3 +60,34 @@ class BuildRequest:
     def official(self) -> "BuildRequest":
         """The same request with packages from their official URLs."""
         return replace(self, mirrors=self.release.repositories, instead=())
+
+
+def init_packages(release: Release) -> tuple[str, ...]:
+    """The packages of the program that starts services in a container."""
+    return tuple(release.variables.get("init_packages", ()))
+
+
+def of_outputs(blueprint: Blueprint, outputs: tuple[Output, ...], release: Release) -> Blueprint:
+    """What of the blueprint these outputs can have."""
+    if not container.is_container(outputs):
+        return blueprint
+    return container.contained(blueprint, outputs, init_packages(release))
+
+
+def by_contents(request: BuildRequest) -> list[BuildRequest]:
+    """The requests for the images of machines and for those of containers, as far as there are any."""
+    groups = [tuple(output for output in request.outputs if output.contents is contents) for contents in Contents]
+    found = [
+        replace(request, blueprint=of_outputs(request.blueprint, group, request.release), outputs=group)
+        for group in groups
+        if group
+    ]
+    return [_without_kernels(one) if one.is_container and found[1:] else one for one in found]
+
+
+def _without_kernels(request: BuildRequest) -> BuildRequest:
+    """The request for containers of a blueprint that also makes machines, whose kernel `packages` may name."""
+    packages = request.blueprint.packages
+    kernels = named_in(packages, request.release.variables.get(PATTERNS, ()))
+    rest = tuple(package for package in packages if package not in kernels)
+    return replace(request, blueprint=replace(request.blueprint, packages=rest)) if kernels else request

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from osbuild_compose.blueprint.formats import Format, Output
+from osbuild_compose.blueprint.formats import Contents, Format, Output
 from osbuild_compose.blueprint.local_files import LocalFiles
 from osbuild_compose.blueprint.values import size
 from osbuild_compose.disk import types
@@ -184,14 +184,24 @@ def _outputs(items: list[Any], parsed: Parsed) -> Iterator[Output]:
             hint = "there is one file for each format"
             parsed.problems.append(Problem(("formats", index), f"`formats` has {name} twice", hint))
         section = _Section(item if isinstance(item, dict) else {}, ("formats", index), parsed, BLOCK)
-        yield Output(Format(name), dict(_options(Format(name), section)), section.trail)
+        yield Output(
+            Format(name), dict(_options(Format(name), section)), _contents(Format(name), section), section.trail
+        )
+
+
+def _contents(kind: Format, section: _Section) -> Contents | None:
+    """What the blueprint says that the output has the files of."""
+    value = section.data.get("contents")
+    if value is not None and not kind.has_choice:
+        section.problem("contents", f"{kind} is always of a whole machine", "leave it out")
+    return Contents(value) if value in list(Contents) and kind.has_choice else None
 
 
 def _options(kind: Format, section: _Section) -> Iterator[tuple[str, Any]]:
     """The options of an output that its format has, by the assembler's names; sizes are in bytes, memory is in MiB."""
     known = kind.traits.options
     for key, value in sorted(section.data.items()):
-        if key == "format":
+        if key in ("format", "contents"):
             continue
         if key not in known:
             others = [str(other) for other in Format if key in other.traits.options]

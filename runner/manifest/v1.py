@@ -1,6 +1,7 @@
 """Format 1 of osbuild's pipeline documents, as it was from 2019 to osbuild 10, and today's stricter form of it.
 
-Accepted: a pipeline or {"pipeline", "sources"}, and `build` as a pipeline or {"pipeline", "runner"}.
+Accepted: a pipeline or {"pipeline", "sources"}, and `build` as a pipeline or {"pipeline", "runner"}. Beyond osbuild's
+format: {"pipelines", "sources"}, several pipelines that are built together, since each has one tree only.
 Nothing is ignored: an unknown key is an error that names its path.
 """
 
@@ -16,6 +17,7 @@ from runner.manifest.sources import parse as parse_sources
 
 VERSION = "1"
 PIPELINE_KEYS = ("name", "base", "build", "stages", "assembler")
+SEVERAL = "pipelines"
 MAX_DEPTH = 32
 MAX_NAME = 240  # bytes of the name of a stage, which with a suffix is that of a file
 
@@ -35,14 +37,19 @@ def load(document: Any, build_env: Any = None, sources: Any = None) -> Manifest:
     reader = _Reader()
     if build_env is not None:
         reader.build_env = reader.build(build_env, "build-env", 1)
-    if "pipeline" in top:
-        only_keys(top, ("pipeline", "sources"), "")
+    key = next((one for one in (SEVERAL, "pipeline") if one in top), None)
+    if key:
+        only_keys(top, (key, "sources"), "")
         sources = top.get("sources") if sources is None else sources
-        main = reader.pipeline(top["pipeline"], "pipeline", 0)
+    if key == SEVERAL:
+        items = enumerate(sequence(top[SEVERAL], SEVERAL))
+        targets = tuple(reader.pipeline(item, f"{SEVERAL}[{number}]", 0).name for number, item in items)
+        if not targets:
+            raise wrong(SEVERAL, "there is no pipeline")
     else:
-        main = reader.pipeline(top, "", 0)
+        targets = (reader.pipeline(top["pipeline"] if key else top, key or "", 0).name,)
     files = parse_sources(mapping(sources if sources is not None else {}, "sources"))
-    return Manifest(reader.found, (main.name,), files, VERSION)
+    return Manifest(reader.found, targets, files, VERSION)
 
 
 class _Reader:
@@ -131,14 +138,14 @@ def _given(fields: Mapping[str, Any], key: str) -> bool:
 
 def describe(manifest: Manifest, *, ids: bool = True) -> dict[str, Any]:
     """The manifest as JSON, with or without the ids of its parts; it has everything that the document has."""
-    shown = _describe_pipeline(manifest, manifest.target, ids=ids)
+    shown = [_describe_pipeline(manifest, manifest.pipelines[name], ids=ids) for name in manifest.targets]
     if not manifest.sources:
-        return shown
+        return {SEVERAL: shown} if shown[1:] else shown[0]
     sources: dict[str, Any] = {}
     for checksum, source in manifest.sources.items():
         items = "urls" if source.url else "items"
         sources.setdefault(source.name, {}).setdefault(items, {})[checksum] = _describe_source(source)
-    return {"pipeline": shown, "sources": sources}
+    return {**({SEVERAL: shown} if shown[1:] else {"pipeline": shown[0]}), "sources": sources}
 
 
 def _describe_pipeline(manifest: Manifest, pipeline: Pipeline, *, ids: bool) -> dict[str, Any]:

@@ -28,7 +28,13 @@ FILES = {
     "shell": {"bin/sh": "a shell\n", "usr/share/doc/shell/readme": "how to use it\n"},
     "editor": {"usr/bin/editor": "an editor\n", "usr/share/doc/editor/readme": "how to leave it\n", "etc/editorrc": ""},
 }
-BLUEPRINT = "name: tiny\ndistro: parcel-1\npackages: [editor]\nembed_provenance: false\nformats: [tar, squashfs]\n"
+BLUEPRINT = """\
+name: tiny
+distro: parcel-1
+packages: [editor]
+embed_provenance: false
+formats: [tar, {format: squashfs, contents: container}]
+"""
 
 
 class Quiet(SimpleHTTPRequestHandler):

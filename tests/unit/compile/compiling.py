@@ -9,7 +9,7 @@ from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import pipeline
-from osbuild_compose.compile.request import BuildRequest
+from osbuild_compose.compile.request import BuildRequest, of_outputs
 from osbuild_compose.distro import catalog
 from osbuild_compose.distro.family.host_apt import HostApt
 from osbuild_compose.distro.mirrors import Mirrors
@@ -38,7 +38,7 @@ def request(
         release.repositories, release.archives, Mirrors(mirror), lambda *_: host or HostApt()
     )
     outputs = tuple(Output(item) for item in formats or (Format.QCOW2,))
-    return BuildRequest(wanted, outputs, CATALOG, repositories, instead)
+    return BuildRequest(of_outputs(wanted, outputs, release), outputs, CATALOG, repositories, instead)
 
 
 def compiled(wanted: Blueprint, *formats: Format, **options: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ PROJECT = Project(mirror="http://mirror.invalid/debian", security_mirror="http:/
 BLUEPRINT = """\
 name: ex
 distro: debian-12
-formats: [tar]
+formats: [squashfs]
 packages: [nginx, jq=99, vim-tiny]
 locale: de_DE.UTF-8
 keyboard: xx

@@ -6,7 +6,7 @@ import pytest
 
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.compile import kernel
+from osbuild_compose.compile import kernel, kernel_names
 from osbuild_compose.compile.kernel import Kernel
 from tests import small_key
 from tests.unit.compile.compiling import CATALOG, blueprint, compiled, options, request
@@ -21,17 +21,17 @@ def debian(text: str = "", release: str = "debian-12") -> Blueprint:
 
 def installed(wanted: Blueprint, *formats: Format) -> list[list[str]]:
     """The kernels, by name, that each stage with packages installs."""
-    patterns = CATALOG.release(wanted.distro).variables[kernel.PATTERNS]
+    patterns = CATALOG.release(wanted.distro).variables[kernel_names.PATTERNS]
     document = compiled(wanted, *formats)
     stages = options(document, "org.osbuild-compose.apt") + options(document, "org.osbuild.dnf")
-    return [list(kernel.named_in(stage["packages"], patterns)) for stage in stages]
+    return [list(kernel_names.named_in(stage["packages"], patterns)) for stage in stages]
 
 
 @pytest.mark.parametrize("release", ["debian-12", "debian-13"])
 @pytest.mark.parametrize(
     ("formats", "package"),
     [
-        ("qcow2 gce vpc vhdx tar oci-archive", CLOUD),
+        ("qcow2 gce vpc vhdx squashfs cpio", CLOUD),
         ("raw raw.xz raw.zst iso pxe ova vmdk vdi", GENERIC),
     ],
 )

@@ -53,6 +53,38 @@ def test_the_build_environment_goes_to_the_innermost_pipeline() -> None:
     assert manifest.target.tree_id != v1.load({"build": {"stages": [NOOP]}, "stages": [NOOP]}).target.tree_id
 
 
+def test_several_pipelines_are_targets_of_one_graph() -> None:
+    other = {"name": "org.osbuild.noop", "options": {"one": 1}}
+    sources = {"org.osbuild.files": {"urls": {"sha256:" + "0" * 64: "http://h.example/f"}}}
+    pipelines = [{"name": "a", "stages": [NOOP, other]}, {"name": "a", "build": {"stages": [NOOP]}, "stages": [NOOP]}]
+    manifest = v1.load({"pipelines": pipelines, "sources": sources})
+    assert len(manifest.needed()) == 3
+    alone = [v1.load(one).target.tree_id for one in pipelines]
+    assert [manifest.pipelines[name].tree_id for name in manifest.targets] == alone
+    assert v1.describe(manifest, ids=False) == {"pipelines": pipelines_described(pipelines), "sources": sources}
+
+
+def pipelines_described(pipelines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The pipelines as they are described, with all that may be left out."""
+    return [v1.describe(v1.load(one), ids=False) for one in pipelines]
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"pipelines": []}, "pipelines: there is no pipeline"),
+        ({"pipelines": {}}, "pipelines: expected a list, found an object"),
+        ({"pipelines": [1]}, "pipelines[0]: expected an object, found a number"),
+        ({"pipelines": [{}], "pipeline": {}}, "pipeline: unknown key"),
+        ({"pipelines": [{"stages": [{"name": ""}]}]}, "pipelines[0].stages[0].name: the name of the stage is missing"),
+    ],
+)
+def test_several_pipelines_with_mistakes(document: dict[str, Any], message: str) -> None:
+    with pytest.raises(RunnerError) as caught:
+        v1.load(document)
+    assert caught.value.message == message
+
+
 def test_base_is_the_first_stages_parent() -> None:
     base = "0" * 64
     pipeline = v1.load({"base": base, "stages": [NOOP]}).target
