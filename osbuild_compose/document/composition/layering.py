@@ -11,7 +11,7 @@ from osbuild_compose.document.composition import key_path
 from osbuild_compose.document.composition.merge import Merge
 from osbuild_compose.document.composition.overrides import override
 from osbuild_compose.document.composition.variables import Variables
-from osbuild_compose.document.node import Node, plain, with_origin
+from osbuild_compose.document.node import Node, SourceText, Span, plain, with_origin
 from osbuild_compose.document.reader import Document
 from osbuild_compose.document.schema import schema_files
 from osbuild_compose.document.schema.schema_view import SchemaView
@@ -19,6 +19,7 @@ from osbuild_compose.document.suggest import did_you_mean, nearest
 from osbuild_compose.errors import DocumentError, InputError
 from osbuild_compose.problem import Problem
 
+BUILT_IN = ("distro", "arch", "name")  # values at the top of a document that are variables, too
 KEYS = ("extends", "vars", "profiles", "unset")  # keys that control merging; the merged document does not have them
 MAX_FILES = 100
 
@@ -112,7 +113,7 @@ def compose(document: Document, name: str, choices: Choices) -> Composed:
     tree, wrong = _with_profiles(tree, files.documents, choices.profiles, view, merge)
     composed = len(files.documents) > 1 or not set(KEYS).isdisjoint(document.data) or plain(tree) != document.data
     tree = override(tree, choices.settings, view, merge)
-    variables = Variables(tree.child("vars"), choices.variables)
+    variables = Variables(tree.child("vars"), choices.variables, _built_in(tree, view, choices.profiles))
     tree = variables.filled(_without(tree, KEYS))
     _check_size(tree)
     variables.unused()
@@ -121,6 +122,18 @@ def compose(document: Document, name: str, choices: Choices) -> Composed:
     if composed:  # otherwise it is its only part
         problems = [*_part_problems(files.documents, name), *problems]
     return Composed(Document.from_tree(document.file, tree), problems, variables.unresolved | merge.unresolved)
+
+
+def _built_in(tree: Node, view: SchemaView, profiles: Sequence[str]) -> dict[str, Node]:
+    """The variables that every document has: `profile`, which is empty without one, and BUILT_IN."""
+    profile = "-".join(profiles)
+    found = {"profile": Node(profile, Span(SourceText("--profile" if profile else "no --profile")), written=profile)}
+    for key in BUILT_IN:
+        default = view.below(key).default
+        node = tree.child(key) or (Node(default, Span(SourceText("the default")), written=default) if default else None)
+        if node is not None and not isinstance(node.value, dict | list):
+            found[key] = node if node.written else replace(node, written=str(node.value))
+    return found
 
 
 def _check_size(tree: Node) -> None:

@@ -1,4 +1,4 @@
-"""Substitutes `${name}` in values by the variables of `vars` and `--var`.
+"""Substitutes `${name}` in values by the variables of `vars` and `--var`, and by those that every document has.
 
 There is no recursion: inserted text is not searched again. Keys and the content of local files are not searched either;
 `$${` stands for the text `${`.
@@ -24,8 +24,12 @@ _REFERENCE = f"{doc_links.COMPOSITION}#variables"
 class Variables:
     """The variables of one document."""
 
-    def __init__(self, declared: Node | None, given: Sequence[str]) -> None:
-        """declared is the value of `vars`; given are "name=value" texts. Raises InputError for texts of other forms."""
+    def __init__(self, declared: Node | None, given: Sequence[str], built_in: Mapping[str, Node]) -> None:
+        """declared is the value of `vars`; given are "name=value" texts; built_in are used if neither has the name.
+
+        A built-in value may use variables too, also those of `built_in` before it. Raises InputError for texts of
+        other forms.
+        """
         self.problems: list[Problem] = []
         self.unresolved: set[str] = set()  # locations of values with undefined variables
         self._used: set[str] = set()
@@ -40,6 +44,9 @@ class Variables:
             self._values[name] = _of_option(name, value, own.get(name))
             self._given.add(name)
         self._declared = set(own)
+        for name, node in built_in.items():
+            if name not in self._values:
+                self._values[name] = self._known(node)
 
     def filled(self, node: Node, trail: Trail = ()) -> Node:
         """The tree with its variables substituted."""
@@ -67,6 +74,14 @@ class Variables:
                     reference=_REFERENCE,
                 )
             )
+
+    def _known(self, node: Node) -> Node:
+        """The value of a built-in variable; what cannot be substituted is left in it, and reported where it stands."""
+        if not isinstance(node.value, str):
+            return replace(node, value=node.written, written=node.written)
+        text = _USE.sub(lambda use: self._values[use[1]].written if use[1] in self._values else use[0], node.value)
+        text = text.replace("$${", "${")
+        return replace(node, value=text, written=text)
 
     def _text(self, node: Node, trail: Trail) -> Node:
         names: list[str] = []

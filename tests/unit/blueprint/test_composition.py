@@ -306,3 +306,25 @@ def test_the_number_of_files_is_bounded() -> None:
         write(**{f"b{number}": f"extends: b{number + 1}.yaml\n"})
     write(web=HEAD + "extends: b0.yaml\n")
     assert reported() == ["b98.yaml:1:10: the blueprint is merged from more than 100 files"]
+
+
+def test_every_blueprint_has_variables_of_what_it_is() -> None:
+    profiles = "profiles: {dev: {packages: [vim]}, big: {packages: [emacs]}}\n"
+    write(web="name: web-${profile}\ndistro: debian-12\ndescription: ${name} ${distro} ${arch} ${profile}\n" + profiles)
+    blueprint = loaded(profiles=["dev"])
+    assert (blueprint.name, blueprint.description) == ("web-dev", "web-dev debian-12 x86_64 dev")
+    assert loaded(profiles=["dev", "big"]).description == "web-dev-big debian-12 x86_64 dev-big"
+    write(web=HEAD + "arch: aarch64\ndescription: '${arch}${profile}'\n")
+    assert loaded().description == "aarch64"  # without a profile, its variable is empty
+
+
+def test_own_variables_come_before_built_in_ones() -> None:
+    write(web=HEAD + "vars: {name: mine}\ndescription: ${name} ${profile}\n")
+    assert loaded(variables=["profile=given"]).description == "mine given"
+
+
+def test_a_built_in_variable_cannot_be_made_of_itself() -> None:
+    write(web="name: ${name}\ndistro: ${name}\n")
+    name, distro = reported()
+    assert name.startswith('web.yaml:1:7: `name`: "${name}" must be')
+    assert distro == "web.yaml:2:9: unknown distro ${name}"
