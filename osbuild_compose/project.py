@@ -16,7 +16,7 @@ from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import (
     build_root,
-    image_context,
+    file_names,
     kernel,
     official_addresses,
     own_repositories,
@@ -51,19 +51,16 @@ if TYPE_CHECKING:
 class Image:
     """What one blueprint is rendered to: the pipeline (JSON) that makes its images, their formats, and their kernel.
 
-    passphrases are the texts of those that the pipeline refers to by name.
+    filenames are those of the image files, in the order of the formats. passphrases are the texts of those that the
+    pipeline refers to by name.
     """
 
     blueprint: Blueprint
     formats: tuple[Format, ...]
     pipeline: bytes
     kernel: Kernel
+    filenames: tuple[str, ...]
     passphrases: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    @property
-    def filenames(self) -> list[str]:
-        """The names of the image files, in the order of the formats."""
-        return [image_context.filename(self.blueprint, item) for item in self.formats]
 
 
 @dataclass(frozen=True)
@@ -95,6 +92,8 @@ class Project:
     libdirs: directories of stages and assemblers, searched before the built-in ones.
     profiles: names of the blueprints' profiles to apply, in this order.
     variables: "name=value" texts, as --var takes them.
+    file_name: what the image files are called, such as "${name}-${version}" (compile/file_names.py); None: the name of
+    the blueprint and of the profiles.
     """
 
     templates: Sequence[Path] = ()
@@ -106,6 +105,7 @@ class Project:
     libdirs: Sequence[Path] = ()
     profiles: Sequence[str] = ()
     variables: Sequence[str] = ()
+    file_name: str | None = None
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -202,7 +202,8 @@ class Project:
         for request in requests:
             text = pipeline.to_json(self._complete(request, read_host, embed_provenance=embed_provenance)).encode()
             found = tuple(output.format for output in request.outputs)
-            made.append(Image(blueprint, found, text, kernel.chosen(request), passphrases(request.layout)))
+            names = tuple(map(request.filename, found))
+            made.append(Image(blueprint, found, text, kernel.chosen(request), names, passphrases(request.layout)))
         return made
 
     def _complete(self, request: BuildRequest, read_host: ReadHost, *, embed_provenance: bool) -> pipeline.Pipeline:
@@ -260,7 +261,8 @@ class Project:
             )
         blueprint = own_repositories.with_fetched_keys(blueprint, os.environ)
         mirrored = _mirrored(release, self._mirrors, read_host)
-        return by_contents(BuildRequest(blueprint, outputs, self.catalog, mirrored, self._instead))
+        name = file_names.of_images(self.file_name, blueprint, self.profiles)
+        return by_contents(BuildRequest(blueprint, outputs, self.catalog, mirrored, self._instead, file_name=name))
 
     def _root_request(
         self, request: BuildRequest, made: pipeline.Pipeline, read_host: ReadHost = host_apt.read

@@ -4,7 +4,6 @@ import re
 from typing import Any
 
 from osbuild_compose.blueprint.formats import Contents, Format, Output
-from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.disk import image_options, mounts, qemu_options, uuids
 from osbuild_compose.disk.model import Firmware
@@ -17,15 +16,10 @@ _INIT = {"cmd": ["/sbin/init"], "stop_signal": "SIGRTMIN+3"}
 _SHELL = {"cmd": ["/bin/bash"]}
 
 
-def filename(blueprint: Blueprint, image_format: Format) -> str:
-    """The name of the image file in this format."""
-    return f"{blueprint.name}{image_format.extension}"
-
-
 def _output(item: Output, request: BuildRequest) -> dict[str, Any]:
     """An image file, as an option of the assembler."""
     blueprint = request.blueprint
-    made = {"format": item.format, "filename": filename(blueprint, item.format), **item.options}
+    made = {"format": item.format, "filename": request.filename(item.format), **item.options}
     if item.format is Format.OCI_ARCHIVE:
         made["architecture"] = blueprint.arch
         if item.contents is Contents.CONTAINER and not item.options.keys() & {"cmd", "entrypoint"}:

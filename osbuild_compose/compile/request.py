@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from osbuild_compose.blueprint.formats import Contents, Output
+from osbuild_compose.blueprint.formats import Contents, Format, Output
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import container
 from osbuild_compose.compile.kernel_names import PATTERNS, named_in
@@ -20,7 +20,8 @@ class BuildRequest:
 
     mirrors are the release's repositories with the URLs to read from during the build; `instead` replaces these and the
     blueprint's repositories during the build. The image itself always gets the official URLs, or the blueprint's own.
-    build_root: the packages of a build root to make instead of images.
+    build_root: the packages of a build root to make instead of images. file_name: the image files' name without the
+    extension; the blueprint's name if it is empty.
     """
 
     blueprint: Blueprint
@@ -29,6 +30,7 @@ class BuildRequest:
     mirrors: tuple[Repository, ...]
     instead: tuple[NamedRepository, ...] = ()
     build_root: tuple[str, ...] = ()
+    file_name: str = ""
 
     @cached_property
     def release(self) -> Release:
@@ -55,7 +57,14 @@ class BuildRequest:
     def layout(self) -> Layout:
         """The layout of the blueprint's disk."""
         firmware = tuple(Firmware(name) for name in self.architecture.firmware)
-        return resolve(self.blueprint.disk, self.blueprint.name, self.blueprint.arch, firmware)
+        layout = resolve(self.blueprint.disk, self.blueprint.name, self.blueprint.arch, firmware)
+        if self.file_name in ("", self.blueprint.name):
+            return layout  # the same object for all requests
+        return replace(layout, file_name=self.file_name)
+
+    def filename(self, image_format: Format) -> str:
+        """The name of the image file in this format."""
+        return f"{self.file_name or self.blueprint.name}{image_format.extension}"
 
     def official(self) -> "BuildRequest":
         """The same request with packages from their official URLs."""

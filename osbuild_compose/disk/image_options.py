@@ -45,7 +45,8 @@ def _partition(item: Partition, layout: Layout) -> dict[str, Any]:
         made["luks"] = {"uuid": mounts.luks_uuid(layout, item), "passphrase": _passphrase(layout, item)}
     if item.hashes:
         hashes = item.hashes
-        made["hashes"] = {"of": hashes.of + 1, "uuid": hashes.uuid, "salt": hashes.salt, "filename": hashes.filename}
+        filename = f"{layout.file_name or layout.blueprint}{hashes.extension}"
+        made["hashes"] = {"of": hashes.of + 1, "uuid": hashes.uuid, "salt": hashes.salt, "filename": filename}
     if item.volume_group:
         made["lvm"] = {
             "name": item.volume_group,

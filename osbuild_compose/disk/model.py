@@ -67,7 +67,7 @@ class Hashes:
     of: int
     uuid: str
     salt: str
-    filename: str  # of the output file with the root hash
+    extension: str  # of the output file with the root hash
 
 
 @dataclass(frozen=True)
@@ -210,6 +210,7 @@ class Layout:
     """A complete disk: all partitions, including those that booting and dm-verity need.
 
     `blueprint` is the name of the blueprint; `reasons` has the reason for each value that the blueprint does not have.
+    `file_name` is what files beside the image are called, without extension; the blueprint's name if it is empty.
     """
 
     blueprint: str
@@ -218,6 +219,7 @@ class Layout:
     firmware: tuple[Firmware, ...]
     partitions: tuple[Partition, ...]
     reasons: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    file_name: str = ""
 
     def origin(self, key: str) -> Origin:
         """Where the value of a field of the disk or layout comes from."""

@@ -188,7 +188,7 @@ def _hashes(item: Partition, number: int, name: str) -> Partition:
             uuid=uuids.uuid_for(name, f"{mount} verity"),
             salt=hashlib.sha256(uuids.uuid_for(name, f"{mount} verity salt").encode()).hexdigest(),
             # The name that systemd-nspawn(1) expects beside an image.
-            filename=f"{name}.{ROOT_HASH_ARGUMENTS.get(mount) or f'{item.verity_name}.roothash'}",
+            extension=f".{ROOT_HASH_ARGUMENTS.get(mount) or f'{item.verity_name}.roothash'}",
         ),
         reasons={"": f"dm-verity needs hashes of {mount}"},
     )
