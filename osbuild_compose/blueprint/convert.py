@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from osbuild_compose.blueprint import model
+from osbuild_compose.blueprint import model, network
 from osbuild_compose.blueprint.local_files import LocalFiles
 from osbuild_compose.blueprint.values import certificate, container_reference, credentials, ports
 from osbuild_compose.disk.parse import Parsed
@@ -37,6 +37,7 @@ def convert(document: Document, disk: Parsed) -> model.Blueprint:
         units=tuple(_unit(unit, local_files) for unit in data.get("units", ())),
         timers=tuple(model.Timer(**timer) for timer in data.get("timers", ())),
         cron=tuple(model.CronJob(**job) for job in data.get("cron", ())),
+        network=network.convert(data["network"]) if "network" in data else None,
         firewall=_firewall(data["firewall"]) if "firewall" in data else None,
         selinux=model.Selinux(data["selinux"]) if "selinux" in data else None,
         modprobe=model.Modprobe(**_tuples(data.get("modprobe", {}))),

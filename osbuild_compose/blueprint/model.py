@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from osbuild_compose.blueprint.formats import Format, Output
+from osbuild_compose.blueprint.network import Network
 from osbuild_compose.disk.model import Disk
 from osbuild_compose.distro.repository import Repository
 from osbuild_compose.document.reader import Document
@@ -293,6 +294,7 @@ class Blueprint:
     units: tuple[Unit, ...] = ()
     timers: tuple[Timer, ...] = ()
     cron: tuple[CronJob, ...] = ()
+    network: Network | None = None
     firewall: Firewall | None = None
     selinux: Selinux | None = None
     fips: bool = False

@@ -94,12 +94,16 @@ _MOUNTS = "write: disk: {partitions: [{mount: /srv, size: 10 GiB}]}"
 _VOLUMES = (
     "write: disk: {partitions: [{volume_group: NAME, logical_volumes: [{name: data, mount: /srv, size: 10 GiB}]}]}"
 )
+_WIFI = (
+    "a passphrase of Wi-Fi would be in every copy of the image: connect on the machine, or write the file in `files`"
+)
 # Keys of other tools' formats, and the hint for them.
 FOREIGN = {
     "customizations": "this is osbuild's format: `compose import FILE` converts such a blueprint",
     **dict.fromkeys(("mount", "mounts", "fs", "filesystem", "filesystems", "file_systems", "fstab"), _MOUNTS),
     **dict.fromkeys(("volumes", "lvm", "logical_volumes", "volume_group"), _VOLUMES),
     **dict.fromkeys(("image_size", "disk_size", "rootfs_size", "size"), "write: disk: {size: 10 GiB}"),
+    **dict.fromkeys(("wifi", "wifis", "ssid", "access_points", "wireless"), _WIFI),
     "swap": "write: disk: {partitions: [{type: swap, size: 2 GiB}]}",
 }
 

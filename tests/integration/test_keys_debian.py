@@ -118,6 +118,22 @@ def test_timers_and_cron(debian: Tree) -> None:
     assert "date +\\%s" in debian.text("/etc/cron.d/stamp")
 
 
+def test_network(debian: Tree) -> None:
+    """The tree's networkd sets up a network card that is called as in the blueprint."""
+    ready = "mount -t tmpfs -o ro none /sys && mkdir -p /run/systemd/netif/links"  # as in a container: without udev
+    card = "ip link add lan0 type veth peer name other && ip link set other up"
+    start = "(/usr/lib/systemd/systemd-networkd &) 2>/run/log"
+    wait = "for i in $(seq 100); do ip route | grep -q default && break; sleep 0.1; done"
+    script = f"{ready} && chown -R systemd-network: /run/systemd/netif && {card} && {start}; {wait}; cat /run/log"
+    shown = debian.sh(f"{script}; ip addr show lan0; ip route; ip -6 route; cat /run/systemd/netif/links/*")
+    for text in (
+        *("Configuring with /etc/systemd/network/20-lan0.network", " mtu 1400 ", "inet 192.0.2.10/24 "),
+        *("inet6 2001:db8::10/64 ", "default via 192.0.2.1 dev lan0 ", "default via fe80::1 dev lan0 "),
+        *("10.0.0.0/8 via 192.0.2.254 dev lan0 proto static metric 100", "DNS=192.0.2.53\n", "DOMAINS=example.org\n"),
+    ):
+        assert text in shown
+
+
 def test_firewall(debian: Tree) -> None:
     rules = debian.sh("nft -f /etc/nftables.conf && nft list ruleset")
     for rule in (

@@ -79,6 +79,12 @@ def test_units_and_timers(fedora: Tree) -> None:
     assert "clerk date +\\%s" in fedora.text("/etc/cron.d/stamp")
 
 
+def test_network(fedora: Tree) -> None:
+    place = "/etc/NetworkManager/system-connections/lan0.nmconnection"
+    assert fedora.sh(f"stat -c '%a %U' {place}") == "600 root\n"
+    assert "\naddress1=192.0.2.10/24\ngateway=192.0.2.1\ndns=192.0.2.53;\n" in fedora.text(place)
+
+
 def test_firewall(fedora: Tree) -> None:
     public = fedora.sh("firewall-offline-cmd --list-all")
     assert re.search(r"services: (ssh http|http ssh)\n", public)

@@ -6,7 +6,7 @@ schema's.
 
 from typing import Any
 
-from osbuild_compose.blueprint.checks import accounts, containers, files, packages, services, system
+from osbuild_compose.blueprint.checks import accounts, containers, files, network, packages, services, system
 from osbuild_compose.blueprint.local_files import LocalFiles
 from osbuild_compose.problem import Problem
 
@@ -18,6 +18,7 @@ def problems(data: Any, local_files: LocalFiles) -> list[Problem]:
         *packages.problems(data, local_files),
         *system.problems(data, local_files),
         *services.problems(data),
+        *network.problems(data),
         *files.problems(data, local_files),
         *containers.problems(data, local_files),
     ]

@@ -15,3 +15,10 @@ def is_mac(text: str) -> bool:
 def kind_of(text: str) -> str:
     """The kind of an address or a network: IPv4, IPv6 or MAC. Raises ValueError, which says what is wrong."""
     return MAC if is_mac(text) else f"IPv{ipaddress.ip_network(text).version}"
+
+
+def prefix_length(text: str) -> int:
+    """The number of bits of an interface's network: 24 of 192.0.2.10/24. Raises ValueError."""
+    if "/" not in text:
+        raise ValueError(f"{text} has no length of its network")
+    return ipaddress.ip_interface(text).network.prefixlen
