@@ -1,9 +1,9 @@
 """What the stand-in repository lacks and blueprints' keys need, as RPMs beside it: made once per machine.
 
-cloud-init, p11-kit and bubblewrap are Debian's. update-ca-trust is a script like Fedora's around Debian's `trust`, with
-Fedora's directories. Nobody's archive here has crypto-policies or hmaccalc: these two are small programs of the tests'
-own that are called as the real ones are. dracut-live and dracut-network are Debian's, the former with what dracut 060
-put right: https://github.com/dracutdevs/dracut/issues/2645.
+cloud-init, growpart, p11-kit and bubblewrap are Debian's. update-ca-trust is a script like Fedora's around Debian's
+`trust`, with Fedora's directories. Nobody's archive here has crypto-policies or hmaccalc: these two are small programs
+of the tests' own that are called as the real ones are. dracut-live and dracut-network are Debian's, the former with
+what dracut 060 put right: https://github.com/dracutdevs/dracut/issues/2645.
 """
 
 import importlib.util
@@ -73,6 +73,7 @@ class Rpm:
 
 RPMS = (
     Rpm("cloud-init", "Requires: python3", CLOUD_INIT),
+    Rpm("cloud-utils-growpart", "Requires: util-linux gawk", "cloud-guest-utils"),
     Rpm("bubblewrap", "Requires: glibc", "bubblewrap"),
     Rpm("dracut-live", "Requires: dracut dracut-network curl device-mapper gzip tar", "dracut-live"),
     Rpm("dracut-network", "Requires: dracut iproute iputils NetworkManager", "dracut-network"),

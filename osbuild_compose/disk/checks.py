@@ -8,7 +8,7 @@ from osbuild_compose.blueprint.formats import Format, ImageKind, Output
 from osbuild_compose.blueprint.local_files import LocalFiles
 from osbuild_compose.blueprint.select import ANY, texts, values
 from osbuild_compose.blueprint.values.size import GIB, MIB
-from osbuild_compose.disk import capacity, types
+from osbuild_compose.disk import capacity, growth, types
 from osbuild_compose.disk.model import ROOT_HASH_ARGUMENTS, SECTORS, Bootloader, Firmware, Layout, Partition, Table
 from osbuild_compose.disk.parse import Parsed, parse
 from osbuild_compose.disk.resolve import resolve
@@ -57,6 +57,7 @@ def layout_problems(layout: Layout) -> Iterator[Problem]:
         yield from _dos_table(layout)
     yield from _bootloader(layout)
     yield from _mount_points(layout)
+    yield from growth.problems(layout)
     for item in layout.written:
         yield from _volume(item)
         yield from _partition(item, layout)
@@ -282,7 +283,7 @@ def _verity(item: Partition, layout: Layout) -> Iterator[Problem]:
     elif item.mount in ROOT_HASH_ARGUMENTS and "partition_uuid" in item.written:
         brief = f"the UUID of a {item.mount} with `verity` follows from its root hash"
         yield Problem(item.at("partition_uuid"), brief, "leave it out")
-    if item.grow:
+    if item.grow and not item.grows_at_boot:
         yield Problem(item.at("grow"), "what `verity` protects cannot grow", "leave `grow` out")
     if item.mount in ROOT_HASH_ARGUMENTS and layout.has_grub:
         brief = f"{item.mount} cannot have `verity` with GRUB: it cannot pass the root hash to the kernel"

@@ -13,6 +13,7 @@ DEVICES = "/dev/mapper"
 ROOT_HASH_ARGUMENTS = {"/": "roothash", "/usr": "usrhash"}
 SECTORS = (512, 4096)  # bytes: the sizes that a sector can have, the default one first
 SECTOR = SECTORS[0]
+FIRST_BOOT = "first-boot"  # the value of `grow` for a partition that grows on the disk that it is started from
 
 
 class Table(StrEnum):
@@ -74,6 +75,7 @@ class Hashes:
 class Partition:
     """A partition. Sizes are in bytes; None or an empty tuple means that the blueprint does not say.
 
+    grow: it takes what is left of the disk when that is made; grows_at_boot: of a larger one that it starts from.
     volume_group is the name of the LVM group that contains logical_volumes. trail leads to the partition in the
     blueprint and `written` are its keys there; trail is None for a partition that was added. `reasons` has the reason
     for each value that the blueprint does not have.
@@ -85,6 +87,7 @@ class Partition:
     size: int | None = None
     minimum: int | None = None
     grow: bool | None = None
+    grows_at_boot: bool = False
     start: int | None = None
     name: str | None = None
     label: str | None = None
@@ -274,6 +277,7 @@ class Layout:
     def features(self) -> tuple[str, ...]:
         """Features of the disk that need packages of the image, which differ between distributions."""
         found = {
+            "growth": any(item.grows_at_boot for item in self.partitions),
             "verity": any(item.verity for item in self.partitions),
             "verity_root": bool(self.sealed),
             "lvm": any(item.volume_group for item in self.partitions),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from osbuild_compose.disk import uuids
+from osbuild_compose.disk import growth, uuids
 from osbuild_compose.disk.model import ROOT_HASH_ARGUMENTS, Layout, Partition, Subvolume, Table
 from osbuild_compose.disk.types import FileSystemType
 
@@ -19,7 +19,7 @@ def fstab(layout: Layout) -> Iterator[dict[str, Any]]:
             **_source(item, layout),
             "path": point,
             "vfs_type": item.file_system,
-            "options": _options(item, volume),
+            "options": _options(item, volume, grows=item.grows_at_boot and point == growth.mount_point(item)),
             "freq": 1 if point == "/" and is_checked else 0,
             "passno": (1 if point == "/" else 2) if is_checked else 0,
         }
@@ -48,7 +48,7 @@ def _source(item: Partition, layout: Layout) -> dict[str, str | None]:
     return {"device": f"PARTUUID={layout.uuid[:8].lower()}-{number:02x}"}
 
 
-def _options(item: Partition, volume: Subvolume | None) -> str:
+def _options(item: Partition, volume: Subvolume | None, *, grows: bool = False) -> str:
     options = [item.options] if item.options else []
     if volume:
         options.append(f"subvol=/{volume.name}")
@@ -56,6 +56,8 @@ def _options(item: Partition, volume: Subvolume | None) -> str:
         options.append("umask=0077")
     if item.verity or (item.file_system and item.file_system.is_read_only):
         options.append("ro")
+    if grows:
+        options.append("x-systemd.growfs")
     return ",".join(options) or "defaults"
 
 

@@ -14,6 +14,7 @@ from osbuild_compose.blueprint.local_files import LocalFiles
 from osbuild_compose.blueprint.values import size
 from osbuild_compose.disk import types
 from osbuild_compose.disk.model import (
+    FIRST_BOOT,
     SECTORS,
     Bootloader,
     Disk,
@@ -82,6 +83,8 @@ class _Section:
         """The values of those fields of the dataclass `kind` that are neither mappings nor lists."""
         known = self.data.keys() & {one.name for one in fields(kind)}
         found = {key: self._scalar(key, self.data[key]) for key in known}
+        if self.data.get("grow") == FIRST_BOOT:
+            found |= {"grow": "size" not in self.data, "grows_at_boot": True}
         return {key: value for key, value in found.items() if value is not None}
 
     def _scalar(self, key: str, value: Any) -> Any:

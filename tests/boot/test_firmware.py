@@ -1,5 +1,6 @@
 """The default disk starts by BIOS, by UEFI and under Secure Boot; and a disk of several file systems starts."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,14 +21,15 @@ disk:
       logical_volumes:
         - {name: root, mount: /, grow: false}
         - {name: home, mount: /home, size: 64 MiB}
-    - {mount: /srv, file_system: btrfs}
     - {mount: /opt, file_system: squashfs, verity: true}
     - {type: swap, size: 64 MiB}
+    - {mount: /srv, file_system: btrfs, size: 256 MiB, grow: first-boot}
 formats: [raw]
 """
 
 # LVM's own programs read the group that we wrote, and change it.
 PV = "/dev/mapper/luks-the-system"
+GROWN = "echo gr''own to $(($(findmnt -bno SIZE /srv) >> 20)) MiB"
 LVM = f"vgck && lvcreate --yes --size 8M --name more the-system && vgck && pvck {PV} && echo lvm agr''ees"
 
 
@@ -74,10 +76,15 @@ def test_a_disk_of_several_file_systems_starts(scratch_room: Path, installed: Pa
         env={"DISK_PASSPHRASE": "open sesame"},
     )
     assert done.returncode == 0, done.stderr
-    with Machine(account.home / "images/several.raw", log=tmp_path / "console") as machine:
+    image = account.home / "images/several.raw"
+    os.truncate(image, image.stat().st_size + (256 << 20))
+    with Machine(image, log=tmp_path / "console") as machine:
         machine.wait_for("unlock disk luks-the-system:", timeout=300)
         machine.send("open sesame\n")
-        ask(machine, f"systemctl is-system-running --wait; findmnt -rno TARGET,FSTYPE,SOURCE --real | sort; {LVM}")
+        ask(
+            machine,
+            f"systemctl is-system-running --wait; findmnt -rno TARGET,FSTYPE,SOURCE --real | sort; {LVM}; {GROWN}",
+        )
         machine.wait_for("running", timeout=120)
         for line in (
             "/ ext4 /dev/mapper/the--system-root",
@@ -89,5 +96,6 @@ def test_a_disk_of_several_file_systems_starts(scratch_room: Path, installed: Pa
         ):
             machine.wait_for(line, timeout=60)
         machine.wait_for("lvm agrees", timeout=60)
+        machine.wait_for(r"grown to 5[01][0-9] MiB", timeout=60)
         machine.send("poweroff\n")
         machine.wait_for_end()

@@ -6,6 +6,7 @@ And with a root hash among a kernel's options, the system on a / that nobody can
 import base64
 import json
 import mmap
+import os
 import subprocess
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.boot.test_firmware import PATIENT, ask
 from tests.conftest import REPO, make_account
 
 ARGUMENTS = f"root=UUID=[-0-9a-f]{{36}} ro console=tty0 console=ttyS0 {PATIENT}"
+UNIFIED = "{bootloader: none, uki: true, sector_size: 4096, partitions: [{mount: /, grow: first-boot}]}"
 REBOOT = ("-action", "reboot=reset")  # instead of ending the machine
 ENTRIES = "find /boot/efi -type f -printf '%P\\n' | sort"
 # What Debian runs for a new kernel (but for making an initramfs, which takes minutes here), and for a new initramfs.
@@ -68,17 +70,18 @@ def test_systemd_boot_starts_both_types_of_entries(image: Path, tmp_path: Path) 
         machine.wait_for(r"Current Entry: debian-6.*\.efi", timeout=60)
 
 
-@pytest.mark.parametrize(
-    "image", [("unified", "debian-12", "disk: {bootloader: none, uki: true, sector_size: 4096}\n")], indirect=True
-)
+@pytest.mark.parametrize("image", [("unified", "debian-12", f"disk: {UNIFIED}\n")], indirect=True)
 def test_firmware_starts_a_unified_kernel_image_from_large_sectors(image: Path, tmp_path: Path) -> None:
     assert disk_of(image) == Disk(Firmware.UEFI, 4096)
+    os.truncate(image, 3 << 30)
     with Machine(image, firmware=Firmware.UEFI, sector=4096, log=tmp_path / "console") as machine:
         sector = "cat /sys/block/vda/queue/logical_block_size"
         before = "cp /boot/efi/EFI/BOOT/BOOTX64.EFI /root/before"
         again = f"{before}; {NEW_KERNEL}; cmp /boot/efi/EFI/BOOT/BOOTX64.EFI /root/before && echo the sa''me"
-        ask(machine, f"systemctl is-system-running --wait; {sector}; cat /proc/cmdline; {again}; {ENTRIES}")
+        grown = "test $(findmnt -bno SIZE /) -gt $((2 << 30)) && echo gr''own"
+        ask(machine, f"systemctl is-system-running --wait; {grown}; {sector}; cat /proc/cmdline; {again}; {ENTRIES}")
         machine.wait_for(r"running$", timeout=200)
+        machine.wait_for("^grown$", timeout=30)
         machine.wait_for("^4096$", timeout=30)
         machine.wait_for(rf"^{ARGUMENTS}$", timeout=30)
         machine.wait_for("^the same$", timeout=200)

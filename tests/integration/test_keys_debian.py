@@ -235,7 +235,7 @@ def test_repositories(debian: Tree) -> None:
 
 def test_packages(debian: Tree) -> None:
     installed = debian.sh("dpkg-query -W -f '${Package}\\n'").split()
-    assert {"procps", "sudo", "cron", "cloud-init", "tzdata"} <= set(installed)
+    assert {"procps", "sudo", "cron", "cloud-init", "cloud-guest-utils", "fdisk", "tzdata"} <= set(installed)
     assert {"own-tool", "linux-image-amd64"} <= set(installed)
     assert not {"own-extra", "linux-image-cloud-amd64"} & set(installed)
     assert debian.sh("dpkg --audit") == ""

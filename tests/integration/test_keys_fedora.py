@@ -152,7 +152,16 @@ def test_repositories(fedora: Tree) -> None:
 
 def test_packages(fedora: Tree) -> None:
     installed = fedora.sh("rpm -qa --qf '%{name}\\n'").split()
-    assert {"sudo", "cronie", "chrony", "firewalld", "tzdata", "glibc-langpack-en", "kernel"} <= set(installed)
+    assert {
+        "sudo",
+        "cronie",
+        "chrony",
+        "firewalld",
+        "tzdata",
+        "cloud-utils-growpart",
+        "glibc-langpack-en",
+        "kernel",
+    } <= set(installed)
     assert "glibc-minimal-langpack" not in installed
 
 

@@ -137,7 +137,7 @@ def test_all_mistakes_of_a_disk_are_reported_at_once() -> None:
     with pytest.raises(ComposeError) as caught:
         blueprint(f"{HEAD}formats: [vhdx]\ndisk: {{sector_size: 4096, firmware: [uefi], partitions: {items}}}\n")
     reported = [error.brief for error in caught.value.each()]
-    expected = ("vhdx", "must be true or false", "/etc must be on", "the minimum for xfs is 300 MiB")
+    expected = ("vhdx", "it is one of: false, true, first-boot", "/etc must be on", "the minimum for xfs is 300 MiB")
     assert all(any(part in one for one in reported) for part in expected), reported
     assert len(reported) == 4
 
