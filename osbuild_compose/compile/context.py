@@ -1,5 +1,6 @@
 """The variables that templates see; docs/reference/templates.md describes them."""
 
+import re
 from typing import Any
 
 from osbuild_compose.blueprint.model import Blueprint
@@ -27,6 +28,7 @@ def template_variables(request: BuildRequest) -> dict[str, Any]:
         "base_repositories": base_repositories,
         "repositories": repositories,
         "own_repositories": tuple(item for item in own if item.use is not Use.BUILD),
+        "package_names": tuple(dict.fromkeys(re.split("[=/:]", name)[0] for name in blueprint.packages)),
         "services": _services(blueprint, () if request.is_container else release.enabled_services, release),
         "image": {**image_context(request), "kernel": kernel.chosen(request)},
         "build_root": request.build_root,

@@ -13,13 +13,15 @@ class Kernel:
     """The packages of the kernel, in the package manager's notation, and the reason for the choice, for people.
 
     base: those that are installed with the base system. added: those that the blueprint's packages are installed with,
-    since only its own repositories may have them, and which `packages` does not name.
+    since only its own repositories may have them, and which `packages` does not name. others: further kernels that
+    `packages` names.
     """
 
     packages: tuple[str, ...]
     reason: str = ""
     base: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 def chosen(request: BuildRequest) -> Kernel:
@@ -37,10 +39,11 @@ def chosen(request: BuildRequest) -> Kernel:
     if by_key or named:
         packages = (by_key,) if by_key else named
         reason = "`kernel.package` names it" if by_key else "`packages` names it"
+        others = tuple(package for package in named if by_key and package != by_key)
         is_own = by_key in (architecture.kernel, architecture.hardware_kernel)
         if not is_own and _has_more_repositories(request):
-            return Kernel(packages, reason, added=packages if by_key else ())
-        return Kernel(packages, reason, base=packages)
+            return Kernel(packages, reason, added=packages if by_key else (), others=others)
+        return Kernel(packages, reason, base=packages, others=others)
     of_machines = dict.fromkeys(output.format for output in request.outputs)
     for_hardware = [str(item) for item in of_machines if item.traits.for_hardware]
     if for_hardware and architecture.hardware_kernel:

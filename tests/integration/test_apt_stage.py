@@ -363,6 +363,16 @@ def test_a_failing_script_is_named_with_its_output(root: Workplace, base: Path, 
     assert "hint: " in result.error
 
 
+def test_what_was_removed_is_told(root: Workplace, base: Path, repository: Repository) -> None:
+    repository.add("pushes", Contents({"Conflicts": "libpam-cap"}, {"usr/share/pushes": "x"}))
+    repository.add("wants", Contents({"Depends": "pushes"}, {"usr/share/wants": "x"}))
+    repository.publish()
+    result = root.run(base, options(["wants"], ours(repository)))
+    assert result.status == 0, result.log
+    assert "\nnote: pushes (needed by wants) removed libpam-cap, with which it conflicts\n" in result.log
+    assert result.log.count("note: ") == 1
+
+
 def test_a_changed_configuration_file_is_kept(root: Workplace, base: Path, repository: Repository) -> None:
     conf = Contents({}, {"etc/kept.conf": "a=1\n"}, {"conffiles": "/etc/kept.conf\n"})
     repository.add("kept", conf)

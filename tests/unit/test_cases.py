@@ -142,6 +142,32 @@ def test_iso_usb() -> None:
     assert "linux-image-cloud-amd64" not in base["packages"]
 
 
+def test_resolvconf() -> None:
+    """Which package was removed: test_what_was_removed_is_told in tests/integration/test_apt_stage.py."""
+    (units,) = options(made("resolvconf"), "org.osbuild.systemd")
+    assert "systemd-resolved" not in units["enabled_services"]
+    assert "compose-name-servers.service" in units["enabled_services"]
+
+
+def test_two_network_managers() -> None:
+    document = made("two-network-managers")
+    assert options(document, "org.osbuild.systemd") == [{"enabled_services": ["systemd-resolved"]}]
+    assert [path for path in files(document) if "/systemd/network" in path] == []
+
+
+def test_exclude_base() -> None:
+    document = made("exclude-base")
+    (base,) = options(document, APT)
+    assert "systemd-resolved" not in base["packages"]
+    assert "systemd-resolved" not in options(document, "org.osbuild.systemd")[0]["enabled_services"]
+
+
+def test_package_left_out_as_in_kickstart() -> None:
+    with pytest.raises(ComposeError) as caught:
+        made("package-left-out-as-in-kickstart")
+    assert caught.value.hint == "to leave it out, write: exclude: [firewalld]"
+
+
 def test_every_case_is_tested() -> None:
     texts = "".join(path.read_text() for path in (REPO / "tests").rglob("test_*.py"))
     stems = {path.stem for path in CASES.iterdir() if path.name != "README.md"}
