@@ -337,7 +337,7 @@ def test_nothing_is_written_for_nothing() -> None:
             "distro: debian-12\ninitramfs: {dracut_modules: [lvm]}\n",
             "b.yaml:3:13: debian-12 does not support `initramfs.dracut_modules`: its initramfs is made by "
             "initramfs-tools",
-            "name kernel modules in `initramfs.drivers`",
+            "add dracut to `packages`, or name kernel modules in `initramfs.drivers`",
         ),
     ],
 )
