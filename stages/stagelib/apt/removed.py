@@ -67,8 +67,8 @@ def _for(culprit: str, packages: Installed, requested: Iterable[str]) -> str:
     for first in wanted:
         reached, todo = {first}, [first]
         while todo:
-            stanza = packages.get(todo.pop())
-            near = {name for one in (_dependencies(stanza) if stanza else ()) for name in providers.get(one, ())}
+            current = packages.get(todo.pop())
+            near = {name for one in (_dependencies(current) if current else ()) for name in providers.get(one, ())}
             todo += near - reached
             reached |= near
         if culprit in reached:
