@@ -77,7 +77,13 @@ def test_a_network_manager_that_other_packages_bring_is_alone() -> None:
             "ConditionPathExists=!/usr/lib/systemd/system/dhcpcd.service\n"
         )
     own = "files: [{path: /etc/systemd/network/lan.network, content: x}]\n"
-    for text in ("", f"packages: [gnome-core]\n{own}", "packages: [network-manager]\n"):
+    static = "network: {interfaces: [{name: lan, dhcp: true}]}\n"
+    for text in (
+        "",
+        f"packages: [gnome-core]\n{own}",
+        f"packages: [gnome-core]\n{static}",
+        "packages: [network-manager]\n",
+    ):
         assert ONLY.format("service") not in files(debian(text))
 
 
@@ -134,6 +140,10 @@ def test_what_no_image_of_fedora_can_do_without(package: str) -> None:
     [
         ("packages: [sysvinit-core]", "sysvinit-core removes systemd-sysv, and what starts in its images are units"),
         ("packages: [runit-init]", "runit-init removes systemd-sysv"),
+        (
+            "packages: [connman]\nnetwork: {interfaces: [{name: lan, dhcp: true}]}",
+            "connman sets up the network, and it",
+        ),
         ("packages: [elogind]", "elogind removes systemd, which starts its images"),
         ("packages: [tiny-initramfs]", "tiny-initramfs removes initramfs-tools"),
         ("timeservers: [a.example]\nexclude: [systemd-timesyncd]", "`exclude` has systemd-timesyncd"),
