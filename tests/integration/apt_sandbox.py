@@ -26,6 +26,7 @@ META = json.loads((STAGES / f"{NAME}.meta.json").read_text())
 EPOCH = 1_700_000_000  # 2023-11-14
 DESCRIBE = Path(__file__).with_name("apt_tree.py")
 KEYS = REPO / "templates/debian/keys"
+SANDBOX_NAME = "sandbox-of-the-stage"  # nothing of it is to be found in trees
 RELEASES = ("bookworm", "trixie")
 SYSTEM = (
     "systemd-sysv",
@@ -113,6 +114,7 @@ class Workplace:
 
     def _sandbox(self, tree: Path, etc: Path, new: Path) -> list[str | Path]:
         argv: list[str | Path] = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"]
+        argv += ["--hostname", SANDBOX_NAME]
         argv += ["--ro-bind", "/usr", "/usr", "--bind", etc, "/etc", "--proc", "/proc", "--dev", "/dev"]
         for link in ("bin", "sbin", "lib", "lib64"):
             argv += ["--symlink", f"usr/{link}", f"/{link}"]
@@ -147,6 +149,20 @@ class Workplace:
     def remove(self) -> None:
         """Remove everything."""
         shutil.rmtree(self.room)
+
+
+def sound(place: Workplace, tree: Path) -> None:
+    """dpkg has nothing to complain about, and nothing is left behind that no image should have."""
+    assert place.inside(tree, "dpkg", "--audit") == ""
+    states = place.inside(tree, "dpkg-query", "-W", "-f=${db:Status-Abbrev}${Package}\n")
+    assert [line for line in states.splitlines() if not line.startswith("ii ")] == []
+    assert place.inside(tree, "dpkg", "--verify") == ""
+    for path in ("usr/sbin/policy-rc.d", "var/lib/dpkg/status-old", "etc/passwd-", "var/cache/ldconfig/aux-cache"):
+        assert not (tree / path).exists(), path
+    machine_id = tree / "etc/machine-id"
+    assert not machine_id.exists() or machine_id.read_bytes() == b""
+    assert not list(tree.glob("etc/ssh/ssh_host_*"))
+    assert not list(tree.glob("boot/*.dpkg*"))
 
 
 def ordinary_user() -> str | None:

@@ -15,43 +15,12 @@ from stagelib.apt import stubs
 
 from tests.integration import apt_sandbox
 from tests.integration.apt_repository import Contents, Key, Repository, served
-from tests.integration.apt_sandbox import SERVER, Workplace, debian, options
+from tests.integration.apt_sandbox import Workplace, debian, options, sound
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="compares with trees that only root can make"),
     pytest.mark.skipif(not apt_sandbox.host().security, reason="this machine's apt has no Debian mirror"),
 ]
-
-# What mmdebstrap does beside installing packages, and what we remove and it does not. Each with its reason.
-NOT_OURS = {
-    "/etc/apt/apt.conf.d/99mmdebstrap": "mmdebstrap writes its options there",
-    "/etc/apt/sources.list": "installed sources are the files stage's business",
-    "/etc/apt/sources.list.d/0000debian.sources": "likewise",
-    "/etc/fstab": "mmdebstrap writes an empty one",
-    "/etc/hostname": "copied from the host",
-    "/etc/resolv.conf": "copied from the host",
-    "/etc/.pwd.lock": "a lock file",
-    "/run/lock": "of the running system",
-    "/run/lock/subsys": "of the running system",
-    "/var/lib/dpkg/arch": "written by mmdebstrap; dpkg makes it when a second architecture is added",
-}
-LEFT_BEHIND = (
-    "/dev/",
-    "/etc/ssh/ssh_host_",
-    "/var/cache/apt/archives/lock",
-    "/var/lib/apt/lists/lock",
-    "/var/lib/dpkg/lock",
-)
-LEFT_BEHIND += ("/var/lib/dpkg/triggers/Lock",)
-BACKUPS = ("passwd-", "group-", "shadow-", "gshadow-", "-old")
-# The same lines in another order: dpkg configures in another order than apt asks it to.
-SAME_LINES = (
-    "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/shells",
-    "/var/lib/dpkg/triggers/File", "/var/lib/apt/extended_states",
-)  # fmt: skip
-# apt makes them its own when it runs inside the tree; here they are as apt's package ships them.
-PARTIAL = ("/var/lib/apt/lists/partial", "/var/cache/apt/archives/partial")
-MACHINE_ID = "/etc/machine-id"  # mmdebstrap makes it anew with mode 0644; systemd's own is 0444
 
 
 @pytest.fixture(scope="module")
@@ -71,82 +40,6 @@ def user() -> Iterator[Workplace]:
     place = Workplace(apt_sandbox.scratch_room(), name)
     yield place
     place.remove()
-
-
-def mmdebstrap(root: Workplace, name: str, release: str, packages: tuple[str, ...], *more: str) -> Path:
-    """The same installation by mmdebstrap from the host's sources."""
-    if not shutil.which("mmdebstrap"):
-        pytest.skip("mmdebstrap is not installed")
-    tree = root.directory(name)
-    lines = [
-        f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {one['url']} {suite} main"
-        for one in debian(release)
-        for suite in one["suites"]
-    ]
-    command = ["mmdebstrap", "--variant=essential", f"--include={','.join(packages)}", *more]
-    command += ["--aptopt=Acquire::Check-Valid-Until false", release, tree, *lines]
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(apt_sandbox.EPOCH), "TMPDIR": str(root.room)}
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return tree
-
-
-def unexplained(root: Workplace, theirs: Path, ours: Path) -> list[str]:
-    """Every difference between the trees that has no reason above."""
-    start = int(time.time()) - 3600 * 12
-    a, b = root.describe(theirs, start), root.describe(ours, start)
-    found = []
-    for path in sorted(a.keys() | b.keys()):
-        expected, got = a.get(path), b.get(path)
-        if expected == got or path in NOT_OURS:
-            continue
-        if got is None and (path.startswith(LEFT_BEHIND) or path.endswith(BACKUPS)):
-            continue
-        if expected and got:
-            if expected[0].startswith("4"):  # directories' times are ours on purpose
-                expected, got = expected[:5], got[:5]
-            if path in SAME_LINES and sorted((theirs / path[1:]).read_text().split("\n")) == sorted(
-                (ours / path[1:]).read_text().split("\n")
-            ):
-                continue
-            if path == MACHINE_ID or path in PARTIAL:
-                continue
-        if expected != got:
-            found.append(f"{path}: {expected} but {got}")
-    return found
-
-
-def sound(place: Workplace, tree: Path) -> None:
-    """dpkg has nothing to complain about, and nothing is left behind that no image should have."""
-    assert place.inside(tree, "dpkg", "--audit") == ""
-    states = place.inside(tree, "dpkg-query", "-W", "-f=${db:Status-Abbrev}${Package}\n")
-    assert [line for line in states.splitlines() if not line.startswith("ii ")] == []
-    assert place.inside(tree, "dpkg", "--verify") == ""
-    for path in ("usr/sbin/policy-rc.d", "var/lib/dpkg/status-old", "etc/passwd-", "var/cache/ldconfig/aux-cache"):
-        assert not (tree / path).exists(), path
-    machine_id = tree / "etc/machine-id"
-    assert not machine_id.exists() or machine_id.read_bytes() == b""
-    assert not list(tree.glob("etc/ssh/ssh_host_*"))
-    assert not list(tree.glob("boot/*.dpkg*"))
-
-
-def test_a_server_is_what_mmdebstrap_makes(root: Workplace) -> None:
-    ours = root.directory("server")
-    result = root.run(ours, options(SERVER, debian("bookworm")))
-    assert result.status == 0, result.log
-    assert result.log.count("Generating /boot/initrd.img") == 1
-    sound(root, ours)
-    theirs = mmdebstrap(root, "server-mmdebstrap", "bookworm", SERVER)
-    assert unexplained(root, theirs, ours) == []
-
-
-def test_debian_13_is_what_mmdebstrap_makes(root: Workplace) -> None:
-    packages = ("apt", "systemd-sysv", "dbus", "openssh-server", "ca-certificates", "adduser")
-    ours = root.directory("trixie")
-    result = root.run(ours, options(packages, debian("trixie")))
-    assert result.status == 0, result.log
-    sound(root, ours)
-    theirs = mmdebstrap(root, "trixie-mmdebstrap", "trixie", packages)
-    assert unexplained(root, theirs, ours) == []
 
 
 def test_root_and_user_make_the_same_tree(root: Workplace, user: Workplace) -> None:
@@ -228,41 +121,6 @@ def test_a_hostile_tree_leads_nowhere(root: Workplace, base: Path) -> None:
 
 # -- a repository of our own -------------------------------------------------------------------------------------------
 
-PREINST = """#!/bin/sh
-set -e
-dpkg-divert --package odd-divert --add --rename --divert /usr/share/odd/shared.orig /usr/share/odd/shared
-test -x /usr/bin/perl
-"""
-LONG = "usr/share/odd/" + "d" * 90 + "/" + "f" * 120
-POSTINST = '#!/bin/sh\nset -e\nif [ "$1" = triggered ]; then echo "$2" >> /usr/share/odd-heard; fi\n'
-COMMANDS = """
-ln usr/share/odd/shared usr/share/odd/hard
-ln -s shared usr/share/odd/soft
-mkdir -m 2775 usr/share/odd/group
-chgrp staff usr/share/odd/group
-touch usr/share/odd/group/member
-chmod 4755 usr/share/odd/hard
-"""
-ODD = {
-    "odd-base": Contents(
-        {"Depends": "odd-divert, odd-owner"},
-        {"usr/share/odd/shared": "base\n", LONG: "long\n", "etc/odd/odd.conf": "a=1\n"},
-        {"conffiles": "/etc/odd/odd.conf\n", "triggers": "interest-noawait /usr/share/odd/watched\n"}
-        | {"postinst": POSTINST},
-        COMMANDS,
-    ),
-    "odd-divert": Contents({"Pre-Depends": "odd-early"}, {"usr/share/odd/shared": "diverted\n"}, {"preinst": PREINST}),
-    "odd-early": Contents(
-        {}, {"usr/share/odd/early": "early\n"}, {"postinst": "#!/bin/sh\ntouch /usr/share/odd-early-done\n"}
-    ),
-    "odd-owner": Contents({}, {"usr/share/odd/owned": "x\n"}, {}, "chown 1234:1234 usr/share/odd/owned"),
-    "odd-replaces": Contents({"Replaces": "odd-replaced"}, {"usr/share/odd/both": "new\n"}),
-    "odd-replaced": Contents({}, {"usr/share/odd/both": "old\n", "usr/share/odd/watched/w": "w\n"}),
-    "odd-nosums": Contents({}, {"usr/share/odd/nosums": "x\n", "usr/share/odd/watched/v": "v\n"}, md5sums=False),
-    "odd-fifo": Contents({}, {"usr/share/odd/f/x": "x\n"}, {}, "mkfifo usr/share/odd/f/fifo"),
-    "odd-same": Contents({"Multi-Arch": "same", "Architecture": "amd64"}, {"usr/share/odd/same": "s\n"}),
-}
-
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Key:
@@ -289,27 +147,6 @@ def ours(repository: Repository, **more: Any) -> list[dict[str, Any]]:
         **more,
     }
     return [*debian("bookworm"), mine]
-
-
-def test_odd_packages_end_as_dpkg_leaves_them(root: Workplace, repository: Repository) -> None:
-    for name, contents in ODD.items():
-        repository.add(name, contents)
-    repository.publish()
-    packages = ("apt", "perl", *ODD)
-    tree = root.directory("odd")
-    result = root.run(tree, options(packages, ours(repository)))
-    assert result.status == 0, result.log
-    for name in ("odd-divert", "odd-owner", "odd-replaced", "odd-replaces", "odd-nosums", "odd-fifo"):
-        assert f"{name} is unpacked by dpkg" in result.log
-    assert "odd-base is unpacked by dpkg" not in result.log
-    sound(root, tree)
-    ring = root.room / "ring.asc"  # where apt's own user can read it
-    ring.write_text(repository.key.armoured)
-    extra = f"deb [signed-by={ring}] {repository.url} test main"
-    hook = f'--setup-hook=mkdir -p "$1/etc/apt/sources.list.d"; echo \'{extra}\' > "$1/etc/apt/sources.list.d/odd.list"'
-    theirs = mmdebstrap(root, "odd-mmdebstrap", "bookworm", packages, hook)
-    allowed = ("/etc/apt/sources.list.d/odd.list: ", "/etc/apt/sources.list.d: ", "/etc/apt: ")
-    assert [one for one in unexplained(root, theirs, tree) if not one.startswith(allowed)] == []
 
 
 @pytest.mark.parametrize("account", ["root", "user"])

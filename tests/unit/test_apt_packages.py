@@ -2,10 +2,11 @@
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 import pytest
-from stagelib.apt import auto_installed, database, deb, order
+from stagelib.apt import auto_installed, database, deb, order, stat_overrides
 from stagelib.apt.deb import ControlFile
 from stagelib.apt.extract import Unpacked
 from stagelib.apt.package import Package, is_idle_preinst, parse_control, related_names
@@ -129,7 +130,33 @@ def test_damaged_packages_are_reported(tmp_path: Path) -> None:
         deb.clean("usr/../../etc/passwd")
 
 
+def marked(packages: list[Package], essential: set[str], *requested: str) -> list[str]:
+    text = auto_installed.extended_states(packages, essential, requested, "amd64")
+    return re.findall(r"(?m)^Package: (.*)$", text)
+
+
 def test_only_dependencies_are_marked_as_automatic() -> None:
     packages = [make("nginx", Provides="httpd"), make("nginx-common"), make("sudo")]
-    text = auto_installed.extended_states(packages, ["httpd", "sudo=1.9"], "amd64")
+    text = auto_installed.extended_states(packages, [], ["httpd", "sudo=1.9"], "amd64")
     assert text == "Package: nginx-common\nArchitecture: amd64\nAuto-Installed: 1\n\n"
+
+
+def test_whoever_provides_a_real_packages_name_is_a_dependency() -> None:
+    packages = [make("php-module"), make("php8.2-module", Provides="php-module")]
+    assert marked(packages, set(), "php-module") == ["php8.2-module"]
+    assert marked(packages, set(), "php-module:amd64=2") == ["php8.2-module"]
+
+
+def test_what_essential_packages_need_is_not_marked_but_what_could_replace_it_is() -> None:
+    packages = [make("base-files", Pre_Depends="awk"), make("mawk", Provides="awk"), make("gawk", Provides="awk"),
+                make("libreadline8"), make("install-info")]  # fmt: skip
+    essential = {"base-files", "mawk"}
+    assert marked(packages, essential, "gawk") == ["install-info", "libreadline8"]
+
+
+def test_stat_overrides_are_read_as_dpkg_does() -> None:
+    text = "root mail 2755 /usr/bin/a b\n#7 #8 0640 /x\nnobody-here root 755 /y\nroot root 9 /z\nroot root 755 z\n\n"
+    assert stat_overrides.parse(text, {"root": 0}, {"root": 0, "mail": 8}) == [
+        stat_overrides.Override("/usr/bin/a b", 0, 8, 0o2755),
+        stat_overrides.Override("/x", 7, 8, 0o640),
+    ]

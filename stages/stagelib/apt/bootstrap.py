@@ -6,7 +6,8 @@ The result is what apt and dpkg would have made. In order:
 2. All packages whose unpacking runs no script are unpacked by our workers into the tree, and dpkg's database is
    written for them. Foundation packages with a preinst are unpacked too, to have a system that can run one.
 3. The tree's dpkg unpacks the foundation packages that have a preinst (once more) and configures the foundation.
-4. The tree's dpkg unpacks the other packages that need it, their Pre-Depends being configured before.
+4. The tree's dpkg unpacks the other packages that need it, their Pre-Depends being configured before. What preinsts
+   have said of files of other packages (dpkg-statoverride) is done.
 5. dpkg configures everything else, with the triggers that unpacking activated.
 """
 
@@ -15,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 from stagelib import api, devices, tree_paths
 from stagelib.api import phase
-from stagelib.apt import auto_installed, database, dpkg, scaffolding, shared
+from stagelib.apt import database, dpkg, scaffolding, shared, stat_overrides
 from stagelib.apt.downloads import Downloaded
 from stagelib.apt.extract import Unpacked, Workers
 from stagelib.apt.options import Options
@@ -27,11 +28,12 @@ from stagelib.packages import cleanup
 
 MERGED = ("bin", "sbin", "lib")
 LIB64 = ("amd64", "ppc64el", "loong64")  # where the dynamic loader is in /lib64
+LOCKS = "/run/lock"  # where /var/lock leads; what base-files makes of it is gone with the /run of its script
 FIRST = ("base-passwd", "base-files")  # users, then directories: all other scripts may rely on both
 
 
-def install(tree: str, work: str, downloaded: Downloaded, wanted: Options, epoch: int) -> None:
-    """Install the downloaded archives into the empty tree.
+def install(tree: str, work: str, downloaded: Downloaded, wanted: Options, epoch: int) -> list[Package]:
+    """Install the downloaded archives into the empty tree; returns their packages.
 
     work: a directory for this stage alone; epoch: mtime of all directories, seconds. Raises StageError.
     """
@@ -70,14 +72,16 @@ def install(tree: str, work: str, downloaded: Downloaded, wanted: Options, epoch
                     dpkg.unpack(tree, work, [file_name(one) for one in step.packages])
                 else:
                     dpkg.configure(tree, work, [one.name for one in step.packages], "--no-triggers")
+        stat_overrides.apply(tree, unpacked.values())
         with phase("configure"):
             dpkg.configure(tree, work, ["-a"], count=len(packages) - len(foundation))
         scaffolding.run_deferred(tree, work)
+    if not tree_paths.exists(tree, LOCKS):
+        tree_paths.make_dirs(tree, LOCKS, mode=0o1777)
     for nodes in stored.values():
         for path, device in nodes.items():
             devices.mark_empty_file(tree, path, device)
-    dependencies = [package for package in packages if package not in foundation]
-    auto_installed.mark(tree, dependencies, wanted.packages, wanted.architecture)
+    return packages
 
 
 def file_name(package: Package) -> str:

@@ -1,8 +1,10 @@
 """Resolve dependencies with apt: the list of archives to install."""
 
+import contextlib
 import difflib
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -11,6 +13,7 @@ from stagelib.errors import StageError
 
 URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})$")
 
+ESSENTIAL = "?essential"  # a pattern of apt's, apt-patterns(7)
 FILE = re.compile(r"[A-Za-z0-9][^/]*")  # apt quotes a slash in a version, but not in a name
 
 
@@ -50,6 +53,23 @@ def archives(apt: Apt, packages: Sequence[str]) -> list[Archive]:
         elif line.startswith("'"):
             raise StageError(f"the repository gives no sha256 for {line}", "use a repository made with SHA256 sums")
     return found
+
+
+def for_an_empty_tree(apt: Apt, packages: Sequence[str]) -> tuple[list[Archive], frozenset[str]]:
+    """The archives to install so that a tree without packages has the Essential ones and `packages`, in apt's order;
+    and the names of the packages that Essential ones alone would bring.
+
+    Those are all in the tree, as in one where they are installed first, unless they contradict `packages`: without
+    this, gawk would come instead of mawk. Raises StageError as archives() does.
+    """
+    with ThreadPoolExecutor() as pool:  # apt takes most of the time to read its indexes
+        alone = pool.submit(archives, apt, [ESSENTIAL])
+        chosen = pool.submit(archives, apt, [ESSENTIAL, *packages]).result() if packages else alone.result()
+        essential = frozenset(one.package for one in alone.result())
+    if not essential <= {one.package for one in chosen}:
+        with contextlib.suppress(StageError):
+            chosen = archives(apt, [ESSENTIAL, *sorted(essential), *packages])
+    return chosen, essential
 
 
 def _explain(apt: Apt, packages: Sequence[str], stdout: str, stderr: str) -> StageError:
