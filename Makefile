@@ -11,9 +11,9 @@ ASSEMBLERS := $(filter-out %.json,$(wildcard assemblers/org.*))
 
 # Packages for building, and further ones for the tests; first Debian's names, then Fedora's.
 APT_BUILD := apt bubblewrap curl dosfstools dpkg e2fsprogs gpg gpgv grub-common grub-pc-bin libarchive-tools mount mtools pigz python3-venv qemu-utils tar uidmap xz-utils zstd
-APT_TEST := acl attr binutils btrfs-progs bzip2 cpio createrepo-c cryptsetup-bin dnf docker-registry erofs-utils fdisk fish git gnupg libcap2-bin linux-libc-dev lvm2 lzip lzop mmdebstrap openssh-client openssl ovmf passwd patch policycoreutils procps python3-jsonschema qemu-system-x86 rpm skopeo squashfs-tools systemd systemd-boot-efi xfsprogs xorriso zsh
+APT_TEST := acl attr binutils btrfs-progs bzip2 cpio createrepo-c cryptsetup-bin dnf docker-registry erofs-utils fdisk fish git gnupg libcap2-bin linux-libc-dev lvm2 lzip lzop mmdebstrap openssh-client openssl ovmf passwd patch policycoreutils procps python3-jsonschema qemu-system-x86 rpm skopeo squashfs-tools systemd systemd-boot-efi tmux xfsprogs xorriso zsh
 DNF_BUILD := apt bsdtar bubblewrap curl dosfstools dpkg e2fsprogs gnupg2 grub2-pc-modules grub2-tools mtools pigz qemu-img shadow-utils tar util-linux xz zstd
-DNF_TEST := acl attr binutils btrfs-progs bzip2 cpio createrepo_c cryptsetup edk2-ovmf erofs-utils fish git kernel-headers libcap lvm2 lzip lzop mmdebstrap openssh-clients openssl patch policycoreutils procps-ng python3-jsonschema qemu-system-x86 rpm-build rpm-sign skopeo squashfs-tools systemd systemd-boot-unsigned util-linux veritysetup xfsprogs xorriso zsh
+DNF_TEST := acl attr binutils btrfs-progs bzip2 cpio createrepo_c cryptsetup edk2-ovmf erofs-utils fish git kernel-headers libcap lvm2 lzip lzop mmdebstrap openssh-clients openssl patch policycoreutils procps-ng python3-jsonschema qemu-system-x86 rpm-build rpm-sign skopeo squashfs-tools systemd systemd-boot-unsigned tmux util-linux veritysetup xfsprogs xorriso zsh
 
 .PHONY: image test lint types unit integration boot fuzz bench docs system-build system-test clean
 

@@ -63,6 +63,15 @@ class Image:
     passphrases: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+def names(images: Sequence[Image]) -> list[str]:
+    """Their blueprints' names, with the formats where one blueprint has several images."""
+    found = [image.blueprint.name for image in images]
+    return [
+        name if found.count(name) == 1 else f"{name} ({', '.join(image.formats)})"
+        for name, image in zip(found, images, strict=True)
+    ]
+
+
 @dataclass(frozen=True)
 class BuiltImage:
     """What a build made of an Image: the files, and osbuild's ids of the tree and the output.
@@ -336,15 +345,22 @@ class Project:
                 seen.add(name)
         return made
 
-    def plan(self, image: Image | Sequence[Image], runner: "RunnerSettings | None" = None) -> "events.Plan":
-        """What a build of all these would run, and what it would take from the store. Raises ComposeError."""
-        from osbuild_compose import runner_client  # noqa: PLC0415 - not needed for checking and rendering
-        from osbuild_compose.report import events  # noqa: PLC0415 - likewise
+    def plan(self, images: Image | Sequence[Image], runner: "RunnerSettings | None" = None) -> "events.Plan":
+        """What a build of all images in one run would run, and what it would take from the store.
 
-        images = [image] if isinstance(image, Image) else image
-        text = pipeline.together([one.pipeline for one in images])
-        made = runner_client.plan(text, self._runner(runner), _all_passphrases(images))
-        return events.plan_of(json.loads(made))
+        Raises ComposeError.
+        """
+        from osbuild_compose.report import events  # noqa: PLC0415 - not needed for checking and rendering
+
+        each = [images] if isinstance(images, Image) else images
+        return events.plan_of(json.loads(self.plan_document(each, runner)))
+
+    def plan_document(self, images: Sequence[Image], runner: "RunnerSettings | None" = None) -> bytes:
+        """The same as the JSON that the runner prints. Raises ComposeError."""
+        from osbuild_compose import runner_client  # noqa: PLC0415 - not needed for checking and rendering
+
+        each = [image.pipeline for image in images]
+        return runner_client.plan(each, self._runner(runner), _all_passphrases(images))
 
     def build(
         self,

@@ -111,17 +111,19 @@ def build(
         raise _unexplained(code, said)
 
 
-def plan(pipeline: bytes, settings: RunnerSettings, passphrases: Mapping[str, str] = MappingProxyType({})) -> bytes:
-    """What the runner would do, as the JSON that it prints. Raises as build() does."""
-    # A file, because a pipe could fill up.
-    with tempfile.TemporaryFile() as stdin:
-        stdin.write(pipeline)
-        stdin.seek(0)
+def plan(
+    pipelines: Sequence[bytes], settings: RunnerSettings, passphrases: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
+    """What the runner would do for all pipelines in one run, as the JSON that it prints. Raises as build() does."""
+    with signals.tidied(), tempfile.TemporaryDirectory(prefix="compose-") as work:
+        files = [Path(work) / f"{number}.json" for number in range(len(pipelines))]
+        for file, pipeline in zip(files, pipelines, strict=True):
+            file.write_bytes(pipeline)
         with _passing_on_signals() as passing, _secrets(passphrases) as secrets:
             process = passing.start(
-                ["--plan", *secrets, "-"],
+                ["--plan", *secrets, *map(str, files)],
                 settings,
-                stdin=stdin.fileno(),
+                stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )

@@ -178,7 +178,7 @@ def check(
 @app.command()
 @grouped
 def plan(
-    blueprint: OneBlueprint,
+    blueprints: Blueprints,
     *,
     image_format: OneFormat = None,
     store: Store = None,
@@ -186,17 +186,17 @@ def plan(
     options: BlueprintOptions,
     json: Json = False,
 ) -> None:
-    """Show what a build would run, and why.
+    """Show what a build would run, why, and how long that takes.
 
     What it would take from the store is shown, too.
     """
-    from osbuild_compose.cli import queries as command
-    from osbuild_compose.cli.error_output import errors_as_json, load
+    from osbuild_compose.cli import plan as command
+    from osbuild_compose.cli.error_output import errors_as_json
 
     project = options.project(sources)
     with errors_as_json(json):
         formats = [image_format] if image_format else []
-        command.plan(project, load(project, blueprint), formats, runner_settings(store, options.libdir), json)
+        command.plan(project, blueprints, formats, runner_settings(store, options.libdir), json)
 
 
 @app.command()

@@ -13,7 +13,7 @@ from osbuild_compose import runner_client
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli.error_output import warn
 from osbuild_compose.errors import ComposeError, InputError
-from osbuild_compose.project import Project
+from osbuild_compose.project import Project, names
 from osbuild_compose.report import summary
 from osbuild_compose.report.error_text import as_data
 from osbuild_compose.report.events import Event, PipelineResult, Result
@@ -37,8 +37,8 @@ def build(project: Project, blueprints: Sequence[Path], formats: Sequence[Format
     """Build all images in one run. Raises ComposeError, after the output about those that succeeded."""
     with _Report(options) as report:
         images = project.images(blueprints, formats, on_warning=warn)
-        names = [image.blueprint.name for image in images]
-        with _progress(options, report, names) as show:
+        named = names(images)
+        with _progress(options, report, named) as show:
             built = project.build(
                 images, options.directory, options.runner, on_event=show, rerun=_rerun_command(options)
             )
@@ -46,7 +46,7 @@ def build(project: Project, blueprints: Sequence[Path], formats: Sequence[Format
             about = {"blueprint": item.image.blueprint.name, "formats": [str(one) for one in item.image.formats]}
             if item.result:
                 report.add(about, item.result)
-        report.end(names)
+        report.end(named)
         if failed := next((item.error for item in built if item.error), None):
             raise failed
 

@@ -1,11 +1,10 @@
-"""`compose render`, `check`, `plan` and `distros`: questions that are answered without building."""
+"""`compose render`, `check` and `distros`: questions that are answered without building."""
 # ruff: noqa: PLC0415 - as in app.py
 
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.blueprint.model import Blueprint
@@ -14,9 +13,6 @@ from osbuild_compose.compile.pipeline import together
 from osbuild_compose.project import Project
 from osbuild_compose.report.error_text import as_data
 from osbuild_compose.report.terminal import printable, write_document, write_json
-
-if TYPE_CHECKING:
-    from osbuild_compose.runner_client import RunnerSettings
 
 
 def render(project: Project, blueprint: Blueprint, formats: Sequence[Format]) -> None:
@@ -47,29 +43,6 @@ def check(project: Project, paths: Sequence[Path], as_json: bool) -> None:
         print(
             json.dumps({"success": True, "errors": [], "warnings": warnings, "images": made}, indent=2, sort_keys=True)
         )
-
-
-def plan(
-    project: Project, blueprint: Blueprint, formats: Sequence[Format], runner: "RunnerSettings", as_json: bool
-) -> None:
-    """Print what the runner would do: as a table, or as the runner's own JSON."""
-    from osbuild_compose import runner_client
-
-    images = project.images_of(blueprint, formats)
-    if as_json:
-        passphrases = {name: text for image in images for name, text in image.passphrases.items()}
-        document = together([image.pipeline for image in images])
-        write_json(runner_client.plan(document, runner, passphrases).decode(), sys.stdout)
-        return
-    shown = ""
-    for action in project.plan(images, runner).actions:
-        if shown and images[1:] and action.pipeline != shown:
-            print()  # between the pipelines
-        shown = action.pipeline
-        reason = f"  ({action.reason})" if action.reason else ""
-        print(f"{action.kind:6}  {action.name}{reason}")
-    for chosen in (image.kernel for image in images):
-        print(printable(f"kernel  {' '.join(chosen.packages)}{f'  ({chosen.reason})' if chosen.reason else ''}"))
 
 
 def distros(project: Project, as_json: bool) -> None:

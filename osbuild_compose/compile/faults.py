@@ -60,6 +60,18 @@ def step_trail(document: Mapping[str, Any], step: str) -> Trail | None:
     return None
 
 
+def step_ids(document: Mapping[str, Any]) -> list[str]:
+    """osbuild's ids of all stages and assemblers in a pipeline document, those of its build root first."""
+    inner = document.get("pipeline", document)
+    build = inner.get("build")
+    found = [one["id"] for one in provenance.ids(inner, len(inner["stages"]))]
+    if assembler := inner.get("assembler"):
+        root = provenance.tree_id(build) if build else None
+        last = found[-1] if found else inner.get("base")
+        found.append(provenance.stage_id(assembler["name"], root, last, assembler.get("options", {})))
+    return [*(step_ids(build["pipeline"]) if build else []), *found]
+
+
 @dataclass(frozen=True)
 class FailedStep:
     """The stage or assembler that failed: its trail in the pipeline, and its options there."""

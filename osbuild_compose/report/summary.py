@@ -21,7 +21,7 @@ def show(results: Sequence[PipelineResult], names: Sequence[str], seconds: float
     ]
     if rows:
         lines = table.aligned(HEADING, rows)
-        if style.is_terminal(out) and max(map(len, lines)) > shutil.get_terminal_size().columns:
+        if out.isatty() and max(map(len, lines)) > shutil.get_terminal_size().columns:
             lines = table.aligned(HEADING, [_shortened(row) for row in rows])
         heading, *rest = lines
         out.write(f"{style.Style.for_stream(out).bold(heading)}\n")

@@ -203,7 +203,8 @@ def _follow(
             ready = selector.select(INTERVAL)
             if not ready and process.poll() is not None:
                 _kill_orphans(process)
-            for fd in (key.fd for key, _ in ready):
+            # Reports first: what a step prints belongs to what it says that it does.
+            for fd in sorted((key.fd for key, _ in ready), key=lambda fd: fd == output):
                 chunk = os.read(fd, CHUNK)
                 if not chunk:
                     selector.unregister(fd)
