@@ -9,6 +9,7 @@ Errors are OSError with the tree's path as their filename, which api.run_stage()
 """
 
 import errno
+import fnmatch
 import os
 import shutil
 import stat
@@ -325,6 +326,14 @@ def list_names(tree: str, path: str) -> list[str]:
             return sorted(os.listdir(fd))
     except NOTHING_THERE:
         return []
+
+
+def matching(tree: str, pattern: str) -> list[str]:
+    """The tree's paths that match the pattern, sorted: each of its components may have fnmatch's wildcards."""
+    found = [""]
+    for part in pattern.strip("/").split("/"):
+        found = [f"{above}/{name}" for above in found for name in fnmatch.filter(list_names(tree, above), part)]
+    return found
 
 
 # -- questions ---------------------------------------------------------------------------------------------------------

@@ -17,8 +17,9 @@ from tests.standin_extra import extra
 
 MINIMAL = REPO / "blueprints/debian-minimal.yaml"
 MORE = """
-packages: [nginx]
+packages: [nginx, ssl-cert]
 files: [{path: /var/www/html/index.html, content: alive}]
+symlinks: [{path: /var/www/html/certificate, target: /etc/ssl/certs/ssl-cert-snakeoil.pem}]
 formats: [iso, pxe]
 """
 # With what starts slowly left off; glibc-minimal-langpack is not in the stand-in repository.
@@ -68,10 +69,23 @@ def fedora(repository: Standin, for_uefi: tuple[str, str], scratch_room: Path, i
     return account.home / "images"
 
 
-def check(machine: Machine) -> None:
+@pytest.fixture(scope="module")
+def certificates() -> set[bytes]:
+    """Those that machines with Debian's live system have made for themselves."""
+    return set()
+
+
+def check(machine: Machine, certificates: set[bytes] | None = None) -> None:
+    """Fail unless the system runs and serves its page; and its own certificate, which is none of the `certificates`."""
     machine.wait_for("minimal login:", timeout=600)
     answer = machine.http_get(80)
     assert (answer.status, answer.body) == (200, b"alive")
+    if certificates is not None:
+        answer = machine.http_get(80, "/certificate")
+        assert answer.status == 200
+        assert answer.body.startswith(b"-----BEGIN CERTIFICATE-----")
+        assert answer.body not in certificates
+        certificates.add(answer.body)
     machine.send("root\n")
     machine.wait_for("Password:", timeout=60)
     machine.send("minimal\n")
@@ -83,12 +97,12 @@ def check(machine: Machine) -> None:
     machine.wait_for_end()
 
 
-def test_a_usb_stick_starts_by_uefi(images: Path, tmp_path: Path) -> None:
+def test_a_usb_stick_starts_by_uefi(images: Path, tmp_path: Path, certificates: set[bytes]) -> None:
     """The kernel finds the stick only with drivers for USB, which Debian's kernel for clouds lacks."""
     stick = f"file={images / 'live.iso'},format=raw,if=none,id=stick,readonly=on"
     usb = ("-drive", stick, "-device", "qemu-xhci", "-device", "usb-storage,drive=stick")
     with Machine(None, ports=(80,), firmware=Firmware.UEFI, log=tmp_path / "console", arguments=usb) as machine:
-        check(machine)
+        check(machine, certificates)
 
 
 @pytest.mark.parametrize("firmware", [Firmware.BIOS, Firmware.UEFI])
@@ -97,15 +111,15 @@ def test_fedoras_disc_starts(fedora: Path, tmp_path: Path, firmware: Firmware) -
         check(machine)
 
 
-def test_the_network_system_starts_from_a_web_server(images: Path, tmp_path: Path) -> None:
-    check_network(images / "live.pxe.tar", tmp_path)
+def test_the_network_system_starts_from_a_web_server(images: Path, tmp_path: Path, certificates: set[bytes]) -> None:
+    check_network(images / "live.pxe.tar", tmp_path, certificates=certificates)
 
 
 def test_fedoras_network_system_starts_from_a_web_server(fedora: Path, tmp_path: Path) -> None:
     check_network(fedora / "fedora.pxe.tar", tmp_path, memory=2048)
 
 
-def check_network(archive: Path, work: Path, memory: int = 1024) -> None:
+def check_network(archive: Path, work: Path, memory: int = 1024, certificates: set[bytes] | None = None) -> None:
     web = work / "web"
     web.mkdir()
     subprocess.run(["tar", "-xf", archive, "-C", web], check=True)
@@ -115,7 +129,7 @@ def check_network(archive: Path, work: Path, memory: int = 1024) -> None:
         start = f"{address}/start.ipxe"
         log = work / "console"
         with Machine(None, ports=(80,), memory=memory, network=True, bootfile=start, log=log) as machine:
-            check(machine)
+            check(machine, certificates)
 
 
 @contextmanager

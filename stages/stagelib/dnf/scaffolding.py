@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from stagelib import bls, tree_paths
 from stagelib.dnf import databases
-from stagelib.packages import cleanup
+from stagelib.packages import cleanup, secrets
 from stagelib.packages.cleanup import date_directories
 
 MACHINE_ID = "/etc/machine-id"
@@ -25,7 +25,8 @@ MOUNT_POINTS = {"/dev": 0o755, "/proc": 0o555, "/sys": 0o555}
 def in_place(tree: str, *, dracut: bool = True) -> Iterator[None]:
     """Inside the block the tree has mount points, a machine id and dracut settings; the latter two are temporary.
 
-    The machine id is left empty, as machine-id(5) recommends for images, unless the tree had one before.
+    The machine id is left empty, as machine-id(5) recommends for images, unless the tree had one before. Secrets that
+    packages make inside the block are removed.
     dracut: whether kernels get an initramfs inside the block.
     """
     for path, mode in MOUNT_POINTS.items():
@@ -37,7 +38,8 @@ def in_place(tree: str, *, dracut: bool = True) -> Iterator[None]:
     masked = [] if dracut else [path for path in INITRAMFS if not tree_paths.exists(tree, path)]
     for path in masked:
         tree_paths.write_symlink(tree, path, "/dev/null")
-    yield
+    with secrets.removed_again(tree):
+        yield
     for path in masked:
         tree_paths.remove(tree, path)
     tree_paths.remove(tree, DRACUT)

@@ -6,12 +6,12 @@ import stat
 from collections.abc import Iterable
 
 from stagelib import removal, tree_paths, tree_walk
+from stagelib.packages import keystore
 
 # Files that would be made again, record the build machine, or must differ on every machine.
 COMMON_FILES = (
     "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/.pwd.lock",
-    "/etc/ssh/ssh_host_*_key", "/etc/ssh/ssh_host_*_key.pub", "/var/cache/ldconfig/aux-cache",
-    "/var/lib/systemd/random-seed", "/var/lib/dbus/machine-id",
+    "/var/cache/ldconfig/aux-cache", "/var/lib/systemd/random-seed", "/var/lib/dbus/machine-id",
 )  # fmt: skip
 APT_FILES = (
     "/var/lib/dpkg/*-old", "/var/lib/dpkg/lock", "/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/triggers/Lock",
@@ -55,6 +55,15 @@ def remove_files(tree: str, patterns: Iterable[str]) -> None:
             found = tree_paths.lookup(tree, f"{directory}/{name}", follow_last=False)
             if found is not None and not stat.S_ISDIR(found.st_mode):
                 tree_paths.remove(tree, f"{directory}/{name}")
+
+
+def make_reproducible(tree: str, when: int) -> None:
+    """Take out of files what is of the moment at which packages were installed; `when` (seconds) stands for it."""
+    found = tree_paths.lookup(tree, keystore.PATH)
+    if found is not None and stat.S_ISREG(found.st_mode):
+        data = keystore.with_times(tree_paths.read_bytes(tree, keystore.PATH), when)
+        path, mode = tree_paths.inside(tree, keystore.PATH), stat.S_IMODE(found.st_mode)
+        tree_paths.write_file(tree, path, data, mode=mode, uid=found.st_uid, gid=found.st_gid)
 
 
 def date_directories(tree: str, when: int) -> None:

@@ -36,6 +36,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "org.osbuild.yum.repos": {"filename": "a.repo", "repos": [{"id": "a", "baseurl": ["http://a"]}]},
     "org.osbuild.zipl": {},
     "org.osbuild-compose.files": {"files": [{"path": "/etc/x", "content": "x"}]},
+    "org.osbuild-compose.first-boot-secrets": {},
     "org.osbuild-compose.grub": {"root_fs_uuid": UUID},
     "org.osbuild-compose.provenance": {"documents": {"a": {}}},
     "org.osbuild-compose.systemd-boot": {"root_fs_uuid": UUID},

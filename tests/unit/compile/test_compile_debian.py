@@ -71,8 +71,8 @@ def test_samples_are_there_and_begin_with_their_schema() -> None:
 
 def test_order_keeps_the_cache() -> None:
     assert " ".join(names(compiled(blueprint(EVERYTHING)))) == (
-        "apt hostname apt locale keymap timezone groups users chrony files fstab grub files systemd script script "
-        "provenance"
+        "apt hostname apt first-boot-secrets locale keymap timezone groups users chrony files fstab grub files systemd "
+        "script script provenance"
     )
 
 
@@ -156,12 +156,11 @@ def test_users() -> None:
 def test_services_by_debians_names() -> None:
     services = options(compiled(blueprint(EVERYTHING)), "org.osbuild.systemd")[0]
     assert services == {
-        "enabled_services": ["compose-ssh-host-keys", "systemd-networkd", "ssh", "nginx"],
+        "enabled_services": ["systemd-networkd", "ssh", "nginx"],
         "disabled_services": ["apt-daily.timer"],
         "masked_services": ["systemd-resolved"],
         "default_target": "multi-user.target",
     }
-    assert "/etc/systemd/system/compose-ssh-host-keys.service" in files(compiled(blueprint(EVERYTHING)))
 
 
 def test_time_servers() -> None:

@@ -118,14 +118,13 @@ def test_a_machine_does_not_depend_on_containers_beside_it() -> None:
 def test_what_a_container_leaves_to_its_host() -> None:
     document = only(DEBIAN + ALL_KEYS + "formats: [qcow2, tar]\n", Format.TAR)
     assert " ".join(names(document)) == (
-        "apt hostname apt locale timezone users files files files systemd script provenance"
+        "apt hostname apt first-boot-secrets locale timezone users files files files systemd script provenance"
     )
     asked = ["nginx", "openssh-server", "tzdata", "locales", "cloud-init", "sudo", "systemd-sysv", "passwd"]
     assert packages(document) == ["apt", *asked]
     assert not [path for path in files(document) if "modprobe" in path or "udev" in path or "network" in path]
     (systemd,) = options(document, "org.osbuild.systemd")
     assert systemd["enabled_services"] == [
-        "compose-ssh-host-keys",
         "tidy.timer",
         "compose-first-boot-script-1.service",
         "nginx",

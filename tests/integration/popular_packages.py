@@ -1,0 +1,57 @@
+"""Popular packages of Debian: servers, databases, tools and daemons, in batches that can be installed together."""
+
+BATCHES: dict[str, tuple[str, ...]] = {
+    "web": (
+        "apache2", "nginx", "lighttpd", "haproxy", "varnish", "squid", "tinyproxy", "privoxy", "php-fpm",
+        "libapache2-mod-php", "tomcat10", "caddy", "hitch", "stunnel4", "ssl-cert", "certbot", "uwsgi",
+        "nodejs", "ruby", "gunicorn", "phpmyadmin", "wordpress", "dokuwiki", "mediawiki", "adminer", "cgit",
+    ),
+    "net": (
+        "bind9", "unbound", "dnsmasq", "pdns-server", "knot", "isc-dhcp-server", "kea-dhcp4-server", "radvd",
+        "ntpsec", "openvpn", "wireguard-tools", "strongswan", "tinc", "tor", "i2pd", "avahi-daemon", "hostapd",
+        "wpasupplicant", "network-manager", "iwd", "keepalived", "frr", "nftables", "firewalld", "ufw",
+        "fail2ban", "conntrackd",
+    ),
+    "mail": (
+        "exim4-daemon-light", "dovecot-imapd", "dovecot-pop3d", "spamassassin", "clamav-daemon",
+        "clamav-freshclam", "opendkim", "opendmarc", "amavisd-new", "postgrey", "fetchmail", "mutt",
+        "bsd-mailx", "procmail", "mailman3", "roundcube-core", "roundcube-sqlite3", "rspamd", "sympa",
+    ),
+    "data": (
+        "postgresql", "mariadb-server", "redis-server", "memcached", "sqlite3", "slapd", "influxdb",
+        "etcd-server", "firebird3.0-server", "pgbouncer", "pgpool2", "mosquitto", "rabbitmq-server",
+        "beanstalkd", "gearman-job-server", "zookeeperd", "kafkacat",
+    ),
+    "auth": (
+        "sssd", "krb5-kdc", "krb5-admin-server", "freeradius", "samba", "winbind", "libnss-ldapd", "munge",
+        "slurmctld", "slurmd", "slurmdbd", "realmd", "polkitd", "sudo", "openssh-server", "mosh", "auditd",
+        "aide", "tripwire", "rkhunter", "apparmor", "libpam-google-authenticator", "gnupg",
+    ),
+    "watch": (
+        "prometheus", "prometheus-node-exporter", "prometheus-alertmanager", "nagios4", "icinga2",
+        "zabbix-agent", "zabbix-server-pgsql", "munin", "munin-node", "collectd", "netdata", "snmpd", "monit",
+        "sysstat", "rsyslog", "logrotate", "logwatch", "smartmontools", "cockpit", "ganglia-monitor",
+        "graphite-carbon", "nagios-nrpe-server", "atop", "vnstat", "chrony", "cacti",
+    ),
+    "machines": (
+        "docker.io", "podman", "buildah", "lxc", "libvirt-daemon-system", "qemu-system-x86", "qemu-guest-agent",
+        "open-vm-tools", "cloud-init", "multipath-tools", "open-iscsi", "tgt", "targetcli-fb",
+        "nfs-kernel-server", "autofs", "nbd-server", "drbd-utils", "ceph-common", "glusterfs-server", "lvm2",
+        "cryptsetup", "corosync", "pacemaker", "corosync-qnetd", "pcs", "postfix",
+    ),
+    "tools": (
+        "dropbear", "build-essential", "git", "subversion", "mercurial", "python3-pip",
+        "openjdk-17-jre-headless", "ansible", "cron", "anacron", "at", "borgbackup", "restic", "bacula-fd",
+        "bacula-sd", "amanda-server", "rsync", "duplicity", "syncthing", "tftpd-hpa", "vsftpd", "xinetd",
+        "cups", "man-db", "vim", "emacs-nox", "plocate", "texlive-base", "info", "hunspell-en-us",
+    ),
+    "talk": (
+        "ejabberd", "prosody", "mumble-server", "coturn", "ngircd", "inspircd", "znc", "icecast2", "mpd",
+        "minidlna", "transmission-daemon", "deluged", "xrdp", "tigervnc-standalone-server", "lightdm", "jetty9",
+        "gitolite3", "proftpd-core", "uuid-runtime", "fontconfig", "libgtk-3-0", "dconf-cli",
+        "desktop-file-utils", "shared-mime-info",
+    ),
+}  # fmt: skip
+
+# What differs between two installations of them, and why it stays: docs/explanation/secrets.md has the same list.
+DIFFERENT = {}
