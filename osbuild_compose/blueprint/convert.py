@@ -49,7 +49,10 @@ def convert(document: Document, disk: Parsed) -> model.Blueprint:
         files=tuple(_file(item, local_files) for item in data.get("files", ())),
         symlinks=tuple(model.Symlink(**_at_path(item)) for item in data.get("symlinks", ())),
         containers=tuple(_container(item, local_files) for item in data.get("containers", ())),
-        scripts=tuple(_script(item, local_files) for item in data.get("scripts", ())),
+        scripts=tuple(
+            model.Script(_script(item, local_files), isinstance(item, dict) and item.get("network", False))
+            for item in data.get("scripts", ())
+        ),
         first_boot=tuple(
             _first_boot(item, number, local_files) for number, item in enumerate(data.get("first_boot", ()), 1)
         ),

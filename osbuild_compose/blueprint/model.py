@@ -235,6 +235,14 @@ class CronJob:
 
 
 @dataclass(frozen=True)
+class Script:
+    """A script to run in the finished tree; network: it reaches the network, so its result may differ each time."""
+
+    content: str
+    network: bool = False
+
+
+@dataclass(frozen=True)
 class FirstBootScript:
     """A script to run once, when the machine boots for the first time."""
 
@@ -310,7 +318,7 @@ class Blueprint:
     files: tuple[File, ...] = ()
     symlinks: tuple[Symlink, ...] = ()
     containers: tuple[Container, ...] = ()
-    scripts: tuple[str, ...] = ()
+    scripts: tuple[Script, ...] = ()
     first_boot: tuple[FirstBootScript, ...] = ()
     kernel: Kernel = Kernel()
     disk: Disk = field(default_factory=Disk)

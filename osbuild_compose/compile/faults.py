@@ -15,6 +15,7 @@ from osbuild_compose.errors import BuildError
 
 _OPTION = re.compile(r"option: (\[.*\])")  # where in its options a stage says that the error is: stagelib.api
 _SCRIPT = "org.osbuild.script"
+_SCRIPTS = (_SCRIPT, "org.osbuild-compose.script-with-network")
 _UNITS = "org.osbuild.systemd"
 _PROSE = ("content", "base64", "description")  # keys whose words are not names of anything
 _SHORT = 3  # letters
@@ -26,7 +27,8 @@ _NO_NETWORK = re.compile(
 )
 _NETWORK_HINT = (
     "scripts have no network: packages belong into `packages`, files into `files` with `url` and `sha256`, "
-    "and what needs the network on the machine into `first_boot` with `wait_for_network`"
+    "what needs the network on the machine into `first_boot` with `wait_for_network`; "
+    "`network: true` gives it to a script, whose result is not reproducible then"
 )
 _TOO_SMALL = re.compile(r"too small|not fit|no room|no space left in")
 _DISK_SIZE: Trail = ("disk", "size")
@@ -96,9 +98,7 @@ def point(
     elif _OTHER_MACHINE.search("\n".join((error.brief, *error.details))):
         error.hint = _MACHINE_HINT
     data = blueprint.document.data
-    found = _by_order(stage, stages, data) or _best(
-        error.brief, option, step.options, _candidates(stage, data, release)
-    )
+    found = _script(stage) or _best(error.brief, option, step.options, _candidates(stage, data, release))
     if found is None and _TOO_SMALL.search(error.brief) and _at(data, _DISK_SIZE) is not None:
         found = _Candidate(_DISK_SIZE, "", ())
     if found is None:
@@ -144,16 +144,12 @@ def _taken_option(error: BuildError) -> Trail:
     return option
 
 
-def _by_order(stage: StageOrigin, stages: Sequence[StageOrigin], data: Any) -> _Candidate | None:
-    """The script of a stage that runs one: each has a stage of its own."""
-    if stage.name != _SCRIPT or len(stage.values) != 1:
-        return None
-    trail = stage.values[0][0]
-    items = _at(data, trail)
-    alike = [one.trail for one in stages if one.name == stage.name and [value[0] for value in one.values] == [trail]]
-    if not isinstance(items, list) or len(items) != len(alike):
-        return None
-    return _Candidate((*trail, alike.index(stage.trail)), "", ())
+def _script(stage: StageOrigin) -> _Candidate | None:
+    """The script of a stage that runs one of the blueprint's."""
+    places = {trail[:2] for trail, _ in stage.values}
+    if stage.name in _SCRIPTS and len(places) == 1 and (place := places.pop())[0] == "scripts" and place[1:]:
+        return _Candidate(place, "", ())
+    return None
 
 
 def _candidates(stage: StageOrigin, data: Any, release: Release) -> list[_Candidate]:

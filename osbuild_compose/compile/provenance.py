@@ -66,7 +66,9 @@ def completed(pipeline: dict[str, Any], blueprint: Blueprint, official: Callable
 
 def _facts(blueprint: Blueprint) -> dict[str, Any]:
     facts = {"name": blueprint.name, "version": blueprint.version, "distro": blueprint.distro, "arch": blueprint.arch}
-    known = {key: value for key, value in facts.items() if value is not None}
+    known: dict[str, Any] = {key: value for key, value in facts.items() if value is not None}
+    if any(script.network for script in blueprint.scripts):
+        known["reproducible"] = False
     return {**known, "made_by": f"osbuild-compose {__version__}"}
 
 

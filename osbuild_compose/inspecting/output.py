@@ -195,6 +195,7 @@ def _provenance(report: Report) -> list[str]:
         [
             ("made of", " ".join(facts) or "an embedded blueprint"),
             ("tree id", str(build.get("tree_id") or "")),
+            ("reproducible", "no: a script had the network" if build.get("reproducible") is False else ""),
             ("lock", "embedded" if report.provenance.lock is not None else ""),
         ]
     )

@@ -1,9 +1,9 @@
 """Run the tree's own programs, in a sandbox inside the stage's sandbox.
 
-The program sees the tree as / and nothing else: fresh /proc, /dev, /run and /tmp, no network, its own process ids
-(processes that it leaves running are killed with it), and no privilege over the kernel. So a package's script can
-change the tree and nothing else: what is bound into it is read-only, unless it is a single file of the stage's own. The
-host name is the tree's. A stage that uses this needs CAP_SYS_ADMIN in its meta.json.
+The program sees the tree as / and nothing else: fresh /proc, /dev, /run and /tmp, no network unless it is given the
+stage's, its own process ids (processes that it leaves running are killed with it), and no privilege over the kernel. So
+a package's script can change the tree and nothing else: what is bound into it is read-only, unless it is a single file
+of the stage's own. The host name is the tree's. A stage that uses this needs CAP_SYS_ADMIN in its meta.json.
 """
 
 import os
@@ -57,15 +57,17 @@ def command(
     env: Mapping[str, str] | None = None,
     binds: Sequence[Bind] = (),
     loopback: bool = False,
+    network: bool = False,
 ) -> list[str]:
     """The argument list that runs `argv` with the tree as its root; paths in argv are the tree's.
 
-    loopback: whether the loopback interface is up, for which the stage needs CAP_NET_ADMIN.
+    loopback: whether the loopback interface is up, for which the stage needs CAP_NET_ADMIN; network: whether it has
+    the stage's network.
     Mount points for `binds` should exist in the tree; otherwise they are created and stay. Raises StageError when one
     of the tree's own mount points is a symlink, which mounting would follow.
     """
     require_mount_points(tree, MOUNT_POINTS)
-    bwrap = ["bwrap", "--unshare-net"] if loopback else ["unshare", "--net", "--", "bwrap"]
+    bwrap = ["bwrap", "--unshare-net"] if loopback else ["bwrap"] if network else ["unshare", "--net", "--", "bwrap"]
     base = [*bwrap, *unshared(tree), "--bind", tree, "/", "--proc", "/proc", *protected("/proc"), "--dev", "/dev"]
     base += ["--tmpfs", "/run", "--perms", "1777", "--dir", "/run/lock"]
     base += ["--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108
@@ -142,13 +144,14 @@ def run(
     binds: Sequence[Bind] = (),
     stdin: str | None = None,
     check: bool = True,
+    network: bool = False,
 ) -> int:
     """Run `argv` in the tree, its output going to the stage's log; returns the exit status.
 
     Raises subprocess.CalledProcessError on a status other than 0 when check is set.
     """
     done = subprocess.run(
-        command(tree, argv, env=env, binds=binds),
+        command(tree, argv, env=env, binds=binds, network=network),
         input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None,
         text=True,

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPO
+from tests.integration.cli.commands import compose
 
 DISTRO = "inherits: debian\ntitle: Tiny\nreleases:\n  tiny-1: {inherits: debian-12, title: Tiny 1}\n"
 TEMPLATE = """\
@@ -130,3 +131,31 @@ def on_terminal(command: list[str], place: Path, typed: str) -> str:
                 typed = ""
     os.close(main)
     return shown.decode(errors="replace")
+
+
+def test_trees_of_machines_and_containers_in_one_run(place: Path) -> None:
+    """What both have is made once; in this distribution's template that is all of the tree."""
+    done = build(place, "one.yaml", "--format", "squashfs", "--format", "tar", "--json")
+    assert done.returncode == 0, done.stderr
+    images = json.loads(done.stdout)["images"]
+    assert [image["formats"] for image in images] == [["squashfs"], ["tar"]]
+    assert images[0]["tree_id"] == images[1]["tree_id"]
+    assert {path.name for path in (place / "out").iterdir()} == {"one.squashfs", "one.tar"}
+
+
+def test_a_document_with_two_pipelines_is_run_as_it_was_rendered(place: Path) -> None:
+    (place / "both.yaml").write_text("name: both\ndistro: tiny-1\nformats: [squashfs, tar]\n")
+    text = told(place, "render", "both.yaml", "--templates", "templates")
+    assert [part["name"] for part in json.loads(text)["pipelines"]] == ["both", "both"]
+    planned = told(place, "plan", "both.yaml", "--templates", "templates", "--store", "store")
+    assert "made for another image of this run" in planned
+    (place / "both.json").write_text(text)
+    told(place, "run", "both.json", "-o", "out", "--store", "store")
+    assert {path.name for path in (place / "out").iterdir()} == {"both.squashfs", "both.tar"}
+
+
+def told(place: Path, *arguments: str) -> str:
+    """What the command, which has to end well, prints."""
+    done = compose(*arguments, cwd=place)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

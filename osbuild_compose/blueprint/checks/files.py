@@ -9,8 +9,8 @@ from typing import Any
 
 from osbuild_compose.blueprint.local_files import LocalFiles, is_address
 from osbuild_compose.blueprint.model import normal_path
-from osbuild_compose.blueprint.select import ANY, repeated, texts
-from osbuild_compose.problem import InvalidValueError, Problem
+from osbuild_compose.blueprint.select import ANY, repeated, texts, values
+from osbuild_compose.problem import InvalidValueError, Problem, Severity
 
 _MOUNTED_BY_KERNEL = ("proc", "sys", "dev")
 _EMPTY_AT_BOOT = ("run", "tmp")
@@ -28,6 +28,11 @@ _TEXT_SOURCES = (  # where text may be read from a file next to the blueprint
 def problems(data: Any, local_files: LocalFiles) -> Iterator[Problem]:
     """All problems of the keys that put files into the image. Reads the files that they name."""
     yield from _contents(data, local_files)
+    for trail, network in values(data, "scripts", ANY, "network"):
+        if network is True:
+            brief = "this script has the network: the image is not reproducible, and nothing checks what it fetches"
+            hint = "packages belong into `packages`, and files with `url` and `sha256` into `files`"
+            yield Problem(trail, brief, hint, Severity.WARNING)
     yield from _collisions(data)
     yield from _hidden_paths(data)
     yield from repeated(data, "udev_rules", ANY, "name")

@@ -39,6 +39,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "org.osbuild-compose.first-boot-secrets": {},
     "org.osbuild-compose.grub": {"root_fs_uuid": UUID},
     "org.osbuild-compose.provenance": {"documents": {"a": {}}},
+    "org.osbuild-compose.script-with-network": {"script": "true"},
     "org.osbuild-compose.systemd-boot": {"root_fs_uuid": UUID},
 }
 stages = pytest.mark.parametrize("name", OPTIONS)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from osbuild_compose.blueprint import load
-from osbuild_compose.blueprint.model import Blueprint
+from osbuild_compose.blueprint.model import Blueprint, Script
 from osbuild_compose.document.composition.layering import Choices
 from osbuild_compose.errors import ComposeError
 from tests import small_key
@@ -54,7 +54,7 @@ def test_lists_are_appended_without_repeating_items() -> None:
     assert blueprint.packages == ("a", "b", "c")
     assert blueprint.services.enabled == ("x", "y")
     assert blueprint.services.disabled == ("z",)
-    assert blueprint.scripts == ("echo", "echo")  # a script may be there twice
+    assert blueprint.scripts == (Script("echo"), Script("echo"))  # a script may be there twice
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_several_bases_and_a_diamond() -> None:
     blueprint = loaded()
     assert blueprint.hostname == "left"  # the root does not come on top of it again with right.yaml
     assert blueprint.keyboard == "cz"
-    assert blueprint.scripts == ("once",)
+    assert blueprint.scripts == (Script("once"),)
 
 
 def test_later_bases_are_on_top() -> None:
@@ -251,7 +251,7 @@ def test_variables() -> None:
     assert blueprint.hostname == "www.web.test"
     assert (blueprint.users[0].uid, blueprint.users[0].description) == (1000, "number 1000")
     assert blueprint.description == "${domain} and $domain and 1.1.0"
-    assert blueprint.scripts == ("echo ${HOME}",)
+    assert blueprint.scripts == (Script("echo ${HOME}"),)
     assert loaded(profiles=["dev"]).hostname == "www.dev.test"
     assert loaded(profiles=["dev"], variables=["domain=opt.test"]).hostname == "www.opt.test"
     assert loaded(settings=["vars.domain=set.test"]).hostname == "www.set.test"

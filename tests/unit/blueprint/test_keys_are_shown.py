@@ -26,6 +26,7 @@ ELSEWHERE = {
     "disk": "integration/test_disk_layouts.py",
     "formats": "integration/test_image_formats.py",
     "containers": "boot/test_containers.py",
+    "scripts.network": "integration/test_container_trees.py",
     "files.url": "integration/test_frontend.py",
     "files.sha256": "integration/test_frontend.py",
     "repositories.mirrorlist": "integration/rpm/test_rpm_stages.py",

@@ -37,7 +37,7 @@ def test_every_key_that_names_a_file(tmp_path: Path) -> None:
     assert repository.keys == ((base / "k.asc").read_text(),)
     assert len(blueprint.cacerts) == 1
     (unit,) = blueprint.units
-    texts = [unit.content, unit.dropins[0].content, blueprint.udev_rules[0].content, blueprint.scripts[0]]
+    texts = [unit.content, unit.dropins[0].content, blueprint.udev_rules[0].content, blueprint.scripts[0].content]
     assert [*texts, blueprint.first_boot[0].content] == ["[Service]\n"] * 5
     assert [(file.path, file.content) for file in blueprint.files] == [("/a", "[Service]\n"), ("/b", "own\n")]
     assert blueprint.containers[0].url == f"file://{base}/text"

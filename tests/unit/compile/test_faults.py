@@ -58,6 +58,13 @@ def test_what_a_message_names(stage: str, brief: str, path: str) -> None:
     assert (error.location is not None) == bool(path)
 
 
+def test_a_script_with_the_network_is_told_nothing_about_having_none() -> None:
+    text = BLUEPRINT.replace('{content: "curl x"}', "{content: curl x, network: true}")
+    error = pointed(text, "org.osbuild-compose.script-with-network", "the script ended with status 6", "getaddrinfo")
+    assert error.path == "scripts.1"
+    assert "network" not in error.hint
+
+
 def test_each_script_has_its_line() -> None:
     assert pointed(BLUEPRINT, "org.osbuild.script", "the script ended with status 3", which=0).path == "scripts.0"
 

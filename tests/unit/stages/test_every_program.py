@@ -29,12 +29,17 @@ MOUNTS = ["CAP_SYS_ADMIN", "CAP_MKNOD"]  # a tree is split by mount points, and 
 CAPABILITIES = {
     "stages/org.osbuild-compose.apt": [*SANDBOX, "CAP_NET_ADMIN"],  # for the loopback of that sandbox
     "stages/org.osbuild.dnf": SANDBOX,
+    "stages/org.osbuild.script": SANDBOX,
+    "stages/org.osbuild-compose.script-with-network": SANDBOX,
     "stages/org.osbuild.rpm": SANDBOX,
     "stages/org.osbuild-compose.containers": MOUNTS,  # podman's storage mounts and makes devices
     "assemblers/org.osbuild-compose.image": MOUNTS,
     "assemblers/org.osbuild.qemu": MOUNTS,
 }
-NETWORK = {"stages/org.osbuild-compose.apt", "stages/org.osbuild.dnf"}  # they download packages
+NETWORK = {
+    *("stages/org.osbuild-compose.apt", "stages/org.osbuild.dnf"),  # they download packages
+    "stages/org.osbuild-compose.script-with-network",
+}
 # Objects with any keys: options that are only printed, and documents that are only stored.
 OPEN = {"stages/org.osbuild.noop", "assemblers/org.osbuild.noop", "stages/org.osbuild-compose.provenance"}
 KINDS = {"type", "enum", "const", "oneOf", "anyOf", "allOf"}
