@@ -144,6 +144,7 @@ def test_what_no_image_of_fedora_can_do_without(package: str) -> None:
             "packages: [connman]\nnetwork: {interfaces: [{name: lan, dhcp: true}]}",
             "connman sets up the network, and it",
         ),
+        ("packages: [openssh-server, dropbear]", "openssh-server and dropbear would both listen on port 22"),
         ("packages: [elogind]", "elogind removes systemd, which starts its images"),
         ("packages: [tiny-initramfs]", "tiny-initramfs removes initramfs-tools"),
         ("timeservers: [a.example]\nexclude: [systemd-timesyncd]", "`exclude` has systemd-timesyncd"),
@@ -156,6 +157,41 @@ def test_what_no_image_of_fedora_can_do_without(package: str) -> None:
 def test_what_cannot_take_the_place(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         debian(f"{text}\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "packages: [dropbear]",
+        "packages: [openssh-server, dropbear]\nservices: {disabled: [dropbear]}",
+        "packages: [openssh-server, dropbear]\nfiles: [{path: /etc/default/dropbear, content: DROPBEAR_PORT=2222}]",
+    ],
+)
+def test_one_ssh_server(text: str) -> None:
+    debian(f"{text}\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "packages: [systemd-networkd]\nexclude: [NetworkManager]",
+        "services: {enabled: [systemd-networkd], disabled: [NetworkManager]}",
+        "services: {enabled: [systemd-networkd.service], masked: [NetworkManager.service]}",
+    ],
+)
+def test_systemd_networkd_in_the_place_of_fedoras_network_manager(text: str) -> None:
+    document = compiled(blueprint(f"name: a\ndistro: fedora-43\n{text}\n"))
+    assert "systemd-networkd" in [unit.removesuffix(".service") for unit in enabled(document)]
+    assert DHCP in files(document)
+
+
+def test_two_network_managers_of_fedora() -> None:
+    text = "name: a\ndistro: fedora-43\nservices: {enabled: [systemd-networkd]}\n"
+    with pytest.raises(InputError, match="systemd-networkd and NetworkManager would both set up the network"):
+        compiled(blueprint(text))
+    document = compiled(blueprint("name: a\ndistro: fedora-43\npackages: [systemd-networkd]\n"))
+    assert enabled(document) == []
+    assert DHCP not in files(document)
 
 
 @pytest.mark.parametrize("release", ["debian-12", "debian-13"])
