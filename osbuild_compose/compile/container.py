@@ -38,6 +38,7 @@ def contained(blueprint: Blueprint, outputs: Iterable[Output], packages: Collect
         timeservers=(),
         keyboard=None,
         firewall=None,
+        network=None,
         selinux=None,
         fips=False,
         modprobe=Modprobe(),

@@ -29,9 +29,6 @@ def problems(data: Any) -> Iterator[Problem]:
             yield from _matched(trail, item)
             yield from _vlan(trail, item, names)
             yield from _addresses(trail, item, seen)
-    formats = [*texts(data, "formats", ANY), *texts(data, "formats", ANY, "format")]
-    if isinstance(data, dict) and "network" in data and formats and all(name == "oci-archive" for _, name in formats):
-        yield Problem(("network",), "a container gets its network from what runs it", "remove the key")
 
 
 def _matched(trail: Trail, item: Mapping[str, Any]) -> Iterator[Problem]:
