@@ -51,21 +51,26 @@ if TYPE_CHECKING:
 class Image:
     """What one blueprint is rendered to: the pipeline (JSON) that makes its images, their formats, and their kernel.
 
-    filenames are those of the image files, in the order of the formats. passphrases are the texts of those that the
-    pipeline refers to by name.
+    file_name is that of the image files without their extensions. passphrases are the texts of those that the pipeline
+    refers to by name.
     """
 
     blueprint: Blueprint
     formats: tuple[Format, ...]
     pipeline: bytes
     kernel: Kernel
-    filenames: tuple[str, ...]
+    file_name: str
     passphrases: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def filenames(self) -> list[str]:
+        """The names of the image files, in the order of the formats."""
+        return [f"{self.file_name}{item.extension}" for item in self.formats]
 
 
 def names(images: Sequence[Image]) -> list[str]:
-    """Their blueprints' names, with the formats where one blueprint has several images."""
-    found = [image.blueprint.name for image in images]
+    """Their files' names, with the formats where one blueprint has several images."""
+    found = [image.file_name for image in images]
     return [
         name if found.count(name) == 1 else f"{name} ({', '.join(image.formats)})"
         for name, image in zip(found, images, strict=True)
@@ -211,8 +216,8 @@ class Project:
         for request in requests:
             text = pipeline.to_json(self._complete(request, read_host, embed_provenance=embed_provenance)).encode()
             found = tuple(output.format for output in request.outputs)
-            names = tuple(map(request.filename, found))
-            made.append(Image(blueprint, found, text, kernel.chosen(request), names, passphrases(request.layout)))
+            secrets = passphrases(request.layout)
+            made.append(Image(blueprint, found, text, kernel.chosen(request), request.file_name, secrets))
         return made
 
     def _complete(self, request: BuildRequest, read_host: ReadHost, *, embed_provenance: bool) -> pipeline.Pipeline:
@@ -324,6 +329,20 @@ class Project:
 
         Raises DocumentError with all errors in all of them, InputError when two images would have the same file name.
         """
+        made, errors = self.images_and_errors(paths, formats, embed_provenance=embed_provenance, on_warning=on_warning)
+        if errors:
+            raise as_one(errors, DocumentError)
+        return with_own_names(made)
+
+    def images_and_errors(
+        self,
+        paths: Sequence[Path],
+        formats: Sequence[Format] = (),
+        *,
+        embed_provenance: bool = True,
+        on_warning: Callable[[Problem], None] = lambda _: None,
+    ) -> tuple[list[Image], list[InputError]]:
+        """What images() returns, and the errors in the blueprints, of which there are no images."""
         loaded, errors = self.load_all(paths)
         for blueprint in loaded:
             for warning in blueprint.warnings:
@@ -334,16 +353,7 @@ class Project:
                 made += self.images_of(blueprint, formats, embed_provenance=embed_provenance)
             except InputError as error:
                 errors += error.each()
-        if errors:
-            raise as_one(errors, DocumentError)
-        seen: set[str] = set()
-        for image in made:
-            for name in image.filenames:
-                if name in seen:
-                    where = image.blueprint.document.at_value(["name"]) if image.blueprint.document else None
-                    raise InputError(f"two blueprints make {name}; give them different names", location=where)
-                seen.add(name)
-        return made
+        return made, errors
 
     def plan(self, images: Image | Sequence[Image], runner: "RunnerSettings | None" = None) -> "events.Plan":
         """What a build of all images in one run would run, and what it would take from the store.
@@ -450,6 +460,18 @@ class Project:
 def _all_passphrases(images: Iterable[Image]) -> dict[str, str]:
     """The passphrases of all images, by their names."""
     return {name: text for image in images for name, text in image.passphrases.items()}
+
+
+def with_own_names(images: list[Image]) -> list[Image]:
+    """These images. Raises InputError when two of them would have the same file name."""
+    seen: set[str] = set()
+    for image in images:
+        for name in image.filenames:
+            if name in seen:
+                where = image.blueprint.document.at_value(["name"]) if image.blueprint.document else None
+                raise InputError(f"two blueprints make {name}; give them different names", location=where)
+            seen.add(name)
+    return images
 
 
 def _as_problem(error: ComposeError) -> Problem:

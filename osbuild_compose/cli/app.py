@@ -21,7 +21,9 @@ from osbuild_compose.cli.options import (
     Store,
     Templates,
     Verbose,
+    blueprints_of,
     grouped,
+    output_directory,
     runner_settings,
 )
 from osbuild_compose.firmware import Firmware
@@ -42,7 +44,20 @@ app.command("import")(commands_start.import_blueprint)
 app.command("schema")(commands_stages.schema)
 app.command("completion")(commands_stages.completion)
 
-Blueprints = Annotated[list[Path], typer.Argument(metavar="BLUEPRINT...", help="Blueprint files.", show_default=False)]
+Blueprints = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[BLUEPRINT...]", help="Blueprint files; those of compose.yaml by default.", show_default=False
+    ),
+]
+FileName = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        metavar="NAME",
+        help="What image files are called, such as '${name}-${version}'; the blueprint's name and profiles by default.",
+    ),
+]
 OneBlueprint = Annotated[Path, typer.Argument(metavar="BLUEPRINT", help="A blueprint file.", show_default=False)]
 
 
@@ -105,9 +120,10 @@ def compose(
 @app.command()
 @grouped
 def build(
-    blueprints: Blueprints,
+    blueprints: Blueprints = None,
     *,
-    output: OutputDirectory = Path(),
+    output: OutputDirectory = None,
+    name: FileName = None,
     formats: Formats = None,
     store: Store = None,
     sources: SourceOptions,
@@ -120,10 +136,14 @@ def build(
 ) -> None:
     """Build images; their paths are printed to standard output."""
     from osbuild_compose.cli import build as command
+    from osbuild_compose.cli.error_output import errors_as_json
 
-    runner = runner_settings(store, options.libdir, jobs, debug_shell, limits)
-    shown = command.OutputOptions(output, runner, as_json=json, verbose=verbose, typed=sys.argv[1:])
-    command.build(options.project(sources), blueprints, formats or (), shown)
+    with errors_as_json(json):
+        projects, paths = options.projects(sources, name), blueprints_of(blueprints)
+        runner = runner_settings(store, options.libdir, jobs, debug_shell, limits)
+        directory = output_directory(output)
+    shown = command.OutputOptions(directory, runner, as_json=json, verbose=verbose, typed=sys.argv[1:])
+    command.build(projects, paths, formats or (), shown)
 
 
 @app.command()
@@ -147,8 +167,8 @@ def render(
     from osbuild_compose.cli import queries as command
     from osbuild_compose.cli.error_output import errors_as_json, load
 
-    project = options.project(sources)
     with errors_as_json(json):
+        project = options.project(sources)
         loaded = load(project, blueprint)
         formats = [image_format] if image_format else []
         if resolved:
@@ -162,7 +182,7 @@ def render(
 @app.command()
 @grouped
 def check(
-    blueprints: Blueprints,
+    blueprints: Blueprints = None,
     *,
     options: BlueprintOptions,
     json: Json = False,
@@ -172,13 +192,13 @@ def check(
     from osbuild_compose.cli.error_output import errors_as_json
 
     with errors_as_json(json):
-        command.check(options.project(), blueprints, json)
+        command.check(options.projects(), blueprints_of(blueprints), json)
 
 
 @app.command()
 @grouped
 def plan(
-    blueprints: Blueprints,
+    blueprints: Blueprints = None,
     *,
     image_format: OneFormat = None,
     store: Store = None,
@@ -193,10 +213,10 @@ def plan(
     from osbuild_compose.cli import plan as command
     from osbuild_compose.cli.error_output import errors_as_json
 
-    project = options.project(sources)
     with errors_as_json(json):
         formats = [image_format] if image_format else []
-        command.plan(project, blueprints, formats, runner_settings(store, options.libdir), json)
+        projects, paths = options.projects(sources), blueprints_of(blueprints)
+        command.plan(projects, paths, formats, runner_settings(store, options.libdir), json)
 
 
 @app.command()
@@ -204,7 +224,7 @@ def plan(
 def run(
     pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="Pipeline JSON, or - for standard input.")],
     *,
-    output: OutputDirectory = Path(),
+    output: OutputDirectory = None,
     store: Store = None,
     libdir: Libdirs = None,
     limits: LimitOptions,
@@ -214,18 +234,21 @@ def run(
 ) -> None:
     """Run a pipeline that is already JSON."""
     from osbuild_compose.cli import build as command
+    from osbuild_compose.cli.error_output import errors_as_json
 
-    runner = runner_settings(store, libdir, None, debug_shell, limits)
-    command.run(pipeline, command.OutputOptions(output, runner, as_json=json, verbose=verbose, typed=sys.argv[1:]))
+    with errors_as_json(json):
+        runner, directory = runner_settings(store, libdir, None, debug_shell, limits), output_directory(output)
+    command.run(pipeline, command.OutputOptions(directory, runner, as_json=json, verbose=verbose, typed=sys.argv[1:]))
 
 
 @app.command()
 def distros(templates: Templates = None, json: Json = False) -> None:
     """List the distributions a blueprint can name."""
     from osbuild_compose.cli import queries as command
-    from osbuild_compose.project import Project
+    from osbuild_compose.cli.error_output import errors_as_json
 
-    command.distros(Project(templates or ()), json)
+    with errors_as_json(json):
+        command.distros(BlueprintOptions(templates=templates).projects()[0], json)
 
 
 @app.command()

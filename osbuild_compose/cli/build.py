@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from osbuild_compose import runner_client
+from osbuild_compose import runner_client, variants
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli.error_output import warn
 from osbuild_compose.errors import ComposeError, InputError
@@ -33,17 +33,24 @@ class OutputOptions:
     typed: Sequence[str] = ()
 
 
-def build(project: Project, blueprints: Sequence[Path], formats: Sequence[Format], options: OutputOptions) -> None:
-    """Build all images in one run. Raises ComposeError, after the output about those that succeeded."""
+def build(
+    projects: Sequence[Project], blueprints: Sequence[Path], formats: Sequence[Format], options: OutputOptions
+) -> None:
+    """Build the images of all projects in one run. Raises ComposeError, after the output about those that succeeded."""
     with _Report(options) as report:
-        images = project.images(blueprints, formats, on_warning=warn)
+        images = variants.images(projects, blueprints, formats, on_warning=warn)
         named = names(images)
         with _progress(options, report, named) as show:
-            built = project.build(
+            built = projects[0].build(
                 images, options.directory, options.runner, on_event=show, rerun=_rerun_command(options)
             )
         for item in built:
-            about = {"blueprint": item.image.blueprint.name, "formats": [str(one) for one in item.image.formats]}
+            image = item.image
+            about = {
+                "blueprint": image.blueprint.name,
+                "name": image.file_name,
+                "formats": list(map(str, image.formats)),
+            }
             if item.result:
                 report.add(about, item.result)
         report.end(named)

@@ -5,15 +5,19 @@ A command takes a group of options as one parameter whose type is a dataclass; `
 # ruff: noqa: PLC0415 - as in app.py
 
 import inspect
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from osbuild_compose.errors import InputError
+
 if TYPE_CHECKING:
     from osbuild_compose.project import Project
+    from osbuild_compose.project_file import ProjectFile
     from osbuild_compose.runner_client import RunnerSettings
 
 Templates = Annotated[
@@ -36,7 +40,10 @@ DebugShell = Annotated[
     bool, typer.Option("--debug-shell", help="If a stage fails, open a shell in its sandbox on this terminal.")
 ]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show the output of stages.")]
-OutputDirectory = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the images go.")]
+OutputDirectory = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="DIR", help="Where the images go; the working directory by default."),
+]
 
 
 @dataclass
@@ -49,7 +56,8 @@ class BlueprintOptions:
         typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, such as disk.size=8GiB; repeatable."),
     ] = None
     profile: Annotated[
-        list[str] | None, typer.Option("--profile", metavar="NAME", help="Apply this profile; repeatable.")
+        list[str] | None,
+        typer.Option("--profile", metavar="NAME", help="Apply this profile; repeatable. `a,b` makes images of both."),
     ] = None
     var: Annotated[
         list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="The value of a variable; repeatable.")
@@ -57,21 +65,35 @@ class BlueprintOptions:
     libdir: Libdirs = None
 
     def project(self, sources: "SourceOptions | None" = None) -> "Project":
-        """The project with these options."""
+        """The project with these options. Raises InputError if they make several."""
+        projects = self.projects(sources)
+        if projects[1:]:
+            each = ", ".join("+".join(project.profiles) for project in projects)
+            raise InputError(f"this takes one profile at a time, not {each}", hint="choose one with --profile")
+        return projects[0]
+
+    def projects(self, sources: "SourceOptions | None" = None, file_name: str | None = None) -> "list[Project]":
+        """The projects with these options: one for each choice of profiles."""
+        from osbuild_compose import variants
         from osbuild_compose.project import Project
 
-        sources = sources or SourceOptions()
-        return Project(
-            templates=self.templates or (),
-            mirror=sources.mirror,
-            security_mirror=sources.security_mirror,
-            settings=self.settings or (),
-            repos=sources.repo or (),
-            repo_keys=sources.repo_key or (),
-            libdirs=self.libdir or (),
-            profiles=self.profile or (),
-            variables=self.var or (),
-        )
+        sources, known = sources or SourceOptions(), project_file()
+        named = self.profile or ([",".join(known.profiles)] if known.profiles else [])
+        return [
+            Project(
+                templates=self.templates or known.templates,
+                mirror=sources.mirror or known.mirror,
+                security_mirror=sources.security_mirror or known.security_mirror,
+                settings=self.settings or (),
+                repos=sources.repo or (),
+                repo_keys=sources.repo_key or (),
+                libdirs=self.libdir or known.libdirs,
+                profiles=profiles,
+                variables=self.var or (),
+                file_name=file_name or known.file_name,
+            )
+            for profiles in variants.choices(named)
+        ]
 
 
 @dataclass
@@ -151,14 +173,37 @@ def runner_settings(
     from osbuild_compose.runner_client import RunnerSettings
 
     more = limits.arguments() if limits else ()
-    return RunnerSettings(store_directory(store), tuple(libdirs or ()), jobs, debug_shell, more)
+    found = tuple(libdirs or project_file().libdirs)
+    return RunnerSettings(store_directory(store), found, jobs, debug_shell, more)
 
 
 def store_directory(store: Path | None) -> Path:
-    """The store that was asked for, or the user's own: an absolute path."""
+    """The store that was asked for, the project's, or the user's own: an absolute path."""
     from osbuild_compose.runner_client import default_store
 
-    return store.absolute() if store is not None else default_store()
+    named = store if store is not None else project_file().store
+    return named.absolute() if named is not None else default_store()
+
+
+def project_file() -> "ProjectFile":
+    """The project that the working directory is in. Raises InputError if its compose.yaml has errors."""
+    from osbuild_compose import project_file
+
+    return project_file.find(Path.cwd(), os.environ)
+
+
+def blueprints_of(given: list[Path] | None) -> Sequence[Path]:
+    """The blueprints that were named, or the project's. Raises InputError if there are none."""
+    if paths := given or project_file().blueprints:
+        return paths
+    raise InputError(
+        "no blueprint is named", hint="give a blueprint's file, or list them under `blueprints` in compose.yaml"
+    )
+
+
+def output_directory(given: Path | None) -> Path:
+    """Where images go: the directory that was named, the project's, or the working directory."""
+    return given or project_file().directory or Path()
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

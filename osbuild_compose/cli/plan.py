@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from osbuild_compose import variants
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli.error_output import warn
 from osbuild_compose.cli.paths import relative
@@ -34,10 +35,10 @@ class BlueprintChange:
 
 
 def plan(
-    project: Project, paths: Sequence[Path], formats: Sequence[Format], runner: RunnerSettings, as_json: bool
+    projects: Sequence[Project], paths: Sequence[Path], formats: Sequence[Format], runner: RunnerSettings, as_json: bool
 ) -> None:
     """Print what the runner would do: as a table for each blueprint, or as the runner's own JSON."""
-    images = project.images(paths, formats, on_warning=warn)
+    project, images = projects[0], variants.images(projects, paths, formats, on_warning=warn)
     if as_json:
         write_json(project.plan_document(images, runner).decode(), sys.stdout)
         return

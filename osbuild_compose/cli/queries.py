@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from osbuild_compose import variants
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.cli.error_output import warn
@@ -30,9 +31,9 @@ def resolved(blueprint: Blueprint) -> None:
     write_document(annotated.text(blueprint.document, schema_files.load("blueprint")), sys.stdout)
 
 
-def check(project: Project, paths: Sequence[Path], as_json: bool) -> None:
+def check(projects: Sequence[Project], paths: Sequence[Path], as_json: bool) -> None:
     """Print for each blueprint that it is fine. Raises InputError with all errors in all of them."""
-    images = project.images(paths, embed_provenance=False, on_warning=warn)
+    images = variants.images(projects, paths, embed_provenance=False, on_warning=warn)
     for path in paths:
         print(f"{printable(str(path))}: fine", file=sys.stderr)
     if as_json:

@@ -6,6 +6,7 @@ BLUEPRINT = "docs/reference/blueprint.md"
 COMPOSITION = "docs/reference/composition.md"
 ERRORS = "docs/reference/errors.md"
 DISTRO = "docs/reference/templates.md#distroyaml"
+PROJECT = "docs/how-to/project.md"
 
 
 def key_page(trail: Sequence[str | int]) -> str:
@@ -15,5 +16,5 @@ def key_page(trail: Sequence[str | int]) -> str:
 
 
 def schema_page(name: str, trail: Sequence[str | int]) -> str:
-    """The page and heading about a key of a document by the schema `name`: a blueprint, or a distro.yaml."""
-    return key_page(trail) if name == "blueprint" else DISTRO
+    """The page and heading about a key of a document by the schema `name`: a blueprint, a project, a distribution."""
+    return {"blueprint": key_page(trail), "project": f"{PROJECT}#the-file"}.get(name, DISTRO)

@@ -41,8 +41,11 @@ FRONTEND: dict[str, set[str]] = {
     "template_check": {"blueprint", "compile", "distro", "document", "errors", "project"},
     "project": {"blueprint", "boot", "compile", "data", "disk", "distro", "document", "errors", "firmware"}
     | {"inspecting", "problem", "report", "runner_client", "signals"},
+    "variants": {"blueprint", "errors", "problem", "project"},
+    "project_file": {"document", "errors", "problem"},
     "cli": {"blueprint", "boot", "compile", "data", "distro", "document", "errors", "firmware", "importing"}
-    | {"inspecting", "problem", "project", "report", "runner_client", "signals", "template_check", "version"},
+    | {"inspecting", "problem", "project", "project_file", "report", "runner_client", "signals", "template_check"}
+    | {"variants", "version"},
     "start": {"cli", "signals"},
     "__main__": {"start"},
 }

@@ -45,14 +45,14 @@ def _command(name: str, callback: Any) -> Iterator[str]:
     arguments = [(item, kind, info) for item, (kind, info) in about if isinstance(info, ArgumentInfo)]
     options = [(item, kind, info) for item, (kind, info) in about if not isinstance(info, ArgumentInfo)]
     usage = [
-        str(info.metavar) if item.default is inspect.Parameter.empty else f"[{info.metavar}]"
+        str(info.metavar) if item.default is inspect.Parameter.empty else f"[{str(info.metavar).strip('[]')}]"
         for item, _, info in arguments
     ]
     yield f"## {name}\n"
     yield "    " + " ".join([name, *usage, *(["[OPTION]..."] if options else [])]) + "\n"
     yield " ".join((callback.__doc__ or "").split()) + "\n"
     for _, kind, info in arguments:
-        yield f"* `{info.metavar}`: {_help(kind, info)}"
+        yield f"* `{str(info.metavar).strip('[]')}`: {_help(kind, info)}"
     for item, kind, info in options:
         # Within Annotated[], the first name takes the position of the default.
         first = [info.default] if isinstance(info.default, str) else []

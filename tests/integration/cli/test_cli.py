@@ -116,7 +116,7 @@ def test_an_architecture_that_is_not_supported_fails_in_check(tmp_path: Path) ->
         (["render", str(SAMPLE), "--set", "disk"], "expected key=value"),
         (["build", str(SAMPLE), str(SAMPLE)], "two blueprints make debian-minimal.qcow2"),
         (["build", str(SAMPLE), "-o", "/proc/x"], "cannot create the directory /proc/x"),
-        (["build"], "Missing argument"),
+        (["build"], "no blueprint is named"),
         (["build", "--format", "floppy", str(SAMPLE)], "floppy"),
         (["build", "--format", "ami", str(SAMPLE)], "there is no format ami; did you mean `raw`?"),
         (["render", "--format", "image-installer", str(SAMPLE)], "installers are not made here"),
