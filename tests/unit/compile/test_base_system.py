@@ -10,7 +10,7 @@ from tests.unit.compile.compiling import blueprint, check_options, compiled, fil
 
 APT = "org.osbuild-compose.apt"
 DHCP = "/etc/systemd/network/80-dhcp.network"
-ONLY = "/etc/systemd/system/systemd-networkd.{}.d/50-only-manager.conf"
+ONLY = "/etc/systemd/system/systemd-networkd{}.d/50-only-manager.conf"
 
 
 def debian(text: str = "", *formats: Format, release: str = "debian-12") -> dict[str, Any]:
@@ -70,7 +70,7 @@ def test_netplans_files_are_the_configuration_of_systemd_networkd() -> None:
 
 def test_a_network_manager_that_other_packages_bring_is_alone() -> None:
     found = files(debian("packages: [gnome-core]\n"))
-    for unit in ("service", "socket"):
+    for unit in (".service", ".socket", "-wait-online.service"):
         assert found[ONLY.format(unit)]["content"].endswith(
             "[Unit]\nConditionPathExists=!/usr/lib/systemd/system/NetworkManager.service\n"
             "ConditionPathExists=!/usr/lib/systemd/system/connman.service\n"
@@ -84,7 +84,7 @@ def test_a_network_manager_that_other_packages_bring_is_alone() -> None:
         f"packages: [gnome-core]\n{static}",
         "packages: [network-manager]\n",
     ):
-        assert ONLY.format("service") not in files(debian(text))
+        assert ONLY.format(".service") not in files(debian(text))
 
 
 @pytest.mark.parametrize("package", ["resolvconf", "openresolv"])
