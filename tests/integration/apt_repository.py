@@ -21,6 +21,7 @@ class Contents:
     control: Mapping[str, str] = field(default_factory=dict)
     commands: str = ""  # a shell script that changes the files before they are packed
     md5sums: bool = True
+    compression: str = "xz"
 
 
 class Key:
@@ -72,7 +73,8 @@ class Repository:
             ]
             (work / "DEBIAN/md5sums").write_text("".join(sums))
         target = self.root / "pool" / f"{name}_{version}_{fields['Architecture']}.deb"
-        subprocess.run(["dpkg-deb", "-Zxz", "-z1", "--build", work, target], check=True, stdout=subprocess.DEVNULL)
+        argv = ["dpkg-deb", f"-Z{contents.compression}", "-z1", "--build", work, target]
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
         return target
 
     def publish(self, key: Key | None = None) -> None:

@@ -58,7 +58,7 @@ def test_device_nodes_are_read_and_are_empty_files_for_dpkg(tmp_path: Path) -> N
     assert re.search(r" 3 1970-01-01 00:00 \./file$", listing, re.MULTILINE)
 
 
-@pytest.mark.parametrize("compression", ["xz", "gzip", "none"])
+@pytest.mark.parametrize("compression", ["xz", "gzip", "zstd", "none"])
 def test_a_package_is_read_in_full(tmp_path: Path, compression: str) -> None:
     work = tmp_path / "work"
     long = "d" * 120 + "/" + "f" * 130

@@ -42,6 +42,7 @@ ODD = {
     "odd-nosums": Contents({}, {"usr/share/odd/nosums": "x\n", "usr/share/odd/watched/v": "v\n"}, md5sums=False),
     "odd-fifo": Contents({}, {"usr/share/odd/f/x": "x\n"}, {}, "mkfifo usr/share/odd/f/fifo"),
     "odd-same": Contents({"Multi-Arch": "same", "Architecture": "amd64"}, {"usr/share/odd/same": "s\n"}),
+    "odd-zstd": Contents({}, {"usr/share/odd/zstd": "z\n"}, compression="zstd"),
     "odd-stat": Contents({}, {"usr/share/odd/stat": "s\n"}, {"preinst": OVERRIDE}),
     "odd-statted": Contents(
         {"Pre-Depends": "odd-stat"}, {"usr/share/odd/statted": "s\n", "usr/share/odd/statted.d/x": "x\n"}

@@ -31,17 +31,17 @@ SETS = {
     "server": SERVER,
     "web": ("apt", "apache2", "libapache2-mod-php", "install-info", "gawk", "logrotate", "ssl-cert", "mailutils"),
     "desktop": (
-        "fontconfig", "fonts-dejavu-core", "shared-mime-info", "desktop-file-utils", "libglib2.0-bin", "nano",
-        "hicolor-icon-theme", "librsvg2-common", "vim", "python3-requests", "dictionaries-common", "wamerican",
-        "man-db", "dbus-x11",
+        "apt", "fontconfig", "fonts-dejavu-core", "shared-mime-info", "desktop-file-utils", "libglib2.0-bin",
+        "hicolor-icon-theme", "librsvg2-common", "vim", "nano", "python3-requests", "dictionaries-common",
+        "wamerican", "man-db", "dbus-x11",
     ),
     "network": (
-        "ifupdown", "isc-dhcp-client", "molly-guard", "iputils-ping", "console-setup", "tzdata", "wireshark-common",
-        "libpam-pwquality", "fuse3", "at", "rsyslog", "polkitd", "nftables", "exim4-daemon-light",
+        "apt", "ifupdown", "isc-dhcp-client", "molly-guard", "iputils-ping", "console-setup", "tzdata",
+        "wireshark-common", "libpam-pwquality", "fuse3", "at", "rsyslog", "polkitd", "nftables", "exim4-daemon-light",
     ),
     "services": (
-        "systemd-sysv", "chrony", "memcached", "dnsmasq-base", "redis-server", "unattended-upgrades", "nullmailer",
-        "dracut", "lvm2", "mdadm", "open-vm-tools", "bash-completion", "snmpd",
+        "apt", "systemd-sysv", "chrony", "memcached", "dnsmasq-base", "redis-server", "unattended-upgrades",
+        "nullmailer", "dracut", "lvm2", "mdadm", "open-vm-tools", "bash-completion", "snmpd",
     ),
 }  # fmt: skip
 ALL = bool(os.environ.get("COMPOSE_TEST_LIKE_MMDEBSTRAP"))

@@ -35,6 +35,9 @@ ln -s {DOWNLOADS} /var/log/apt
 ln -s {DOWNLOADS} /etc/ssh
 ln -sf {DOWNLOADS}/owned /etc/machine-id
 ln -sf {DOWNLOADS}/owned /usr/sbin/policy-rc.d
+ln -sf {DOWNLOADS}/owned /etc/hostname
+ln -sf {DOWNLOADS}/owned /etc/hosts
+ln -sf /run/osbuild-compose/archives /etc/resolv.conf
 exit 0
 """
 # FIFOs, an endless file and loops at every place that the stage reads. (A script that makes dpkg itself wait, or waits
@@ -42,7 +45,8 @@ exit 0
 TRAPS = """#!/bin/sh
 mkdir -p /var/lib/apt /var/lib/dpkg/updates /var/log/apt
 for path in /var/lib/apt/extended_states /etc/machine-id /var/log/apt/history.log \\
-  /usr/sbin/policy-rc.d /etc/ssh/ssh_host_rsa_key /etc/passwd- /var/cache/apt/x.bin; do
+  /usr/sbin/policy-rc.d /etc/ssh/ssh_host_rsa_key /etc/passwd- /var/cache/apt/x.bin \\
+  /etc/hostname /etc/hosts /etc/resolv.conf; do
   rm -rf $path
   mkdir -p ${path%/*}
   mkfifo $path
@@ -166,9 +170,10 @@ def test_damaged_packages_are_told_by_their_names(shared_bench: Bench, tmp_path:
 # -- trees that scripts leave behind -----------------------------------------------------------------------------------
 
 PLACES = (
-    "etc/passwd", "etc/group", "etc/hosts", "etc/os-release", "etc/locale.gen", "usr/share/i18n/SUPPORTED",
-    "etc/timezone", "usr/share/zoneinfo/Europe/Prague", "usr/share/systemd/kbd-model-map", "etc/chrony.conf",
-    "usr/share/X11/xkb/rules/base.lst", "usr/lib/grub/i386-pc/normal.mod", "usr/share/grub/unicode.pf2",
+    "etc/passwd", "etc/group", "etc/hosts", "etc/hostname", "etc/os-release", "etc/locale.gen",
+    "usr/share/i18n/SUPPORTED", "etc/timezone", "usr/share/zoneinfo/Europe/Prague", "usr/share/systemd/kbd-model-map",
+    "etc/chrony.conf", "usr/share/X11/xkb/rules/base.lst", "usr/lib/grub/i386-pc/normal.mod",
+    "usr/share/grub/unicode.pf2",
     "boot/vmlinuz-1", "boot/initrd.img-1", "boot/loader/entries/one.conf", "var/lib/dpkg/status",
     "etc/selinux/targeted/contexts/files/file_contexts", ".osbuild-compose-labels.json", "etc/yum.repos.d/x.repo",
     "usr/lib/rpm/macros", "etc/machine-id", "usr/lib/sysimage/rpm/rpmdb.sqlite", "boot/grub2/grubenv",
