@@ -7,6 +7,7 @@ from typing import Any
 
 from osbuild_compose.blueprint import model, network
 from osbuild_compose.blueprint.local_files import LocalFiles
+from osbuild_compose.blueprint.overlay import Overlay
 from osbuild_compose.blueprint.values import certificate, container_reference, credentials, ports
 from osbuild_compose.disk.parse import Parsed
 from osbuild_compose.distro.repository import ARMOUR, KeyAddress, Repository, Use, from_fields
@@ -46,7 +47,8 @@ def convert(document: Document, disk: Parsed) -> model.Blueprint:
         cacerts=tuple(pem for item in data.get("cacerts", ()) for pem in certificates(item, local_files)),
         initramfs=model.Initramfs(**_tuples(data["initramfs"])) if "initramfs" in data else None,
         directories=tuple(model.Directory(**_at_path(item)) for item in data.get("directories", ())),
-        files=tuple(_file(item, local_files) for item in data.get("files", ())),
+        files=tuple(_file(item, local_files) for item in data.get("files", ()) if not _is_overlay(item, local_files)),
+        overlays=tuple(_overlay(item, local_files) for item in data.get("files", ()) if _is_overlay(item, local_files)),
         symlinks=tuple(model.Symlink(**_at_path(item)) for item in data.get("symlinks", ())),
         containers=tuple(_container(item, local_files) for item in data.get("containers", ())),
         scripts=tuple(
@@ -132,12 +134,24 @@ def _file(data: Mapping[str, Any], local_files: LocalFiles) -> model.File:
     if "base64" in fields:
         fields["base64"] = _encode(base64.b64decode("".join(fields["base64"].split())))
     if "source" in fields:
-        content = local_files.read(fields.pop("source"))
+        source = fields.pop("source")
+        if local_files.is_large(source):
+            url, digest = local_files.large(source)
+            return model.File(**fields, url=url, sha256=digest)
+        content = local_files.read(source)
         try:
             fields["content"] = content.decode()
         except UnicodeDecodeError:
             fields["base64"] = _encode(content)
     return model.File(**fields)
+
+
+def _is_overlay(data: Mapping[str, Any], local_files: LocalFiles) -> bool:
+    return "source" in data and local_files.is_directory(data["source"])
+
+
+def _overlay(data: Mapping[str, Any], local_files: LocalFiles) -> Overlay:
+    return local_files.overlay(data["source"], model.normal_path(data["path"]), data)
 
 
 def _build_environment(data: Mapping[str, Any]) -> model.BuildEnvironment | None:

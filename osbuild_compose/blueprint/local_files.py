@@ -1,12 +1,15 @@
 """Reads the files and passphrases that a blueprint refers to."""
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from osbuild_compose.blueprint import overlay
 from osbuild_compose.document import input_file
 from osbuild_compose.problem import InvalidValueError
 
@@ -30,6 +33,7 @@ class LocalFiles:
         """blueprint is the blueprint's own path."""
         self._directory = Path(blueprint).parent
         self._contents: dict[str, bytes] = {}
+        self._scanned: dict[str, tuple[overlay.Entry, ...]] = {}
         self._given = 0
 
     def read(self, name: str) -> bytes:
@@ -62,9 +66,28 @@ class LocalFiles:
             digest = _digest(path, found.st_mtime_ns, found.st_size)
         except OSError as error:
             raise InvalidValueError(f"cannot read {shown}: {error.strerror}", _HINT) from None
-        if re.search(r"[\s\"\\%]", str(path)):
-            raise InvalidValueError(f"{shown} has characters that a URL cannot have", "rename it")
-        return f"file://{path}", digest
+        return f"file://{quote(os.fsencode(path))}", digest
+
+    def is_directory(self, name: str) -> bool:
+        """Whether this is a directory."""
+        return not is_address(name) and (self._directory / name).is_dir()
+
+    def is_large(self, name: str) -> bool:
+        """Whether this is a file that is too large for the pipeline."""
+        try:
+            return not is_address(name) and (self._directory / name).stat().st_size > MAX_FILE
+        except OSError:
+            return False
+
+    def scan(self, name: str) -> tuple[overlay.Entry, ...]:
+        """What is in a directory, at paths relative to it."""
+        if name not in self._scanned:
+            self._scanned[name] = overlay.scan(self._directory / name)
+        return self._scanned[name]
+
+    def overlay(self, name: str, top: str, options: Mapping[str, Any]) -> overlay.Overlay:
+        """A directory as a tree at the path `top` of the image; options: mode, owner and group, if they are given."""
+        return overlay.overlay(self._directory / name, top, options)
 
     def passphrase(self, source: Mapping[str, Any], environ: Mapping[str, str]) -> str:
         """The passphrase that `luks` of a partition names, without the end of its line.

@@ -7,6 +7,7 @@ from typing import Any
 
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.network import Network
+from osbuild_compose.blueprint.overlay import Overlay
 from osbuild_compose.disk.model import Disk
 from osbuild_compose.distro.repository import Repository
 from osbuild_compose.document.reader import Document
@@ -316,6 +317,7 @@ class Blueprint:
     initramfs: Initramfs | None = None
     directories: tuple[Directory, ...] = ()
     files: tuple[File, ...] = ()
+    overlays: tuple[Overlay, ...] = ()
     symlinks: tuple[Symlink, ...] = ()
     containers: tuple[Container, ...] = ()
     scripts: tuple[Script, ...] = ()

@@ -51,10 +51,15 @@ def origins(request: BuildRequest) -> "Origins":
         return _render(request, tracing.render)
 
 
+_ENTRY = 512  # bytes that the path, digest and address of a file of an overlay take in the pipeline
+
+
 def _bounded(request: BuildRequest) -> AbstractContextManager[None]:
     """The bounds of time and memory for rendering the request."""
-    files = request.blueprint.files
-    return limits.bounded(sum(len(text) for file in files for text in (file.content, file.base64) if text))
+    files, overlays = request.blueprint.files, request.blueprint.overlays
+    content = sum(len(text) for file in files for text in (file.content, file.base64) if text)
+    entries = (len(item) * _ENTRY for tree in overlays for item in (tree.directories, tree.files, tree.symlinks))
+    return limits.bounded(content + sum(entries))
 
 
 def located(error: TemplateError, origin: "Origin | None") -> TemplateError:

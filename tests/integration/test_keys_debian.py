@@ -206,10 +206,22 @@ def test_initramfs(debian: Tree) -> None:
 def test_files(debian: Tree) -> None:
     assert debian.sh("cd /srv; stat -c '%n %a %U:%G' data data/*; cat link; readlink link") == (
         "data 2770 admin:ops\ndata/beside 644 root:root\ndata/bytes 644 root:root\n"
-        "data/text 640 admin:ops\nhéllo\ndata/text\n"
+        "data/text 640 admin:ops\ndata/tree 750 admin:ops\nhéllo\ndata/text\n"
     )
     assert (debian.root / "srv/data/bytes").read_bytes() == b"\xff\xff\x00"
     assert debian.text("/srv/data/beside") == (KEYS / "app.service").read_text()
+
+
+def test_a_directory_beside_the_blueprint(debian: Tree) -> None:
+    """What is there keeps its mode, links are copied as links, and the blueprint's rule is for what is made."""
+    made = "/etc /var/tmp /etc/overlay /etc/overlay/own.conf /usr/local/bin/overlaid"
+    assert debian.sh(f"stat -c '%n %a %U:%G' {made}; readlink /var/tmp/link /etc/overlay/shadow; overlaid") == (
+        "/etc 755 root:root\n/var/tmp 1777 root:root\n/etc/overlay 755 root:root\n/etc/overlay/own.conf 644 root:root\n"
+        "/usr/local/bin/overlaid 755 root:root\n/etc/overlay/own.conf\n../../etc/shadow\nfrom the overlay\n"
+    )
+    assert debian.sh("cd /srv/data/tree; stat -c '%n %a %U:%G' overlay overlay/own.conf; cat overlay/own.conf") == (
+        "overlay 750 admin:ops\noverlay/own.conf 640 admin:ops\na = 1\n"
+    )
 
 
 def test_scripts(debian: Tree) -> None:

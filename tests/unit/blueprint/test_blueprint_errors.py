@@ -77,7 +77,7 @@ def reported(tmp_path: Path, content: str | bytes) -> list[ComposeError]:
         (HEAD + "files:\n- {path: /a, content: b, mode: 0644}\n", "4:32", "`mode` must be text", '"0644"'),
         (HEAD + "files:\n- {path: /a, base64: '?'}\n", "4:22", "`base64` cannot be decoded", "base64 FILE"),
         (HEAD + "files:\n- {path: /a, source: gone}\n", "4:22", "No such file or directory", "relative"),
-        (HEAD + "files:\n- {path: /a, source: .}\n", "4:22", "is not a file", ""),
+        (HEAD + "files:\n- {path: /a, source: /dev/null}\n", "4:22", "is not a file", ""),
         (
             HEAD + "files:\n- {path: /a, content: b}\ndirectories:\n- path: /a/.\n",
             "4:10",

@@ -219,8 +219,3 @@ def test_a_gateway_may_be_one_that_dhcp_makes_reachable() -> None:
     found = blueprint(HEAD.format("debian-12") + "network: {interfaces: [{name: a, gateways: [192.0.2.1]}]}\n")
     assert found.network
     assert found.network.interfaces[0].dhcp is True
-
-
-def test_a_container_has_no_network_of_its_own() -> None:
-    with pytest.raises(InputError, match="a container gets its network from what runs it"):
-        blueprint(HEAD.format("debian-12") + "network: {interfaces: [{name: a}]}\nformats: [oci-archive]\n")
