@@ -13,6 +13,7 @@ KIB = 1024
 MIB = 1024 * KIB
 BLOCK = 4096  # bytes in a block of the file systems made here
 SEARCHED = MIB  # files of this size and larger are searched for blocks of zeroes
+SWAP_HEADER = b"SWAPSPACE2"  # at the end of the first page of 4 KiB, mkswap(8)
 FAST_SYMLINK = 60  # a shorter target is stored in the inode, ext4(5)
 
 _UNITS = "KMGTPE"
@@ -57,6 +58,8 @@ class TreeSize:
 def of_tree(tree: str) -> TreeSize:
     """Walk `tree` and add up what it needs; hard links count once, blocks of zeroes in larger files do not count.
 
+    Those of swap files do, which have no holes.
+
     The result does not depend on whether zeroes are holes on disk, so that images get the same size.
     Extended attributes that do not fit into an inode are not counted, so `data` is slightly low.
     """
@@ -93,9 +96,21 @@ def _filled(path: str, _modified: int) -> int:
     """The bytes in blocks that are not zeroes."""
     file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
+        size = os.fstat(file).st_size
+        if has_swap_header(file, size):
+            return size
         return sum(blocks(len(part)) for _, part in sparse_scan.data_parts(file, BLOCK))
     finally:
         os.close(file)
+
+
+def has_swap_header(file: int, size: int) -> bool:
+    """Whether an open file of this size was made by mkswap(8)."""
+    return (
+        size >= BLOCK
+        and size % BLOCK == 0
+        and os.pread(file, len(SWAP_HEADER), BLOCK - len(SWAP_HEADER)) == SWAP_HEADER
+    )
 
 
 def blocks(size: int) -> int:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from stagelib import devices
 from stagelib.devices import Device
-from stagelib.disk import labelled_view, labels, sizes, sparse_copy, tools, tree_parts
+from stagelib.disk import labelled_view, labels, sizes, sparse_copy, swap_files, tools, tree_parts
 from stagelib.disk.filesystems.btrfs.make_reproducible import make_reproducible
 from stagelib.disk.filesystems.fs_spec import FsSpec
 from stagelib.disk.planner import Place
@@ -49,6 +49,7 @@ def _whole(size: int, unit: int) -> int:
 
 def make(spec: FsSpec, image: str, place: Place) -> None:
     """Make a btrfs in `place` of the file `image`. Raises StageError when the tools are too old for subvolumes."""
+    _refuse_swap_files(spec)
     area = os.path.join(spec.work, "btrfs")
     with open(area, "wb") as file:
         file.truncate(place.size)
@@ -66,6 +67,21 @@ def make(spec: FsSpec, image: str, place: Place) -> None:
     sparse_copy.dig_holes(area)
     sparse_copy.copy_into(area, image, place)
     os.unlink(area)
+
+
+def _refuse_swap_files(spec: FsSpec) -> None:
+    """Raise StageError for a swap file: the kernel takes none with copy-on-write, which mkfs.btrfs cannot turn off."""
+    points: list[str | None] = [volume.mountpoint for volume in spec.file_system.subvolumes] or [
+        spec.file_system.mountpoint
+    ]
+    for point in points:
+        tree = spec.content if point is None else spec.contents[point].path
+        if found := next(swap_files.in_tree(tree), None):
+            path = os.path.join(point or "/", found.lstrip("/"))
+            raise StageError(
+                f"{path} is a swap file, and the kernel would refuse it on this btrfs: its files are copied on write",
+                "make a swap partition, or put it on ext4 or xfs, or make it at boot: btrfs filesystem mkswapfile",
+            )
 
 
 def _check_size(made: int, place: Place) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from collections.abc import Mapping
 
 from stagelib.disk import tools
 from stagelib.errors import StageError
@@ -52,6 +53,13 @@ def removal(path: str, inode: int, blocks: int) -> list[str]:
         f"rm {quoted(path)}",
         f"clri <{inode}>",
     ]
+
+
+def fill_holes(image: str, offset: int, files: Mapping[str, int], epoch: int) -> None:
+    """Allocate all blocks of these files, whose number is given by their paths. Raises StageError without room."""
+    commands = [f"fallocate {quoted(path)} 0 {blocks - 1}" for path, blocks in files.items()]
+    if commands:
+        run(image, offset, commands, epoch)
 
 
 def run(image: str, offset: int, commands: list[str], epoch: int) -> None:

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from stagelib import selinux
-from stagelib.disk import output, sizes, tools
+from stagelib.disk import output, sizes, swap_files, tools
 from stagelib.disk.filesystems.ext4 import debugfs, device_nodes, make_reproducible, old_mke2fs
 from stagelib.disk.sizes import BLOCK, MIB, human
 from stagelib.errors import StageError
@@ -61,6 +61,16 @@ def make(
             if "Could not allocate" not in error.output:
                 raise
             raise _too_small(need, _room(work, argv, env, offset, size), size) from None
+    debugfs.fill_holes(
+        image,
+        offset,
+        {
+            file.path: file.info.st_size // BLOCK
+            for file in files
+            if file.path != f"/{selinux.RECORD}" and swap_files.is_swap_file(file.host, file.info)
+        },
+        epoch,
+    )
     wanted = labels()
     if limits_times:
         make_reproducible.make_reproducible(

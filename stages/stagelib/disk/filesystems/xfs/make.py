@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from stagelib import devices
-from stagelib.disk import crc32c, labelled_view, sizes, sparse_copy, sparse_scan, tools
+from stagelib.disk import crc32c, labelled_view, sizes, sparse_copy, sparse_scan, swap_files, tools
 from stagelib.disk.filesystems.xfs.writer import inodes
 from stagelib.disk.filesystems.xfs.writer.fill import does_not_fit, fill
 from stagelib.disk.planner import Place
@@ -88,6 +88,8 @@ def _obstacle(tree: str) -> str:
     for above, directories, names in os.walk(os.fsencode(tree)):
         directories.sort()
         for path in (above, *(os.path.join(above, name) for name in (*directories, *names))):
+            if swap_files.is_swap_file(path, os.lstat(path)):
+                return f"the swap file {_inside(tree, path)} without holes"
             if devices.of_file(path, os.lstat(path)):
                 return f"the device node {_inside(tree, path)}"
             if any(name.startswith("system.") for name in os.listxattr(path, follow_symlinks=False)):

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
-from stagelib.disk import sizes
+from stagelib.disk import sizes, swap_files
 from stagelib.disk.filesystems.xfs.writer import attributes, blocks, files, groups, inodes, names, space
 from stagelib.disk.filesystems.xfs.writer.attributes import Attribute, CannotKeepError
 from stagelib.disk.filesystems.xfs.writer.blocks import Writer
@@ -173,15 +173,29 @@ class _Filler:
         return fork, len(target)
 
     def _data(self, file: File) -> list[Extent]:
+        is_swap, end = swap_files.is_swap_file(file.path, file.info), 0
         extents = []
         for at, part in files.data(file):
-            done = 0
-            while done < len(part):
-                block, count = self._space.take(-(-(len(part) - done) // BLOCK))
-                self._writer.data(self._space.geometry.byte(block), part[done : done + count * BLOCK])
-                extents.append(Extent(at + done // BLOCK, block, count))
-                done += count * BLOCK
+            if is_swap:
+                extents += self._extents(end, at - end)
+            count = -(-len(part) // BLOCK)
+            extents += self._extents(at, count, part)
+            end = at + count
+        if is_swap:
+            extents += self._extents(end, file.info.st_size // BLOCK - end)
         return inodes.joined(extents)
+
+    def _extents(self, at: int, count: int, part: bytes = b"") -> list[Extent]:
+        """Write a part of a file to `count` blocks, from number `at` of the file on; without it, they stay zeroes."""
+        made: list[Extent] = []
+        done = 0
+        while done < count:
+            block, got = self._space.take(count - done)
+            if part:
+                self._writer.data(self._space.geometry.byte(block), part[done * BLOCK : (done + got) * BLOCK])
+            made.append(Extent(at + done, block, got))
+            done += got
+        return made
 
     def _blocks(self, made: Sequence[Logical], owner: int) -> list[Extent]:
         """Write metadata blocks of a file; returns their extents."""
