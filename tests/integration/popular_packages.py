@@ -54,4 +54,14 @@ BATCHES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 # What differs between two installations of them, and why it stays: docs/explanation/secrets.md has the same list.
-DIFFERENT = {}
+DIFFERENT = {
+    "/etc/ldap/slapd.d/*": "the directory has to be set up anyway, and its administrator's password is unknown",
+    "/var/lib/ldap/*": "likewise",
+    "/etc/firebird/3.0/SYSDBA.password": "the package's scripts alone can make it, and they start the server",
+    "/var/lib/firebird/3.0/system/security3.fdb": "likewise",
+    "/etc/tripwire/*": "the keys are to be made with a password that somebody chooses",
+    "/etc/freeradius/3.0/certs/dh": "parameters are public, and take minutes to make",
+    "/etc/cacti/debian.php": "the password of a database that is not there yet",
+    "/etc/dbconfig-common/*": "likewise",
+    "/var/lib/ucf/*": "digests of the above",
+}

@@ -18,6 +18,7 @@ APT_FILES = (
     "/var/lib/apt/lists/*", "/var/lib/apt/lists/partial/*", "/var/cache/apt/*.bin", "/var/cache/apt/archives/*",
     "/var/cache/apt/archives/partial/*", "/var/cache/debconf/*-old",
     "/var/log/dpkg.log", "/var/log/alternatives.log", "/var/log/bootstrap.log", "/var/log/apt/*",
+    "/var/log/munin/munin-node-configure.log",
     "/var/lib/urandom/random-seed",
 )  # fmt: skip
 DNF_FILES = ("/var/log/dnf*.log", "/var/log/hawkey.log", "/var/log/dnf5.log*")  # logs have times in them

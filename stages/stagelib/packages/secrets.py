@@ -153,6 +153,17 @@ install -D /dev/null {MADE}/mariadb""",
         before=("mariadb.service",),
     ),
     Secret(
+        name="rkhunter",
+        what="record of files for rkhunter",
+        files=(
+            "/var/lib/rkhunter/db/rkhunter.dat",
+        ),  # with the numbers of inodes, which are others on the machine's disk
+        owner="/usr/bin/rkhunter",
+        script="/usr/share/rkhunter/scripts/rkhupd.sh",
+        unless="/var/lib/rkhunter/db/rkhunter.dat",
+        before=("cron.service",),
+    ),
+    Secret(
         name="rabbitmq",
         what="cookie of Erlang for RabbitMQ",
         files=("/var/lib/rabbitmq/.erlang.cookie",),
