@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import sample_blueprints
+from osbuild_compose.compile.template import template_blocks
+from osbuild_compose.distro import catalog
+from osbuild_compose.distro.model import Release
 from osbuild_compose.distro.sources import FILE, TEMPLATE
 from osbuild_compose.document.reader import Document
 from osbuild_compose.document.schema import schema_files
 from osbuild_compose.errors import ComposeError, TemplateError
 from osbuild_compose.project import Project
 
+BASE = "_base"  # the directory of what all templates share
 FORMATS = (Format.QCOW2, Format.TAR)  # templates tell disks and archives apart
 
 
@@ -39,15 +44,16 @@ class TemplateCheck:
 
 
 def check(project: Project, blueprints: Sequence[Blueprint] = ()) -> TemplateCheck:
-    """Render samples for every release and architecture of the project's catalog, and these blueprints.
+    """Render samples for every release and architecture of the project's templates, and these blueprints.
 
-    Raises TemplateError if a distro.yaml is wrong.
+    Without directories of its own, these are the built-in ones. Raises TemplateError if a distro.yaml is wrong.
     """
     releases = project.catalog.read_all()
     everything = _everything(project)
     results = tuple(
         _try(project, release, arch, everything)
         for release, about in sorted(releases.items())
+        if _is_touched(project, project.catalog.releases.distribution(release), about)
         for arch in about.architectures
     )
     errors: list[ComposeError] = [*_unused(project), *(error for result in results for error in result.errors)]
@@ -58,6 +64,19 @@ def check(project: Project, blueprints: Sequence[Blueprint] = ()) -> TemplateChe
             errors += error.each()
     # Releases share templates, and so their errors.
     return TemplateCheck(results, tuple({(str(error.location), error.brief): error for error in errors}.values()))
+
+
+def _is_touched(project: Project, distribution: str, release: Release) -> bool:
+    """Whether a file in the project's own directories may change how images of the release are made."""
+    if not project.templates:
+        return True
+    own = {entry.name for directory in project.templates for entry in directory.iterdir() if entry.is_dir()}
+    try:
+        chain = template_blocks.layers(release.template, project.catalog.directories, catalog.built_in())
+    except TemplateError:
+        return True  # rendering tells the error
+    used = {Path(layer.template).parent.name for layer in chain} | {BASE}
+    return not own.isdisjoint(used.union(project.catalog.sources.lineage(distribution)))
 
 
 def _everything(project: Project) -> Document:
@@ -95,7 +114,7 @@ def _unused(project: Project) -> Iterator[TemplateError]:
     for directory in project.templates:
         for path in sorted(directory.glob(f"*/{TEMPLATE}")):
             name = path.parent.name
-            if name not in used and name != "_base":
+            if name not in used and name != BASE:
                 yield TemplateError(
                     f"{path} is used by no distribution",
                     hint=f"put a {FILE} beside it, or name the directory like the distribution it is for",

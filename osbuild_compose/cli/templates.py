@@ -61,10 +61,12 @@ def show(distro: str, directories: Sequence[Path], block: str | None, as_json: b
 def eject(distro: str, directory: Path, blocks: Sequence[str], *, force: bool) -> None:
     """Write copies of a distribution's templates, or a template with these blocks, below `directory`; print the files.
 
-    Raises InputError for an unknown distribution or block and, unless forced, for an existing file.
+    Blocks are added to a template that is there. Raises InputError for an unknown distribution or block and, unless
+    forced, for an existing file or block.
     """
-    files = {directory / path: content for path, content in distributions.copied(distro, blocks).items()}
-    if not force and (existing := [path for path in files if path.exists()]):
+    made = distributions.copied(distro, directory, blocks, replace=force)
+    files = {directory / path: content for path, content in made.items()}
+    if not force and not blocks and (existing := [path for path in files if path.exists()]):
         raise InputError(f"{existing[0]} already exists", hint="--force replaces it")
     for path, content in files.items():
         try:

@@ -9,6 +9,8 @@ from osbuild_compose.document.schema import schema_view
 from osbuild_compose.errors import ComposeError
 
 NAME = "sample"
+# Other keys mean something only with these: a container engine, and a firewall where the base system has none.
+PACKAGES = ("podman", "nftables")
 _INSTEAD_OF_CONTENT = ("source", "base64", "url", "sha256")
 
 
@@ -21,7 +23,9 @@ def everything(schema: dict[str, Any], distro: str, arch: str) -> Document:
     """A blueprint with an example for each key of the schema. They may contradict each other: see `fitting`."""
     fixed = {"name": NAME, "distro": distro, "arch": arch}
     values = ((key, _example(node, schema, key)) for key, node in schema["properties"].items() if key not in fixed)
-    return to_document({**fixed, **{key: value for key, value in values if value is not None}}, NAME)
+    made = {**fixed, **{key: value for key, value in values if value is not None}}
+    made["packages"] = [*made.get("packages", ()), *PACKAGES]
+    return to_document(made, NAME)
 
 
 def on(document: Document, distro: str, arch: str) -> Document:

@@ -108,6 +108,10 @@ class Releases(Mapping[str, model.Release]):
         except InputError as error:
             raise _template_error([error]) from None
 
+    def distribution(self, name: str) -> str:
+        """The distribution that the release belongs to. Raises KeyError for a name that is not known."""
+        return self._distributions[name]
+
     def of_distribution(self, name: str) -> dict[str, model.Release]:
         """The releases of a distribution by their names. Raises InputError when its distro.yaml is wrong."""
         if name not in self._read:

@@ -63,6 +63,20 @@ class Sources:
         template = f"{name}/{TEMPLATE}"
         return template if any((directory / template).is_file() for directory in self.directories) else None
 
+    def lineage(self, name: str) -> tuple[str, ...]:
+        """The distribution and those that it inherits from, as far as there are any of these names."""
+        found: list[str] = []
+        parent: Any = name
+        while isinstance(parent, str) and parent in self.paths and parent not in found:
+            found.append(parent)
+            parents = [
+                data.get("inherits")
+                for level in range(len(self.paths[parent]))
+                if isinstance(data := self.data(parent, level), dict)
+            ]
+            parent = next((other for other in parents if other != parent), None)
+        return tuple(found)
+
     def resolved(self, name: str) -> dict[str, Any]:
         """The data of the distribution on top of what it inherits, with its `template`.
 

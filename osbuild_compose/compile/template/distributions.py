@@ -34,10 +34,11 @@ def releases_of(name: str, sources: Sources, found: Catalog) -> list[str]:
     return sorted(release for release in sources.resolved(name)["releases"] if release in found.releases)
 
 
-def copied(distro: str, blocks: Sequence[str]) -> Mapping[Path, bytes]:
+def copied(distro: str, directory: Path, blocks: Sequence[str], *, replace: bool) -> Mapping[Path, bytes]:
     """The built-in files of a distribution, by their paths in a directory of templates, or a template with `blocks`.
 
-    Raises InputError for an unknown distribution or block.
+    A template that `directory` has already, and that extends the same one, gets the blocks at its end, unless it is to
+    be replaced. Raises InputError for an unknown distribution or block, and for a block that the template has already.
     """
     name, chain = chain_of(distro, ())
     source = catalog.built_in() / name
@@ -47,18 +48,44 @@ def copied(distro: str, blocks: Sequence[str]) -> Mapping[Path, bytes]:
         if path.is_file()
     }
     if Path(name, TEMPLATE) not in files:
-        files[Path(name, TEMPLATE)] = _template(name, chain, blocks).encode()
+        texts = _texts(name, chain, blocks)
+        old = directory / name / TEMPLATE
+        if blocks and old.is_file() and not replace:
+            files[Path(name, TEMPLATE)] = _added(old, directory, texts).encode()
+        else:
+            files[Path(name, TEMPLATE)] = "\n\n".join([_extends(name, chain), *texts.values()]).encode() + b"\n"
     return files
 
 
-def _template(name: str, chain: Sequence[template_blocks.Layer], only: Sequence[str]) -> str:
-    """A template that extends the built-in one, with the text of single blocks."""
+def _added(old: Path, directory: Path, texts: Mapping[str, str]) -> str:
+    """The text of a template with these blocks at its end."""
+    layer, *extended = template_blocks.layers(f"{old.parent.name}/{TEMPLATE}", (directory,), catalog.built_in())
+    if not extended:
+        raise InputError(
+            f"{old} already exists, and extends no template, so that blocks in it have no effect",
+            hint="--force replaces the whole file",
+        )
+    for block in layer.blocks:
+        if block.name in texts:
+            raise InputError(
+                f"{old} has the block {block.name} already, in line {block.line}",
+                hint="--force replaces the whole file",
+            )
+    return "\n\n".join([old.read_text(encoding="utf-8").rstrip("\n"), *texts.values()]) + "\n"
+
+
+def _extends(name: str, chain: Sequence[template_blocks.Layer]) -> str:
+    """What a template of the distribution begins with that changes blocks of the built-in one."""
     first = chain[0].template
     # A template can only extend one of the same name if that is the built-in one.
     parent = f"builtin/{first}" if first == f"{name}/{TEMPLATE}" else first
+    return f'{{% extends "{parent}" %}}'
+
+
+def _texts(name: str, chain: Sequence[template_blocks.Layer], only: Sequence[str]) -> dict[str, str]:
+    """The text of single blocks."""
     known = template_blocks.in_order(chain)
     for block in only:
         if block not in known:
             raise InputError(f"the template of {name} has no block {block}", hint=did_you_mean(block, known))
-    texts = [template_blocks.standalone(known[block]) for block in known if block in only]
-    return "\n\n".join([f'{{% extends "{parent}" %}}', *texts]) + "\n"
+    return {block: template_blocks.standalone(known[block]) for block in known if block in only}

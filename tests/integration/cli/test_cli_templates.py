@@ -72,8 +72,37 @@ def test_eject_replaces_nothing_unasked(tmp_path: Path) -> None:
     assert file.read_text() == "my work"
     fine(*again, "--force", cwd=tmp_path)
     assert "{% block boot %}" in file.read_text()
+    wrong(compose(*again, cwd=tmp_path), "has the block boot already, in line 3")
     wrong(compose("templates", "eject", "rocky", "x", "--block", "bot", cwd=tmp_path), "did you mean `boot`?")
     assert not (tmp_path / "x").exists()
+
+
+def test_blocks_are_added_to_a_template_that_is_there(tmp_path: Path) -> None:
+    before = pipeline("debian-12", tmp_path)
+    file = tmp_path / "debian/pipeline.yaml.j2"
+    eject("debian", tmp_path, ["boot"], force=False)
+    first = file.read_text()
+    eject("debian", tmp_path, ["services", "scripts"], force=False)
+    assert file.read_text().startswith(first)
+    assert [line for line in file.read_text().splitlines() if line.startswith("{% block ")] == [
+        "{% block boot %}",
+        "{% block services %}",
+        "{% block scripts %}",
+    ]
+    assert pipeline("debian-12", tmp_path) == before
+
+
+def test_check_looks_at_what_the_directory_changes(tmp_path: Path) -> None:
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab/distro.yaml").write_text(
+        "inherits: centos\nreleases: {lab-1: {inherits: centos-10, title: Lab 1}}\n"
+    )
+    releases = {row["release"] for row in json.loads(fine("templates", "check", tmp_path, "--json"))}
+    assert releases == {"lab-1"}
+    (tmp_path / "centos").mkdir()
+    (tmp_path / "centos/distro.yaml").write_text("inherits: centos\n")
+    releases = {row["release"] for row in json.loads(fine("templates", "check", tmp_path, "--json"))}
+    assert {name.partition("-")[0] for name in releases} == {"almalinux", "centos", "lab", "rocky"}
 
 
 def test_check_of_the_built_in_templates() -> None:
@@ -82,7 +111,8 @@ def test_check_of_the_built_in_templates() -> None:
     for row in rows:
         assert row["errors"] == []
         assert row["pipelines"] == 4
-    assert [row["refused"] for row in rows if row["release"] == "fedora-43"] == [["containers"]]
+    assert [row["refused"] for row in rows if row["release"] == "fedora-43"] == [[]]
+    assert [row["refused"] for row in rows if row["release"] == "debian-12"] == [["enabled_modules", "selinux", "fips"]]
 
 
 def test_check_finds_mistakes_of_all_kinds_at_once(tmp_path: Path) -> None:
