@@ -12,7 +12,9 @@ from osbuild_compose.errors import ComposeError, ExitCode
 TAIL = 30  # lines of the console shown with an error
 
 # After any of these the system cannot come up any more, so waiting is useless.
-HOPELESS = re.compile(r"Kernel panic - not syncing|grub rescue>|ALERT! .* does not exist|No bootable device")
+HOPELESS = re.compile(
+    r"Kernel panic - not syncing|grub rescue>|ALERT! .* does not exist|No bootable device|You are in emergency mode"
+)
 
 
 class MachineError(ComposeError):

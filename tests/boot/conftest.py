@@ -12,6 +12,8 @@ from tests.boot import efi_packages
 from tests.conftest import REPO, Account, make_account
 from tests.standin import Standin, made_once, served, standin
 
+# Seconds for each thing to happen: a busy machine emulates slowly, and one that has ended or panics is seen at once.
+PATIENCE = 1200
 SAMPLE_KEY = re.compile(r"ssh-ed25519 .* nobody has its private half")
 
 

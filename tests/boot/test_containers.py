@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from osbuild_compose.boot import Machine
+from tests.boot.conftest import PATIENCE
 from tests.conftest import make_account
 from tests.integration.container_images import oci_archive, push, registry
 
@@ -63,15 +64,15 @@ def test_a_container_runs_at_the_first_boot(scratch_room: Path, installed: Path,
         done = account.compose("build", blueprint, "-o", account.home / "images", "--store", account.store)
         assert done.returncode == 0, done.stderr
     with Machine(account.home / "images/containers.raw", log=tmp_path / "console") as machine:
-        machine.wait_for(r"containers login:", timeout=400)
+        machine.wait_for(r"containers login:", timeout=PATIENCE)
         machine.send("root\n")
-        machine.wait_for(r"Password:", timeout=60)
+        machine.wait_for(r"Password:", timeout=PATIENCE)
         machine.send("minimal\n")
-        machine.wait_for(r"root@containers", timeout=120)
+        machine.wait_for(r"root@containers", timeout=PATIENCE)
         machine.send("; ".join(ASK.strip().splitlines()) + "\n")
-        machine.wait_for("degraded", timeout=200)  # by the script that fails, which is to be seen
-        machine.wait_for("image-is-there", timeout=60)
-        machine.wait_for("hello from a container, process 1", timeout=60)
-        machine.wait_for(r"\n1\r?\n2\r?\n0\r?\n", timeout=120)  # once; tried again; nothing is left of it
+        machine.wait_for("degraded", timeout=PATIENCE)  # by the script that fails, which is to be seen
+        machine.wait_for("image-is-there", timeout=PATIENCE)
+        machine.wait_for("hello from a container, process 1", timeout=PATIENCE)
+        machine.wait_for(r"\n1\r?\n2\r?\n0\r?\n", timeout=PATIENCE)  # once; tried again; nothing is left of it
         machine.send("poweroff\n")
-        machine.wait_for_end()
+        machine.wait_for_end(PATIENCE)

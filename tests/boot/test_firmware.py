@@ -1,4 +1,7 @@
-"""The default disk starts by BIOS, by UEFI and under Secure Boot; and a disk of several file systems starts."""
+"""The default disk starts by UEFI and under Secure Boot, and a disk of several file systems starts.
+
+By BIOS the default disk starts in test_debian.py.
+"""
 
 import os
 from collections.abc import Callable
@@ -7,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from osbuild_compose.boot import Firmware, Machine
-from tests.boot.conftest import Built
+from tests.boot.conftest import PATIENCE, Built
 from tests.conftest import make_account
 
 PATIENT = "systemd.default_device_timeout_sec=600"  # a busy machine emulates slowly
@@ -31,15 +34,16 @@ formats: [raw]
 PV = "/dev/mapper/luks-the-system"
 GROWN = "echo gr''own to $(($(findmnt -bno SIZE /srv) >> 20)) MiB"
 LVM = f"vgck && lvcreate --yes --size 8M --name more the-system && vgck && pvck {PV} && echo lvm agr''ees"
+ONLINE = "until networkctl | grep routable; do sleep 1; done"
 
 
 def ask(machine: Machine, command: str) -> None:
     """Log in at the console and run the command, its output ending with "asked"."""
-    machine.wait_for(r"minimal login:", timeout=500)
+    machine.wait_for(r"minimal login:", timeout=PATIENCE)
     machine.send("root\n")
-    machine.wait_for(r"Password:", timeout=60)
+    machine.wait_for(r"Password:", timeout=PATIENCE)
     machine.send("minimal\n")
-    machine.wait_for(r"root@minimal", timeout=120)
+    machine.wait_for(r"root@minimal", timeout=PATIENCE)
     machine.send(f"export PAGER=cat SYSTEMD_PAGER=cat SYSTEMD_COLORS=0 SYSTEMD_URLIFY=0; {command}; echo as''ked\n")
 
 
@@ -47,19 +51,20 @@ def ask(machine: Machine, command: str) -> None:
 def test_the_default_disk_starts_by_uefi(
     build: Callable[[str, str], Built], tmp_path: Path, firmware: Firmware
 ) -> None:
-    """test_debian.py starts the same image by BIOS."""
+    """In the smallest system, where root logs in at the console."""
     image = build("root", "debian-minimal").image
     with Machine(image, firmware=firmware, log=tmp_path / "console") as machine:
         system = "systemctl is-system-running --wait; mokutil --sb-state"
-        ask(machine, f"{system}; update-grub 2>&1 | tail -1; findmnt -no FSTYPE /boot/efi")
-        machine.wait_for("running", timeout=120)
+        ask(machine, f"{system}; update-grub 2>&1 | tail -1; findmnt -no FSTYPE /boot/efi; {ONLINE}")
+        machine.wait_for("running$", timeout=PATIENCE)
         machine.wait_for(
             "SecureBoot enabled" if firmware is Firmware.UEFI_SECURE else "SecureBoot disabled", timeout=60
         )
-        machine.wait_for("done", timeout=120)
-        machine.wait_for("vfat", timeout=30)
+        machine.wait_for("done", timeout=PATIENCE)
+        machine.wait_for("vfat", timeout=PATIENCE)
+        machine.wait_for("ether +routable", timeout=PATIENCE)
         machine.send("poweroff\n")
-        machine.wait_for_end()
+        machine.wait_for_end(PATIENCE)
 
 
 def test_a_disk_of_several_file_systems_starts(scratch_room: Path, installed: Path, tmp_path: Path) -> None:
@@ -79,13 +84,13 @@ def test_a_disk_of_several_file_systems_starts(scratch_room: Path, installed: Pa
     image = account.home / "images/several.raw"
     os.truncate(image, image.stat().st_size + (256 << 20))
     with Machine(image, log=tmp_path / "console") as machine:
-        machine.wait_for("unlock disk luks-the-system:", timeout=300)
+        machine.wait_for("unlock disk luks-the-system:", timeout=PATIENCE)
         machine.send("open sesame\n")
         ask(
             machine,
             f"systemctl is-system-running --wait; findmnt -rno TARGET,FSTYPE,SOURCE --real | sort; {LVM}; {GROWN}",
         )
-        machine.wait_for("running", timeout=120)
+        machine.wait_for("running", timeout=PATIENCE)
         for line in (
             "/ ext4 /dev/mapper/the--system-root",
             "/boot ext4",
@@ -94,8 +99,8 @@ def test_a_disk_of_several_file_systems_starts(scratch_room: Path, installed: Pa
             "/opt squashfs /dev/mapper/opt",
             "/srv btrfs",
         ):
-            machine.wait_for(line, timeout=60)
-        machine.wait_for("lvm agrees", timeout=60)
-        machine.wait_for(r"grown to 5[01][0-9] MiB", timeout=60)
+            machine.wait_for(line, timeout=PATIENCE)
+        machine.wait_for("lvm agrees", timeout=PATIENCE)
+        machine.wait_for(r"grown to 5[01][0-9] MiB", timeout=PATIENCE)
         machine.send("poweroff\n")
-        machine.wait_for_end()
+        machine.wait_for_end(PATIENCE)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from osbuild_compose.boot import Firmware, Machine
+from tests.boot.conftest import PATIENCE
 from tests.conftest import REPO, make_account
 from tests.standin import Standin
 from tests.standin_extra import extra
@@ -77,24 +78,24 @@ def certificates() -> set[bytes]:
 
 def check(machine: Machine, certificates: set[bytes] | None = None) -> None:
     """Fail unless the system runs and serves its page; and its own certificate, which is none of the `certificates`."""
-    machine.wait_for("minimal login:", timeout=600)
-    answer = machine.http_get(80)
+    machine.wait_for("minimal login:", timeout=PATIENCE)
+    answer = machine.http_get(80, timeout=PATIENCE)
     assert (answer.status, answer.body) == (200, b"alive")
     if certificates is not None:
-        answer = machine.http_get(80, "/certificate")
+        answer = machine.http_get(80, "/certificate", timeout=PATIENCE)
         assert answer.status == 200
         assert answer.body.startswith(b"-----BEGIN CERTIFICATE-----")
         assert answer.body not in certificates
         certificates.add(answer.body)
     machine.send("root\n")
-    machine.wait_for("Password:", timeout=60)
+    machine.wait_for("Password:", timeout=PATIENCE)
     machine.send("minimal\n")
-    machine.wait_for("root@minimal", timeout=120)
+    machine.wait_for("root@minimal", timeout=PATIENCE)
     machine.send("systemctl is-system-running --wait; findmnt -no FSTYPE /; findmnt -rno FSTYPE -S /dev/loop0\n")
     for line in ("running", "overlay", "squashfs"):
-        machine.wait_for(line, timeout=120)
+        machine.wait_for(line, timeout=PATIENCE)
     machine.send("poweroff\n")
-    machine.wait_for_end()
+    machine.wait_for_end(PATIENCE)
 
 
 def test_a_usb_stick_starts_by_uefi(images: Path, tmp_path: Path, certificates: set[bytes]) -> None:

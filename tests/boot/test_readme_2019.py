@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from osbuild_compose.boot import Machine
+from tests.boot.conftest import PATIENCE
 from tests.conftest import Account, make_account
 from tests.standin import Standin
 
@@ -103,5 +104,5 @@ def test_it_boots(repository: Standin, scratch_room: Path, installed: Path, tmp_
     document["stages"][2]["options"]["kernel_opts"] = "rw console=ttyS0"
     image, _ = build(make_account("root", scratch_room, installed), document)
     with Machine(image, log=tmp_path / "console.log") as machine:
-        machine.wait_for(r"localhost login:", timeout=600)
+        machine.wait_for(r"localhost login:", timeout=PATIENCE)
         assert re.search(r"Started .*httpd", machine.console)

@@ -14,6 +14,7 @@ import pytest
 
 from osbuild_compose.boot import Firmware, Machine
 from osbuild_compose.boot.image import Disk, disk_of
+from tests.boot.conftest import PATIENCE
 from tests.boot.test_firmware import PATIENT, ask
 from tests.conftest import REPO, make_account
 
@@ -54,20 +55,20 @@ def test_systemd_boot_starts_both_types_of_entries(image: Path, tmp_path: Path) 
     with Machine(image, firmware=Firmware.UEFI, arguments=REBOOT, log=tmp_path / "console") as machine:
         clear = "rm -r /boot/efi/debian/* /boot/efi/loader/entries/*"
         ask(machine, f"systemctl is-system-running --wait; bootctl status; {ENTRIES}; {clear}; {NEW_KERNEL}; {ENTRIES}")
-        machine.wait_for(r"running$", timeout=200)
-        machine.wait_for("Product: systemd-boot 257", timeout=60)
-        machine.wait_for(r"Current Entry: debian-6.*\.conf", timeout=60)
-        machine.wait_for(rf"options: {ARGUMENTS}$", timeout=60)
+        machine.wait_for(r"running$", timeout=PATIENCE)
+        machine.wait_for("Product: systemd-boot 257", timeout=PATIENCE)
+        machine.wait_for(r"Current Entry: debian-6.*\.conf", timeout=PATIENCE)
+        machine.wait_for(rf"options: {ARGUMENTS}$", timeout=PATIENCE)
         for _ in range(2):
-            machine.wait_for(r"^EFI/BOOT/BOOTX64\.EFI$\n^EFI/systemd/systemd-bootx64\.efi$", timeout=60)
-            machine.wait_for(r"^debian/(6\S+)/initrd\.img-\1$\n^debian/\1/linux$", timeout=60)
-            machine.wait_for(r"^loader/entries/debian-6\S+\.conf$", timeout=60)
-        machine.wait_for("^asked", timeout=60)
+            machine.wait_for(r"^EFI/BOOT/BOOTX64\.EFI$\n^EFI/systemd/systemd-bootx64\.efi$", timeout=PATIENCE)
+            machine.wait_for(r"^debian/(6\S+)/initrd\.img-\1$\n^debian/\1/linux$", timeout=PATIENCE)
+            machine.wait_for(r"^loader/entries/debian-6\S+\.conf$", timeout=PATIENCE)
+        machine.wait_for("^asked", timeout=PATIENCE)
         machine.send("sed -i s/layout=bls/layout=uki/ /etc/kernel/install.conf\n")
         machine.send(f"{NEW_INITRAMFS} && bootctl set-oneshot debian-$(uname -r).efi && reboot\n")
         ask(machine, "cat /proc/cmdline; bootctl status")
-        machine.wait_for(rf"{ARGUMENTS}$", timeout=60)
-        machine.wait_for(r"Current Entry: debian-6.*\.efi", timeout=60)
+        machine.wait_for(rf"{ARGUMENTS}$", timeout=PATIENCE)
+        machine.wait_for(r"Current Entry: debian-6.*\.efi", timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("image", [("unified", "debian-12", f"disk: {UNIFIED}\n")], indirect=True)
@@ -80,12 +81,12 @@ def test_firmware_starts_a_unified_kernel_image_from_large_sectors(image: Path, 
         again = f"{before}; {NEW_KERNEL}; cmp /boot/efi/EFI/BOOT/BOOTX64.EFI /root/before && echo the sa''me"
         grown = "test $(findmnt -bno SIZE /) -gt $((2 << 30)) && echo gr''own"
         ask(machine, f"systemctl is-system-running --wait; {grown}; {sector}; cat /proc/cmdline; {again}; {ENTRIES}")
-        machine.wait_for(r"running$", timeout=200)
-        machine.wait_for("^grown$", timeout=30)
-        machine.wait_for("^4096$", timeout=30)
-        machine.wait_for(rf"^{ARGUMENTS}$", timeout=30)
-        machine.wait_for("^the same$", timeout=200)
-        machine.wait_for(r"^EFI/BOOT/BOOTX64\.EFI$\n^asked", timeout=60)
+        machine.wait_for(r"running$", timeout=PATIENCE)
+        machine.wait_for("^grown$", timeout=PATIENCE)
+        machine.wait_for("^4096$", timeout=PATIENCE)
+        machine.wait_for(rf"^{ARGUMENTS}$", timeout=PATIENCE)
+        machine.wait_for("^the same$", timeout=PATIENCE)
+        machine.wait_for(r"^EFI/BOOT/BOOTX64\.EFI$\n^asked", timeout=PATIENCE)
 
 
 MARKER = b"bytes that are on the disk once"
@@ -110,14 +111,14 @@ def test_a_root_that_verity_checks_is_read_as_it_was_made_or_not_at_all(image: P
     with Machine(image, firmware=Firmware.UEFI, log=tmp_path / "console") as machine:
         state = "systemctl is-system-running --wait; cat /proc/cmdline; dmsetup table; findmnt -rno SOURCE /; touch /x"
         ask(machine, f"{state}; systemctl is-active ssh; cat /usr/share/marker; echo; {change}; {again}")
-        machine.wait_for(r"running$", timeout=200)
-        machine.wait_for(rf"^root=/dev/mapper/root ro roothash={root_hash} console", timeout=60)
-        machine.wait_for(rf"^root: 0 \d+ verity .* {root_hash} ", timeout=60)
-        machine.wait_for("^/dev/mapper/root$", timeout=60)
-        machine.wait_for("'/x': Read-only file system", timeout=60)
-        machine.wait_for("^active$", timeout=60)
-        machine.wait_for(f"^{MARKER.decode()}$", timeout=60)
-        machine.wait_for("/usr/share/marker: Input/output error", timeout=60)
+        machine.wait_for(r"running$", timeout=PATIENCE)
+        machine.wait_for(rf"^root=/dev/mapper/root ro roothash={root_hash} console", timeout=PATIENCE)
+        machine.wait_for(rf"^root: 0 \d+ verity .* {root_hash} ", timeout=PATIENCE)
+        machine.wait_for("^/dev/mapper/root$", timeout=PATIENCE)
+        machine.wait_for("'/x': Read-only file system", timeout=PATIENCE)
+        machine.wait_for("^active$", timeout=PATIENCE)
+        machine.wait_for(f"^{MARKER.decode()}$", timeout=PATIENCE)
+        machine.wait_for("/usr/share/marker: Input/output error", timeout=PATIENCE)
 
 
 def place(image: Path, text: bytes) -> int:

@@ -138,7 +138,12 @@ def test_each_match_is_found_once(line: tuple[Console, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "last", ["Kernel panic - not syncing: VFS", "ALERT! UUID=1 does not exist. Dropping to a shell"]
+    "last",
+    [
+        "Kernel panic - not syncing: VFS",
+        "ALERT! UUID=1 does not exist. Dropping to a shell",
+        "You are in emergency mode. After logging in, type",
+    ],
 )
 def test_a_lost_system_is_not_waited_for(line: tuple[Console, int], last: str) -> None:
     console, write = line
