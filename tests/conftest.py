@@ -58,6 +58,11 @@ def pytest_configure() -> None:
             signal.signal(number, lambda _number, _frame: None)  # what is caught has its default in a new program
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, since tests wait for disks, clocks and each other for a part of their time."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
     """For `make test`, which runs tests on every core."""
     return Together(config, log)
@@ -115,6 +120,14 @@ class Account:
 
 
 accounts: dict[str, Account] = {}  # those that were used
+
+
+@pytest.fixture(autouse=True)
+def _usual_umask() -> Iterator[None]:
+    """Each test begins with the same, whatever the machine's is and others set: stages run as functions set theirs."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(scope="session")
