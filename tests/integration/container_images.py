@@ -80,7 +80,7 @@ def registry(place: Path, *, tls: bool = False, port: int = 0) -> Iterator[str]:
         argv = ["docker-registry", "serve", str(place / "config.json")]
         with subprocess.Popen(argv, stdout=log, stderr=log) as process:
             try:
-                for _ in range(100):
+                for _ in range(600):
                     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                         break
                     time.sleep(0.1)

@@ -118,7 +118,7 @@ def on_terminal(command: list[str], place: Path, typed: str) -> str:
     ):
         os.close(other)
         shown = b""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             if not select.select([main], [], [], 0.2)[0]:
                 continue

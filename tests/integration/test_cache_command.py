@@ -46,7 +46,7 @@ def test_a_terminal_gets_a_table(store: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")}
     argv = [sys.executable, "-m", "osbuild_compose", "cache", "ls", "--store", store]
     subprocess.run(
-        argv, stdout=other, check=True, env={**environment, "TERM": "xterm", "PYTHONPATH": str(REPO)}, timeout=30
+        argv, stdout=other, check=True, env={**environment, "TERM": "xterm", "PYTHONPATH": str(REPO)}, timeout=300
     )
     os.close(other)
     shown = os.read(main, 65536).decode()

@@ -27,23 +27,25 @@ sys.exit(args["options"].get("status", 0))
 """
 
 
-def run_measured(bench: Bench, document: object, *args: str | Path) -> tuple[subprocess.CompletedProcess[str], float]:
-    """Run a pipeline; also returns the most memory that a process of the run used, in MiB."""
+def run_measured(
+    bench: Bench, document: object, *args: str | Path
+) -> tuple[subprocess.CompletedProcess[str], float, float]:
+    """Run a pipeline; also returns the most memory that a process of the run used, in MiB, and the processor time."""
     code = (
         "import resource, subprocess, sys; code = subprocess.run(sys.argv[1:]).returncode; "
-        "print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10, file=sys.stderr); sys.exit(code)"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN); "
+        "print('used', used.ru_maxrss >> 10, used.ru_utime + used.ru_stime, file=sys.stderr); sys.exit(code)"
     )
     argv = [bench.account.python, "-c", code, bench.account.python, "-m", "runner", *bench.argv(*args)]
     done = bench.account.run(argv, input=json.dumps(document), cwd=bench.place)
-    return done, float(done.stderr.rsplit("peak", 1)[1])
+    peak, seconds = done.stderr.rsplit("used", 1)[1].split()
+    return done, float(peak), float(seconds)
 
 
 def test_much_output_is_in_a_file_and_not_in_memory(bench: Bench) -> None:
     bench.program("print", PRINT)
     document = {"stages": [step(("print", {"status": 3}))]}
-    started = time.monotonic()
-    done, peak = run_measured(bench, document, "--json")
-    seconds = time.monotonic() - started
+    done, peak, seconds = run_measured(bench, document, "--json")
     print(f"{FLOOD >> 20} MiB of lines: {seconds:.1f} s, {peak:.0f} MiB of memory")
     result = json.loads(done.stdout)
     assert done.returncode == 1
@@ -80,7 +82,7 @@ def test_much_output_in_events_begins_and_ends_as_it_was_printed(bench: Bench) -
 
 def test_a_line_without_an_end(bench: Bench) -> None:
     bench.program("print", f"import os\nfor _ in range({FLOOD} >> 20): os.write(1, b'x' * (1 << 20))")
-    done, peak = run_measured(bench, {"stages": [step("print")]}, "--json")
+    done, peak, _ = run_measured(bench, {"stages": [step("print")]}, "--json")
     assert done.returncode == 0, done.stderr
     assert peak < 300
     assert len(json.loads(done.stdout)["stages"][0]["output"]) < 1 << 20
@@ -90,7 +92,7 @@ def test_a_stage_that_takes_too_long(bench: Bench) -> None:
     bench.program("slow", "import subprocess; print('begun', flush=True); subprocess.run(['sleep', '987654'])")
     started = time.monotonic()
     ran = bench.run("slow", args=("--stage-timeout", "2s"))
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 300  # far less than the stage would take
     assert ran.returncode == 1
     assert ran.result["error"]["message"] == "slow took longer than 2 s"
     assert "--stage-timeout" in ran.result["error"]["hint"]

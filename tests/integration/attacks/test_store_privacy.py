@@ -47,7 +47,7 @@ def built(bench: Bench, *args: str | Path, umask: int = 0o022, number: int = 0) 
     document = {"stages": [step("secret"), step(("org.osbuild.noop", {"n": number}))], "assembler": step("image")}
     before = os.umask(umask)
     try:
-        return bench.account.runner(*without_scratch(bench, *args), input=json.dumps(document), timeout=60)
+        return bench.account.runner(*without_scratch(bench, *args), input=json.dumps(document), timeout=300)
     finally:
         os.umask(before)
 
@@ -230,7 +230,7 @@ def test_what_another_user_put_into_memory_is_left_alone(bench: Bench, planted: 
         assert place.stat().st_uid == bench.place.stat().st_uid
     assert set(os.listdir(os.fsencode(SHM))) >= set(before)
     argv = [bench.account.python, "-m", "runner.store", "--store", bench.store, "clear"]
-    cleared = bench.account.run(argv, timeout=60)
+    cleared = bench.account.run(argv, timeout=300)
     assert cleared.returncode == 0, cleared.stderr
     assert planted.run(["ls", "/dev/shm/osbuild-compose-attack-fifo"]).returncode == 0
     assert place is None or not place.exists()
@@ -313,16 +313,16 @@ def test_waiting_for_another_build_is_said_with_its_process(bench: Bench) -> Non
         with start(bench, [step(("slow", {"seconds": 5}))]) as second:
             assert second.stdout
             assert second.stdout.readline() == f"note: waiting for another build of slow (process {first.pid})\n"
-            assert second.wait(timeout=60) == 0
+            assert second.wait(timeout=300) == 0
         argv = [bench.account.python, "-m", "runner.store", "--store", bench.store, "prune", "--keep", "0"]
-        assert first.wait(timeout=60) == 0
+        assert first.wait(timeout=300) == 0
     with start(bench, [step(("slow", {"seconds": 4}))]) as third:
         assert third.stdout
         assert "slow: " in third.stdout.readline()
         refused = bench.account.run(argv)
         assert refused.returncode == 1
         assert f"the store is in use by a build: process {third.pid}" in refused.stderr
-        assert third.wait(timeout=60) == 0
+        assert third.wait(timeout=300) == 0
 
 
 def test_waiting_for_the_store_is_said(bench: Bench) -> None:
@@ -351,8 +351,8 @@ def test_waiting_for_the_store_is_said(bench: Bench) -> None:
                 assert f"waiting for 1 s for the store {bench.store}" in listing.stderr.readline()
                 os.close(fd)
                 fd = -1
-                assert listing.wait(timeout=60) == 0
-            assert process.wait(timeout=60) == 0
+                assert listing.wait(timeout=300) == 0
+            assert process.wait(timeout=300) == 0
     finally:
         if fd >= 0:
             os.close(fd)
@@ -368,7 +368,7 @@ def test_a_stopped_build_is_waited_for_with_a_word_and_can_be_interrupted(bench:
             assert "waiting for another build" in second.stdout.readline()
             started = time.monotonic()
             second.terminate()
-            second.wait(timeout=60)
+            second.wait(timeout=300)
             assert time.monotonic() - started < 30
         first.terminate()
-        first.wait(timeout=60)
+        first.wait(timeout=300)

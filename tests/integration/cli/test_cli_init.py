@@ -90,7 +90,7 @@ def test_questions_on_a_terminal(tmp_path: Path, home: Path) -> None:
     )
     # A wrong answer is told and the question asked again; an empty one takes what is offered.
     os.write(ours, b"debian-99\nfedora-43\nshop\n\n\nssh nginx\n")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, out) == (0, "shop.yaml\n"), err
     assert "there is no distribution debian-99" in err
     assert err.count("Distribution [") == 2

@@ -105,12 +105,12 @@ def test_what_was_fetched_from_another_address_is_not_continued(bench: Bench, se
 def interrupt(bench: Bench, server: Server, document: Any, number: signal.Signals) -> int:
     """Send a signal to the runner once it has begun to fetch from a server that stalls; returns its exit code."""
     with started(bench, document) as process:
-        assert server.stalled.wait(60)
-        until = time.monotonic() + 60
+        assert server.stalled.wait(300)
+        until = time.monotonic() + 300
         while not any(path.stat().st_size for path in partials(bench)) and time.monotonic() < until:
             time.sleep(0.01)
         process.send_signal(number)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     return process.returncode
 
 
@@ -141,7 +141,7 @@ def test_curl_ends_with_a_runner_that_is_killed(bench: Bench, server: Server) ->
     server.cut = CUT
     server.stalls.add("/file")
     interrupt(bench, server, wanted(bench, (checksum, url)), signal.SIGKILL)
-    assert server.gone.wait(30)
+    assert server.gone.wait(300)
 
 
 def test_skopeo_ends_with_a_runner_that_is_killed(bench: Bench, server: Server) -> None:
@@ -155,10 +155,10 @@ def test_skopeo_ends_with_a_runner_that_is_killed(bench: Bench, server: Server) 
     server.files[f"/v2/a/manifests/{checksum}"] = DATA
     server.stalls.add(f"/v2/a/manifests/{checksum}")
     with started(bench, document) as process:
-        assert server.stalled.wait(60)
+        assert server.stalled.wait(300)
         process.kill()
-        process.communicate(timeout=60)
-    assert server.gone.wait(30)
+        process.communicate(timeout=300)
+    assert server.gone.wait(300)
 
 
 @pytest.mark.parametrize("endless", [1, 3])

@@ -15,7 +15,7 @@ options = json.load(sys.stdin)["options"]
 mine = socket.socket(socket.AF_UNIX)
 mine.bind("\\0PLACE" + options["me"])
 mine.listen()
-deadline = time.monotonic() + 30
+deadline = time.monotonic() + 300
 while True:
     try:
         socket.socket(socket.AF_UNIX).connect("\\0PLACE" + options["other"])
