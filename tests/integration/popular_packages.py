@@ -62,6 +62,7 @@ DIFFERENT = {
     "/etc/tripwire/*": "the keys are to be made with a password that somebody chooses",
     "/etc/freeradius/3.0/certs/dh": "parameters are public, and take minutes to make",
     "/etc/cacti/debian.php": "the password of a database that is not there yet",
+    "/etc/phpmyadmin/config-db.php": "likewise",
     "/etc/dbconfig-common/*": "likewise",
     "/var/lib/ucf/*": "digests of the above",
 }

@@ -153,6 +153,29 @@ install -D /dev/null {MADE}/mariadb""",
         before=("mariadb.service",),
     ),
     Secret(
+        name="varnish",
+        what="key for Varnish's command line",
+        files=("/etc/varnish/secret",),
+        owner="/usr/sbin/varnishd",
+        script="install -m 600 /proc/sys/kernel/random/uuid /etc/varnish/secret",
+        unless="/etc/varnish/secret",
+        before=("varnish.service",),
+    ),
+    Secret(
+        name="phpmyadmin",
+        what="key for phpMyAdmin's cookies",
+        files=("/var/lib/phpmyadmin/blowfish_secret.inc.php",),
+        owner="/usr/share/phpmyadmin/index.php",
+        script="""\
+file=/var/lib/phpmyadmin/blowfish_secret.inc.php
+key=$(head -c 4096 /dev/urandom | tr -dc a-zA-Z0-9 | head -c 32)
+install -m 640 -g www-data /dev/null $file.new
+echo "<?php \\$cfg['blowfish_secret'] = '$key';" > $file.new
+mv $file.new $file""",
+        unless="/var/lib/phpmyadmin/blowfish_secret.inc.php",
+        before=("sysinit.target",),  # a web server's or PHP's, whichever it is
+    ),
+    Secret(
         name="rkhunter",
         what="record of files for rkhunter",
         files=(
