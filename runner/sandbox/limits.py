@@ -180,9 +180,24 @@ def _files_in_memory(family: Iterable[int]) -> int:
             seen.add(namespace)
             for device, path in _tmpfs(str(pid)).items():
                 if device not in outside and device not in used:
-                    info = os.statvfs(f"/proc/{pid}/root{path}")
-                    used[device] = (info.f_blocks - info.f_bfree) * info.f_frsize
+                    used[device] = _used(f"/proc/{pid}/root{path}", device)
     return sum(used.values())
+
+
+def _used(path: str, device: str) -> int:
+    """The bytes that are used on the file system at `path`; 0 if it is not the device any more.
+
+    A program that makes a sandbox changes its root meanwhile, and the path may lead to a whole disk.
+    """
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        found = os.fstat(fd).st_dev
+        info = os.fstatvfs(fd)
+    finally:
+        os.close(fd)
+    if f"{os.major(found)}:{os.minor(found)}" != device:
+        return 0
+    return (info.f_blocks - info.f_bfree) * info.f_frsize
 
 
 def _tmpfs(pid: str) -> dict[str, str]:
