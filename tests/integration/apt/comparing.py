@@ -17,6 +17,8 @@ ALLOWED = {
     "/etc/ssl/certs/ssl-cert-snakeoil.pem": "made with a random key",
     "/etc/ssl/private/ssl-cert-snakeoil.key": "likewise",
     "/usr/share/info/dir.old": "the list before the last run of the trigger, which runs more often where apt runs dpkg",
+    "/var/cache/fontconfig/*": "fontconfig throws those away whose directory has a later time than SOURCE_DATE_EPOCH",
+    "/var/log/fontconfig.log": "says so",
     "/run/lock/*": "made at every boot by tmpfiles.d: what scripts put into /run is gone with it",
     "/etc/resolv.conf": "mmdebstrap makes it; ours is there only meanwhile",
     "/var/lib/dpkg/arch": "written by mmdebstrap; dpkg makes it when a second architecture is added",
