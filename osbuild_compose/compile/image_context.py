@@ -5,7 +5,7 @@ from typing import Any
 
 from osbuild_compose.blueprint.formats import Contents, Format, Output
 from osbuild_compose.compile.request import BuildRequest
-from osbuild_compose.disk import growth, image_options, mounts, qemu_options, uuids
+from osbuild_compose.disk import growth, image_options, mounts, qemu_options, swap_files, uuids
 from osbuild_compose.disk.model import Firmware
 
 # The formats of org.osbuild.qemu.
@@ -64,6 +64,7 @@ def image_context(request: BuildRequest) -> dict[str, Any]:
         "bootloader": layout.disk.bootloader,
         "packages": (*layout.packages, *(name for feature in layout.features for name in packages.get(feature, ()))),
         "features": layout.features,
+        "swap_files": swap_files.files(layout),
         "growing": growth.growing(layout),
         "veritytab": mounts.veritytab(layout),
         "crypttab": mounts.crypttab(layout),

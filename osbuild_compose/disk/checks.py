@@ -8,7 +8,7 @@ from osbuild_compose.blueprint.formats import Format, ImageKind, Output
 from osbuild_compose.blueprint.local_files import LocalFiles
 from osbuild_compose.blueprint.select import ANY, texts, values
 from osbuild_compose.blueprint.values.size import GIB, MIB
-from osbuild_compose.disk import capacity, growth, types
+from osbuild_compose.disk import capacity, growth, swap_files, types
 from osbuild_compose.disk.model import ROOT_HASH_ARGUMENTS, SECTORS, Bootloader, Firmware, Layout, Partition, Table
 from osbuild_compose.disk.parse import Parsed, parse
 from osbuild_compose.disk.resolve import resolve
@@ -58,6 +58,7 @@ def layout_problems(layout: Layout) -> Iterator[Problem]:
     yield from _bootloader(layout)
     yield from _mount_points(layout)
     yield from growth.problems(layout)
+    yield from swap_files.problems(layout)
     for item in layout.written:
         yield from _volume(item)
         yield from _partition(item, layout)

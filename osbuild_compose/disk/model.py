@@ -172,6 +172,14 @@ class LogicalVolume(Partition):
 
 
 @dataclass(frozen=True)
+class SwapFile:
+    """A file that the system swaps to; size is in bytes."""
+
+    path: str = ""
+    size: int | None = None
+
+
+@dataclass(frozen=True)
 class Disk:
     """The disk as a blueprint describes it; `written` are the keys that the blueprint has.
 
@@ -187,6 +195,7 @@ class Disk:
     bootloader: Bootloader = Bootloader.GRUB
     uki: bool = False
     partitions: tuple[Partition, ...] = ()
+    swap_files: tuple[SwapFile, ...] = ()
     written: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
     # A cache for resolve(), by its other arguments, so that a blueprint's disk is resolved once.
     layouts: dict[tuple[object, ...], "Layout"] = field(default_factory=dict, init=False, repr=False, compare=False)

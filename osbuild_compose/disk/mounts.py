@@ -34,6 +34,8 @@ def fstab(layout: Layout) -> Iterator[dict[str, Any]]:
                 "freq": 0,
                 "passno": 0,
             }
+    for swap in layout.disk.swap_files:
+        yield {"device": swap.path, "path": "none", "vfs_type": "swap", "options": "sw", "freq": 0, "passno": 0}
 
 
 def _source(item: Partition, layout: Layout) -> dict[str, str | None]:

@@ -6,7 +6,7 @@ The document need not be valid: what does not have the form that the schema want
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from osbuild_compose.blueprint.formats import Contents, Format, Output
@@ -23,6 +23,7 @@ from osbuild_compose.disk.model import (
     Luks,
     Partition,
     Subvolume,
+    SwapFile,
     Table,
 )
 from osbuild_compose.document.node import Trail
@@ -33,7 +34,7 @@ BLOCK = 4096  # a file system has a whole number of them
 _SIZES = ("size", "free", "minimum", "start")
 _FLAGS = ("grow", "bootable", "verity", "uki")
 _CHOICES = {"file_system": types.FileSystemType, "table": Table, "bootloader": Bootloader}
-_TEXTS = ("mount", "name", "label", "uuid", "partition_uuid", "options", "compression", "volume_group", "type")
+_TEXTS = ("mount", "path", "name", "label", "uuid", "partition_uuid", "options", "compression", "volume_group", "type")
 _TYPE_FORMS = {
     Table.GPT: (r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", "a GUID", "GPT"),
     Table.DOS: (r"[0-9a-fA-F]{1,2}", "two hexadecimal digits, such as 83", "DOS partition table"),
@@ -127,8 +128,14 @@ def _disk(section: _Section, files: LocalFiles) -> Disk:
         partitions=tuple(
             _partition(item, found.get("table", Table.GPT), files) for item in section.sections("partitions")
         ),
+        swap_files=tuple(SwapFile(**item.scalars(SwapFile)) for item in _blocks(section.sections("swap_files"))),
         written=frozenset(section.data),
     )
+
+
+def _blocks(sections: Iterator[_Section]) -> Iterator[_Section]:
+    """The sections, with sizes in whole blocks of a file system."""
+    return (replace(section, sector=BLOCK) for section in sections)
 
 
 def _partition(section: _Section, table: Table, files: LocalFiles) -> Partition:

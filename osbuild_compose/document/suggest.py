@@ -105,6 +105,9 @@ FOREIGN = {
     **dict.fromkeys(("image_size", "disk_size", "rootfs_size", "size"), "write: disk: {size: 10 GiB}"),
     **dict.fromkeys(("wifi", "wifis", "ssid", "access_points", "wireless"), _WIFI),
     "swap": "write: disk: {partitions: [{type: swap, size: 2 GiB}]}",
+    **dict.fromkeys(
+        ("swapfile", "swap_file", "swap_files"), "write: disk: {swap_files: [{path: /swapfile, size: 2 GiB}]}"
+    ),
 }
 
 

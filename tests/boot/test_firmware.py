@@ -16,6 +16,7 @@ from tests.conftest import make_account
 PATIENT = "systemd.default_device_timeout_sec=600"  # a busy machine emulates slowly
 LAYOUT = """
 disk:
+  swap_files: [{path: /var/swap/file, size: 64 MiB}]
   partitions:
     - {mount: /boot, size: 256 MiB}
     - volume_group: the-system
@@ -32,7 +33,7 @@ formats: [raw]
 
 # LVM's own programs read the group that we wrote, and change it.
 PV = "/dev/mapper/luks-the-system"
-GROWN = "echo gr''own to $(($(findmnt -bno SIZE /srv) >> 20)) MiB"
+GROWN = "swapon; echo gr''own to $(($(findmnt -bno SIZE /srv) >> 20)) MiB"
 LVM = f"vgck && lvcreate --yes --size 8M --name more the-system && vgck && pvck {PV} && echo lvm agr''ees"
 ONLINE = "until networkctl | grep routable; do sleep 1; done"
 
@@ -101,6 +102,7 @@ def test_a_disk_of_several_file_systems_starts(scratch_room: Path, installed: Pa
         ):
             machine.wait_for(line, timeout=PATIENCE)
         machine.wait_for("lvm agrees", timeout=PATIENCE)
+        machine.wait_for(r"/var/swap/file +file +64M", timeout=PATIENCE)
         machine.wait_for(r"grown to 5[01][0-9] MiB", timeout=PATIENCE)
         machine.send("poweroff\n")
         machine.wait_for_end(PATIENCE)

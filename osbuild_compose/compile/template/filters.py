@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -119,6 +120,11 @@ def matches(text: str, pattern: str) -> bool:
     return re.fullmatch(pattern, text) is not None
 
 
+def shell_word(text: str) -> str:
+    """The text quoted as one word of a shell script."""
+    return shlex.quote(text)
+
+
 def address_kind(text: str) -> str:
     """IPv4, IPv6 or MAC: the kind of an address or a network."""
     return addresses.kind_of(text)
@@ -137,4 +143,5 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     script_text,
     matches,
     address_kind,
+    shell_word,
 )
