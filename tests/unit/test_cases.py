@@ -88,6 +88,18 @@ def test_firewall_port_by_name() -> None:
     assert firewall["ports"] == ["22:tcp", "143:tcp"]
 
 
+def test_swapfile() -> None:
+    document = made("swapfile")
+    assert "swapfile.swap" in options(document, "org.osbuild.systemd")[0]["enabled_services"]
+    assert "mkswap /swapfile" in options(document, "org.osbuild.script")[-1]["script"]
+
+
+def test_mount_point_that_no_package_makes() -> None:
+    """The stage that writes fstab makes the directories."""
+    (fstab,) = options(made("mount-point-that-no-package-makes"), "org.osbuild.fstab")
+    assert {"/data", "/srv/deep/er"} <= {entry["path"] for entry in fstab["filesystems"]}
+
+
 @pytest.mark.parametrize("word", ["C.utf8", "C.UTF8", "C.UTF-8"])
 def test_locales_as_they_are_listed(word: str) -> None:
     assert blueprint(f"name: a\ndistro: debian-12\nlocale: {word}\n").locale == "C.UTF-8"
