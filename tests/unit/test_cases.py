@@ -161,6 +161,17 @@ def test_resolvconf() -> None:
     assert "compose-name-servers.service" in units["enabled_services"]
 
 
+@pytest.mark.parametrize(
+    ("case", "name"), [("postfix", "mail.example.org"), ("postfix13", "mail.example.org"), ("mailname", "web")]
+)
+def test_host_name(case: str, name: str) -> None:
+    """What packages make of it: test_one_of_everything in tests/integration/apt/test_like_mmdebstrap.py."""
+    stages = made(case)["stages"]
+    assert [stage["name"] for stage in stages][:3] == [APT, "org.osbuild.hostname", APT]
+    assert stages[1]["options"] == {"hostname": name}
+    assert {"exim4", "postfix"}.intersection(stages[2]["options"]["packages"])
+
+
 def test_two_network_managers() -> None:
     document = made("two-network-managers")
     assert options(document, "org.osbuild.systemd") == [{"enabled_services": ["systemd-resolved"]}]
