@@ -274,6 +274,7 @@ class Project:
                 hint="use --mirror, or the blueprint's `repositories`",
             )
         blueprint = own_repositories.with_fetched_keys(blueprint, os.environ)
+        blueprint = own_repositories.with_local_files(blueprint, release)
         mirrored = _mirrored(release, self._mirrors, read_host)
         name = file_names.of_images(self.file_name, blueprint, self.profiles)
         return by_contents(BuildRequest(blueprint, outputs, self.catalog, mirrored, self._instead, file_name=name))

@@ -8,15 +8,25 @@ from typing import Any
 from osbuild_compose.blueprint import model, network
 from osbuild_compose.blueprint.local_files import LocalFiles
 from osbuild_compose.blueprint.overlay import Overlay
-from osbuild_compose.blueprint.values import certificate, container_reference, credentials, ports
+from osbuild_compose.blueprint.values import certificate, container_reference, credentials, debconf, ports
+from osbuild_compose.blueprint.values.package_file import is_file
 from osbuild_compose.disk.parse import Parsed
-from osbuild_compose.distro.repository import ARMOUR, KeyAddress, Repository, Use, from_fields
+from osbuild_compose.distro.repository import (
+    ARMOUR,
+    KeyAddress,
+    Repository,
+    Use,
+    from_fields,
+    is_flat,
+    is_local,
+    local_path,
+)
 from osbuild_compose.document.reader import Document
 
 _EPOCH = date(1970, 1, 1)
 _SIMPLE = ("name", "distro", "description", "version", "arch", "hostname", "timezone", "keyboard")
-_AS_IS = ("fips", "sysctl", "cloud_init", "embed_provenance")
-_LISTS = ("packages", "exclude", "timeservers", "tmpfiles")
+_AS_IS = ("recommends", "fips", "sysctl", "cloud_init", "embed_provenance")
+_LISTS = ("exclude", "timeservers", "tmpfiles")
 
 
 def convert(document: Document, disk: Parsed) -> model.Blueprint:
@@ -30,6 +40,9 @@ def convert(document: Document, disk: Parsed) -> model.Blueprint:
     given["languages"] = tuple(map(locale, data.get("languages", ())))
     return model.Blueprint(
         **given,
+        packages=tuple(item for item in data.get("packages", ()) if not is_file(item)),
+        package_files=tuple(_package_file(item, local_files) for item in data.get("packages", ()) if is_file(item)),
+        debconf=tuple(debconf.answers(data.get("debconf"))),
         repositories=_repositories(data.get("repositories", ["default"]), local_files),
         enabled_modules=tuple(model.Module(**item) for item in data.get("enabled_modules", ())),
         users=tuple(_user(user, data["name"]) for user in data.get("users", ())),
@@ -109,6 +122,12 @@ def _text(data: Mapping[str, Any], local_files: LocalFiles) -> str | None:
     return content
 
 
+def _package_file(item: str | Mapping[str, Any], local_files: LocalFiles) -> model.PackageFile:
+    if isinstance(item, str) or "source" in item:
+        return model.PackageFile(*local_files.large(item if isinstance(item, str) else item["source"]))
+    return model.PackageFile(item["url"], item["sha256"])
+
+
 def _container(data: Mapping[str, Any], local_files: LocalFiles) -> model.Container:
     if "source" in data:
         url, digest = local_files.large(data["source"])
@@ -181,6 +200,12 @@ def _repositories(items: list[Any], local_files: LocalFiles) -> model.Repositori
         addresses = (KeyAddress(key["url"], _digits(key["fingerprint"])) for key in keys if isinstance(key, dict))
         fields = {**item, "keys": tuple(texts), "key_addresses": tuple(addresses)}
         fields["use"] = Use(item.get("use", "both"))
+        address = item.get("url") or item.get("baseurl", "")
+        if is_local(address):
+            # Without the path of this machine, so that it does not matter where a directory of the same content is.
+            fields |= {"directory": local_files.directory(local_path(address)), "use": Use.BUILD}
+        if is_flat(item.get("suites", ())):
+            fields["components"] = ()
         own.append(from_fields(fields))
     return model.Repositories(default="default" in items, own=tuple(own))
 

@@ -89,6 +89,14 @@ class LocalFiles:
         """A directory as a tree at the path `top` of the image; options: mode, owner and group, if they are given."""
         return overlay.overlay(self._directory / name, top, options)
 
+    def directory(self, name: str) -> str:
+        """The absolute path of a directory."""
+        shown = self._directory / name
+        if "$" not in name and not shown.is_dir():  # dnf's variables are known later
+            why = "is not a directory" if shown.exists() else "does not exist"
+            raise InvalidValueError(f"{shown} {why}", "a path is absolute, or relative to the blueprint's directory")
+        return str(shown.absolute())
+
     def passphrase(self, source: Mapping[str, Any], environ: Mapping[str, str]) -> str:
         """The passphrase that `luks` of a partition names, without the end of its line.
 

@@ -8,6 +8,7 @@ from typing import Any
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.network import Network
 from osbuild_compose.blueprint.overlay import Overlay
+from osbuild_compose.blueprint.values.debconf import Answer
 from osbuild_compose.disk.model import Disk
 from osbuild_compose.distro.repository import Repository
 from osbuild_compose.document.reader import Document
@@ -155,6 +156,19 @@ class Kernel:
 
 
 @dataclass(frozen=True)
+class PackageFile:
+    """A package file to install: its URL (file:// for one of this machine) and its sha256 in hexadecimal digits."""
+
+    url: str
+    sha256: str
+
+    @property
+    def checksum(self) -> str:
+        """The digest as stages name it."""
+        return f"sha256:{self.sha256}"
+
+
+@dataclass(frozen=True)
 class Module:
     """A stream of a package module."""
 
@@ -288,7 +302,10 @@ class Blueprint:
     version: str | None = None
     arch: str = "x86_64"
     packages: tuple[str, ...] = ()
+    package_files: tuple[PackageFile, ...] = ()
     exclude: tuple[str, ...] = ()
+    recommends: bool = False
+    debconf: tuple[Answer, ...] = ()
     enabled_modules: tuple[Module, ...] = ()
     repositories: Repositories = Repositories()
     hostname: str | None = None

@@ -1,5 +1,6 @@
 """What of a blueprint a container has: no kernel, no disk, and services only where something starts them."""
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
@@ -26,7 +27,7 @@ def has_init(blueprint: Blueprint, outputs: Iterable[Output], packages: Collecti
         or blueprint.timers
         or blueprint.first_boot
         or blueprint.cloud_init is not None
-        or any(package in packages for package in blueprint.packages)
+        or any(re.split(r"[:=/]", package, maxsplit=1)[0] in packages for package in blueprint.packages)
     )
     return bool(asked) and not all(output.runs_one_program for output in outputs)
 

@@ -1,9 +1,10 @@
 """The variables that templates see; docs/reference/templates.md describes them."""
 
-import re
+from dataclasses import replace
 from typing import Any
 
 from osbuild_compose.blueprint.model import Blueprint
+from osbuild_compose.blueprint.values.package_file import package_of
 from osbuild_compose.compile import kernel, own_repositories
 from osbuild_compose.compile.image_context import image_context
 from osbuild_compose.compile.request import BuildRequest
@@ -17,22 +18,42 @@ def template_variables(request: BuildRequest) -> dict[str, Any]:
     own = own_repositories.usable(blueprint, release)
     default = blueprint.repositories.default
     to_build = tuple(item for item in own if item.use is not Use.IMAGE)
+    in_image = tuple(item for item in own if item.use is not Use.BUILD)
     read = tuple(own_repositories.signed(repository, release) for repository in request.instead)
-    base_repositories = read or (request.mirrors if default else to_build)
-    repositories = read or ((*request.mirrors, *to_build) if default else to_build)
+    everything = read or release.family.together((*(request.mirrors if default else ()), *to_build))
+    # The image has the distribution's keys in a file.
+    official = tuple(replace(item, keys=()) for item in release.repositories) if default else ()
+    written = (item for item in blueprint.repositories.own if isinstance(item, release.family.form))
+    in_the_image = release.family.together((*official, *(item for item in written if item.use is not Use.BUILD)))
+    requested = _requested(blueprint, release)
     return {
         "blueprint": blueprint,
         "release": release,
         "architecture": request.architecture,
         # Blueprints that only add repositories have the same base system, and share its layers.
-        "base_repositories": base_repositories,
-        "repositories": repositories,
-        "own_repositories": tuple(item for item in own if item.use is not Use.BUILD),
-        "package_names": tuple(dict.fromkeys(re.split("[=/:]", name)[0] for name in blueprint.packages)),
+        "base_repositories": read or (request.mirrors if default else everything),
+        "repositories": everything,
+        "own_repositories": in_image,
+        "local_repository_files": tuple(file for item in everything for file in item.files),
+        "pins": release.family.pins(everything),
+        "image_pins": release.family.pins(in_the_image),
+        "image_repositories": in_the_image,
+        "requested": requested,
+        "package_names": requested["names"],
         "services": _services(blueprint, () if request.is_container else release.enabled_services, release),
         "image": {**image_context(request), "kernel": kernel.chosen(request)},
         "build_root": request.build_root,
     }
+
+
+def _requested(blueprint: Blueprint, release: Release) -> dict[str, Any]:
+    """The names of the blueprint's packages without versions and the like, also of those in package files, and answers
+    to questions that packages of the base system may have: to those of packages that nobody names, too.
+    """
+    files = (package_of(file.url) for file in blueprint.package_files)
+    names = tuple(dict.fromkeys(filter(None, (*map(release.family.name_of, blueprint.packages), *files))))
+    later = {*names} - {*release.packages}
+    return {"names": names, "base_answers": tuple(item for item in blueprint.debconf if item.package not in later)}
 
 
 def _services(blueprint: Blueprint, always: tuple[str, ...], release: Release) -> dict[str, Any]:

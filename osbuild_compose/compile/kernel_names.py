@@ -9,7 +9,9 @@ PATTERNS = "kernel_packages"
 
 def named_in(packages: Iterable[str], patterns: Sequence[str]) -> tuple[str, ...]:
     """Those of the packages, which may have a version (`=`) or a suite (`/`), that are kernels by the patterns."""
-    return tuple(package for package in packages if _is_kernel(package.split("=")[0].split("/")[0], patterns))
+    return tuple(
+        package for package in packages if _is_kernel(package.split("=")[0].split("/")[0].split(":")[0], patterns)
+    )
 
 
 def _is_kernel(name: str, patterns: Sequence[str]) -> bool:

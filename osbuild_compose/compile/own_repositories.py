@@ -8,6 +8,7 @@ from osbuild_compose.distro import keys
 from osbuild_compose.distro.model import Release
 from osbuild_compose.distro.repository import Repository
 from osbuild_compose.errors import InputError
+from osbuild_compose.problem import InvalidValueError, Problem, as_error
 
 
 def with_fetched_keys(blueprint: Blueprint, environ: Mapping[str, str]) -> Blueprint:
@@ -17,6 +18,27 @@ def with_fetched_keys(blueprint: Blueprint, environ: Mapping[str, str]) -> Bluep
     except ValueError as error:
         where = blueprint.document.at_key(["repositories"]) if blueprint.document else None
         raise InputError(str(error), hint="check the address and the fingerprint", location=where) from None
+    return replace(blueprint, repositories=replace(blueprint.repositories, own=own))
+
+
+def with_local_files(blueprint: Blueprint, release: Release) -> Blueprint:
+    """The blueprint with the files of its repositories in directories of this machine.
+
+    Raises InputError, or DocumentError with all of them, for a directory that is no repository of the release's form.
+    """
+    architecture = release.architectures.get(blueprint.arch)
+    read: dict[int, Repository] = {}
+    wrong: list[Problem] = []
+    for number, item in numbered(blueprint):
+        if item.directory is None or architecture is None or not isinstance(item, release.family.form):
+            continue
+        try:
+            read[id(item)] = release.family.read_directory(item, architecture.name, release.variables)
+        except InvalidValueError as error:
+            wrong.append(error.problem.within("repositories", number))
+    if wrong:
+        raise as_error([problem.located(blueprint.document) for problem in wrong])
+    own = tuple(read.get(id(item), item) for item in blueprint.repositories.own)
     return replace(blueprint, repositories=replace(blueprint.repositories, own=own))
 
 

@@ -77,7 +77,9 @@ def _render(
 ) -> Rendered:
     """The rendered template. Raises InputError(s) for everything the release does not support."""
     release, seen = request.release, template_variables(request)
-    refused = list(release_checks.problems(request.blueprint, release, bool(seen["base_repositories"])))
+    refused = list(
+        release_checks.problems(request.blueprint, release, seen["repositories"], seen["image_repositories"])
+    )
     rendered: Rendered | None = None
     try:
         rendered = renderer(release.template, request.catalog.directories, built_in(), seen)

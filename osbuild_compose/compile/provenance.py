@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from osbuild_compose.blueprint.model import Blueprint
-from osbuild_compose.blueprint.values import credentials
+from osbuild_compose.blueprint.values import credentials, debconf
 from osbuild_compose.document.schema import schema_files
 from osbuild_compose.document.schema.schema_view import SchemaView
 from osbuild_compose.version import __version__
@@ -32,7 +32,8 @@ def without_defaults(data: Any, view: SchemaView) -> Any:
 def without_secrets(data: Any) -> Any:
     """The merged blueprint without secrets, and with ${ escaped so that it can be used as a blueprint again."""
     if isinstance(data, Mapping):
-        return {key: without_secrets(value) for key, value in data.items() if not _is_secret(key, value)}
+        shown = {key: debconf.without_passwords(value) if key == "debconf" else value for key, value in data.items()}
+        return {key: without_secrets(value) for key, value in shown.items() if not _is_secret(key, value)}
     if isinstance(data, list):
         return [without_secrets(item) for item in data]
     return _USER_OF_ADDRESS.sub("", data).replace("${", "$${") if isinstance(data, str) else data

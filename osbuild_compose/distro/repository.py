@@ -1,9 +1,11 @@
 """Package repositories in their two forms, wherever they are named: distro.yaml, a blueprint or the command line."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
+from urllib.parse import unquote
 
 ARMOUR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 ANY_KEY = "-----BEGIN "  # as texts of keys begin, of OpenPGP and others, which names of files do not contain
@@ -34,12 +36,23 @@ class KeyAddress:
 
 
 @dataclass(frozen=True)
+class LocalFile:
+    """A file of a repository in a directory of this machine: its path there, its URL, its sha256 in hexadecimal."""
+
+    path: str
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class DebRepository:
     """A repository with suites and components, as apt knows them.
 
-    keys are armoured texts; empty in a blueprint means the distribution's own. check_valid_until False accepts an index
-    past its date. archive is the one of the distribution's `archives` that the repository is part of: its mirrors are
-    the only ones that the repository is read from.
+    suites that end with / are directories of a flat repository, which has no components. keys are armoured texts; empty
+    in a blueprint means the distribution's own. check_valid_until False accepts an index past its date,
+    check_signatures False one that nobody signed. priority is apt's; None stands for its default. archive is the one of
+    the distribution's `archives` that the repository is part of: its mirrors are the only ones that the repository is
+    read from. directory is the absolute path of one on this machine, and files are those in it, once they are read.
     """
 
     url: str
@@ -51,10 +64,25 @@ class DebRepository:
     archive: str | None = None
     key_addresses: tuple[KeyAddress, ...] = ()  # of keys that are not fetched yet
     use: Use = Use.BOTH
+    check_signatures: bool = True
+    priority: int | None = None
+    directory: str | None = None
+    files: tuple[LocalFile, ...] = ()
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """What it is known by, wherever its keys and options are from."""
+        return self.url.rstrip("/"), self.suites, self.components, self.priority
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """The digests of the files, as stages name them, by their paths."""
+        return {file.path: f"sha256:{file.sha256}" for file in self.files}
 
     def signed_by(self, keys: tuple[str, ...]) -> "DebRepository":
-        """The repository with these keys unless it has its own."""
-        return replace(self, keys=self.keys or keys, url=self.url.rstrip("/"))
+        """The repository with these keys unless it has its own or its signatures are not checked."""
+        signers = self.keys or keys if self.check_signatures else ()
+        return replace(self, keys=signers, url=self.url.rstrip("/"))
 
 
 @dataclass(frozen=True)
@@ -64,6 +92,7 @@ class NamedRepository:
     keys are armoured texts; empty means the distribution's own, unless check_signatures is False. checksum is
     "sha256:HEX" of its repomd.xml. priority is dnf's, 1 to 99, the least wins. path leads from a mirror's address to
     the repository; archive is the one of the distribution's `archives` that it is part of, if that has a name.
+    directory is the absolute path of one on this machine, and files are those in it, once they are read.
     """
 
     id: str
@@ -79,6 +108,18 @@ class NamedRepository:
     archive: str | None = None
     key_addresses: tuple[KeyAddress, ...] = ()  # of keys that are not fetched yet
     use: Use = Use.BOTH
+    directory: str | None = None
+    files: tuple[LocalFile, ...] = ()
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """What it is known by, wherever its keys and options are from."""
+        return (self.id,)
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """The digests of the files, as stages name them, by their paths."""
+        return {file.path: f"sha256:{file.sha256}" for file in self.files}
 
     def signed_by(self, keys: tuple[str, ...]) -> "NamedRepository":
         """The repository with these keys unless it has its own or its signatures are not checked."""
@@ -86,6 +127,31 @@ class NamedRepository:
 
 
 Repository = DebRepository | NamedRepository
+
+
+_LOCAL = re.compile(r"(?:file|copy):(?P<path>.*)", re.DOTALL)
+
+
+def is_local(url: str) -> bool:
+    """Whether the address is that of a directory of this machine."""
+    return _LOCAL.fullmatch(url) is not None
+
+
+def local_path(url: str) -> str:
+    """The path in such an address, which may be relative. Raises ValueError for an address of another machine."""
+    match = _LOCAL.fullmatch(url)
+    path = match["path"] if match else ""
+    if path.startswith("//"):
+        host, slash, rest = path[2:].partition("/")
+        if host not in ("", "localhost"):
+            raise ValueError(f"{url} names the machine {host}; a directory of this one begins with file:///")
+        path = f"{slash}{rest}"
+    return unquote(path) or "."
+
+
+def is_flat(suites: Sequence[Any]) -> bool:
+    """Whether these are directories of a flat repository instead of suites."""
+    return any(isinstance(suite, str) and suite.endswith("/") for suite in suites)
 
 
 def from_fields(fields: Mapping[str, Any]) -> Repository:

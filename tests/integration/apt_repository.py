@@ -49,7 +49,7 @@ class Repository:
     def __init__(self, root: Path, key: Key) -> None:
         self.root, self.key = root, key
         self.url = ""
-        (root / "pool").mkdir(parents=True)
+        (root / "pool").mkdir(parents=True, exist_ok=True)
 
     def add(self, name: str, contents: Contents, version: str = "1.0") -> Path:
         """Build a package into the pool; returns its path."""
@@ -77,15 +77,30 @@ class Repository:
         subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
         return target
 
-    def publish(self, key: Key | None = None) -> None:
-        """Write and sign the indexes."""
+    def publish_flat(self, *, signed: bool = True) -> None:
+        """Write the indexes of a flat repository, as `dpkg-scanpackages .` does, and sign them."""
+        index = self._index().encode()
+        (self.root / "Packages.gz").write_bytes(gzip.compress(index, mtime=0))
+        (self.root / "Packages").write_bytes(index)
+        if signed:
+            rows = f" {hashlib.sha256(index).hexdigest()} {len(index)} Packages\n"
+            date = subprocess.check_output(["date", "-Ru"], text=True).strip()
+            release = f"Suite: flat\nDate: {date}\nSHA256:\n{rows}"
+            (self.root / "InRelease").write_text(self.key.gpg("--clearsign", stdin=release))
+
+    def _index(self) -> str:
+        """The text of Packages."""
         stanzas = []
         for path in sorted((self.root / "pool").glob("*.deb")):
             control = subprocess.check_output(["dpkg-deb", "-f", path], text=True)
             data = path.read_bytes()
             more = f"Filename: pool/{path.name}\nSize: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n"
             stanzas.append(control + more)
-        index = "\n".join(stanzas).encode()
+        return "\n".join(stanzas)
+
+    def publish(self, key: Key | None = None) -> None:
+        """Write and sign the indexes."""
+        index = self._index().encode()
         suite = self.root / "dists/test"
         rows = []
         for name, data in (("Packages", index), ("Packages.gz", gzip.compress(index, mtime=0))):

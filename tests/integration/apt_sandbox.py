@@ -1,5 +1,6 @@
 """The sandbox that the apt stage gets from the runner, in small: as root, or as root of a user's namespace."""
 
+import hashlib
 import json
 import os
 import pwd
@@ -85,8 +86,8 @@ class Workplace:
         become = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups", "--"]
         return [*become, "unshare", "--user", "--map-auto", "--map-root-user", "--mount", "--", *texts]
 
-    def run(self, tree: Path, options: dict[str, Any]) -> Result:
-        """Run the stage on the tree."""
+    def run(self, tree: Path, options: dict[str, Any], sources: Sequence[Path] = ()) -> Result:
+        """Run the stage on the tree; sources: files that the manifest has as sources."""
         jsonschema.validate(options, META["schema"], jsonschema.Draft7Validator)
         with tempfile.TemporaryDirectory(dir=self.room) as scratch:
             self._own(Path(scratch))
@@ -100,8 +101,13 @@ class Workplace:
             shutil.copytree("/etc/ssl/certs", etc / "ssl/certs")
             shutil.copytree("/etc/alternatives", etc / "alternatives", symlinks=True)
             self._own(etc)
+            files = Path(scratch, "sources/org.osbuild.files")
+            files.mkdir(parents=True)
+            for path in sources:
+                shutil.copy(path, files / checksum(path))
+            self._own(files)
             done = subprocess.run(
-                self.argv(self._sandbox(tree, etc, new)),
+                self.argv(self._sandbox(tree, etc, new, files.parent)),
                 input=json.dumps({"tree": "/run/osbuild/tree", "options": options}),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -112,7 +118,7 @@ class Workplace:
         assert "Traceback" not in done.stdout, done.stdout
         return Result(done.returncode, done.stdout)
 
-    def _sandbox(self, tree: Path, etc: Path, new: Path) -> list[str | Path]:
+    def _sandbox(self, tree: Path, etc: Path, new: Path, sources: Path) -> list[str | Path]:
         argv: list[str | Path] = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"]
         argv += ["--hostname", SANDBOX_NAME]
         argv += ["--ro-bind", "/usr", "/usr", "--bind", etc, "/etc", "--proc", "/proc", "--dev", "/dev"]
@@ -121,6 +127,7 @@ class Workplace:
         argv += ["--tmpfs", "/tmp", "--tmpfs", "/var", "--dir", "/var/tmp", "--tmpfs", "/run"]
         argv += ["--ro-bind", self.stages, "/run/osbuild/lib", "--bind", tree, "/run/osbuild/tree"]
         argv += ["--ro-bind", self.downloads, "/run/osbuild/downloads", "--bind", new, "/run/osbuild/new-downloads"]
+        argv += ["--ro-bind", sources, "/run/osbuild/sources"]
         argv += ["--cap-drop", "ALL"]
         for capability in (*chroot.CAPABILITIES, "CAP_NET_BIND_SERVICE", *META["capabilities"]):
             argv += ["--cap-add", capability]
@@ -163,6 +170,11 @@ def sound(place: Workplace, tree: Path) -> None:
     assert not machine_id.exists() or machine_id.read_bytes() == b""
     assert not list(tree.glob("etc/ssh/ssh_host_*"))
     assert not list(tree.glob("boot/*.dpkg*"))
+
+
+def checksum(path: Path) -> str:
+    """The name of a file among the sources."""
+    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
 def ordinary_user() -> str | None:

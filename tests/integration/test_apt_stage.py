@@ -14,6 +14,7 @@ import pytest
 from stagelib.apt import stubs
 
 from tests.integration import apt_sandbox
+from tests.integration.apt import odd_packages
 from tests.integration.apt_repository import Contents, Key, Repository, served
 from tests.integration.apt_sandbox import Workplace, debian, options, sound
 
@@ -302,3 +303,65 @@ def test_an_unreachable_mirror_fails_at_once(root: Workplace, base: Path, reposi
     assert "127.0.0.1:9" in result.error
     assert "hint: check the repository's url and the network" in result.error
     assert time.monotonic() - start < 30
+
+
+def test_whatever_apt_takes(root: Workplace, base: Path, repository: Repository) -> None:
+    """Patterns, flat repositories, repositories and archives that are files, priorities, and one archive twice."""
+    for name in ("one-a", "one-b", "one-left"):
+        repository.add(name, Contents({}, {f"srv/{name}": "x\n"}))
+    for version in ("1.21", "1.22-1", "1.22-2", "1.23"):
+        repository.add("wild", Contents({}, {"srv/wild": f"{version}\n"}), version)
+    repository.publish()
+    flat = Repository(repository.root / "flat", repository.key)
+    flat.add("plain", Contents({"Recommends": "one-b"}, {"srv/plain": "x\n"}))
+    flat.publish_flat()
+    here = Repository(repository.root.parent / "here", repository.key)
+    here.add("local", Contents({}, {"srv/local": "x\n"}))
+    here.add("wild", Contents({}, {"srv/wild": "low\n"}), "9")
+    here.publish_flat(signed=False)
+    given = Repository(repository.root.parent / "given", repository.key)
+    archive = given.add("given", Contents({"Depends": "one-a, debconf"}, {"srv/given": "x\n"}))
+    files = [path for path in here.root.rglob("*") if path.is_file()]
+    repositories = [
+        *ours(repository),
+        {**ours(repository)[-1], "url": repository.url.rstrip("/"), "check_valid_until": True},
+        {"url": f"{repository.url}flat", "suites": ["./"], "keys": [repository.key.armoured]},
+        {
+            "files": {str(path.relative_to(here.root)): apt_sandbox.checksum(path) for path in files},
+            "suites": ["./"],
+            "check_signatures": False,
+        },
+    ]
+    wanted = options(
+        ["one-*", "wild=1.22*", "plain:amd64", "local"],
+        repositories,
+        archives=[apt_sandbox.checksum(archive)],
+        exclude=["one-left"],
+        preferences=[{"pin": 'origin ""', "priority": 90}],
+        recommends=True,
+        answers=[
+            *odd_packages.ANSWERS[:1],
+            {"package": "given", "question": "given/key", "type": "password", "value": "hunter2"},
+        ],
+    )
+    result = root.run(base, wanted, [*files, archive])
+    assert result.status == 0, result.log
+    assert sorted(path.name for path in (base / "srv").iterdir()) == [
+        "given",
+        "local",
+        "one-a",
+        "one-b",
+        "plain",
+        "wild",
+    ]
+    assert (base / "srv/wild").read_text() == "1.22-2\n"
+    kept = "".join(path.read_text() for path in (base / "var/cache/debconf").iterdir() if path.is_file())
+    assert "from the blueprint" in kept
+    assert "hunter2" not in kept
+    apt_sandbox.sound(root, base)
+    for packages, reason in (("wild=2*", "Version '2*' for 'wild' was not found"), ("two-*", "no package two-*")):
+        result = root.run(base, {**wanted, "packages": [packages], "answers": []}, [*files, archive])
+        assert reason in result.error
+    assert root.run(
+        base, {**wanted, "preferences": [{"pin": "release nowhere", "priority": 90}]}, [*files, archive]
+    ).error

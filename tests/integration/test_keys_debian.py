@@ -1,5 +1,6 @@
 """Every key of a blueprint, built into a real Debian, seen with Debian's own programs."""
 
+import hashlib
 import json
 import os
 import re
@@ -28,7 +29,9 @@ def debian() -> Iterator[Tree]:
     """The tree of keys/debian.yaml, with a package from a repository that is served meanwhile."""
     room = made_once("keys-debian", Path(__file__).read_bytes(), make_repository)
     with served(room / "www", "keys-debian") as url:
-        chosen = ["--var", f"repository={url}/", "--var", f"fingerprint={(room / 'fingerprint').read_text()}"]
+        values = {"repository": f"{url}/", "directory": room}
+        values |= {name: (room / name).read_text() for name in ("fingerprint", "digest")}
+        chosen = [word for name, value in values.items() for word in ("--var", f"{name}={value}")]
         with built(KEYS / "debian.yaml", *chosen) as tree:
             yield tree
 
@@ -37,11 +40,30 @@ def make_repository(room: Path) -> None:
     room.mkdir()
     key = Key(room / "key")
     repository = Repository(room / "www", key)
-    tool = Contents({"Depends": "own-extra | tzdata"}, {"srv/own-tool": "from the own one\n"}, {"postinst": NAMES})
-    repository.add("own-tool", tool)
+    fields = {"Depends": "debconf, own-extra | tzdata", "Recommends": "own-recommended"}
+    asks = {
+        "templates": "Template: own-tool/words\nType: string\nDescription: words\n",
+        "postinst": "#!/bin/sh\n. /usr/share/debconf/confmodule\ndb_get own-tool/words\necho $RET >/srv/own-words\n"
+        f"db_stop\n{NAMES}",
+    }
+    repository.add("own-tool", Contents(fields, {"srv/own-tool": "from the own one\n"}, asks))
+    repository.add("own-recommended", Contents({}, {"srv/own-recommended": ""}))
     repository.add("own-extra", Contents())
     repository.publish()
     (repository.root / "key.asc").write_text(key.armoured)
+    flat = Repository(room / "www/flat", key)
+    flat.add("own-flat", Contents({}, {"srv/own-flat": ""}))
+    flat.publish_flat()
+    here = Repository(room / "here", key)
+    here.add("own-here", Contents({}, {"srv/own-here": ""}))
+    here.publish_flat(signed=False)
+    files = Repository(room / "www/made", key)
+    (room / "www/files").mkdir()
+    for name in ("own-fetched", "own-file"):
+        path = files.add(name, Contents({}, {f"srv/{name}": ""}))
+        path.rename(room / "www/files" / path.name)
+    fetched = (room / "www/files/own-fetched_1.0_all.deb").read_bytes()
+    (room / "digest").write_text(hashlib.sha256(fetched).hexdigest())
     listing = key.gpg("--list-keys", "--with-colons")
     fingerprint = next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
     (room / "fingerprint").write_text(fingerprint)
@@ -233,6 +255,19 @@ def test_scripts(debian: Tree) -> None:
 def test_kernel_command_line(debian: Tree) -> None:
     debian.sh("grub-script-check /boot/grub/grub.cfg")
     assert re.search(r"linux .* console=ttyS0 quiet", debian.text("/boot/grub/grub.cfg"))
+
+
+def test_packages_from_everywhere(debian: Tree) -> None:
+    """Versions, files, addresses, flat repositories, directories of the build machine, recommended packages."""
+    own = debian.sh("cd /srv; ls -d own-*").split()
+    assert own == ["own-fetched", "own-file", "own-flat", "own-here", "own-recommended", "own-tool", "own-words"]
+    assert debian.text("/srv/own-words") == "from the blueprint\n"
+    assert debian.sh("echo GET own-tool/words | debconf-communicate own-tool") == "0 from the blueprint\n"
+    assert "here" not in debian.text("/etc/apt/sources.list.d/debian.sources")
+    assert debian.text("/etc/apt/preferences.d/compose.pref") == (
+        'Package: *\nPin: origin "127.0.0.1"\nPin-Priority: 700\n'
+    )
+    assert debian.sh("apt-mark showauto | grep ^own- || true") == "own-recommended\n"
 
 
 def test_repositories(debian: Tree) -> None:

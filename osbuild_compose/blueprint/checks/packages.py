@@ -1,15 +1,18 @@
 """Packages, modules, repositories with their keys, and the build environment's packages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from osbuild_compose.blueprint.local_files import LocalFiles, is_address
 from osbuild_compose.blueprint.model import HOST
-from osbuild_compose.blueprint.select import ANY, repeated, texts
+from osbuild_compose.blueprint.select import ANY, repeated, texts, values
+from osbuild_compose.blueprint.values import debconf
+from osbuild_compose.blueprint.values.package_file import is_file
 from osbuild_compose.distro import keys
-from osbuild_compose.distro.repository import ARMOUR
+from osbuild_compose.distro.repository import ARMOUR, is_flat, is_local, local_path
 from osbuild_compose.document.node import Trail
-from osbuild_compose.problem import InvalidValueError, Problem
+from osbuild_compose.problem import InvalidValueError, Problem, Severity, within
 
 
 def problems(data: Any, local_files: LocalFiles) -> Iterator[Problem]:
@@ -18,6 +21,9 @@ def problems(data: Any, local_files: LocalFiles) -> Iterator[Problem]:
     yield from _names(data)
     yield from repeated(data, "repositories", ANY, "id")
     yield from _signing_keys(data, local_files)
+    yield from _repositories(data, local_files)
+    yield from _package_files(data, local_files)
+    yield from _answers(data)
     if any(name == HOST for _, name in texts(data, "build_environment", "from")):
         for trail, _ in texts(data, "build_environment", "packages", ANY):
             yield Problem(
@@ -30,13 +36,85 @@ def problems(data: Any, local_files: LocalFiles) -> Iterator[Problem]:
 def _names(data: Any) -> Iterator[Problem]:
     for key in ("packages", "exclude"):
         for trail, name in texts(data, key, ANY):
-            if " - " in name:  # YAML appends a line that is indented further to the text above it, dash and all
+            # YAML appends a line that is indented further to the text above it, dash and all.
+            if " - " in name and not is_file(name):
                 hint = "align the dashes of a list in one column"
                 yield Problem(trail, f'an item of `{key}`: "{name}" is not the name of one package', hint)
     wanted = {name for _, name in texts(data, "packages", ANY)}
     for trail, name in texts(data, "exclude", ANY):
         if name in wanted:
             yield Problem(trail, f"{name} is in both `packages` and `exclude`", "remove one of them")
+
+
+def _package_files(data: Any, local_files: LocalFiles) -> Iterator[Problem]:
+    named = [(trail, name) for trail, name in texts(data, "packages", ANY) if is_file(name)]
+    for trail, name in [*named, *texts(data, "packages", ANY, "source")]:
+        try:
+            local_files.large(name)
+        except InvalidValueError as error:
+            problem = error.problem.within(*trail)
+            at_address = (
+                "a package that is downloaded is a mapping: {url: ADDRESS, sha256: DIGEST}; sha256sum prints it"
+            )
+            yield replace(problem, hint=at_address) if is_address(name) else problem
+
+
+def _answers(data: Any) -> Iterator[Problem]:
+    if not isinstance(data, dict) or "debconf" not in data:
+        return
+    yield from within(("debconf",), debconf.problems(data["debconf"]))
+    for trail, answer in debconf.located(data["debconf"]):
+        if answer.is_password and answer.value:
+            yield Problem(
+                ("debconf", *trail),
+                f"the password of {answer.question} can be read in the pipeline and in the store",
+                "it is removed from the image; better none is known here: set it in `first_boot`",
+                Severity.WARNING,
+            )
+
+
+def _repositories(data: Any, local_files: LocalFiles) -> Iterator[Problem]:
+    for trail, item in values(data, "repositories", ANY):
+        if not isinstance(item, dict):
+            continue
+        yield from within(trail, _suites(item))
+        if item.get("check_signatures") is False and item.get("keys"):
+            yield Problem(
+                (*trail, "keys"), "`keys` of a repository whose signatures are not checked", "remove one of them"
+            )
+        for key in ("url", "baseurl"):
+            address = item.get(key)
+            if isinstance(address, str) and is_local(address):
+                yield from within(trail, _directory(item, key, address, local_files))
+
+
+def _suites(item: Mapping[str, Any]) -> Iterator[Problem]:
+    suites = item.get("suites")
+    if not isinstance(suites, list) or not suites:
+        return
+    if not is_flat(suites):
+        if item.get("components") == []:
+            brief = "only a flat repository has no components"
+            yield Problem(("components",), brief, "name some, or the directory of its indexes: suites: [./]")
+        return
+    for index, suite in enumerate(suites):
+        if isinstance(suite, str) and not suite.endswith("/"):
+            brief = f"{suite} is a suite, and the others are directories of a flat repository, with / at their end"
+            yield Problem(("suites", index), brief, "make two repositories of them")
+    if item.get("components"):
+        yield Problem(("components",), "a flat repository has no components", "remove `components`")
+
+
+def _directory(item: Mapping[str, Any], key: str, address: str, local_files: LocalFiles) -> Iterator[Problem]:
+    try:
+        local_files.directory(local_path(address))
+    except InvalidValueError as error:
+        yield error.problem.within(key)
+    except ValueError as error:
+        yield Problem((key,), str(error), "for another machine's, use http://")
+    if item.get("use", "build") != "build":
+        brief = f"{address} is a directory of this machine, which the image does not have"
+        yield Problem(("use",), brief, "remove `use`, or write use: build")
 
 
 def _signing_keys(data: Any, local_files: LocalFiles) -> Iterator[Problem]:

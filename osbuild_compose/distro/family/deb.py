@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from osbuild_compose.distro.family import apt_settings, deb_directory, deb_packages
 from osbuild_compose.distro.family.host_apt import HostApt
-from osbuild_compose.distro.family.protocol import Archive, ReadHost, Tools, package_name
+from osbuild_compose.distro.family.protocol import Archive, ReadHost, Tools, other_package, package_name
 from osbuild_compose.distro.mirrors import Mirrors
 from osbuild_compose.distro.repository import DebRepository, Repository, Role
 
@@ -25,6 +27,41 @@ class DebFamily:
     def packages_with(self, tools: Tools) -> tuple[str, ...]:
         """The packages with these programs."""
         return tuple(package_name(package, "deb") for package in tools.values())
+
+    def name_of(self, wanted: str) -> str:
+        """The name of a package in apt's notation."""
+        return deb_packages.name_of(wanted)
+
+    def package_problem(self, wanted: str, architecture: str) -> tuple[str, str] | None:
+        """What apt does not take, and what to do about it."""
+        return deb_packages.problem(wanted, architecture)
+
+    def file_problem(self, name: str) -> tuple[str, str] | None:
+        """Whether the file is another family's package."""
+        return other_package(name, ".deb", ".rpm")
+
+    def read_directory(
+        self,
+        repository: Repository,
+        architecture: str,
+        variables: Mapping[str, Any],  # noqa: ARG002 - an address has none
+    ) -> Repository:
+        """The repository with its files."""
+        if not isinstance(repository, DebRepository):
+            return repository
+        return replace(repository, files=deb_directory.files(repository, architecture))
+
+    def together(self, repositories: Sequence[Repository]) -> tuple[Repository, ...]:
+        """The repositories with the same options for those of one archive."""
+        return apt_settings.unified(_of_apt(repositories))
+
+    def pins(self, repositories: Sequence[Repository]) -> tuple[apt_settings.Pin, ...]:
+        """The pins of those with a priority."""
+        return apt_settings.pins(_of_apt(repositories))
+
+    def unclear(self, repositories: Sequence[Repository]) -> list[Repository]:
+        """Those with a priority for which there is no pin."""
+        return [*apt_settings.unclear(_of_apt(repositories))]
 
     def mirrored(
         self, repositories: Sequence[Repository], archives: Mapping[str, Archive], asked: Mirrors, read_host: ReadHost
@@ -53,6 +90,10 @@ class DebFamily:
         own = (item for item in repositories if isinstance(item, DebRepository) and item.archive == name)
         suites = {suite.partition("-")[0] for item in own if item.role is Role.MAIN for suite in item.suites}
         return sorted({*archive.suites, *suites})
+
+
+def _of_apt(repositories: Sequence[Repository]) -> list[DebRepository]:
+    return [item for item in repositories if isinstance(item, DebRepository)]
 
 
 def _read_from(item: DebRepository, asked: Mirrors, host: HostApt) -> DebRepository:

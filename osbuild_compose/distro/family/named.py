@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from osbuild_compose.distro.family.protocol import Archive, ReadHost, Tools, package_name
+from osbuild_compose.distro.family import rpm_directory, rpm_packages
+from osbuild_compose.distro.family.apt_settings import Pin
+from osbuild_compose.distro.family.protocol import Archive, ReadHost, Tools, other_package, package_name
 from osbuild_compose.distro.mirrors import Mirrors
 from osbuild_compose.distro.repository import NamedRepository, Repository
 from osbuild_compose.errors import InputError
@@ -33,6 +36,38 @@ class NamedFamily:
             own = (self.packages[name] for name in programs.split("|") if name in self.packages)
             found.append(next(own, package_name(package, self.name)))
         return tuple(found)
+
+    def name_of(self, wanted: str) -> str:
+        """The text itself: the notation is the package manager's."""
+        return wanted
+
+    def package_problem(self, wanted: str, architecture: str) -> tuple[str, str] | None:  # noqa: ARG002
+        """Nothing is known of the notation."""
+        return None
+
+    def file_problem(self, name: str) -> tuple[str, str] | None:
+        """There is no stage for package files."""
+        return f"{name} is a file", "put it in a repository"
+
+    def read_directory(self, repository: Repository, architecture: str, variables: Mapping[str, Any]) -> Repository:
+        """The repository with its files, where dnf's variables in its address have their values."""
+        if not isinstance(repository, NamedRepository):
+            return repository
+        values = {"releasever": str(variables.get("releasever", "")), "basearch": architecture}
+        place = rpm_directory.expanded(repository, values)
+        return replace(place, files=rpm_directory.files(place, architecture))
+
+    def together(self, repositories: Sequence[Repository]) -> tuple[Repository, ...]:
+        """The repositories themselves."""
+        return tuple(repositories)
+
+    def pins(self, repositories: Sequence[Repository]) -> tuple[Pin, ...]:  # noqa: ARG002
+        """None: the list of repositories has their priorities."""
+        return ()
+
+    def unclear(self, repositories: Sequence[Repository]) -> list[Repository]:  # noqa: ARG002
+        """None."""
+        return []
 
     def mirrored(
         self,
@@ -68,3 +103,15 @@ class RpmFamily(NamedFamily):
     def packages_with(self, tools: Tools) -> tuple[str, ...]:
         """The packages with these programs."""
         return tuple(package_name(package, "rpm") for package in tools.values())
+
+    def name_of(self, wanted: str) -> str:
+        """The name of a package in dnf's notation."""
+        return rpm_packages.name_of(wanted)
+
+    def package_problem(self, wanted: str, architecture: str) -> tuple[str, str] | None:
+        """What dnf does not take, and what to do about it."""
+        return rpm_packages.problem(wanted, architecture)
+
+    def file_problem(self, name: str) -> tuple[str, str] | None:
+        """Whether the file is another family's package."""
+        return other_package(name, ".rpm", ".deb")

@@ -1,9 +1,11 @@
 """The protocol of package families: everything in which they differ."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from osbuild_compose.distro.family.apt_settings import Pin
 from osbuild_compose.distro.family.host_apt import HostApt
 from osbuild_compose.distro.mirrors import Mirrors
 from osbuild_compose.distro.repository import Repository
@@ -37,6 +39,13 @@ The package is a name, or its names by package families: {"qemu-img": {"deb": "q
 def package_name(package: str | Mapping[str, str], family: str) -> str:
     """The name of a package in a family, or any name of it if that family has none."""
     return package if isinstance(package, str) else package.get(family) or next(iter(package.values()))
+
+
+def other_package(name: str, own: str, other: str) -> tuple[str, str] | None:
+    """The problem of a package file, by its path or address, that ends as another family's packages do."""
+    if re.split(r"[?#]", name, maxsplit=1)[0].endswith(other):
+        return f"{name} is a package of another family", f"its packages end with {own}"
+    return None
 
 
 class Family(Protocol):
@@ -76,6 +85,30 @@ class Family(Protocol):
 
     def packages_with(self, tools: Tools) -> tuple[str, ...]:
         """The packages with these programs."""
+
+    def name_of(self, wanted: str) -> str:
+        """The name of a package that a blueprint names in the notation of the package manager."""
+
+    def package_problem(self, wanted: str, architecture: str) -> tuple[str, str] | None:
+        """What is wrong with that notation on an architecture, by the family's name for it, and a hint; or None."""
+
+    def file_problem(self, name: str) -> tuple[str, str] | None:
+        """Why a package file of that path or address is not of this family, and a hint; or None."""
+
+    def read_directory(self, repository: Repository, architecture: str, variables: Mapping[str, Any]) -> Repository:
+        """The repository with the files of its directory on this machine; variables are the release's.
+
+        Raises InvalidValueError for a directory that is no repository.
+        """
+
+    def together(self, repositories: Sequence[Repository]) -> tuple[Repository, ...]:
+        """The repositories with options that the package manager accepts when all are used at once."""
+
+    def pins(self, repositories: Sequence[Repository]) -> tuple[Pin, ...]:
+        """Pins of the repositories' priorities, where the package manager has these beside its list of repositories."""
+
+    def unclear(self, repositories: Sequence[Repository]) -> list[Repository]:
+        """The repositories with a priority that cannot be told from the others."""
 
     def mirrored(
         self, repositories: Sequence[Repository], archives: Mapping[str, Archive], asked: Mirrors, read_host: ReadHost

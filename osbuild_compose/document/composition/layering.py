@@ -244,8 +244,9 @@ def _relative_to(file: str, tree: Node, view: SchemaView) -> Node:
         value = {key: _relative_to(file, node, view.below(key)) for key, node in value.items()}
     elif isinstance(value, list):
         value = [_relative_to(file, node, view.item) for node in value]
-    elif isinstance(value, str) and view.is_local_path and tree.place.source.lines and _is_path(value):
-        value = _moved(value, Path(tree.place.source.file).parent, Path(file).parent)
+    elif isinstance(value, str) and (span := view.local_path(value)) and tree.place.source.lines and _is_path(value):
+        path = _moved(value[slice(*span)], Path(tree.place.source.file).parent, Path(file).parent)
+        value = value[: span[0]] + path + value[span[1] :]
     else:
         return tree
     return replace(tree, value=value)

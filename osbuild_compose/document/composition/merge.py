@@ -27,7 +27,7 @@ class Merge:
 
     def merged(self, base: Node | None, own: Node, view: SchemaView, trail: Trail = ()) -> Node:
         """`own` on top of `base`. The result has plain lists, without operators."""
-        if isinstance(own.value, dict) and view.is_list:
+        if isinstance(own.value, dict) and view.is_list and not (view.is_mapping and own.value.keys() - set(OPERATORS)):
             return self._changed(base, own, view, trail)
         if isinstance(own.value, dict):
             return self._mapping(base, own, view, trail)

@@ -2,9 +2,10 @@
 
 Two keywords of our own: `identity` at a list names the key that identifies its items (by default, the one of `id`,
 `name` and `path` that the schema of the items requires), and `localPath` at a text marks it as a path relative to the
-file it is in.
+file it is in; where it is not true but a regular expression, in a text that it matches its group `path` is one.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -54,14 +55,27 @@ class SchemaView:
         return any("items" in node for node in self._variants(self.node))
 
     @cached_property
+    def is_mapping(self) -> bool:
+        """Whether this may be a mapping."""
+        return any({"patternProperties", "properties"} & node.keys() for node in self._variants(self.node))
+
+    @cached_property
     def is_set(self) -> bool:
         """Whether this list may have each item only once."""
         return any(node.get("uniqueItems") for node in self._variants(self.node))
 
     @cached_property
-    def is_local_path(self) -> bool:
-        """Whether this is a path relative to the file it is in."""
-        return any(node.get("localPath") for node in self._variants(self.node))
+    def _local_paths(self) -> list[bool | str]:
+        return [node["localPath"] for node in self._variants(self.node) if node.get("localPath")]
+
+    def local_path(self, text: str) -> tuple[int, int] | None:
+        """Where in this text the path is that is relative to the file it is in; None if there is none."""
+        for form in self._local_paths:
+            if form is True:
+                return 0, len(text)
+            if match := re.fullmatch(str(form), text):
+                return match.span("path")
+        return None
 
     @cached_property
     def identity(self) -> str | None:

@@ -16,10 +16,10 @@ from concurrent.futures.process import BrokenProcessPool
 
 from stagelib import api, devices, tree_paths
 from stagelib.api import phase
-from stagelib.apt import database, dpkg, scaffolding, shared, stat_overrides
+from stagelib.apt import database, debconf, dpkg, scaffolding, shared, stat_overrides
 from stagelib.apt.downloads import Downloaded
 from stagelib.apt.extract import Unpacked, Workers
-from stagelib.apt.options import Options
+from stagelib.apt.options import Answer, Options
 from stagelib.apt.order import Relations
 from stagelib.apt.package import Package
 from stagelib.devices import Device
@@ -62,7 +62,7 @@ def install(tree: str, work: str, downloaded: Downloaded, wanted: Options, epoch
     cleanup.date_directories(tree, epoch)
     with scaffolding.in_place(tree):
         with phase("configure the essential packages"):
-            _configure_foundation(tree, work, foundation, by_dpkg)
+            _configure_foundation(tree, work, foundation, by_dpkg, relations=relations, answers=wanted.answers)
         rest = {package: files for package, files in unpacked.items() if package not in foundation}
         tree_paths.append(tree, f"{database.ADMIN}/triggers/Unincorp", database.activations(rest, foundation))
         with phase("unpack by dpkg"):
@@ -78,6 +78,7 @@ def install(tree: str, work: str, downloaded: Downloaded, wanted: Options, epoch
         scaffolding.run_deferred(tree, work)
     if not tree_paths.exists(tree, LOCKS):
         tree_paths.make_dirs(tree, LOCKS, mode=0o1777)
+    debconf.forget_passwords(tree, wanted.answers, debconf.of_packages(packages))
     for nodes in stored.values():
         for path, device in nodes.items():
             devices.mark_empty_file(tree, path, device)
@@ -123,11 +124,26 @@ def _unpack(
     return {one: results[one] for one in packages if one in results and one not in by_dpkg}, by_dpkg
 
 
-def _configure_foundation(tree: str, work: str, foundation: Sequence[Package], by_dpkg: set[Package]) -> None:
+def _configure_foundation(
+    tree: str,
+    work: str,
+    foundation: Sequence[Package],
+    by_dpkg: set[Package],
+    *,
+    relations: Relations,
+    answers: Sequence[Answer],
+) -> None:
+    """Configure what all other packages may rely on; debconf before the packages whose questions have answers."""
     first = sorted((one for one in foundation if one.name in FIRST), key=lambda one: FIRST.index(one.name))
     ordered = [*first, *(one for one in foundation if one not in first)]
     if files := [file_name(one) for one in ordered if one in by_dpkg]:
         dpkg.unpack(tree, work, files, "--force-depends")
     for package in first:
         dpkg.configure(tree, work, [package.name], "--force-depends", "--no-triggers")
-    dpkg.configure(tree, work, [one.name for one in ordered if one not in first], "--no-triggers")
+    rest = [one for one in ordered if one not in first]
+    if answers:
+        early = relations.closure(one for one in rest if one.name == debconf.PACKAGE)
+        dpkg.configure(tree, work, [one.name for one in rest if one in early], "--no-triggers")
+        debconf.give(tree, answers, debconf.of_packages(relations.packages))
+        rest = [one for one in rest if one not in early]
+    dpkg.configure(tree, work, [one.name for one in rest], "--no-triggers")

@@ -2,13 +2,14 @@
 
 import base64
 import binascii
+import hashlib
 import os
 import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from stagelib.apt.options import Options, Repository
+from stagelib.apt.options import Options, Preference, Repository
 from stagelib.errors import StageError
 
 
@@ -38,33 +39,38 @@ def make(home: str, lists: str, status: str, options: Options, *, extra: Sequenc
         os.makedirs(f"{home}/{name}")
     os.makedirs(f"{lists}/partial", exist_ok=True)
     stanzas = []
-    for number, repository in enumerate(options.repositories):
-        ring = f"{home}/etc/keyring-{number}.gpg"
-        _write(ring, keyring(repository.keys))
+    for repository in options.repositories:
+        content = keyring(repository.keys)
+        # By its content: apt wants the same file for repositories that share an address and a suite.
+        ring = f"{home}/etc/keyring-{hashlib.sha256(content).hexdigest()[:16]}.gpg"
+        _write(ring, content)
         stanzas.append(source(repository, options.architecture, ring))
     _write(f"{home}/etc/repositories.sources", "\n".join(stanzas).encode())
-    _write(f"{home}/etc/preferences", preferences(options.exclude).encode())
+    _write(f"{home}/etc/preferences", preferences(options.exclude, options.preferences).encode())
     _write(f"{home}/apt.conf", "\n".join([*_settings(home, lists, status, options), *extra, ""]).encode())
     return Apt(home, lists)
 
 
 def source(repository: Repository, architecture: str, ring: str) -> str:
-    """The deb822 source of a repository, trusted only through the keyring at `ring`."""
+    """The deb822 source of a repository, trusted only through the keyring at `ring` if its signature is checked."""
     lines = [
         "Types: deb",
         f"URIs: {repository.url}",
         f"Suites: {' '.join(repository.suites)}",
-        f"Components: {' '.join(repository.components)}",
+        *([f"Components: {' '.join(repository.components)}"] if repository.components else []),
         f"Architectures: {architecture}",
-        f"Signed-By: {ring}",
+        f"Signed-By: {ring}" if repository.check_signatures else "Trusted: yes",
         f"Check-Valid-Until: {'yes' if repository.check_valid_until else 'no'}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def preferences(exclude: Sequence[str]) -> str:
-    """apt preferences under which no version of the excluded packages is a candidate."""
-    return "".join(f"Package: {name}\nPin: release *\nPin-Priority: -1\n\n" for name in exclude)
+def preferences(exclude: Sequence[str], pins: Sequence[Preference] = ()) -> str:
+    """apt preferences with these pins, under which no version of the excluded packages is a candidate."""
+    excluded = [Preference(name, "release *", -1) for name in exclude]
+    return "".join(
+        f"Package: {one.package}\nPin: {one.pin}\nPin-Priority: {one.priority}\n\n" for one in (*excluded, *pins)
+    )
 
 
 def _settings(home: str, lists: str, status: str, options: Options) -> list[str]:

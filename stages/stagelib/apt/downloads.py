@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from stagelib import api
 from stagelib.apt.config import Apt
@@ -17,6 +18,7 @@ from stagelib.errors import StageError
 from stagelib.packages import download_cache
 from stagelib.packages.download_cache import Downloads
 
+FILE = "file:"
 BATCH = 500  # archives per apt-helper: an argument list may have 2 MiB
 NO_SPACE = "free some space there, or use another store with --store"
 POLL = 0.2  # seconds between two progress reports
@@ -42,13 +44,29 @@ def fetch(apt: Apt, archives: Sequence[Archive], downloads: Downloads) -> Downlo
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         good = list(pool.map(lambda one: _verified(downloads, one), archives))
-    missing = [archive for archive, ok in zip(archives, good, strict=True) if not ok]
+    absent = [archive for archive, ok in zip(archives, good, strict=True) if not ok]
+    here = [archive for archive in absent if archive.uri.startswith(FILE)]
+    for archive in here:
+        _copy(archive, downloads)
+    missing = [archive for archive in absent if archive not in here]
     for start in range(0, len(missing), BATCH):
         _download(apt, missing[start : start + BATCH], downloads)
     total = sum(one.size for one in archives)
     fetched = sum(one.size for one in missing)
     print(f"{len(archives)} packages, {total / 1e6:.1f} MB, of which {fetched / 1e6:.1f} MB downloaded", flush=True)
     return Downloaded(downloads.directories, archives)
+
+
+def _copy(archive: Archive, downloads: Downloads) -> None:
+    """Add an archive of a repository that consists of files."""
+    with downloads.scratch() as new:
+        try:
+            copied = shutil.copyfile(unquote(archive.uri.removeprefix(FILE)), f"{new}/{archive.sha256}")
+        except FileNotFoundError:
+            raise StageError(f"the repository lacks {archive}, which its index has", "make its index anew") from None
+        if download_cache.sha256(copied) != archive.sha256:
+            raise StageError(f"{archive} differs from the repository's index", "make its index anew")
+        downloads.add(copied, archive.sha256)
 
 
 def _verified(downloads: Downloads, archive: Archive) -> bool:

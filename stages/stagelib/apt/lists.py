@@ -3,11 +3,12 @@
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from stagelib import removal
 from stagelib.apt.config import Apt
-from stagelib.apt.options import Options
+from stagelib.apt.options import Options, Preference
 from stagelib.errors import StageError
 from stagelib.packages import download_cache
 from stagelib.packages.download_cache import Downloads
@@ -109,16 +110,38 @@ def _update(apt: Apt) -> None:
     raise StageError("cannot use the repositories: " + "; ".join(reported or ["apt-get update failed"]), hint)
 
 
+def check_priorities(apt: Apt, preferences: Sequence[Preference]) -> None:
+    """Raise StageError for a pin of all packages of a repository that is none of this one: apt ignores it."""
+    asked = [one for one in preferences if one.package == "*"]
+    if not asked:
+        return
+    found = {int(match) for match in re.findall(r"^ *(-?\d+) ", apt.run(["apt-cache", "policy"]).stdout, re.MULTILINE)}
+    for one in asked:
+        if one.priority not in found:
+            raise StageError(
+                f"no repository is `{one.pin}`, which should have the priority {one.priority}",
+                "compare the pin with the fields of the repository's Release file",
+            )
+
+
 def _damaged(lists: str) -> list[str]:
-    """The index files whose sha256 differs from that in their repository's InRelease (or Release)."""
+    """The index files whose sha256 differs from that in their repository's InRelease (or Release).
+
+    One without either is of a repository whose signature is not checked: apt takes no other.
+    """
     bad = []
     releases = [name for name in sorted(os.listdir(lists)) if re.search(r"_(InRelease|Release)$", name)]
     known: dict[str, str] = {}
+    prefixes: list[str] = []
     for name in releases:
         prefix = name[: name.rindex("_") + 1]
+        prefixes.append(prefix)
         with open(f"{lists}/{name}", encoding="utf-8") as file:
-            known |= {prefix + path.replace("/", "_"): digest for path, digest in release_hashes(file.read()).items()}
+            hashes = release_hashes(file.read())
+        known |= {prefix + path.replace("/", "_"): digest for path, digest in hashes.items()}
     for name in sorted(os.listdir(lists)):
+        if not name.startswith(tuple(prefixes)):
+            continue
         if re.search(r"_Packages(\.\w+)?$", name) and download_cache.sha256(f"{lists}/{name}") != known.get(name):
             bad.append(name)
     return bad

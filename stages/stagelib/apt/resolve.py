@@ -2,18 +2,22 @@
 
 import contextlib
 import difflib
+import fnmatch
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import unquote
 
 from stagelib.apt.config import Apt
 from stagelib.errors import StageError
 
-URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})$")
+URI_LINE = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) (?:SHA256:(?P<sha256>[0-9a-f]{64}))?\s*$")
 
 ESSENTIAL = "?essential"  # a pattern of apt's, apt-patterns(7)
+NOTATION = re.compile(r"[:=/]")  # what ends the name in apt's notation of a package
+WILD = re.compile(r"[*?]")
 FILE = re.compile(r"[A-Za-z0-9][^/]*")  # apt quotes a slash in a version, but not in a name
 
 
@@ -35,9 +39,29 @@ class Archive:
         return unquote(self.file)
 
 
-def archives(apt: Apt, packages: Sequence[str]) -> list[Archive]:
+def expanded(apt: Apt, packages: Sequence[str], exclude: Sequence[str]) -> list[str]:
+    """The packages with each pattern of names (`*` and `?`) replaced by those it matches, but not the excluded ones.
+
+    apt's own patterns are off, since a name may look like one. Raises StageError for a pattern that matches none.
+    """
+    patterns = [one for one in packages if WILD.search(NOTATION.split(one)[0])]
+    if not patterns:
+        return list(packages)
+    known = sorted({*apt.run(["apt-cache", "pkgnames"]).stdout.split()} - {*exclude})
+    found: list[str] = []
+    for one in packages:
+        name = NOTATION.split(one)[0]
+        matching = fnmatch.filter(known, name) if one in patterns else [name]
+        if not matching:
+            raise StageError(f"the repositories have no package {name}", "check the pattern, the suites and components")
+        found += [match + one.removeprefix(name) for match in matching]
+    return list(dict.fromkeys(found))
+
+
+def archives(apt: Apt, packages: Sequence[str], given: Mapping[str, str] = MappingProxyType({})) -> list[Archive]:
     """The archives to install so that `packages` (apt's notation) are, in apt's order; empty if they all are already.
 
+    given: the sha256 of files that are to be installed, by their paths, which are among the packages.
     Raises StageError with the reason: all unknown names at once, conflicts in apt's words.
     """
     done = apt.run(["apt-get", "install", "-q", "--print-uris", "--", *packages])
@@ -48,14 +72,17 @@ def archives(apt: Apt, packages: Sequence[str]) -> list[Archive]:
         match = URI_LINE.match(line)
         if match and not FILE.fullmatch(match["file"]):
             raise StageError(f"a repository has a package with an impossible name: {line}", "leave the repository out")
-        if match:
-            found.append(Archive(match["uri"], match["file"], int(match["size"]), match["sha256"]))
+        digest = match and (match["sha256"] or given.get(match["uri"].removeprefix("file:")))
+        if match and digest:
+            found.append(Archive(match["uri"], match["file"], int(match["size"]), digest))
         elif line.startswith("'"):
             raise StageError(f"the repository gives no sha256 for {line}", "use a repository made with SHA256 sums")
     return found
 
 
-def for_an_empty_tree(apt: Apt, packages: Sequence[str]) -> tuple[list[Archive], frozenset[str]]:
+def for_an_empty_tree(
+    apt: Apt, packages: Sequence[str], given: Mapping[str, str] = MappingProxyType({})
+) -> tuple[list[Archive], frozenset[str]]:
     """The archives to install so that a tree without packages has the Essential ones and `packages`, in apt's order;
     and the names of the packages that Essential ones alone would bring.
 
@@ -64,12 +91,19 @@ def for_an_empty_tree(apt: Apt, packages: Sequence[str]) -> tuple[list[Archive],
     """
     with ThreadPoolExecutor() as pool:  # apt takes most of the time to read its indexes
         alone = pool.submit(archives, apt, [ESSENTIAL])
-        chosen = pool.submit(archives, apt, [ESSENTIAL, *packages]).result() if packages else alone.result()
+        chosen = pool.submit(archives, apt, [ESSENTIAL, *packages], given).result() if packages else alone.result()
         essential = frozenset(one.package for one in alone.result())
     if not essential <= {one.package for one in chosen}:
         with contextlib.suppress(StageError):
-            chosen = archives(apt, [ESSENTIAL, *sorted(essential), *packages])
+            chosen = archives(apt, [ESSENTIAL, *sorted(essential), *packages], given)
     return chosen, essential
+
+
+def _there(apt: Apt, name: str) -> str:
+    """The versions of a package that the repositories have, for people."""
+    printed = apt.run(["apt-cache", "madison", name]).stdout
+    versions = dict.fromkeys(line.split("|")[1].strip() for line in printed.splitlines() if line.count("|") == 2)
+    return f"{name}={f', {name}='.join(versions)}" if versions else f"no version of {name}"
 
 
 def _explain(apt: Apt, packages: Sequence[str], stdout: str, stderr: str) -> StageError:
@@ -87,10 +121,11 @@ def _explain(apt: Apt, packages: Sequence[str], stdout: str, stderr: str) -> Sta
             " ".join(hints) or "check the names, the suites and components, and `exclude`",
         )
     versions = re.findall(
-        r"^E: (Version '\S+' for '\S+' was not found|Release '\S+' for '\S+' was not found)$", stderr, re.M
+        r"^E: (Version '\S+' for '(\S+)' was not found|Release '\S+' for '(\S+)' was not found)$", stderr, re.M
     )
     if versions:
-        return StageError("; ".join(versions), "omit the version, or request one that the repositories have")
+        there = "; ".join(_there(apt, name or other) for _, name, other in versions)
+        return StageError("; ".join(text for text, _, _ in versions), f"the repositories have {there}")
     broken = stdout[stdout.find("The following packages have unmet dependencies:") :]
     if broken.startswith("The following"):
         lines = [line.strip() for line in broken.splitlines()[1:] if line.strip()]

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 
 from stagelib import api, tree_paths
 from stagelib.api import phase
-from stagelib.apt import auto_installed, dpkg, dpkg_wrapper, removed, scaffolding
+from stagelib.apt import auto_installed, debconf, dpkg, dpkg_wrapper, removed, scaffolding, shared
 from stagelib.apt.config import Apt
 from stagelib.apt.downloads import Downloaded
+from stagelib.apt.extract import Workers
+from stagelib.apt.options import Answer
 
 STATUS = "/var/lib/dpkg/status"
 LARGEST = 256 << 20  # bytes of the status file: that of 2,000 packages has 2 MiB
@@ -25,11 +27,22 @@ def copy_status(tree: str, target: str) -> None:
     tree_paths.copy_out(tree, STATUS, target, limit=LARGEST)
 
 
-def install(tree: str, work: str, apt: Apt, downloaded: Downloaded, packages: Sequence[str]) -> None:
-    """Let apt install `packages`, whose archives were downloaded, into the tree. Raises StageError."""
+def install(
+    tree: str, work: str, apt: Apt, downloaded: Downloaded, packages: Sequence[str], *, answers: Sequence[Answer] = ()
+) -> None:
+    """Let apt install `packages`, whose archives were downloaded, into the tree. Raises StageError.
+
+    answers: those to questions of packages, which debconf has while they are configured.
+    """
+    known: dict[str, str] = {}
+    if answers:
+        with phase("answer questions"):
+            known = {**debconf.of_tree(tree), **_questions(tree, work, downloaded)}
+            debconf.give(tree, answers, known)
     for archive in downloaded.archives:
         os.symlink(downloaded.path(archive), f"{apt.home}/cache/archives/{archive.file}")
-    wrapper = _wrapper(tree, work, downloaded.directories, apt)
+    given = sorted({os.path.dirname(path) for path in packages if path.startswith("/")})
+    wrapper = _wrapper(tree, work, [*downloaded.directories, *given], apt)
     states = f"{apt.home}/extended_states"
     if tree_paths.exists(tree, auto_installed.EXTENDED_STATES):
         tree_paths.copy_out(tree, auto_installed.EXTENDED_STATES, states, limit=LARGEST)
@@ -49,6 +62,7 @@ def install(tree: str, work: str, apt: Apt, downloaded: Downloaded, packages: Se
         with phase("install"):
             dpkg.run([*argv, "--", *packages], env=apt.environment(), packages=len(downloaded.archives))
         scaffolding.run_deferred(tree, work)
+    debconf.forget_passwords(tree, answers, known)
     if os.path.exists(states):
         with open(states, "rb") as file:
             tree_paths.write_file(tree, tree_paths.inside(tree, auto_installed.EXTENDED_STATES), file)
@@ -58,6 +72,15 @@ def install(tree: str, work: str, apt: Apt, downloaded: Downloaded, packages: Se
 
 def _installed(tree: str) -> removed.Installed:
     return removed.installed(tree_paths.read_text(tree, STATUS, errors="replace", limit=LARGEST))
+
+
+def _questions(tree: str, work: str, downloaded: Downloaded) -> dict[str, str]:
+    """The types of the questions that the packages ask."""
+    workers = Workers(tree, downloaded.directories, shared.archives(work))
+    try:
+        return debconf.of_packages(one.result() for one in [workers.read(archive) for archive in downloaded.archives])
+    finally:
+        workers.close()
 
 
 def _wrapper(tree: str, work: str, directories: Sequence[str], apt: Apt) -> str:

@@ -66,7 +66,7 @@ def configure(home: PrivateHome, options: Options, pinned: frozenset[str]) -> No
     sections = [
         "[main]",
         "gpgcheck=1",
-        "localpkg_gpgcheck=1",
+        f"localpkg_gpgcheck={0 if options.archives else 1}",  # each has the digest that was asked for
         "keepcache=1",
         "deltarpm=0",  # would need another program of the host
         "color=never",

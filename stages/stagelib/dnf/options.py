@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 LOCATIONS = ("metalink", "mirrorlist", "baseurl")
@@ -13,7 +13,8 @@ VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 class Repository:
     """An RPM repository.
 
-    id: its name in dnf's messages; kind: one of LOCATIONS; url: with $releasever and $basearch replaced; checksum:
+    id: its name in dnf's messages; kind: one of LOCATIONS; files: the checksums of one that consists of the manifest's
+    sources, by their paths, which then has no url; url: with $releasever and $basearch replaced; checksum:
     sha256 of its repomd.xml in hexadecimal, or None; key: ASCII-armoured OpenPGP public keys, or None when packages are
     not verified; priority: dnf's (1 to 99, lower wins), or None; ssl: PEM texts by dnf's name of the option.
     """
@@ -25,6 +26,7 @@ class Repository:
     key: str | None
     priority: int | None
     ssl: Mapping[str, str]
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Options:
     module_platform_id: str
     modules: tuple[Module, ...]
     dbpath: str | None
+    archives: tuple[str, ...] = ()  # checksums of sources
 
     @property
     def is_empty(self) -> bool:
@@ -78,12 +81,13 @@ def from_json(options: Mapping[str, Any]) -> Options:
         module_platform_id=options.get("module_platform_id") or platform(options["releasever"]),
         modules=tuple(Module(**one) for one in options.get("modules", ())),
         dbpath=options.get("dbpath"),
+        archives=tuple(options.get("archives", ())),
     )
 
 
 def _repository(number: int, one: Mapping[str, Any], variables: Mapping[str, str]) -> Repository:
-    kind = next(name for name in LOCATIONS if name in one)
-    url = VARIABLE.sub(lambda match: variables.get(match[1] or match[2], match[0]), one[kind])
+    kind = next((name for name in LOCATIONS if name in one), "baseurl")
+    url = VARIABLE.sub(lambda match: variables.get(match[1] or match[2], match[0]), one.get(kind, ""))
     return Repository(
         id=f"repo{number}",
         kind=kind,
@@ -92,6 +96,7 @@ def _repository(number: int, one: Mapping[str, Any], variables: Mapping[str, str
         key=one.get("gpgkey"),
         priority=one.get("priority"),
         ssl={name: one[name] for name in ("sslcacert", "sslclientcert", "sslclientkey") if name in one},
+        files=one.get("files", {}),
     )
 
 

@@ -9,7 +9,7 @@ import glob
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stagelib.dnf.options import Repository
@@ -76,14 +76,14 @@ class PackageCache:
         """The packages in the cache, which may be more than this build installs."""
         return sorted(path for one in self.directories() for path in glob.glob(f"{glob.escape(one)}/{PACKAGES}/*.rpm"))
 
-    def visible_for_download(self) -> Visible:
-        """The mounts for a dnf that downloads: it can write to its cache, but not to what builds share."""
-        return Visible((self.cache,), tuple(self.downloads.directories))
+    def visible_for_download(self, more: Sequence[str] = ()) -> Visible:
+        """The mounts for a dnf that downloads: it can write to its cache, but not to what builds share, or `more`."""
+        return Visible((self.cache,), (*self.downloads.directories, *more))
 
-    def visible(self) -> Visible:
-        """The mounts for a dnf that installs: it can write to its cache, but not to what was downloaded."""
+    def visible(self, more: Sequence[str] = ()) -> Visible:
+        """The mounts for a dnf that installs: it can write to its cache, but not to what was downloaded, or `more`."""
         downloaded = [path for one in self.directories() for path in (f"{one}/{PACKAGES}", f"{one}/repodata")]
-        return Visible((self.cache,), (*filter(os.path.isdir, downloaded), *self.downloads.directories))
+        return Visible((self.cache,), (*filter(os.path.isdir, downloaded), *self.downloads.directories, *more))
 
     def _restore(self, one: Repository, variant: str) -> bool:
         tag, kept = self._read(one, variant)

@@ -24,7 +24,41 @@ chgrp staff usr/share/odd/group
 touch usr/share/odd/group/member
 chmod 4755 usr/share/odd/hard
 """
+ASKS = """Template: odd-asks/words
+Type: string
+Description: words
+
+Template: odd-asks/choice
+Type: boolean
+Default: false
+Description: choice
+
+Template: odd-asks/secret
+Type: password
+Description: secret
+"""
+ASKED = """#!/bin/sh
+set -e
+. /usr/share/debconf/confmodule
+for name in words choice secret; do
+  db_get "odd-asks/$name"
+  echo "$RET" >> /usr/share/odd-answers
+done
+"""
+CONFIG = """#!/bin/sh
+. /usr/share/debconf/confmodule
+for name in words choice secret; do db_input high "odd-asks/$name" || true; done
+db_go || true
+"""
+# The types are those of the package's own questions, where the answer does not say it.
+ANSWERS = [
+    {"package": "odd-asks", "question": "odd-asks/words", "value": "from the blueprint"},
+    {"package": "odd-asks", "question": "odd-asks/choice", "value": "true"},
+    {"package": "odd-asks", "question": "odd-asks/secret", "value": "hunter2"},
+]
+TYPES = ("string", "boolean", "password")
 ODD = {
+    "odd-asks": Contents({"Depends": "debconf"}, {}, {"templates": ASKS, "config": CONFIG, "postinst": ASKED}),
     "odd-base": Contents(
         {"Depends": "odd-divert, odd-owner"},
         {"usr/share/odd/shared": "base\n", LONG: "long\n", "etc/odd/odd.conf": "a=1\n"},
@@ -49,6 +83,12 @@ ODD = {
     ),
 }
 BY_DPKG = ("odd-divert", "odd-owner", "odd-replaced", "odd-replaces", "odd-nosums", "odd-fifo", "odd-stat")
+
+
+def lines_of_answers() -> str:
+    """The answers as debconf-set-selections takes them."""
+    answers = zip(ANSWERS, TYPES, strict=True)
+    return "".join(f"{one['package']} {one['question']} {kind} {one['value']}\n" for one, kind in answers)
 
 
 def publish(repository: Repository) -> None:

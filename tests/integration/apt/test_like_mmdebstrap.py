@@ -89,11 +89,17 @@ def make(place: Workplace, name: str, release: str, repository: Repository | Non
         ring.write_text(repository.key.armoured)
         line = f"deb [signed-by={ring}] {repository.url} test main"
         directory = '"$1/etc/apt/sources.list.d"'
-        more = [f"--setup-hook=mkdir -p {directory}; echo '{line}' > {directory}/odd.list"]
+        (place.room / "answers").write_text(odd_packages.lines_of_answers())
+        more = [
+            f"--setup-hook=mkdir -p {directory}; echo '{line}' > {directory}/odd.list",
+            f'--essential-hook=chroot "$1" debconf-set-selections < {place.room}/answers',
+            '--customize-hook=echo "RESET odd-asks/secret" | chroot "$1" debconf-communicate odd-asks',
+        ]
     ours = place.directory(f"{name}-{release}")
     (ours / "etc").mkdir()
     (ours / "etc/hostname").write_text(f"{mmdebstrap.NAME}\n")
-    result = place.run(ours, options(packages, repositories))
+    answers = odd_packages.ANSWERS if repository else []
+    result = place.run(ours, options(packages, repositories, answers=answers))
     assert result.status == 0, result.log
     apt_sandbox.sound(place, ours)
     theirs = mmdebstrap.install(place, f"{name}-{release}-mmdebstrap", release, packages, *more)
@@ -122,6 +128,8 @@ def test_one_of_everything(place: Workplace, repository: Repository, release: st
     statted = (tree / "usr/share/odd/statted").stat()
     assert (f"{statted.st_mode:o}", statted.st_gid) == ("102755", 8)
     assert (tree / "var/lock").readlink() == Path("/run/lock")
+    assert (tree / "usr/share/odd-answers").read_text() == "from the blueprint\ntrue\nhunter2\n"
+    assert "hunter2" not in (tree / "var/cache/debconf/passwords.dat").read_text()
     assert nothing_of_the_sandbox(tree)
 
 

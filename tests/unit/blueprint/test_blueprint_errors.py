@@ -93,7 +93,7 @@ def reported(tmp_path: Path, content: str | bytes) -> list[ComposeError]:
         (HEAD + "formats: []\n", "3:10", "`formats` must not be empty", ""),
         (HEAD + "formats: [qcow]\n", "3:11", '`formats` cannot be "qcow"', "did you mean `qcow2`?"),
         (HEAD + "repositories: [main]\n", "3:16", "it is one of: default", ""),
-        (HEAD + "repositories:\n- {url: ftp://a, suites: [a]}\n", "4:9", "http:// or https://", ""),
+        (HEAD + "repositories:\n- {url: ftp://a, suites: [a]}\n", "4:9", "http://, https:// or file:", ""),
         (HEAD + "repositories:\n- {url: http://a, suites: [a], keys: [gone]}\n", "4:39", "No such file", "armoured"),
         (HEAD + "repositories:\n- {id: a, baseurl: http://a, metalink: http://b}\n", "4:3", "exactly one of", ""),
         (HEAD + "repositories:\n- {id: a, url: http://a}\n", "4:11", "unknown key `url`", "`baseurl`"),

@@ -34,6 +34,8 @@ ELSEWHERE = {
     "repositories.checksum": "integration/rpm/test_rpm_failures.py",
     "repositories.priority": "integration/rpm/test_rpm_failures.py",
     "repositories.check_valid_until": "integration/apt_sandbox.py",
+    "recommends": "unit/test_cases.py",
+    "repositories.check_signatures": "integration/test_apt_stage.py",
 }
 # What only repositories of the other family have.
 DEB_ONLY = {"repositories.url", "repositories.suites", "repositories.components", "repositories.check_valid_until"}
@@ -49,10 +51,19 @@ REFUSED = {
         "selinux": "unit/compile/test_compile_debian.py",
         "initramfs.dracut_modules": "unit/compile/test_settings.py",
     },
-    "fedora": {},
+    "fedora": {"debconf": "unit/test_cases.py"},
 }
 # The same code for both families, shown on a tree of one.
-SAME = {"files.base64", "files.source", "units.dropins", "scripts.content", "users.description"}
+SAME = {
+    "packages.source",
+    "packages.url",
+    "packages.sha256",
+    "files.base64",
+    "files.source",
+    "units.dropins",
+    "scripts.content",
+    "users.description",
+}
 
 
 def keys_of_schema(node: Any, way: tuple[str, ...] = (), depth: int = 0) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -36,8 +36,13 @@ def recorded_context(context: Mapping[str, Any], read: Reader) -> dict[str, Any]
         "repositories": ("repositories",),
         "base_repositories": ("repositories",),
         "own_repositories": ("repositories",),
+        "image_repositories": ("repositories",),
+        "local_repository_files": ("repositories",),
+        "pins": ("repositories",),
+        "image_pins": ("repositories",),
     }
     by_key: dict[str, dict[str, tuple[Trail, ...]]] = {
+        "requested": {"names": (("packages",),), "base_answers": (("debconf",),)},
         "services": {name: (("services", name),) for name in context["services"]},
         # Fields of `image` are derived from the disk unless another origin is listed here.
         "image": {

@@ -1,0 +1,101 @@
+"""Files of a repository in a directory of this machine: its indexes, and the packages that they name.
+
+They become sources of the pipeline, each by its digest: so a build sees nothing else of this machine, and what is in
+the directory decides about the cache. Packages have the digests of the indexes, as in any repository; a package that
+differs is refused when it is copied.
+"""
+
+import bz2
+import gzip
+import hashlib
+import lzma
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from urllib.parse import quote
+
+from osbuild_compose.distro.repository import LocalFile
+from osbuild_compose.problem import InvalidValueError
+
+MOST_PACKAGES = 20_000
+MOST_BYTES = 256 << 20  # of an index
+_STEP = 1 << 20
+
+
+def _zstd(data: bytes) -> bytes:
+    argv = ["zstd", "-dc"]
+    try:
+        with subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process:
+            out, _ = process.communicate(data, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ValueError(str(error)) from None
+    if process.returncode:
+        raise ValueError("it is damaged")
+    return out
+
+
+_DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    ".gz": gzip.decompress,
+    ".xz": lzma.decompress,
+    ".lzma": lzma.decompress,
+    ".bz2": bz2.decompress,
+    ".zst": _zstd,
+}
+SUFFIXES = tuple(_DECOMPRESS)
+
+
+class Directory:
+    """The directory of a repository, in which paths of its indexes are looked up."""
+
+    def __init__(self, root: str) -> None:
+        self.root = Path(root)
+
+    def has(self, path: str) -> bool:
+        """Whether there is such a file."""
+        return (self.root / path).is_file()
+
+    def text(self, path: str) -> str:
+        """The text of a file that may be compressed, by its name. Raises InvalidValueError."""
+        try:
+            data = (self.root / path).read_bytes()
+            if len(data) > MOST_BYTES:
+                raise ValueError("it is too large")
+            suffix = Path(path).suffix
+            return _DECOMPRESS.get(suffix, bytes)(data).decode()
+        except (OSError, ValueError, EOFError, lzma.LZMAError) as error:
+            raise InvalidValueError(
+                f"cannot read {self.root / path}: {error}", "make the repository's index anew"
+            ) from None
+
+    def file(self, path: str, digest: str = "") -> LocalFile:
+        """A file, with its sha256 if that is known. Raises InvalidValueError for a path that leads elsewhere."""
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        if ".." in parts or not parts or path.startswith("/") or any(ord(sign) < ord(" ") for sign in path):
+            raise InvalidValueError(f"an index in {self.root} names a file outside of it: {path}")
+        clean = "/".join(parts)
+        place = self.root / clean
+        if not digest:
+            try:
+                status = place.stat()
+                digest = _sha256(place, status.st_mtime_ns, status.st_size)
+            except OSError as error:
+                raise InvalidValueError(f"cannot read {place}: {error.strerror}") from None
+        return LocalFile(clean, f"file://{quote(str(place))}", digest)
+
+    def limited(self, files: list[LocalFile]) -> tuple[LocalFile, ...]:
+        """The files, if they are not too many for a pipeline. Raises InvalidValueError."""
+        if len(files) > MOST_PACKAGES:
+            brief = f"{self.root} has {len(files)} packages, and a directory may have {MOST_PACKAGES}"
+            hint = f"serve it: python3 -m http.server --directory {self.root}, and write http://127.0.0.1:8000/"
+            raise InvalidValueError(brief, hint)
+        return tuple({file.path: file for file in files}.values())
+
+
+@cache
+def _sha256(path: Path, _changed: int, _size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
