@@ -33,31 +33,6 @@ def root() -> Iterator[Workplace]:
 
 
 @pytest.fixture(scope="module")
-def user() -> Iterator[Workplace]:
-    """The stage run by an ordinary user as root of a user namespace."""
-    name = apt_sandbox.ordinary_user()
-    if name is None:
-        pytest.skip("no user of this machine has subordinate ids (/etc/subuid)")
-    place = Workplace(apt_sandbox.scratch_room(), name)
-    yield place
-    place.remove()
-
-
-def test_root_and_user_make_the_same_tree(root: Workplace, user: Workplace) -> None:
-    packages = ("sudo", "openssh-server", "usr-is-merged", "iputils-ping")
-    start = int(time.time())
-    trees = []
-    for place in (root, user):
-        tree = place.directory("same")
-        result = place.run(tree, options(packages, debian("bookworm")))
-        assert result.status == 0, result.log
-        sound(place, tree)
-        trees.append(place.describe(tree, start))
-    assert trees[0] == trees[1]
-    assert all(entry[5] == apt_sandbox.EPOCH for entry in trees[0].values() if entry[0].startswith("4"))
-
-
-@pytest.fixture(scope="module")
 def essential(root: Workplace) -> Path:
     """A tree with the Essential packages and one that only came as a dependency."""
     tree = root.directory("essential")

@@ -13,9 +13,8 @@ from stagelib.packages import secrets
 
 from tests.conftest import REPO
 from tests.integration import apt_sandbox, popular_packages
-from tests.integration.apt_sandbox import Workplace, debian, options
+from tests.integration.apt_sandbox import Workplace, debian, options, sound
 from tests.integration.blueprint_tree import Tree
-from tests.integration.test_apt_stage import sound
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="installs as root and as an ordinary user"),
