@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import REPO, store_of
 from tests.integration.cli.commands import compose, fine
+from tests.standin import standin
 
 CASE = REPO / "tests/cases/container-has-kernel.yaml"
 OF_MACHINES = (
@@ -73,6 +74,32 @@ def test_container_has_kernel(tmp_path: Path) -> None:
     assert [json.loads(config)["config"]["Cmd"] for config in configs] == [["/bin/bash"]]
 
 
+def test_a_container_of_fedora(tmp_path: Path) -> None:
+    """Its package manager, a user, and nothing that boots; in the stand-in, dnf's dependencies lead to systemd."""
+    blueprint = tmp_path / "fedora.yaml"
+    blueprint.write_text(
+        "name: fedora\ndistro: standin-30\nexclude: [glibc-minimal-langpack]\nusers: [{name: joe}]\nformats: [tar]\n"
+    )
+    with standin("containers") as repository:
+        (tmp_path / "key.asc").write_text(repository.key)
+        more = ["--templates", str(REPO / "tests/boot/standin_templates")]
+        more += [
+            "--repo",
+            f"standin={repository.url}/metalink?repo=fedora-$releasever&arch=$basearch",
+            "--repo-key",
+            str(tmp_path / "key.asc"),
+        ]
+        image = built(blueprint, tmp_path, *more)["fedora.tar"]
+    with tarfile.open(image) as tree:
+        names = {name.removeprefix("./") for name in tree.getnames()}
+        accounts = tree.extractfile("./etc/passwd")
+        assert accounts
+        assert b"\njoe:x:1000:" in accounts.read()
+    assert {"usr/bin/dnf", "usr/bin/bash", "usr/bin/rpm", "etc/fedora-release"} <= names
+    assert not names & {"usr/sbin/NetworkManager", "usr/bin/dracut", "usr/sbin/grub2-install", "etc/selinux/config"}
+    assert not [name for name in names if name.startswith((*OF_MACHINES[:-1], "usr/lib/modules/"))]
+
+
 SCRIPT = """\
 #!/usr/bin/perl
 use IO::Socket::INET;
@@ -119,7 +146,7 @@ def test_a_script_has_the_network_if_it_is_given(tmp_path: Path, port: int) -> N
     blueprint.write_text(text + "  network: true\n")
     planned = compose("plan", blueprint, "--store", store_of("root"))
     assert "fetch.yaml:15:12: warning: this script has the network: the image is not reproducible" in planned.stderr
-    assert "org.osbuild-compose.script-with-network" in planned.stdout
+    assert "run a script that has the network" in planned.stdout
     image = built(blueprint, tmp_path)["fetch.tar"]
     with tarfile.open(image) as tree:
         fetched, resolver = (tree.extractfile(f"./srv/{name}") for name in ("fetched", "resolv.conf"))
