@@ -193,6 +193,8 @@ class Executor:
 
     def _add_output(self, step: Step, output: Path, seconds: float) -> None:
         """Keep an assembler's output. Raises RunnerError (build) for one with anything but files and directories."""
+        doing = {"done": 0, "total": 0, "unit": "", "what": "compute the digests of the output"}
+        self._emit("progress", id=step.call.id, name=step.call.name, **doing)
         try:
             self._store.add_output(step, output)
         except RunnerError as error:

@@ -122,9 +122,10 @@ class End:
 
 @dataclass(frozen=True)
 class Note:
-    """A message about the build as a whole."""
+    """A message about the build as a whole, or what the step with that id says."""
 
     message: str
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -301,7 +302,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
         what=data.get("what") or "",
     ),
     "end": _end,
-    "note": lambda data: Note(data["message"]),
+    "note": lambda data: Note(data["message"], data.get("id") or ""),
     "error": _failure,
     "result": _result,
 }

@@ -64,7 +64,7 @@ class Live:
             case End():
                 self._end(event)
             case Note():
-                self._print(f"note: {event.message}", "cyan")
+                self._print(f"{self._steps.prefix(event.id, always=False)}note: {event.message}", "cyan")
 
     def close(self) -> None:
         """Remove the lines of running steps."""

@@ -63,7 +63,7 @@ class Lines:
             case End() if event.state is State.FAILED or event.seconds >= WORTH_A_LINE:
                 self._about(event, f": {end_text(event)}")
             case Note():
-                self._line(f"note: {event.message}")
+                self._line(f"{self._steps.prefix(event.id)}note: {event.message}")
 
     def close(self) -> None:
         """Nothing to restore."""

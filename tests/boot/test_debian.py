@@ -30,6 +30,8 @@ test -s /etc/machine-id && echo has-id
 ls /etc/ssh/ssh_host_*_key | wc -l
 ls /var/lib/apt/lists | grep -c Packages
 systemctl --failed --no-legend | wc -l
+sudo -n journalctl -b --no-pager | grep -c pam_env
+sudo -n grep -c clean /run/initramfs/fsck.log
 findmnt -no FSTYPE /
 sudo -n stat -c '%a %U %n' /usr/lib/osbuild-compose/*
 . /etc/os-release; echo release $VERSION_ID
@@ -49,6 +51,8 @@ has-id
 3
 0
 0
+0
+1
 ext4
 600 root /usr/lib/osbuild-compose/blueprint.json
 600 root /usr/lib/osbuild-compose/build.json
@@ -63,6 +67,7 @@ def check(machine: Machine, built: Built, release: str) -> None:
     assert (answer.status, answer.body.decode()) == (200, PAGE)
     facts = machine.ssh(FACTS, key=built.key, user="admin", timeout=PATIENCE)
     assert facts.stdout == EXPECTED.format(release=release), facts.stderr
+    assert "fsck not present" not in machine.console
 
 
 def test_the_web_server_serves_and_updates_its_own_boot_menu(build: Build, tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from stagelib.api import phase
 from stagelib.apt import dpkg, shared, stubs
 from stagelib.packages import secrets
 
+CHECKED = "/usr/share/initramfs-tools/conf.d/compose-file-systems"  # initramfs.conf(5)
+ROOT_TYPES = ("ext4", "xfs", "btrfs")
+WORDS = {stubs.CERTIFICATES: "list the certificates", stubs.INITRAMFS: "make the initramfs"}
 POLICY = "/usr/sbin/policy-rc.d"
 NOTHING_STARTS = "#!/bin/sh\nexit 101\n"  # 101: "action forbidden by policy", invoke-rc.d(8)
 
@@ -57,7 +60,25 @@ def _is_still(tree: str, path: str, text: str) -> bool:
 
 def run_deferred(tree: str, work: str) -> None:
     """Run the programs whose stubs were called. Raises StageError."""
-    for program, effect in ((stubs.CERTIFICATES, stubs.certificates), (stubs.INITRAMFS, stubs.initramfs)):
-        for command in effect(stubs.calls(work, program)):
-            with phase(" ".join(command)):
-                dpkg.program(tree, command)
+    with _checked_file_systems(tree):
+        for program, effect in ((stubs.CERTIFICATES, stubs.certificates), (stubs.INITRAMFS, stubs.initramfs)):
+            for command in effect(stubs.calls(work, program)):
+                with phase(WORDS[program]):
+                    dpkg.program(tree, command)
+
+
+@contextmanager
+def _checked_file_systems(tree: str) -> Iterator[None]:
+    """Inside the block initramfs-tools adds the programs that check / at boot.
+
+    It takes the type of / from /etc/fstab, which is written later: without it, it adds none, and each boot says so.
+    """
+    types = [kind for kind in ROOT_TYPES if tree_paths.has_program(tree, f"fsck.{kind}")]
+    wanted = bool(types) and tree_paths.is_dir(tree, os.path.dirname(CHECKED))
+    wanted = wanted and tree_paths.lookup(tree, CHECKED, follow_last=False) is None
+    text = f"FSTYPE={','.join(types)}\n"
+    if wanted:
+        tree_paths.write_file(tree, CHECKED, text)
+    yield
+    if wanted and _is_still(tree, CHECKED, text):
+        tree_paths.remove(tree, CHECKED)

@@ -175,7 +175,7 @@ def test_events_tell_the_whole_story(any_bench: Bench) -> None:
     logged, *events = sorted(events, key=lambda event: event["event"] != "log")
     assert logged["line"] == "note: a lost b"
     kinds = [event["event"] for event in events]
-    assert kinds == ["plan", "start", "progress", "note", "end", "start", "end", "result"]
+    assert kinds == ["plan", "start", "progress", "note", "end", "start", "progress", "end", "result"]
     assert events[2]["done"] == 1
     assert events[2]["total"] == 2
     assert events[3] == {"event": "note", "message": "a lost b", "id": events[1]["id"], "name": "slow"}

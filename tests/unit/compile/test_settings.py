@@ -351,3 +351,16 @@ def test_refused(content: str, message: str, hint: str) -> None:
 def test_lines_and_pairs() -> None:
     assert filters.lines(["a", 1], "<", ">") == "<a>\n<1>\n"
     assert filters.pairs({"a": None, "b": True, "c": (), "d": [1, False], "e": ""}, "=") == "b=yes\nd=1\nd=no\ne=\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "languages"),
+    [
+        ("", ["C.UTF-8"]),  # PAM complains at each login where no file says which it is
+        ("locale: cs_CZ.UTF-8", ["cs_CZ.UTF-8"]),
+    ],
+)
+def test_a_debian_system_always_has_a_language(text: str, languages: list[str]) -> None:
+    stages = compiled(blueprint(f"name: a\ndistro: debian-13\n{text}\n"))["stages"]
+    made = [stage["options"]["language"] for stage in stages if stage["name"] == "org.osbuild.locale"]
+    assert made == languages

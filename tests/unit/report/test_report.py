@@ -83,6 +83,7 @@ def test_plain_lines_have_the_image_of_each_step() -> None:
         )
     )
     ends = [End(step, "b", State.DONE, seconds, None, (), None) for step, seconds in (("2", 2.0), ("3", 0.1))]
+    ends.append(Note("sudo removed su", "3"))
     starts = [Start("sources", "sources", "download files"), Start("2", "b", "", 0), Start("3", "b", "", 1)]
     assert lines([plan, *starts, Log("3", "b", "x"), *ends], verbose=True, names=["one", "two", "three"]) == [
         "one: 1 run, 0 from the store",
@@ -93,6 +94,7 @@ def test_plain_lines_have_the_image_of_each_step() -> None:
         "two: [2/2] make raw",
         "two:   | x",
         "one: [1/2] make tar: 2.0 s",
+        "two: note: sudo removed su",
     ]
 
 
@@ -274,6 +276,7 @@ def test_where_a_terminal_is_one() -> None:
         ),
         ({"event": "start", "id": "1", "name": "a", "title": "t", "target": 0}, Start("1", "a", "t", 0)),
         ({"event": "note", "message": "m"}, Note("m")),
+        ({"event": "note", "message": "m", "id": "1", "name": "a"}, Note("m", "1")),
         ({"event": "error", "kind": "build", "message": "m"}, Failure("build", "m", (), "", "", "")),
         ({"event": "result", "success": True, "files": ["/a"], "seconds": 2}, Result(True, None, None, ("/a",), 2.0)),
         ({"event": "new thing"}, None),
