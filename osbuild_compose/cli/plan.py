@@ -22,6 +22,7 @@ from osbuild_compose.report.terminal import printable, write_json
 from osbuild_compose.runner_client import RunnerSettings
 
 EMBEDDED = ("documents", "blueprint")  # where in the provenance stage's options the blueprint is
+UNCHANGED = "unchanged"  # the runner's reason for what is in the store
 WIDEST = 64  # columns of titles
 NAMES = 6  # of a list, that are shown
 
@@ -58,7 +59,7 @@ def lines(project: Project, images: Sequence[Image], found: Plan, style: Style) 
         reads = {} if is_new or not changes else reads_of(project, image)
         for action in actions:
             if action.kind is not ActionKind.SKIP:
-                reason = "" if is_new else reason_of(action, changes, reads)
+                reason = "" if is_new and action.kind is ActionKind.RUN else reason_of(action, changes, reads)
                 yield f"  {action.kind:6}  {action.title:{width}}  {_seconds(action):>10}  {reason}".rstrip()
         if chosen := image.kernel.packages:
             why = f"  ({image.kernel.reason})" if image.kernel.reason else ""
@@ -84,7 +85,7 @@ def _seconds(action: Action) -> str:
 def reason_of(action: Action, changes: Sequence[BlueprintChange], reads: dict[str, tuple[Trail, ...]]) -> str:
     """Why a step runs: the changed values that it is made from, or else what the runner says."""
     if action.kind is not ActionKind.RUN:
-        return ""
+        return "" if action.reason == UNCHANGED else action.reason
     if not action.changes:
         return action.reason
     if action.name == provenance.STAGE:
