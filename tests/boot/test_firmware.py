@@ -59,7 +59,7 @@ def test_the_default_disk_starts_by_uefi(
         ask(machine, f"{system}; update-grub 2>&1 | tail -1; findmnt -no FSTYPE /boot/efi; {ONLINE}")
         machine.wait_for("running$", timeout=PATIENCE)
         machine.wait_for(
-            "SecureBoot enabled" if firmware is Firmware.UEFI_SECURE else "SecureBoot disabled", timeout=60
+            "SecureBoot enabled" if firmware is Firmware.UEFI_SECURE else "SecureBoot disabled", timeout=PATIENCE
         )
         machine.wait_for("done", timeout=PATIENCE)
         machine.wait_for("vfat", timeout=PATIENCE)

@@ -305,23 +305,35 @@ def start(bench: Bench, stages: list[Any]) -> subprocess.Popen[str]:
     return process
 
 
+# A stage that ends when the test puts a file where downloads are shared.
+HELD = """
+import json, os, sys, time
+until = "/run/osbuild/downloads/sha256/" + json.load(sys.stdin)["options"]["until"]
+while not os.path.exists(until):
+    time.sleep(0.05)
+"""
+
+
 def test_waiting_for_another_build_is_said_with_its_process(bench: Bench) -> None:
-    bench.program("slow", SLOW)
-    with start(bench, [step(("slow", {"seconds": 5}))]) as first:
+    bench.program("held", HELD, network=True)
+    stage = step(("held", {"until": "one"}))
+    with start(bench, [stage]) as first:
         assert first.stdout
-        assert "slow: " in first.stdout.readline()
-        with start(bench, [step(("slow", {"seconds": 5}))]) as second:
+        assert "held: " in first.stdout.readline()
+        with start(bench, [stage]) as second:
             assert second.stdout
-            assert second.stdout.readline() == f"note: waiting for another build of slow (process {first.pid})\n"
+            assert second.stdout.readline() == f"note: waiting for another build of held (process {first.pid})\n"
+            (bench.store / "downloads/sha256/one").touch()
             assert second.wait(timeout=300) == 0
         argv = [bench.account.python, "-m", "runner.store", "--store", bench.store, "prune", "--keep", "0"]
         assert first.wait(timeout=300) == 0
-    with start(bench, [step(("slow", {"seconds": 4}))]) as third:
+    with start(bench, [step(("held", {"until": "two"}))]) as third:
         assert third.stdout
-        assert "slow: " in third.stdout.readline()
+        assert "held: " in third.stdout.readline()
         refused = bench.account.run(argv)
         assert refused.returncode == 1
         assert f"the store is in use by a build: process {third.pid}" in refused.stderr
+        (bench.store / "downloads/sha256/two").touch()
         assert third.wait(timeout=300) == 0
 
 
