@@ -25,7 +25,7 @@ from osbuild_compose.document.reader import Document
 
 _EPOCH = date(1970, 1, 1)
 _SIMPLE = ("name", "distro", "description", "version", "arch", "hostname", "timezone", "keyboard")
-_AS_IS = ("recommends", "fips", "sysctl", "cloud_init", "embed_provenance")
+_AS_IS = ("fips", "sysctl", "cloud_init", "embed_provenance")
 _LISTS = ("exclude", "timeservers", "tmpfiles")
 
 
@@ -42,6 +42,7 @@ def convert(document: Document, disk: Parsed) -> model.Blueprint:
         **given,
         packages=tuple(item for item in data.get("packages", ()) if not is_file(item)),
         package_files=tuple(_package_file(item, local_files) for item in data.get("packages", ()) if is_file(item)),
+        recommends=data.get("recommends", False),
         debconf=tuple(debconf.answers(data.get("debconf"))),
         repositories=_repositories(data.get("repositories", ["default"]), local_files),
         enabled_modules=tuple(model.Module(**item) for item in data.get("enabled_modules", ())),
