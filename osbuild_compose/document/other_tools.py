@@ -81,6 +81,7 @@ def _repository(text: str) -> Advice | None:
         fields = f"url: {match['url']}, suites: [{match['suite']}]"
         fields += f", components: [{', '.join(components)}]" if components else ""
         fields += ", keys: [FILE]" if "signed-by" in (match["options"] or "") else ""
+        fields += ", check_signatures: false" if "trusted=yes" in (match["options"] or "") else ""
         return Advice(f"write it as a mapping: {{{fields}}}")
     if text.startswith("ppa:"):
         return Advice("a PPA is for Ubuntu; a repository is a mapping: {url: ADDRESS, suites: [SUITE]}")

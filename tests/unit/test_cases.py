@@ -449,3 +449,23 @@ def test_repository_on_this_machine(tmp_path: Path) -> None:
     with pytest.raises(ComposeError, match="names a file outside of it") as caught:
         own_repositories.with_local_files(wanted, CATALOG.release("fedora-43"))
     assert caught.value.path == "repositories.1"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('preseed: ["a a/b string c"]', "`debconf`"),
+        ("install_recommends: true", "`recommends`"),
+        ("weak_deps: true", "`recommends`"),
+        ("repositories: [{url: 'http://a.b', suites: [c], trusted: true}]", "`check_signatures`"),
+        ("repositories: [{url: 'http://a.b', suites: [c], pin_priority: 900}]", "`priority`"),
+        (
+            'repositories: ["deb [trusted=yes] file:/srv/own ./"]',
+            "{url: file:/srv/own, suites: [./], check_signatures: false}",
+        ),
+    ],
+)
+def test_words_of_apt_and_dnf(text: str, hint: str) -> None:
+    with pytest.raises(ComposeError) as caught:
+        blueprint(f"name: a\ndistro: debian-12\n{text}\n")
+    assert hint in caught.value.hint
