@@ -1,0 +1,77 @@
+"""Debian repositories in directories of this machine: which of their files a build may read."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from osbuild_compose.distro.family import deb_directory
+from osbuild_compose.distro.repository import DebRepository
+from osbuild_compose.problem import InvalidValueError
+
+DIGEST = "1" * 64
+STANZA = f"Package: a\nFilename: pool/a.deb\nSHA256: {DIGEST}\n"
+
+
+def put(root: Path, **files: str) -> None:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+
+
+def repository(root: Path, *suites: str, components: tuple[str, ...] = ("main",), signed: bool = True) -> DebRepository:
+    return DebRepository("file:x", suites, components, directory=str(root), check_signatures=signed)
+
+
+def test_suites_and_components(tmp_path: Path) -> None:
+    suite = "dists/stable"
+    put(tmp_path, **{f"{suite}/InRelease": "", f"{suite}/main/binary-amd64/Packages.gz": STANZA, "pool/a.deb": "a"})
+    put(tmp_path, **{f"{suite}/main/binary-arm64/Packages": STANZA, f"{suite}/main/binary-all/Packages": ""})
+    put(tmp_path, **{f"{suite}/extra/binary-amd64/Packages": STANZA, "pool/other.deb": "b", "private": "c"})
+    found = {file.path: file for file in deb_directory.files(repository(tmp_path, "stable"), "amd64")}
+    assert sorted(found) == [
+        *(f"{suite}/InRelease", f"{suite}/main/binary-all/Packages", f"{suite}/main/binary-amd64/Packages.gz"),
+        "pool/a.deb",
+    ]
+    assert found["pool/a.deb"].sha256 == DIGEST
+    assert found["pool/a.deb"].url == f"file://{tmp_path}/pool/a.deb"
+
+
+@pytest.mark.parametrize("suite", ["./", "/"])
+def test_flat(tmp_path: Path, suite: str) -> None:
+    put(tmp_path, Packages=STANZA.replace("pool/", "./pool/"), **{"pool/a.deb": "a", "pool/b.deb": "b"})
+    found = deb_directory.files(repository(tmp_path, suite, components=(), signed=False), "amd64")
+    assert [file.path for file in found] == ["Packages", "pool/a.deb"]
+
+
+@pytest.mark.parametrize(
+    ("files", "suite", "message", "hint"),
+    [
+        ({"x": ""}, "./", "there is no Packages in", "dpkg-scanpackages"),
+        ({"Packages": ""}, "stable", "there is no main/binary-amd64/Packages", "write suites: [./]"),
+        ({"dists/stable/x": ""}, "./", "there is no Packages in", "it has suites: stable"),
+        ({"Packages": STANZA}, "./", "has no Release file", "check_signatures: false"),
+        (
+            {"Release": "", "Packages": STANZA.replace("SHA256", "SHA1"), "pool/a.deb": ""},
+            "./",
+            "has no SHA256",
+            "anew",
+        ),
+        ({"Release": "", "Packages.gz": STANZA.replace("pool/", "../"), "../a.deb": ""}, "./", "outside of it", ""),
+    ],
+)
+def test_no_repository(tmp_path: Path, files: dict[str, str], suite: str, message: str, hint: str) -> None:
+    put(tmp_path / "root", **files)
+    wanted = repository(tmp_path / "root", suite, components=() if suite == "./" else ("main",))
+    with pytest.raises(InvalidValueError) as caught:
+        deb_directory.files(wanted, "amd64")
+    assert message in caught.value.problem.brief
+    assert hint in caught.value.problem.hint
+
+
+def test_a_damaged_index(tmp_path: Path) -> None:
+    put(tmp_path, Release="")
+    (tmp_path / "Packages.gz").write_bytes(b"no gzip")
+    with pytest.raises(InvalidValueError, match=r"cannot read .*Packages\.gz"):
+        deb_directory.files(repository(tmp_path, "./", components=()), "amd64")
