@@ -12,11 +12,6 @@ BATCHES: dict[str, tuple[str, ...]] = {
         "wpasupplicant", "network-manager", "iwd", "keepalived", "frr", "nftables", "firewalld", "ufw",
         "fail2ban", "conntrackd",
     ),
-    "mail": (
-        "exim4-daemon-light", "dovecot-imapd", "dovecot-pop3d", "spamassassin", "clamav-daemon",
-        "clamav-freshclam", "opendkim", "opendmarc", "amavisd-new", "postgrey", "fetchmail", "mutt",
-        "bsd-mailx", "procmail", "mailman3", "roundcube-core", "roundcube-sqlite3", "rspamd", "sympa",
-    ),
     "data": (
         "postgresql", "mariadb-server", "redis-server", "memcached", "sqlite3", "slapd", "influxdb",
         "etcd-server", "firebird3.0-server", "pgbouncer", "pgpool2", "mosquitto", "rabbitmq-server",
@@ -33,18 +28,6 @@ BATCHES: dict[str, tuple[str, ...]] = {
         "sysstat", "rsyslog", "logrotate", "logwatch", "smartmontools", "cockpit", "ganglia-monitor",
         "graphite-carbon", "nagios-nrpe-server", "atop", "vnstat", "chrony", "cacti",
     ),
-    "machines": (
-        "docker.io", "podman", "buildah", "lxc", "libvirt-daemon-system", "qemu-system-x86", "qemu-guest-agent",
-        "open-vm-tools", "cloud-init", "multipath-tools", "open-iscsi", "tgt", "targetcli-fb",
-        "nfs-kernel-server", "autofs", "nbd-server", "drbd-utils", "ceph-common", "glusterfs-server", "lvm2",
-        "cryptsetup", "corosync", "pacemaker", "corosync-qnetd", "pcs", "postfix",
-    ),
-    "tools": (
-        "dropbear", "build-essential", "git", "subversion", "mercurial", "python3-pip",
-        "openjdk-17-jre-headless", "ansible", "cron", "anacron", "at", "borgbackup", "restic", "bacula-fd",
-        "bacula-sd", "amanda-server", "rsync", "duplicity", "syncthing", "tftpd-hpa", "vsftpd", "xinetd",
-        "cups", "man-db", "vim", "emacs-nox", "plocate", "texlive-base", "info", "hunspell-en-us",
-    ),
     "talk": (
         "ejabberd", "prosody", "mumble-server", "coturn", "ngircd", "inspircd", "znc", "icecast2", "mpd",
         "minidlna", "transmission-daemon", "deluged", "xrdp", "tigervnc-standalone-server", "lightdm", "jetty9",
@@ -59,6 +42,7 @@ DIFFERENT = {
     "/var/lib/ldap/*": "likewise",
     "/etc/firebird/3.0/SYSDBA.password": "the package's scripts alone can make it, and they start the server",
     "/var/lib/firebird/3.0/system/security3.fdb": "likewise",
+    "/etc/ejabberd/ejabberd.pem": "a certificate that its users replace by one for their domain",
     "/etc/tripwire/*": "the keys are to be made with a password that somebody chooses",
     "/etc/freeradius/3.0/certs/dh": "parameters are public, and take minutes to make",
     "/etc/cacti/debian.php": "the password of a database that is not there yet",

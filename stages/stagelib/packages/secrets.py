@@ -129,7 +129,7 @@ for configuration in /etc/postgresql/*/*/postgresql.conf; do
   test ! -d "$data" || rmdir "$data"
   mv "$data.new" "$data"
 done
-install -D /dev/null {MADE}/postgresql""",
+install -D -m 644 /dev/null {MADE}/postgresql""",
         unless=f"{MADE}/postgresql",
         before=("postgresql@.service",),
     ),
@@ -148,9 +148,21 @@ if ! test -d /var/lib/mysql/mysql; then
   mv $new/mysql /var/lib/mysql
   rmdir $new
 fi
-install -D /dev/null {MADE}/mariadb""",
+install -D -m 644 /dev/null {MADE}/mariadb""",
         unless=f"{MADE}/mariadb",
         before=("mariadb.service",),
+    ),
+    Secret(
+        name="xrdp",
+        what="RSA key for xrdp",
+        files=("/etc/xrdp/rsakeys.ini",),
+        owner="/usr/sbin/xrdp",
+        script="""\
+umask 077
+xrdp-keygen xrdp auto
+chown xrdp /etc/xrdp/rsakeys.ini""",
+        unless="/etc/xrdp/rsakeys.ini",
+        before=("xrdp.service",),
     ),
     Secret(
         name="varnish",
