@@ -30,7 +30,7 @@ test -s /etc/machine-id && echo has-id
 ls /etc/ssh/ssh_host_*_key | wc -l
 ls /var/lib/apt/lists | grep -c Packages
 systemctl --failed --no-legend | wc -l
-sudo -n journalctl -b --no-pager | grep -c pam_env
+sudo -n journalctl -b --no-pager | grep -c 'Unable to open env file'
 sudo -n grep -c clean /run/initramfs/fsck.log
 findmnt -no FSTYPE /
 sudo -n stat -c '%a %U %n' /usr/lib/osbuild-compose/*
