@@ -140,6 +140,22 @@ def esp(run_stage: RunStage, tree: Path, directory: str = "boot/efi", **options:
     return {str(path.relative_to(top)): path.read_text() for path in top.rglob("*") if path.is_file()}
 
 
+def test_files_for_arm_have_its_names(bootable: Path, run_stage: RunStage) -> None:
+    """Those of shim-signed, grub-efi-arm64-signed and grub-efi-arm64-bin for arm64."""
+    write(bootable, "usr/lib/grub/arm64-efi/monolithic/grubaa64.efi", "unsigned")
+    found = esp(run_stage, bootable)
+    assert sorted(found) == ["EFI/BOOT/BOOTAA64.EFI", "EFI/debian/grub.cfg", "EFI/debian/grubaa64.efi"]
+    write(bootable, "usr/lib/shim/shimaa64.efi.signed", "shim")
+    write(bootable, "usr/lib/shim/mmaa64.efi.signed", "mm")
+    write(bootable, "usr/lib/grub/arm64-efi-signed/grubaa64.efi.signed", "grub")
+    found = esp(run_stage, bootable)
+    assert {name: text for name, text in found.items() if name.startswith("EFI/BOOT/")} == {
+        "EFI/BOOT/BOOTAA64.EFI": "shim",
+        "EFI/BOOT/grubaa64.efi": "grub",
+        "EFI/BOOT/mmaa64.efi": "mm",
+    }
+
+
 def test_secure_boot_begins_with_shim_where_firmware_looks(bootable: Path, run_stage: RunStage) -> None:
     for name, path in SIGNED.items():
         write(bootable, path, f"signed {name}")
@@ -188,7 +204,7 @@ def test_without_any_grub_for_uefi(bootable: Path, run_stage: RunStage) -> None:
     result = run_stage(NAME, {"root_fs_uuid": UUID, "efi": {"vendor": "debian"}})
     assert result.status == 1
     assert "the tree has no GRUB for UEFI" in result.log
-    assert "install the package grub-efi-amd64-bin, and for Secure Boot" in result.log
+    assert "install the package grub-efi-amd64-bin or grub-efi-arm64-bin, and for Secure Boot" in result.log
     assert not (bootable / "boot/grub/grub.cfg").exists()
 
 
