@@ -237,7 +237,9 @@ def test_files(debian: Tree) -> None:
 def test_a_directory_beside_the_blueprint(debian: Tree) -> None:
     """What is there keeps its mode, links are copied as links, and the blueprint's rule is for what is made."""
     made = "/etc /var/tmp /etc/overlay /etc/overlay/own.conf /usr/local/bin/overlaid"
-    assert debian.sh(f"stat -c '%n %a %U:%G' {made}; readlink /var/tmp/link /etc/overlay/shadow; overlaid") == (
+    assert debian.sh(
+        f"stat -c '%n %a %U:%G' {made}; readlink /var/tmp/link /etc/overlay/shadow; /usr/local/bin/overlaid"
+    ) == (
         "/etc 755 root:root\n/var/tmp 1777 root:root\n/etc/overlay 755 root:root\n/etc/overlay/own.conf 644 root:root\n"
         "/usr/local/bin/overlaid 755 root:root\n/etc/overlay/own.conf\n../../etc/shadow\nfrom the overlay\n"
     )
