@@ -266,7 +266,10 @@ def test_packages_from_everywhere(debian: Tree) -> None:
         *("own-fetched", "own-file", "own-flat", "own-here", "own-names", "own-recommended", "own-tool", "own-words"),
     }
     assert debian.text("/srv/own-words") == "from the blueprint\n"
-    assert debian.sh("echo GET own-tool/words | debconf-communicate own-tool") == "0 from the blueprint\n"
+    assert (
+        debian.sh("echo GET own-tool/words | DEBIAN_FRONTEND=noninteractive debconf-communicate own-tool")
+        == "0 from the blueprint\n"
+    )
     assert "here" not in debian.text("/etc/apt/sources.list.d/debian.sources")
     assert debian.text("/etc/apt/preferences.d/compose.pref") == (
         'Package: *\nPin: origin "127.0.0.1"\nPin-Priority: 700\n'
