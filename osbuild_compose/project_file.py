@@ -56,10 +56,10 @@ def find(directory: Path, environment: Mapping[str, str]) -> ProjectFile:
 def _document(file: Path) -> Document | None:
     """The project in a file; None without one, or for one of Docker Compose's, which has files of that name, too."""
     try:
-        info = file.stat()
+        owners = {file.lstat().st_uid, file.stat().st_uid}  # a link's own, too: paths are relative to where that is
     except OSError:
         return None
-    if info.st_uid not in (os.geteuid(), 0):
+    if not owners <= {os.geteuid(), 0}:
         raise InputError(
             f"{file} belongs to another user",
             hint="it holds for all directories below it; remove it",

@@ -114,10 +114,12 @@ def test_wrong_files(place: Path, text: str, error: str) -> None:
     assert f"{caught.value.location}: {caught.value.brief}".startswith(f"{place}/compose.yaml:{error}")
 
 
-def test_the_file_of_another_user_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (place / "compose.yaml").write_text(WHOLE)
+@pytest.mark.parametrize("look", ["stat", "lstat"])
+def test_the_file_or_link_of_another_user_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch, look: str) -> None:
+    (place / "own.yaml").write_text(WHOLE)
+    (place / "compose.yaml").symlink_to("own.yaml")
     owned = os.stat_result((0o644, 0, 0, 1, 54321, 54321, 0, 0, 0, 0))
-    monkeypatch.setattr(Path, "stat", lambda _: owned)
+    monkeypatch.setattr(Path, look, lambda _, **_options: owned)
     with pytest.raises(ComposeError, match="belongs to another user"):
         found()
 

@@ -72,7 +72,10 @@ class Directory:
             ) from None
 
     def file(self, path: str, digest: str = "") -> LocalFile:
-        """A file, with its sha256 if that is known. Raises InvalidValueError for a path that leads elsewhere."""
+        """A file, with its sha256 if that is known. Raises InvalidValueError for a path that leads elsewhere.
+
+        A file with a known digest may be a link to anywhere, such as to a pool of packages: nothing else is taken for it.
+        """
         parts = [part for part in path.split("/") if part not in ("", ".")]
         if ".." in parts or not parts or path.startswith("/") or any(ord(sign) < ord(" ") for sign in path):
             raise InvalidValueError(f"an index in {self.root} names a file outside of it: {path}")
@@ -80,6 +83,8 @@ class Directory:
         place = self.root / clean
         if not digest:
             try:
+                if not place.resolve().is_relative_to(self.root.resolve()):
+                    raise InvalidValueError(f"{place} is a link to a file outside of {self.root}", "copy the file there")
                 status = place.stat()
                 digest = _sha256(place, status.st_mtime_ns, status.st_size)
             except OSError as error:

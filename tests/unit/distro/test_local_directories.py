@@ -70,6 +70,18 @@ def test_no_repository(tmp_path: Path, files: dict[str, str], suite: str, messag
     assert hint in caught.value.problem.hint
 
 
+def test_links_out_of_the_directory(tmp_path: Path) -> None:
+    put(tmp_path, secret="", **{"pool/a.deb": "a"})
+    put(tmp_path / "root", Packages=STANZA, **{"kept/Release": ""})
+    (tmp_path / "root/pool").symlink_to(tmp_path / "pool")
+    (tmp_path / "root/Release").symlink_to("kept/Release")
+    wanted = repository(tmp_path / "root", "./", components=())
+    assert [file.path for file in deb_directory.files(wanted, "amd64")] == ["Release", "Packages", "pool/a.deb"]
+    (tmp_path / "root/InRelease").symlink_to("../secret")
+    with pytest.raises(InvalidValueError, match=r"InRelease is a link to a file outside of .*/root"):
+        deb_directory.files(wanted, "amd64")
+
+
 def test_a_damaged_index(tmp_path: Path) -> None:
     put(tmp_path, Release="")
     (tmp_path / "Packages.gz").write_bytes(b"no gzip")
