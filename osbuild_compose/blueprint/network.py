@@ -61,7 +61,7 @@ class Interface:
     def label(self) -> str:
         """What it is called in the names of files."""
         named = self.name if self.name and not self.is_pattern else (self.mac or self.name or "").replace(":", "-")
-        return "".join(character if character.isalnum() or character in "-_." else "_" for character in named or "")
+        return "".join(character if character.isalnum() or character in "-_." else "_" for character in named)
 
     @property
     def is_pattern(self) -> bool:

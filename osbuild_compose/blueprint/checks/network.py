@@ -14,8 +14,7 @@ from osbuild_compose.problem import Problem
 _INTERFACES = ("network", "interfaces", ANY)
 _WIRELESS = "wl"  # what systemd and the kernel call cards of Wi-Fi
 _Address = ipaddress.IPv4Interface | ipaddress.IPv6Interface
-# Networks that have no addresses besides that of the network and that for all, or which these are usable in: RFC 3021.
-_SMALL = 2
+_SMALL = 2  # addresses of a network in which none stands for the network or for all of its machines, RFC 3021
 
 
 def problems(data: Any) -> Iterator[Problem]:
@@ -70,10 +69,13 @@ def _addresses(trail: Trail, item: Mapping[str, Any], seen: dict[str, str]) -> I
             hint = f"write the number of its network's bits, too: {text}/{length}" if "/" not in text else ""
             yield Problem(place, f"`addresses`: {error}", hint)
             continue
+        ip = str(address.ip)
         if why := _unusable(address):
             yield Problem(place, f"`addresses`: {text} {why}")
-        elif (other := seen.setdefault(str(address.ip), text)) is not text:
-            yield Problem(place, f"`addresses`: {text} is already the address {other} of an interface")
+        elif ip in seen:
+            yield Problem(place, f"`addresses`: {text} is already the address {seen[ip]} of an interface")
+        else:
+            seen[ip] = text
         own.append(address)
     automatic = item.get("dhcp", not own)
     yield from _gateways(trail, item, own, automatic=automatic)
@@ -108,8 +110,10 @@ def _gateways(trail: Trail, item: Mapping[str, Any], own: list[_Address], *, aut
         except ValueError:
             yield Problem(place, f"`gateways`: {text} is not an address")
             continue
-        if (other := before.setdefault(gateway.version, text)) is not text:
-            yield Problem(place, f"`gateways`: {other} is one of IPv{gateway.version} already", "write a route instead")
+        if gateway.version in before:
+            brief = f"`gateways`: {before[gateway.version]} is one of IPv{gateway.version} already"
+            yield Problem(place, brief, "write a route instead")
+        before.setdefault(gateway.version, text)
         yield from _reachable(place, "gateways", text, own, automatic)
 
 

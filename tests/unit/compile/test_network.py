@@ -182,6 +182,7 @@ def test_network_manager(distro: str, more: str) -> None:
         ("{name: a, addresses: [127.0.0.1/8]}", 38, "127.0.0.1/8 cannot be the address of a machine"),
         ("{name: a, addresses: ['::1/64', '::01/64']}", 38, "::1/64 cannot be the address"),
         ("{name: a, addresses: [192.0.2.1/24]}, {name: b, addresses: [192.0.2.1/25]}", 76, "is already the address"),
+        ("{name: a, addresses: &all [192.0.2.1/24]}, {name: b, addresses: *all}", 43, "is already the address"),
         (
             "{name: a, addresses: [192.0.2.2/24], gateways: [192.0.3.1]}",
             64,
