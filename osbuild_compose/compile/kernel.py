@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from osbuild_compose.compile import own_repositories
-from osbuild_compose.compile.kernel_names import PATTERNS, named_in
+from osbuild_compose.compile.kernel_names import named_in
 from osbuild_compose.compile.request import BuildRequest
 from osbuild_compose.distro.repository import Use
 
@@ -32,7 +32,7 @@ def chosen(request: BuildRequest) -> Kernel:
     """
     blueprint, architecture = request.blueprint, request.architecture
     by_key = blueprint.kernel.package
-    named = named_in(blueprint.packages, request.release.variables.get(PATTERNS, ()))
+    named = named_in(blueprint.packages, request.release)
     if request.is_container:
         formats = dict.fromkeys(str(output.format) for output in request.outputs)
         return Kernel(named, "`packages` names it" if named else f"containers have none: {', '.join(formats)}")

@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
+from osbuild_compose.distro.model import Release
+
 PATTERNS = "kernel_packages"
 """The variable of a distro.yaml with the names of kernel packages: shell patterns, those after a "!" being none."""
 
 
-def named_in(packages: Iterable[str], patterns: Sequence[str]) -> tuple[str, ...]:
-    """Those of the packages, which may have a version (`=`) or a suite (`/`), that are kernels by the patterns."""
-    return tuple(
-        package for package in packages if _is_kernel(package.split("=")[0].split("/")[0].split(":")[0], patterns)
-    )
+def named_in(packages: Iterable[str], release: Release) -> tuple[str, ...]:
+    """Those of the packages, in the notation of the release's package manager, that are kernels by its patterns."""
+    patterns = release.variables.get(PATTERNS, ())
+    return tuple(package for package in packages if _is_kernel(release.family.name_of(package), patterns))
 
 
 def _is_kernel(name: str, patterns: Sequence[str]) -> bool:

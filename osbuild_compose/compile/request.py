@@ -6,7 +6,7 @@ from functools import cached_property
 from osbuild_compose.blueprint.formats import Contents, Format, Output
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import container
-from osbuild_compose.compile.kernel_names import PATTERNS, named_in
+from osbuild_compose.compile.kernel_names import named_in
 from osbuild_compose.disk.model import Firmware, Layout
 from osbuild_compose.disk.resolve import resolve
 from osbuild_compose.distro.catalog import Catalog
@@ -45,7 +45,7 @@ class BuildRequest:
     @property
     def has_init(self) -> bool:
         """Whether the images have a program that starts services."""
-        return not self.is_container or container.has_init(self.blueprint, self.outputs, init_packages(self.release))
+        return not self.is_container or container.has_init(self.blueprint, self.outputs, self.release)
 
     @property
     def architecture(self) -> Architecture:
@@ -71,16 +71,11 @@ class BuildRequest:
         return replace(self, mirrors=self.release.repositories, instead=())
 
 
-def init_packages(release: Release) -> tuple[str, ...]:
-    """The packages of the program that starts services in a container."""
-    return tuple(release.variables.get("init_packages", ()))
-
-
 def of_outputs(blueprint: Blueprint, outputs: tuple[Output, ...], release: Release) -> Blueprint:
     """What of the blueprint these outputs can have."""
     if not container.is_container(outputs):
         return blueprint
-    return container.contained(blueprint, outputs, init_packages(release))
+    return container.contained(blueprint, outputs, release)
 
 
 def by_contents(request: BuildRequest) -> list[BuildRequest]:
@@ -97,6 +92,6 @@ def by_contents(request: BuildRequest) -> list[BuildRequest]:
 def _without_kernels(request: BuildRequest) -> BuildRequest:
     """The request for containers of a blueprint that also makes machines, whose kernel `packages` may name."""
     packages = request.blueprint.packages
-    kernels = named_in(packages, request.release.variables.get(PATTERNS, ()))
+    kernels = named_in(packages, request.release)
     rest = tuple(package for package in packages if package not in kernels)
     return replace(request, blueprint=replace(request.blueprint, packages=rest)) if kernels else request
