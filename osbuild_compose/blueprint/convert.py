@@ -203,7 +203,7 @@ def _repositories(items: list[Any], local_files: LocalFiles) -> model.Repositori
         fields["use"] = Use(item.get("use", "both"))
         address = item.get("url") or item.get("baseurl", "")
         if is_local(address):
-            # Without the path of this machine, so that it does not matter where a directory of the same content is.
+            # The pipeline's stages have its files by their digests, so that it does not matter where the directory is.
             fields |= {"directory": local_files.directory(local_path(address)), "use": Use.BUILD}
         if is_flat(item.get("suites", ())):
             fields["components"] = ()

@@ -47,8 +47,9 @@ def template_variables(request: BuildRequest) -> dict[str, Any]:
 
 
 def _requested(blueprint: Blueprint, release: Release) -> dict[str, Any]:
-    """The names of the blueprint's packages without versions and the like, also of those in package files, and answers
-    to questions that packages of the base system may have: to those of packages that nobody names, too.
+    """The names of the blueprint's packages, those in package files included, and the answers for the base system.
+
+    The latter are all but those to questions of packages that are installed later because the blueprint names them.
     """
     files = (package_of(file.url) for file in blueprint.package_files)
     names = tuple(dict.fromkeys(filter(None, (*map(release.family.name_of, blueprint.packages), *files))))

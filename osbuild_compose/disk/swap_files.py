@@ -1,4 +1,4 @@
-"""Swap files of the image: checks, and their lines in fstab."""
+"""Swap files of the image: checks, and what templates see of them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -30,9 +30,8 @@ def problems(layout: Layout) -> Iterator[Problem]:
         holder, _ = layout.holding(item.path)
         kind = holder.file_system
         if kind not in ABLE:
-            reason = {
-                FileSystemType.BTRFS: "its files are copied on write",
-            }.get(kind or FileSystemType.EXT4, "it cannot be written in place")
+            is_btrfs = kind is FileSystemType.BTRFS
+            reason = "its files are copied on write" if is_btrfs else "it cannot be written in place"
             brief = f"`path`: the kernel takes no swap file on {kind}: {reason}"
             yield Problem(
                 (*trail, "path"), brief, f"put it on {' or '.join(ABLE)}, or make a partition: {{type: swap}}"

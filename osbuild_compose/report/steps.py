@@ -29,7 +29,7 @@ class Running:
         """Take an event about it."""
         if isinstance(event, Log):
             line = event.line.strip()
-            # What took how long is over, and shown as the result of what is being done now if it is shown at all.
+            # "unpack: 1.23 s" tells that a part of the work is done, and would look like output of the next part.
             if line and line.rpartition(": ")[0] not in self._whats:
                 self.output = line
             return

@@ -74,7 +74,7 @@ class Directory:
     def file(self, path: str, digest: str = "") -> LocalFile:
         """A file, with its sha256 if that is known. Raises InvalidValueError for a path that leads elsewhere.
 
-        A file with a known digest may be a link to anywhere, such as to a pool of packages: nothing else is taken for it.
+        With a known digest it may be a link to anywhere, such as to a pool of packages: nothing else is taken for it.
         """
         parts = [part for part in path.split("/") if part not in ("", ".")]
         if ".." in parts or not parts or path.startswith("/") or any(ord(sign) < ord(" ") for sign in path):
@@ -84,7 +84,8 @@ class Directory:
         if not digest:
             try:
                 if not place.resolve().is_relative_to(self.root.resolve()):
-                    raise InvalidValueError(f"{place} is a link to a file outside of {self.root}", "copy the file there")
+                    brief = f"{place} is a link to a file outside of {self.root}"
+                    raise InvalidValueError(brief, "copy the file there")
                 status = place.stat()
                 digest = _sha256(place, status.st_mtime_ns, status.st_size)
             except OSError as error:

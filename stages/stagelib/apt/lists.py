@@ -111,7 +111,7 @@ def _update(apt: Apt) -> None:
 
 
 def check_priorities(apt: Apt, preferences: Sequence[Preference]) -> None:
-    """Raise StageError for a pin of all packages of a repository that is none of this one: apt ignores it."""
+    """Raise StageError for a priority of whole repositories that `apt-cache policy` shows for none: apt ignores it."""
     asked = [one for one in preferences if one.package == "*"]
     if not asked:
         return

@@ -18,9 +18,7 @@ ROOT_TYPES = ("ext4", "xfs", "btrfs")
 WORDS = {stubs.CERTIFICATES: "list the certificates", stubs.INITRAMFS: "make the initramfs"}
 POLICY = "/usr/sbin/policy-rc.d"
 NOTHING_STARTS = "#!/bin/sh\nexit 101\n"  # 101: "action forbidden by policy", invoke-rc.d(8)
-
-
-BACKUP = "/etc/.resolv.conf.systemd-resolved.bak"  # systemd-resolved puts a link in its place
+BACKUP = "/etc/.resolv.conf.systemd-resolved.bak"  # systemd-resolved's package copies shared.RESOLVER
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from stagelib import removal, tree_paths
 
-# Which databases have been made: never again, only because a volume with them is not mounted. Keys are made whenever
-# they are missing.
+# A file here for each kind of database that has been made: one that is missing later may be on a volume that is not
+# mounted, and is not made again. Keys are made whenever they are missing.
 MADE = "/var/lib/compose-secrets"
 
 
@@ -190,9 +190,8 @@ mv $file.new $file""",
     Secret(
         name="rkhunter",
         what="record of files for rkhunter",
-        files=(
-            "/var/lib/rkhunter/db/rkhunter.dat",
-        ),  # with the numbers of inodes, which are others on the machine's disk
+        # It has the numbers of inodes, which are others on the machine's disk.
+        files=("/var/lib/rkhunter/db/rkhunter.dat",),
         owner="/usr/bin/rkhunter",
         script="/usr/share/rkhunter/scripts/rkhupd.sh",
         unless="/var/lib/rkhunter/db/rkhunter.dat",
