@@ -12,20 +12,21 @@ if TYPE_CHECKING:
     from osbuild_compose.blueprint.model import Blueprint
     from osbuild_compose.boot import Machine
     from osbuild_compose.errors import BuildError, ComposeError, HostError, InputError, TemplateError
+    from osbuild_compose.images import BuiltImage, Image
     from osbuild_compose.inspecting.inspection import inspect
     from osbuild_compose.problem import Problem, Severity
-    from osbuild_compose.project import BuiltImage, Image, Project
+    from osbuild_compose.project import Project
     from osbuild_compose.runner_client import RunnerSettings
     from osbuild_compose.version import __version__
 
 _MODULES = {
     "Blueprint": "blueprint.model",
     "BuildError": "errors",
-    "BuiltImage": "project",
+    "BuiltImage": "images",
     "ComposeError": "errors",
     "Format": "blueprint.formats",
     "HostError": "errors",
-    "Image": "project",
+    "Image": "images",
     "InputError": "errors",
     "Machine": "boot",
     "Problem": "problem",

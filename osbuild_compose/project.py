@@ -3,9 +3,9 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,6 @@ from osbuild_compose.compile import (
     pipeline,
     provenance,
 )
-from osbuild_compose.compile.kernel import Kernel
 from osbuild_compose.compile.module_catalog import Programs
 from osbuild_compose.compile.request import BuildRequest, by_contents
 from osbuild_compose.compile.verify import verify
@@ -38,6 +37,7 @@ from osbuild_compose.distro.repository import NamedRepository, Repository
 from osbuild_compose.document import reader
 from osbuild_compose.document.composition.layering import Choices
 from osbuild_compose.errors import BuildError, ComposeError, DocumentError, InputError, as_one
+from osbuild_compose.images import BuiltImage, Image, all_passphrases, with_distinct_names
 from osbuild_compose.problem import Problem
 
 if TYPE_CHECKING:
@@ -45,52 +45,6 @@ if TYPE_CHECKING:
     from osbuild_compose.compile.template.tracing import Origins
     from osbuild_compose.report import events
     from osbuild_compose.runner_client import RerunCommand, RunnerSettings
-
-
-@dataclass(frozen=True)
-class Image:
-    """What one blueprint is rendered to: the pipeline (JSON) that makes its images, their formats, and their kernel.
-
-    file_name is that of the image files without their extensions. passphrases are the texts of those that the pipeline
-    refers to by name.
-    """
-
-    blueprint: Blueprint
-    formats: tuple[Format, ...]
-    pipeline: bytes
-    kernel: Kernel
-    file_name: str
-    passphrases: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    @property
-    def filenames(self) -> list[str]:
-        """The names of the image files, in the order of the formats."""
-        return [f"{self.file_name}{item.extension}" for item in self.formats]
-
-
-def names(images: Sequence[Image]) -> list[str]:
-    """Their files' names, with the formats where one blueprint has several images."""
-    found = [image.file_name for image in images]
-    return [
-        name if found.count(name) == 1 else f"{name} ({', '.join(image.formats)})"
-        for name, image in zip(found, images, strict=True)
-    ]
-
-
-@dataclass(frozen=True)
-class BuiltImage:
-    """What a build made of an Image: the files, and osbuild's ids of the tree and the output.
-
-    error says why it failed; it is None for an image that was built. result is the runner's: sizes and digests of the
-    files, and the steps that ran or came from the store.
-    """
-
-    image: Image
-    files: tuple[Path, ...]
-    tree_id: str | None
-    output_id: str | None
-    error: ComposeError | None = None
-    result: "events.PipelineResult | None" = None
 
 
 @dataclass
@@ -333,7 +287,7 @@ class Project:
         made, errors = self.images_and_errors(paths, formats, embed_provenance=embed_provenance, on_warning=on_warning)
         if errors:
             raise as_one(errors, DocumentError)
-        return with_own_names(made)
+        return with_distinct_names(made)
 
     def images_and_errors(
         self,
@@ -371,7 +325,7 @@ class Project:
         from osbuild_compose import runner_client  # noqa: PLC0415 - not needed for checking and rendering
 
         each = [image.pipeline for image in images]
-        return runner_client.plan(each, self._runner(runner), _all_passphrases(images))
+        return runner_client.plan(each, self._runner(runner), all_passphrases(images))
 
     def build(
         self,
@@ -407,7 +361,7 @@ class Project:
                     self._runner(runner),
                     on_event,
                     rerun,
-                    passphrases=_all_passphrases(images),
+                    passphrases=all_passphrases(images),
                 )
             except ComposeError as error:
                 self._point(error, images)
@@ -456,23 +410,6 @@ class Project:
 
         settings = runner or RunnerSettings()
         return settings if settings.libdirs else replace(settings, libdirs=tuple(self.libdirs))
-
-
-def _all_passphrases(images: Iterable[Image]) -> dict[str, str]:
-    """The passphrases of all images, by their names."""
-    return {name: text for image in images for name, text in image.passphrases.items()}
-
-
-def with_own_names(images: list[Image]) -> list[Image]:
-    """These images. Raises InputError when two of them would have the same file name."""
-    seen: set[str] = set()
-    for image in images:
-        for name in image.filenames:
-            if name in seen:
-                where = image.blueprint.document.at_value(["name"]) if image.blueprint.document else None
-                raise InputError(f"two blueprints make {name}; give them different names", location=where)
-            seen.add(name)
-    return images
 
 
 def _as_problem(error: ComposeError) -> Problem:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.errors import DocumentError, InputError, as_one
+from osbuild_compose.images import Image, with_distinct_names
 from osbuild_compose.problem import Problem
-from osbuild_compose.project import Image, Project, with_own_names
+from osbuild_compose.project import Project
 
 
 def choices(options: Iterable[str]) -> list[tuple[str, ...]]:
@@ -47,4 +48,4 @@ def images(
         errors |= {f"{error.location} {error.brief}": error for error in wrong}
     if errors:
         raise as_one([*errors.values()], DocumentError)
-    return with_own_names(made)
+    return with_distinct_names(made)

@@ -13,7 +13,8 @@ from osbuild_compose import runner_client, variants
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.cli.error_output import warn
 from osbuild_compose.errors import ComposeError, InputError
-from osbuild_compose.project import Project, names
+from osbuild_compose.images import names
+from osbuild_compose.project import Project
 from osbuild_compose.report import summary
 from osbuild_compose.report.error_text import as_data
 from osbuild_compose.report.events import Event, PipelineResult, Result

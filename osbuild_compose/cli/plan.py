@@ -14,7 +14,8 @@ from osbuild_compose.cli.paths import relative
 from osbuild_compose.compile import faults, provenance
 from osbuild_compose.document.node import Trail, path_text
 from osbuild_compose.document.reader import Document
-from osbuild_compose.project import Image, Project, names
+from osbuild_compose.images import Image, names
+from osbuild_compose.project import Project
 from osbuild_compose.report.events import Action, ActionKind, Change, Plan
 from osbuild_compose.report.steps import duration, plan_text
 from osbuild_compose.report.style import Style

@@ -18,7 +18,7 @@ TOPS = {"osbuild_compose": REPO / "osbuild_compose", "runner": REPO / "runner", 
 # Which packages and modules of the frontend each of them imports. "" is osbuild_compose itself, for its version.
 FRONTEND: dict[str, set[str]] = {
     # The Python API: imported by nobody inside.
-    "": {"blueprint", "boot", "errors", "inspecting", "problem", "project", "runner_client", "version"},
+    "": {"blueprint", "boot", "errors", "images", "inspecting", "problem", "project", "runner_client", "version"},
     "errors": set(),
     "signals": set(),
     "version": set(),
@@ -39,11 +39,12 @@ FRONTEND: dict[str, set[str]] = {
     "report": {"errors", "problem"},
     "runner_client": {"data", "errors", "report", "signals", "user_cache"},
     "template_check": {"blueprint", "compile", "distro", "document", "errors", "project"},
-    "project": {"blueprint", "boot", "compile", "data", "disk", "distro", "document", "errors", "firmware"}
+    "images": {"blueprint", "compile", "errors", "report"},
+    "project": {"blueprint", "boot", "compile", "data", "disk", "distro", "document", "errors", "firmware", "images"}
     | {"inspecting", "problem", "report", "runner_client", "signals"},
-    "variants": {"blueprint", "errors", "problem", "project"},
+    "variants": {"blueprint", "errors", "images", "problem", "project"},
     "project_file": {"document", "errors", "problem"},
-    "cli": {"blueprint", "boot", "compile", "data", "distro", "document", "errors", "firmware", "importing"}
+    "cli": {"blueprint", "boot", "compile", "data", "distro", "document", "errors", "firmware", "images", "importing"}
     | {"inspecting", "problem", "project", "project_file", "report", "runner_client", "signals", "template_check"}
     | {"variants", "version"},
     "start": {"cli", "signals"},

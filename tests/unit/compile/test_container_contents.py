@@ -7,7 +7,8 @@ import pytest
 
 from osbuild_compose.blueprint.formats import Contents, Format
 from osbuild_compose.errors import InputError
-from osbuild_compose.project import Image, Project
+from osbuild_compose.images import Image
+from osbuild_compose.project import Project
 from tests.conftest import REPO
 from tests.unit.compile.compiling import check_options, files, names, options
 
