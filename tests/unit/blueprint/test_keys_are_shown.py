@@ -34,7 +34,7 @@ ELSEWHERE = {
     "repositories.checksum": "integration/rpm/test_rpm_failures.py",
     "repositories.priority": "integration/rpm/test_rpm_failures.py",
     "repositories.check_valid_until": "integration/apt_sandbox.py",
-    "recommends": "unit/test_cases.py",
+    "recommends": "unit/test_package_cases.py",
     "repositories.check_signatures": "integration/test_apt_stage.py",
 }
 # What only repositories of the other family have.
@@ -51,7 +51,7 @@ REFUSED = {
         "selinux": "unit/compile/test_compile_debian.py",
         "initramfs.dracut_modules": "unit/compile/test_settings.py",
     },
-    "fedora": {"debconf": "unit/test_cases.py"},
+    "fedora": {"debconf": "unit/test_package_cases.py"},
 }
 # The same code for both families, shown on a tree of one.
 SAME = {
