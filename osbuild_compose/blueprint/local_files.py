@@ -59,24 +59,27 @@ class LocalFiles:
         _refuse_address(name)
         shown = self._directory / name
         path = shown.absolute()
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise InvalidValueError(f"{shown} is not a file", _HINT)
         try:
-            if path.exists() and not path.is_file():
-                raise InvalidValueError(f"{shown} is not a file", _HINT)
             found = path.stat()
             digest = _digest(path, found.st_mtime_ns, found.st_size)
-        except OSError as error:
-            raise InvalidValueError(f"cannot read {shown}: {error.strerror}", _HINT) from None
+        except (OSError, ValueError) as error:
+            raise _unreadable(shown, error) from None
         return f"file://{quote(os.fsencode(path))}", digest
 
     def is_directory(self, name: str) -> bool:
         """Whether this is a directory."""
-        return not is_address(name) and (self._directory / name).is_dir()
+        try:
+            return not is_address(name) and (self._directory / name).is_dir()
+        except OSError:  # the name is too long
+            return False
 
     def is_large(self, name: str) -> bool:
         """Whether this is a file that is too large for the pipeline."""
         try:
             return not is_address(name) and (self._directory / name).stat().st_size > MAX_FILE
-        except OSError:
+        except (OSError, ValueError):
             return False
 
     def scan(self, name: str) -> tuple[overlay.Entry, ...]:
@@ -92,8 +95,8 @@ class LocalFiles:
     def directory(self, name: str) -> str:
         """The absolute path of a directory."""
         shown = self._directory / name
-        if "$" not in name and not shown.is_dir():  # dnf's variables are known later
-            why = "is not a directory" if shown.exists() else "does not exist"
+        if "$" not in name and not os.path.isdir(shown):  # dnf's variables are known later
+            why = "is not a directory" if os.path.lexists(shown) else "does not exist"
             raise InvalidValueError(f"{shown} {why}", "a path is absolute, or relative to the blueprint's directory")
         return str(shown.absolute())
 
@@ -117,15 +120,22 @@ class LocalFiles:
 
     @staticmethod
     def _read(path: Path) -> bytes:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise InvalidValueError(f"{path} is not a file", _HINT)
         try:
-            if path.exists() and not path.is_file():
-                raise InvalidValueError(f"{path} is not a file", _HINT)
-            if path.stat().st_size > MAX_FILE:
-                brief = f"{path} is larger than {MAX_FILE // 1024**2} MiB"
-                raise InvalidValueError(brief, "put large content in a package")
-            return input_file.read(path, MAX_FILE)
-        except OSError as error:
-            raise InvalidValueError(f"cannot read {path}: {error.strerror}", _HINT) from None
+            size = path.stat().st_size
+            if size <= MAX_FILE:
+                return input_file.read(path, MAX_FILE)
+        except (OSError, ValueError) as error:
+            raise _unreadable(path, error) from None
+        brief = f"{path} is larger than {MAX_FILE // 1024**2} MiB"
+        raise InvalidValueError(brief, "put large content in a package")
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> InvalidValueError:
+    """What to say about a file that cannot be read; a ValueError is about a NUL in its name."""
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return InvalidValueError(f"cannot read {path}: {reason}", _HINT)
 
 
 def _refuse_address(name: str) -> None:

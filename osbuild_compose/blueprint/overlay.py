@@ -17,6 +17,7 @@ from urllib.parse import quote
 from osbuild_compose.problem import InvalidValueError
 
 MOST = 200_000  # entries: the pipeline has them all
+DEEPEST = 100  # directories in each other
 _PATH = re.compile(r"[^\x00-\x1f\x7f]+")  # what the stage takes, and messages can show
 _KINDS = {
     stat.S_IFCHR: "a device",
@@ -49,21 +50,23 @@ class Overlay:
 def scan(directory: Path) -> tuple[Entry, ...]:
     """All that is in the directory, sorted, links as links. Raises InvalidValueError for what cannot be copied."""
     found: list[Entry] = []
-    for entry in _walk(directory, ""):
-        found.append(entry)
-        if len(found) > MOST:
-            raise InvalidValueError(
-                f"{directory} has more than {MOST:,} files", "pack them into a package or an archive"
-            )
+    try:
+        for entry in _walk(directory, "", 1):
+            found.append(entry)
+            if len(found) > MOST:
+                raise InvalidValueError(
+                    f"{directory} has more than {MOST:,} files", "pack them into a package or an archive"
+                )
+    except OSError as error:  # such as a file that was removed meanwhile
+        raise InvalidValueError(f"cannot read {error.filename or directory}: {error.strerror}") from None
     return tuple(found)
 
 
-def _walk(directory: Path, above: str) -> Iterator[Entry]:
-    try:
-        with os.scandir(directory) as entries:
-            names = sorted(entries, key=lambda entry: os.fsencode(entry.name))
-    except OSError as error:
-        raise InvalidValueError(f"cannot read {directory}: {error.strerror}") from None
+def _walk(directory: Path, above: str, depth: int) -> Iterator[Entry]:
+    if depth > DEEPEST:
+        raise InvalidValueError(f"directories in {directory} are more than {DEEPEST} deep", "remove the innermost")
+    with os.scandir(directory) as entries:
+        names = sorted(entries, key=lambda entry: os.fsencode(entry.name))
     for entry in names:
         path = os.path.join(above, entry.name)
         if not _PATH.fullmatch(entry.name) or not _is_text(entry.name):
@@ -79,7 +82,7 @@ def _walk(directory: Path, above: str) -> Iterator[Entry]:
             yield Entry(path, target=_target(directory / entry.name))
         elif entry.is_dir(follow_symlinks=False):
             yield Entry(path, is_directory=True)
-            yield from _walk(directory / entry.name, path)
+            yield from _walk(directory / entry.name, path, depth + 1)
         else:
             yield Entry(path, executable=bool(info.st_mode & stat.S_IXUSR))
 

@@ -1,5 +1,6 @@
 """A directory as `source` of a file: what of it goes into the pipeline, and what cannot be copied."""
 
+import contextlib
 import os
 import stat
 import tracemalloc
@@ -118,3 +119,34 @@ def test_a_file_is_not_written_over_the_root(tmp_path: Path) -> None:
 def test_several_directories_in_one_place(overlay: Path) -> None:
     both = "[{path: /, source: overlay}, {path: /, source: overlay/etc}, {path: /app/own, content: a}]"
     assert len(options(compiled(loaded(overlay.parent, both)), FILES)[-3:]) == 3
+
+
+def test_directories_that_are_very_deep(overlay: Path) -> None:
+    (overlay / "/".join("d" * 150)).mkdir(parents=True)
+    with pytest.raises(InputError, match="are more than 100 deep"):
+        loaded(overlay.parent, "[{path: /, source: overlay}]")
+
+
+def test_a_file_that_is_removed_meanwhile(overlay: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.scandir
+
+    def scandir(directory: Path) -> object:
+        found = real(directory)
+        if Path(directory) == overlay / "etc/app":
+            entries = list(found)
+            (overlay / "etc/app/conf").unlink()
+            return contextlib.nullcontext(entries)
+        return found
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(InputError, match=r"cannot read .*etc/app/conf: No such file or directory"):
+        loaded(overlay.parent, "[{path: /, source: overlay}]")
+
+
+@pytest.mark.parametrize(("name", "message"), [("a\\0b", "is not a path"), ("a" * 5000, "File name too long")])
+@pytest.mark.parametrize("key", ["files: [{path: /a, ", "scripts: [{", "containers: [{name: a, "])
+def test_names_that_no_file_has(tmp_path: Path, key: str, name: str, message: str) -> None:
+    text = f'name: a\ndistro: debian-12\n{key}source: "{name}"}}]\n'
+    with pytest.raises(InputError) as caught:
+        load.check(reader.parse(text.encode(), str(tmp_path / "b.yaml")), CATALOG.releases)
+    assert any(message in str(error) for error in caught.value.each())
