@@ -67,11 +67,20 @@ def all_passphrases(images: Iterable[Image]) -> dict[str, str]:
 
 def with_distinct_names(images: list[Image]) -> list[Image]:
     """The images themselves. Raises InputError when two of them would have the same file name."""
-    seen: set[str] = set()
+    seen: dict[str, Image] = {}
     for image in images:
         for name in image.filenames:
             if name in seen:
-                where = image.blueprint.document.at_value(["name"]) if image.blueprint.document else None
-                raise InputError(f"two blueprints make {name}; give them different names", location=where)
-            seen.add(name)
+                raise _same_name(name, seen[name], image)
+            seen[name] = image
     return images
+
+
+def _same_name(name: str, first: Image, second: Image) -> InputError:
+    """The error that both images would be the file `name`."""
+    of_first, of_second = first.blueprint.document, second.blueprint.document
+    where = of_second.at_value(["name"]) if of_second else None
+    if of_first and of_second and of_first.file == of_second.file:
+        hint = "name the blueprint once; for several profiles, write `${profile}` into `--name` or `output.name`"
+        return InputError(f"two images of {of_second.file} would be {name}", hint=hint, location=where)
+    return InputError(f"two blueprints make {name}; give them different names", location=where)

@@ -4,11 +4,13 @@ For each key there is a variable of the environment, which comes before the file
 """
 
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from osbuild_compose.compile import file_names
 from osbuild_compose.document import reader
 from osbuild_compose.document.reader import Document
 from osbuild_compose.document.schema import schema_files
@@ -55,16 +57,24 @@ def find(directory: Path, environment: Mapping[str, str]) -> ProjectFile:
 
 def _document(file: Path) -> Document | None:
     """The project in a file; None without one, or for one of Docker Compose's, which has files of that name, too."""
+    hint = "it holds for all directories below it; remove it"
     try:
-        owners = {file.lstat().st_uid, file.stat().st_uid}  # a link's own, too: paths are relative to where that is
-    except OSError:
+        link, info = file.lstat(), file.stat()
+    except OSError as error:
+        if file.is_symlink():  # somebody wants a project here
+            raise InputError(f"cannot read {file}: {error.strerror}", hint=hint) from None
         return None
-    if not owners <= {os.geteuid(), 0}:
+    # Paths are relative to a link, not to its target: with a link, others could choose the directory of a file of ours.
+    if any(owner not in (os.geteuid(), 0) for owner in (link.st_uid, info.st_uid)):
+        raise InputError(f"{file} belongs to another user", hint=hint)
+    if stat.S_ISDIR(info.st_mode):
+        raise InputError(f"{file} is a directory", hint="a file of this name has the options of a project; rename it")
+    try:
+        document = reader.read(file, regular=True)
+    except reader.EmptyError as error:
         raise InputError(
-            f"{file} belongs to another user",
-            hint="it holds for all directories below it; remove it",
-        )
-    document = reader.read(file, regular=True)
+            error.brief, hint="remove it, or write: blueprints: [web.yaml]", location=error.location
+        ) from None
     return None if isinstance(document.data, dict) and "services" in document.data else document
 
 
@@ -83,6 +93,12 @@ def _read(document: Document, directory: Path) -> ProjectFile:
     def path(values: Mapping[str, Any], key: str) -> Path | None:
         return base / values[key] if key in values else None
 
+    if "name" in output:
+        try:
+            file_names.check(output["name"])
+        except InputError as error:
+            raise InputError(error.brief, hint=error.hint, location=document.at_value(("output", "name"))) from None
+
     return ProjectFile(
         file=file,
         blueprints=_blueprints(document, base),
@@ -98,18 +114,29 @@ def _read(document: Document, directory: Path) -> ProjectFile:
 
 
 def _blueprints(document: Document, base: Path) -> tuple[Path, ...]:
-    """The blueprints; `*` and `?` in a name stand for what the names of files have in their place."""
+    """The blueprints of a file."""
     found: dict[Path, None] = {}
     for number, name in enumerate(document.data.get("blueprints", ())):
-        if not set(name) & set("*?["):
-            found[base / name] = None
-            continue
-        matching = sorted(base.glob(name)) if not name.startswith("/") else sorted(Path("/").glob(name[1:]))
-        if not matching:
+        try:
+            found |= dict.fromkeys(_matching(base, name))
+        except InputError as error:
             place = document.at_value(("blueprints", number))
-            raise InputError(f"no file matches {name}", hint="paths are relative to the file", location=place)
-        found |= dict.fromkeys(matching)
+            raise InputError(error.brief, hint=error.hint or "paths are relative to the file", location=place) from None
     return tuple(found)
+
+
+def _matching(base: Path, name: str) -> list[Path]:
+    """The files of that name; `*` and `?` in it stand for what names have in their place, but for the project's own."""
+    if not set(name) & set("*?["):
+        return [base / name]
+    try:
+        found = base.glob(name) if not name.startswith("/") else Path("/").glob(name[1:])
+        matching = sorted(path for path in found if path.name != NAME)
+    except ValueError:
+        raise InputError(f"{name} is not a pattern", hint="`**` is a directory: **/*.yaml") from None
+    if not matching:
+        raise InputError(f"no file matches {name}")
+    return matching
 
 
 def _with_environment(project: ProjectFile, environment: Mapping[str, str]) -> ProjectFile:
@@ -118,6 +145,9 @@ def _with_environment(project: ProjectFile, environment: Mapping[str, str]) -> P
     for variable, key in _LISTS.items():
         if names := _split(environment.get(variable, ""), os.pathsep):
             values[key] = tuple(map(Path, names))
+    if "blueprints" in values:
+        each = [path for name in values["blueprints"] for path in _of_environment("COMPOSE_BLUEPRINTS", str(name))]
+        values["blueprints"] = tuple(dict.fromkeys(each))
     for variable, key in _MIRRORS.items():
         if environment.get(variable):
             values[key] = None
@@ -129,6 +159,13 @@ def _with_environment(project: ProjectFile, environment: Mapping[str, str]) -> P
     if names := _split(environment.get(PROFILES, ""), ","):
         values["profiles"] = tuple(names)
     return replace(project, **values)
+
+
+def _of_environment(variable: str, name: str) -> list[Path]:
+    try:
+        return _matching(Path(), name)
+    except InputError as error:
+        raise InputError(f"{variable}: {error.brief}", hint=error.hint) from None
 
 
 def _split(text: str, separator: str) -> Sequence[str]:

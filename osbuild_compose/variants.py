@@ -15,12 +15,14 @@ def choices(options: Iterable[str]) -> list[tuple[str, ...]]:
     """The profiles of each variant, from the values of `--profile`.
 
     Several options are applied together; one with commas makes a variant of each: a, "b,c" are (a, b) and (a, c).
-    Raises InputError for a name that is empty.
+    Raises InputError for a name that is empty, or that one option has twice.
     """
     alternatives = [option.split(",") for option in options]
     for option, names in zip(options, alternatives, strict=True):
         if not all(names):
             raise InputError(f"--profile {option}: a name is missing", hint="for example: --profile dev,prod")
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise InputError(f"--profile {option} has {twice} twice", hint="each makes an image: name it once")
     return list(itertools.product(*alternatives))
 
 

@@ -1,7 +1,7 @@
 """The names of image files: made of what the blueprint is, so that the images of two profiles have two names."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.document.suggest import did_you_mean
@@ -30,6 +30,17 @@ def of_images(pattern: str | None, blueprint: Blueprint, profiles: Sequence[str]
         "distro": blueprint.distro,
         "arch": blueprint.arch,
     }
+
+    return _filled(pattern, values)
+
+
+def check(pattern: str) -> None:
+    """Raises InputError for a pattern that is wrong for every blueprint."""
+    _filled(pattern, dict.fromkeys(VARIABLES, "a"))
+
+
+def _filled(pattern: str, values: Mapping[str, str]) -> str:
+    """The pattern with the values in it; all of VARIABLES have one."""
 
     def value_of(use: re.Match[str]) -> str:
         name = use[2]

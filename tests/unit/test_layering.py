@@ -43,7 +43,7 @@ FRONTEND: dict[str, set[str]] = {
     "project": {"blueprint", "boot", "compile", "data", "disk", "distro", "document", "errors", "firmware", "images"}
     | {"inspecting", "problem", "report", "runner_client", "signals"},
     "variants": {"blueprint", "errors", "images", "problem", "project"},
-    "project_file": {"document", "errors", "problem"},
+    "project_file": {"compile", "document", "errors", "problem"},
     "cli": {"blueprint", "boot", "compile", "data", "distro", "document", "errors", "firmware", "images", "importing"}
     | {"inspecting", "problem", "project", "project_file", "report", "runner_client", "signals", "template_check"}
     | {"variants", "version"},

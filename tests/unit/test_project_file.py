@@ -103,7 +103,10 @@ def test_a_file_of_docker_compose_is_another_thing(place: Path) -> None:
         ("[a]", "1:1: a project must be a mapping: lines of the form key: value"),
         ("mirror: ftp://x", '1:9: `mirror`: "ftp://x" must be an address that begins with http:// or https://'),
         ("blueprints: [none/*.yaml]", "1:14: no file matches none/*.yaml"),
+        ("blueprints: ['a**b.yaml']", "1:14: a**b.yaml is not a pattern"),
         ("output: {name: 5}", "1:16: `name` must be text, not a number"),
+        ("output: {name: '${nam}'}", "1:16: the name of image files ${nam}: there is no variable `nam`"),
+        ("output: {name: ../a}", "1:16: the name of image files ../a gives '../a'"),
         ("profiles: ['a,b']", '1:12: an item of `profiles`: "a,b" must be the name of one profile'),
     ],
 )
@@ -112,6 +115,42 @@ def test_wrong_files(place: Path, text: str, error: str) -> None:
     with pytest.raises(ComposeError) as caught:
         found()
     assert f"{caught.value.location}: {caught.value.brief}".startswith(f"{place}/compose.yaml:{error}")
+
+
+def test_an_empty_file_is_not_taken_for_a_blueprint(place: Path) -> None:
+    (place / "compose.yaml").touch()
+    with pytest.raises(ComposeError) as caught:
+        found()
+    assert caught.value.brief == "the file is empty"
+    assert "init" not in caught.value.hint
+    assert "blueprints: [" in caught.value.hint
+
+
+def test_a_directory_of_that_name(place: Path) -> None:
+    (place / "compose.yaml").mkdir()
+    with pytest.raises(ComposeError, match="is a directory") as caught:
+        found()
+    assert "rename it" in caught.value.hint
+
+
+@pytest.mark.parametrize(("target", "reason"), [("nowhere", "No such file"), ("compose.yaml", "Too many levels")])
+def test_a_link_to_nothing(place: Path, target: str, reason: str) -> None:
+    (place / "compose.yaml").symlink_to(target)
+    with pytest.raises(ComposeError, match=rf"cannot read .*compose\.yaml: {reason}"):
+        found()
+
+
+def test_a_pattern_does_not_match_the_project_itself(place: Path) -> None:
+    (place / "web.yaml").touch()
+    (place / "compose.yaml").write_text("blueprints: ['*.yaml']\n")
+    assert found().blueprints == (Path("../web.yaml"),)
+
+
+def test_patterns_in_the_environment() -> None:
+    Path("compose.yaml").write_text("store: x\n")
+    assert found(COMPOSE_BLUEPRINTS="b.yaml:*.yaml").blueprints == (Path("b.yaml"), Path("a.yaml"))
+    with pytest.raises(ComposeError, match=r"COMPOSE_BLUEPRINTS: no file matches c\*\.yaml"):
+        found(COMPOSE_BLUEPRINTS="c*.yaml")
 
 
 @pytest.mark.parametrize("look", ["stat", "lstat"])
@@ -138,6 +177,11 @@ def test_choices_of_profiles(options: list[str], choices: list[tuple[str, ...]])
     assert variants.choices(options) == choices
 
 
+def test_a_profile_that_is_named_twice() -> None:
+    with pytest.raises(ComposeError, match="--profile dev,big,dev has dev twice"):
+        variants.choices(["dev,big,dev"])
+
+
 @pytest.mark.parametrize("option", ["", "dev,", ",dev", "a,,b"])
 def test_a_profile_without_a_name(option: str) -> None:
     with pytest.raises(ComposeError, match=f"--profile {re.escape(option)}: a name is missing"):
@@ -154,7 +198,7 @@ def test_an_error_of_all_variants_is_told_once() -> None:
 def test_images_of_one_name_are_an_error() -> None:
     Path("web.yaml").write_text("name: web\ndistro: debian-12\nformats: [tar]\nprofiles: {a: {}, b: {}}\n")
     projects = [Project(profiles=[name], file_name="${name}") for name in "ab"]
-    with pytest.raises(ComposeError, match=r"two blueprints make web\.tar"):
+    with pytest.raises(ComposeError, match=r"two images of web\.yaml would be web\.tar"):
         variants.images(projects, [Path("web.yaml")], embed_provenance=False)
 
 
