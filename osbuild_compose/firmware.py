@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 SHARE = Path("/usr/share")
+PACKAGES = {"deb": "ovmf", "rpm": "edk2-ovmf"}  # of UEFI's files, by families of packages
 
 
 class Firmware(StrEnum):
@@ -44,7 +45,8 @@ def flash_of(firmware: Firmware, share: Path = SHARE) -> Flash:
     for flash in FLASHES[firmware]:
         if (share / flash.code).exists() and (share / flash.variables).exists():
             return flash
-    raise FileNotFoundError(f"no firmware for {firmware}: it is in the package ovmf (Debian) or edk2-ovmf (Fedora)")
+    where = f"{PACKAGES['deb']} (Debian) or {PACKAGES['rpm']} (Fedora)"
+    raise FileNotFoundError(f"no firmware for {firmware}: it is in the package {where}")
 
 
 def arguments(firmware: Firmware, directory: Path, share: Path = SHARE) -> list[str]:

@@ -172,6 +172,19 @@ def store_command(store: Path, *arguments: str, on_note: Callable[[str], None]) 
         return out.read().decode(errors="surrogateescape")
 
 
+def machine_command(store: Path) -> str:
+    """What `python3 -m runner.machine` prints for a store. Raises ComposeError with its message if it fails."""
+    argv = [*program("runner.machine"), "--store", str(store), "--parent", str(os.getpid())]
+    with _passing_on_signals() as passing:
+        process = passing.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        out, err = process.communicate()
+    if interrupted := passing.interrupted(process.returncode):
+        raise interrupted
+    if not out:
+        raise _store_error(process.returncode, err.decode(errors="replace").splitlines())
+    return out.decode()
+
+
 def _store_error(code: int, printed: Sequence[str]) -> ComposeError:
     hints = [line.removeprefix("hint: ") for line in printed if line.startswith("hint: ")]
     brief, *details = [line for line in printed if not line.startswith("hint: ")] or ["the runner printed nothing"]

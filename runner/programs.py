@@ -16,11 +16,11 @@ from runner.errors import environment_error, input_error
 from runner.manifest.document import open_file
 from runner.manifest.model import ModuleKind
 from runner.titles import of_summary
+from runner.tools import Names
 
 LIBRARY = "stagelib"
 DIRECTORIES = {ModuleKind.STAGE: "stages", ModuleKind.ASSEMBLER: "assemblers"}
 # The keys that a meta.json may have. schema_2 is that of osbuild's format 2.
-Package = str | Mapping[str, str]  # a package's name, or its names by package families, "deb" and "rpm"
 _META_TYPES: Mapping[str, tuple[type, str]] = {
     "title": (str, "a text"),
     "title_of_first": (str, "a text"),
@@ -65,7 +65,7 @@ class Program:
     schema: Mapping[str, Any]
     digest: str
     stagelib: Path
-    tools: Mapping[str, Package]
+    tools: Mapping[str, Names]
     title: str = ""
     title_of_first: str = ""
     summary: str = ""

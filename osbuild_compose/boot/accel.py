@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 QEMU = "qemu-system-x86_64"
+PACKAGES = {"deb": "qemu-system-x86", "rpm": "qemu-system-x86-core"}  # that it is in, by families of packages
+NOT_INSTALLED = f"{QEMU} is not installed: it is in {PACKAGES['deb']} (Debian) or {PACKAGES['rpm']} (Fedora)"
 KVM = ("-accel", "kvm", "-cpu", "host")
 # Without the fifth level of page tables (la57), which a kernel uses wherever it is there and which makes every walk
 # through them longer.

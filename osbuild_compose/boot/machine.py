@@ -130,7 +130,7 @@ class Machine:
                     _end(process)
                     raise
         except FileNotFoundError:
-            raise HostError(f"{argv[0]} is not installed", hint="it is in the package qemu-system-x86") from None
+            raise HostError(accel.NOT_INSTALLED) from None
         if status:
             raise BuildError(f"QEMU ended with status {status}")
 
@@ -175,9 +175,7 @@ class Machine:
     def __enter__(self) -> Self:
         """Start the machine. Raises MachineError if QEMU is missing or fails, OSError if the image cannot be read."""
         if shutil.which(accel.QEMU) is None:
-            raise MachineError(
-                f"{accel.QEMU} is not installed: it is in qemu-system-x86 (Debian) or qemu-system-x86-core (Fedora)"
-            )
+            raise MachineError(accel.NOT_INSTALLED)
         try:
             for left in reversed(range(PORT_TRIES)):
                 self.forwards = dict(zip(self.ports, _free_ports(len(self.ports)), strict=True))
@@ -375,7 +373,9 @@ def _examined(disk: Path) -> image.Disk:
         return image.disk_of(disk)
     except FileNotFoundError as error:
         if error.filename == "qemu-img":
-            raise HostError("qemu-img is not installed", hint="it is in the package qemu-utils") from None
+            raise HostError(
+                "qemu-img is not installed", hint="it is in the package qemu-utils (Debian) or qemu-img (Fedora)"
+            ) from None
         raise InputError(f"cannot boot {disk}: {error.strerror}") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)

@@ -25,6 +25,7 @@ from osbuild_compose.cli.options import (
     grouped,
     output_directory,
     runner_settings,
+    store_directory,
 )
 from osbuild_compose.firmware import Firmware
 from osbuild_compose.version import __version__
@@ -249,6 +250,19 @@ def distros(templates: Templates = None, json: Json = False) -> None:
 
     with errors_as_json(json):
         command.distros(BlueprintOptions(templates=templates).projects()[0], json)
+
+
+@app.command()
+def doctor(store: Store = None, json: Json = False) -> None:
+    """Show what this machine has and lacks for building and booting images, and how to mend it.
+
+    It ends with status 1 if nothing can be built.
+    """
+    from osbuild_compose.cli import doctor as command
+    from osbuild_compose.cli.error_output import errors_as_json
+
+    with errors_as_json(json):
+        command.doctor(store_directory(store), json)
 
 
 @app.command()

@@ -92,7 +92,7 @@ def prepare(root: Path, into: Path) -> BuildRoot:
         if host.exists():
             shutil.copyfile(host, etc_network / name)
             (etc_network / name).chmod(0o644)
-    return BuildRoot(_system(root), tuple(shared), etc, etc_network)
+    return BuildRoot(system(root), tuple(shared), etc, etc_network)
 
 
 def beneath(root: Path, path: str) -> Path | None:
@@ -123,7 +123,8 @@ def beneath(root: Path, path: str) -> Path | None:
     return root.joinpath(*done)
 
 
-def _system(root: Path) -> tuple[str, ...]:
+def system(root: Path) -> tuple[str, ...]:
+    """The bubblewrap arguments for a root's /usr and what belongs to it. Raises RunnerError (build) if it has none."""
     usr = beneath(root, "usr")
     if usr is None or not usr.is_dir():
         raise build_error(

@@ -1,14 +1,14 @@
 """The bubblewrap command line of one step."""
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.errors import environment_error
-from runner.programs import DIRECTORIES, LIBRARY, Package, Program
+from runner.programs import DIRECTORIES, LIBRARY, Program
 from runner.sandbox.buildroot import BuildRoot
+from runner.tools import PATH, TOOLS, Family, Package, find, install
 
 API = "/run/osbuild"
 TREE = f"{API}/tree"
@@ -36,7 +36,7 @@ CAPABILITIES = (
     "CAP_SYS_CHROOT",
 )
 ENVIRONMENT = {
-    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "PATH": PATH,
     "HOME": "/root",
     "LC_ALL": "C.UTF-8",
     "PYTHONPATH": f"{API}/python",
@@ -55,9 +55,6 @@ START = (
 PROC_READ_ONLY = ("bus", "irq", "sys", "sysrq-trigger")
 PROC_HIDDEN = ("kcore", "keys", "latency_stats", "timer_list")
 OWN_MOUNTS = "CAP_SYS_ADMIN"  # of programs that make sandboxes of their own
-
-# Programs, with | between alternatives, and the packages that contain them: Debian's name | Fedora's if it differs.
-TOOLS = {"bwrap": "bubblewrap", "setpriv": "util-linux", "tar": "tar", "zstd": "zstd"}
 
 
 @dataclass(frozen=True)
@@ -106,11 +103,7 @@ def command(
     fds: Descriptors,
 ) -> list[str]:
     """The argument list that runs a program in its sandbox."""
-    # --block-fd closes the descriptor once bubblewrap has entered the namespace: the program must not have it.
-    argv = [*START, "--userns2", str(fds.namespace), "--block-fd", str(fds.namespace)]
-    argv += ["--die-with-parent", "--new-session"]
-    argv += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "localhost"]
-    argv += ["--chdir", "/"]
+    argv = _isolated(fds.namespace)
     if not program.network:
         argv += ["--unshare-net"]
     argv += build_root.arguments(network=program.network)
@@ -146,6 +139,24 @@ def command(
     return [*argv, f"{API}/lib/{DIRECTORIES[program.kind]}/{program.name}"]
 
 
+def attempt(namespace: int, build_root: Sequence[str]) -> list[str]:
+    """The argument list of a sandbox like that of a step, in which nothing but /usr/bin/true is run.
+
+    build_root are the arguments that make programs visible.
+    """
+    argv = [*_isolated(namespace), "--unshare-net", *build_root, "--proc", "/proc", *_covers()]
+    return [*argv, "--dev", "/dev", "--cap-drop", "ALL", "--clearenv", "--", "/usr/bin/true"]
+
+
+def _isolated(namespace: int) -> list[str]:
+    """The beginning of every sandbox's argument list; namespace is the descriptor of its user namespace."""
+    # --block-fd closes the descriptor once bubblewrap has entered the namespace: the program must not have it.
+    argv = [*START, "--userns2", str(namespace), "--block-fd", str(namespace)]
+    argv += ["--die-with-parent", "--new-session"]
+    argv += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "localhost"]
+    return [*argv, "--chdir", "/"]
+
+
 def _covers() -> list[str]:
     """The bubblewrap arguments that cover parts of /proc, as far as this kernel has them."""
     argv = []
@@ -167,22 +178,12 @@ def check_tools(programs: Iterable[Program]) -> None:
 
     Raises RunnerError (environment) with the packages of all missing tools, for Debian and for Fedora.
     """
-    needed: dict[str, Package] = dict(TOOLS)
+    needed = {tool.name: tool.package for tool in TOOLS if tool.needed}
     for program in programs:
-        needed.update(program.tools)
-    missing = {tools: package for tools, package in needed.items() if not any(map(_has, tools.split("|")))}
+        needed.update({name: Package.of(package) for name, package in program.tools.items()})
+    missing = {names: package for names, package in needed.items() if find(names) is None}
     if missing:
-        debian, fedora = (sorted({_package(names, kind) for names in missing.values()}) for kind in ("deb", "rpm"))
         raise environment_error(
-            f"missing on this machine: {', '.join(tools.split('|')[0] for tools in missing)}",
-            hint=f"apt install {' '.join(debian)} (Debian) or dnf install {' '.join(fedora)} (Fedora)",
+            f"missing on this machine: {', '.join(names.split('|')[0] for names in missing)}",
+            hint=install(missing.values(), Family.OTHER),
         )
-
-
-def _has(tool: str) -> bool:
-    return shutil.which(tool, path=ENVIRONMENT["PATH"]) is not None
-
-
-def _package(names: Package, family: str) -> str:
-    """The name of a package in a package family, "deb" or "rpm"."""
-    return names if isinstance(names, str) else names.get(family, "")

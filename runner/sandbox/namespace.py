@@ -13,6 +13,7 @@ Only the runner and its children see what it mounts, and that goes away with the
 """
 
 import contextlib
+import grp
 import os
 import pwd
 import shutil
@@ -22,11 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.errors import RunnerError, environment_error
-from runner.sandbox import syscalls
+from runner.sandbox import syscalls, sysctls
+from runner.tools import ID_PACKAGE, ID_TOOLS, install
 
 IDS = 65536  # all that a system may use, up to nobody (65534)
 CALLER = IDS
 ROOTS_IDS = 0x7E00_0000  # where root's range is, unless /etc/subuid gives root one; above the ids of directory services
+FIRST_SUBORDINATE = 100000  # where useradd begins to give ranges to users, login.defs(5)
 HIGHEST = 0x7FFF_FFFF  # ids from here on are negative to some programs
 
 
@@ -64,7 +67,7 @@ def enter() -> Namespaces:
     Raises RunnerError (environment) that says what the machine or the user's account lacks.
     """
     is_root = os.geteuid() == 0
-    ids = _roots_map() if is_root else _users_map()
+    ids = own_map()
     if is_root and _proc_is_covered():
         # In a user namespace nobody may mount a /proc without having a whole one, but root may outside, as in podman.
         with contextlib.suppress(OSError):
@@ -80,9 +83,14 @@ def enter() -> Namespaces:
     except OSError as error:
         raise environment_error(
             f"this process may not make namespaces: {error.strerror}",
-            hint="a container needs to allow unshare and mount",
+            hint=_mend_namespaces(is_root=is_root),
         ) from None
     return Namespaces(sandbox, f"{ids.uids[0][1]} {ids.gids[0][1]}")
+
+
+def own_map() -> IdMap:
+    """The ids that the namespace of this user's builds has. Raises RunnerError (environment) if there are none."""
+    return _roots_map() if os.geteuid() == 0 else _users_map()
 
 
 def _proc_is_covered() -> bool:
@@ -121,18 +129,35 @@ def _users_map() -> IdMap:
     uids = subordinate_ids(Path("/etc/subuid"), user, uid)
     gids = subordinate_ids(Path("/etc/subgid"), user, uid)
     if uids is None or gids is None or min(uids.count, gids.count) < IDS:
-        first = _free_range([found for name in ("subuid", "subgid") for _, found in _table(Path("/etc", name))], 100000)
-        last = first + IDS - 1
+        accounts = [number for account in pwd.getpwall() for number in (account.pw_uid, account.pw_gid)]
+        accounts += [group.gr_gid for group in grp.getgrall()]
         raise environment_error(
             f"user {user} has no range of {IDS} subordinate ids in /etc/subuid and /etc/subgid",
-            hint=f"as root: usermod --add-subuids {first}-{last} --add-subgids {first}-{last} {user}",
+            hint=_usermod(user, range_to_give(Path("/etc"), accounts)),
         )
-    for tool in ("newuidmap", "newgidmap"):
+    for tool in ID_TOOLS:
         if shutil.which(tool) is None:
-            raise environment_error(
-                f"building without root needs {tool}", hint="install uidmap (Debian) or shadow-utils (Fedora)"
-            )
+            raise environment_error(f"building without root needs {tool}", hint=install([ID_PACKAGE]))
     return IdMap(((0, uids.first, IDS), (CALLER, uid, 1)), ((0, gids.first, IDS), (CALLER, gid, 1)))
+
+
+def range_to_give(etc: Path, accounts: Iterable[int]) -> int | None:
+    """The first id of a range that a user can get as subordinate users and groups; None if there is none.
+
+    It has no id that anybody has as one, in subuid or subgid in the directory `etc`; none of an account or a group,
+    whose numbers are `accounts`; and none that root's builds use.
+    """
+    taken = [found for name in ("subuid", "subgid") for _, found in _table(etc / name)]
+    taken += [IdRange(number, 1) for number in accounts]
+    first = _free_range([*taken, IdRange(ROOTS_IDS, IDS)], FIRST_SUBORDINATE)
+    return first if first + IDS <= HIGHEST else None
+
+
+def _usermod(user: str, first: int | None) -> str:
+    if first is None:
+        return "all ids are taken: remove ranges that are not in use from /etc/subuid and /etc/subgid"
+    ids = f"{first}-{first + IDS - 1}"
+    return f"as root: usermod --add-subuids {ids} --add-subgids {ids} {user}"
 
 
 def _roots_map() -> IdMap:
@@ -284,6 +309,11 @@ def _namespace_below() -> int:
 def _no_user_namespaces(error: OSError) -> RunnerError:
     return environment_error(
         f"this machine does not let you make user namespaces: {error.strerror}",
-        hint="as root: sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000 "
-        "(on Ubuntu also kernel.apparmor_restrict_unprivileged_userns=0); a container needs to allow unshare",
+        hint=_mend_namespaces(is_root=os.geteuid() == 0),
     )
+
+
+def _mend_namespaces(*, is_root: bool) -> str:
+    """What to do where namespaces cannot be made: change the settings that forbid it, or a container's."""
+    forbidding = sysctls.forbidding(sysctls.values(), is_root=is_root)
+    return sysctls.command(forbidding) if forbidding else "a container needs to allow unshare and mount"

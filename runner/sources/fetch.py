@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from runner.errors import ErrorKind, RunnerError, build_error, environment_error, input_error
+from runner import tools
+from runner.errors import ErrorKind, RunnerError, build_error, input_error
 from runner.events import Listener
 from runner.manifest.sources import SKOPEO, Image, Source
 from runner.passphrases import PASSPHRASES
@@ -220,8 +221,7 @@ class Fetcher:
     def _copy(self, sources: list[Source], total: int) -> list[Failure]:
         """Fetch container images; returns those that failed, and why."""
         if sources and shutil.which("skopeo") is None:
-            hint = "apt install skopeo"
-            raise environment_error("missing on this machine: skopeo, which fetches container images", hint=hint)
+            raise tools.missing("skopeo", "fetches container images")
         failed = []
         for done, source in enumerate(sources, total - len(sources) + 1):
             image = cast(Image, source.image)
@@ -267,7 +267,7 @@ class Fetcher:
         todo = [source for source in sources if not source.url.startswith(local.SCHEME)]
         todo = [source for source in todo if not self._accept(source)]
         if todo and shutil.which("curl") is None:
-            raise environment_error("missing on this machine: curl, which fetches sources", hint="apt install curl")
+            raise tools.missing("curl", "fetches sources")
         for attempt in range(ATTEMPTS):
             if not todo or self._closing.wait(attempt):
                 break

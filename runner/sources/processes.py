@@ -4,7 +4,7 @@ import os
 import resource
 import shutil
 
-from runner.errors import environment_error
+from runner import tools
 
 # A runner that ended before setpriv was at work is noticed by its child's new parent. A file that exceeds the limit of
 # a process is then an error that the program reports, instead of a signal that ends it.
@@ -17,7 +17,7 @@ def bound_to_runner(argv: list[str]) -> list[str]:
     Raises RunnerError (environment) if that is not possible here.
     """
     if shutil.which("setpriv") is None:
-        raise environment_error("missing on this machine: setpriv, which fetching needs", hint="install util-linux")
+        raise tools.missing("setpriv", "fetching needs")
     return ["setpriv", "--pdeathsig", "KILL", "--", "/bin/sh", "-c", _START, str(os.getpid()), *argv]
 
 

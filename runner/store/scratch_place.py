@@ -36,14 +36,20 @@ def default_root(store: Store) -> Path:
     lock = store.open_lock(PLACE_LOCK)
     try:
         locks.acquire(lock, "the place of scratch", store.say)
-        known = in_memory(store.root)
-        # Memory that the layers of earlier builds occupy there counts as free: this build uses or replaces them.
-        occupied = _size_of(known) if known else 0
-        if min(available_memory(), free_in_memory()) + occupied < MEMORY_FOR_TMPFS:
+        if room_in_memory(store.root) < MEMORY_FOR_TMPFS:
             return store.root / "scratch"
-        return known or _make(store)
+        return in_memory(store.root) or _make(store)
     finally:
         os.close(lock)
+
+
+def room_in_memory(store: Path) -> int:
+    """Bytes of memory for a store's scratch directory.
+
+    What the layers of earlier builds occupy there counts as free: a build uses or replaces them.
+    """
+    known = in_memory(store)
+    return min(available_memory(), free_in_memory()) + (_size_of(known) if known else 0)
 
 
 def in_memory(store: Path) -> Path | None:

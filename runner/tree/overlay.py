@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from runner.sandbox import syscalls
@@ -25,16 +26,7 @@ class OverlayTrees:
     def works(self) -> bool:
         """Whether overlays can be mounted here and support what stages do; it tries an empty one."""
         with self._scratch.temporary() as work:
-            for name in ("lower", "lower/gone", "upper", "work"):
-                (work / name).mkdir()
-            try:
-                with self._mounted([work / "lower"], work / "tree", work / "upper", work / "work") as tree:
-                    # Replacing a directory of a lower layer sets an extended attribute on the new one.
-                    (tree / "gone").rmdir()
-                    (tree / "gone").mkdir()
-            except OSError:
-                return False
-        return True
+            return works_in(work, self._scratch.root)
 
     def ensure(self, key: str) -> None:
         """See Trees."""
@@ -79,26 +71,47 @@ class OverlayTrees:
     def _lowers(self, stack: Sequence[str]) -> list[Path]:
         return [self._scratch.ensure(key, OPAQUE_XATTR) for key in stack]
 
-    @contextlib.contextmanager
     def _mounted(
         self, lowers: Sequence[Path], target: Path, upper: Path | None = None, work: Path | None = None
-    ) -> Iterator[Path]:
-        """Mount layers (lowest first) at `target`; read-only without `upper`. Raises OSError."""
-        target.mkdir()
-        # Mount options are limited to a page: names relative to the current directory let long stacks fit.
-        options = ["lowerdir=" + ":".join(self._name(path) for path in reversed(lowers))]
-        if upper and work:
-            options += [f"upperdir={self._name(upper)}", f"workdir={self._name(work)}"]
-        options += ["userxattr"]  # the kernel's own attributes are out of reach in a user namespace
-        flags = syscalls.MS_NODEV | syscalls.MS_NOSUID
-        syscalls.mount("overlay", str(target), "overlay", flags, ",".join(options))
-        try:
-            yield target
-        finally:
-            _unmount(target)
+    ) -> AbstractContextManager[Path]:
+        return _mounted(self._scratch.root, lowers, target, upper, work)
 
-    def _name(self, path: Path) -> str:
-        return str(path.relative_to(self._scratch.root))
+
+def works_in(work: Path, root: Path) -> bool:
+    """Whether overlays can be mounted in the empty directory `work` and support what stages do; it tries one.
+
+    root, which contains it, must be the current directory.
+    """
+    for name in ("lower", "lower/gone", "upper", "work"):
+        (work / name).mkdir()
+    try:
+        with _mounted(root, [work / "lower"], work / "tree", work / "upper", work / "work") as tree:
+            # Replacing a directory of a lower layer sets an extended attribute on the new one.
+            (tree / "gone").rmdir()
+            (tree / "gone").mkdir()
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _mounted(root: Path, lowers: Sequence[Path], target: Path, upper: Path | None, work: Path | None) -> Iterator[Path]:
+    """Mount layers (lowest first) at `target`; read-only without `upper`. Raises OSError.
+
+    All of them are beneath root, the current directory: mount options are limited to a page, and short names let long
+    stacks fit.
+    """
+    target.mkdir()
+    options = ["lowerdir=" + ":".join(str(path.relative_to(root)) for path in reversed(lowers))]
+    if upper and work:
+        options += [f"upperdir={upper.relative_to(root)}", f"workdir={work.relative_to(root)}"]
+    options += ["userxattr"]  # the kernel's own attributes are out of reach in a user namespace
+    flags = syscalls.MS_NODEV | syscalls.MS_NOSUID
+    syscalls.mount("overlay", str(target), "overlay", flags, ",".join(options))
+    try:
+        yield target
+    finally:
+        _unmount(target)
 
 
 def _unmount(target: Path) -> None:

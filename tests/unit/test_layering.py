@@ -38,6 +38,7 @@ FRONTEND: dict[str, set[str]] = {
     "boot": {"errors", "firmware"},
     "report": {"errors", "problem"},
     "runner_client": {"data", "errors", "report", "signals", "user_cache"},
+    "doctor": {"boot", "firmware", "runner_client"},
     "template_check": {"blueprint", "compile", "distro", "document", "errors", "project"},
     "images": {"blueprint", "compile", "errors", "report"},
     "project": {"blueprint", "boot", "compile", "data", "disk", "distro", "document", "errors", "firmware", "images"}
@@ -46,7 +47,7 @@ FRONTEND: dict[str, set[str]] = {
     "project_file": {"compile", "document", "errors", "problem"},
     "cli": {"blueprint", "boot", "compile", "data", "distro", "document", "errors", "firmware", "images", "importing"}
     | {"inspecting", "problem", "project", "project_file", "report", "runner_client", "signals", "template_check"}
-    | {"variants", "version"},
+    | {"doctor", "variants", "version"},
     "start": {"cli", "signals"},
     "__main__": {"start"},
 }
@@ -64,14 +65,16 @@ RUNNER: dict[str, set[str]] = {
     "manifest": {"errors"},
     "titles": set(),
     "costs": set(),
-    "programs": {"errors", "manifest", "titles"},
+    "tools": {"errors"},
+    "programs": {"errors", "manifest", "titles", "tools"},
     "steps": {"costs", "manifest", "programs", "titles"},
     "plan": {"costs", "manifest", "steps"},
     "option_checks": {"errors", "steps"},
-    "sandbox": {"cancellation", "errors", "programs", "signals"},
+    "sandbox": {"cancellation", "errors", "programs", "signals", "tools"},
     "store": {"errors", "sandbox", "signals", "steps", "terminal"},
     "tree": {"sandbox", "store"},
-    "sources": {"errors", "events", "manifest", "passphrases", "store"},
+    "sources": {"errors", "events", "manifest", "passphrases", "store", "tools"},
+    "machine": {"errors", "sandbox", "signals", "store", "terminal", "tools", "tree"},
     "resolve": {"errors", "manifest", "passphrases", "programs", "sandbox", "steps"},
     "build": {
         "errors",
@@ -134,6 +137,7 @@ LAZY: dict[tuple[str, str], str] = {
 
 # Modules that print or end the process: the two command lines, what handles signals, and processes that are forked.
 ENTRY_POINTS = ("osbuild_compose.cli", "osbuild_compose.__main__", "runner.__main__", "runner.store.__main__")
+ENTRY_POINTS += ("runner.machine.__main__",)
 FORKED = {"runner.outside", "runner.sandbox.namespace", "runner.sandbox.supervisor"}  # os._exit in one of the two
 SIGNALS = {"osbuild_compose.signals", "runner.signals", "runner.cancellation"}  # os._exit in a handler or after one
 

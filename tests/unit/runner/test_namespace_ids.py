@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import RunnerError
-from runner.sandbox.namespace import CALLER, IDS, ROOTS_IDS, IdRange, others, roots_ids, subordinate_ids
+from runner.sandbox.namespace import CALLER, IDS, ROOTS_IDS, IdRange, others, range_to_give, roots_ids, subordinate_ids
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,27 @@ def test_root_keeps_all_ids_that_are_not_for_trees(
     first: int, known: tuple[IdRange, ...], triples: list[tuple[int, int, int]]
 ) -> None:
     assert list(others(first, known)) == triples
+
+
+@pytest.mark.parametrize(
+    ("subuid", "subgid", "accounts", "first"),
+    [
+        ("", "", (), 100000),
+        ("ann:100000:65536\n", "", (), 165536),
+        ("", "ann:100000:65536\n", (), 165536),
+        ("ann:100000:65536\n", "bob:165536:65536\n", (), 231072),
+        ("ann:165536:65536\n", "", (), 100000),
+        ("ann:150000:1\n", "", (), 150001),
+        ("", "", (0, 1000, 65534), 100000),
+        ("", "", (120000,), 120001),
+        ("ann:100000:65536\n", "", (165536, 200000), 200001),
+        (f"ann:100000:{ROOTS_IDS - 100000}\n", "", (), ROOTS_IDS + IDS),
+        ("ann:100000:2147383647\n", "", (), None),
+    ],
+)
+def test_the_range_that_a_user_is_told_to_take_is_nobodys(
+    tmp_path: Path, subuid: str, subgid: str, accounts: tuple[int, ...], first: int | None
+) -> None:
+    (tmp_path / "subuid").write_text(subuid)
+    (tmp_path / "subgid").write_text(subgid)
+    assert range_to_give(tmp_path, accounts) == first

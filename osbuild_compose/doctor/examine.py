@@ -1,0 +1,14 @@
+"""Examining this machine: the runner's part, and booting."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from osbuild_compose import runner_client
+from osbuild_compose.doctor import booting
+from osbuild_compose.doctor.finding import Examination, parse
+
+
+def examine(store: Path) -> Examination:
+    """What this machine has and lacks, for builds with that store. Raises ComposeError if the runner fails."""
+    building = parse(runner_client.machine_command(store))
+    return replace(building, findings=(*building.findings, *booting.judge(booting.gather(), building.family)))
