@@ -8,6 +8,7 @@ from typing import Any
 from osbuild_compose.blueprint.values.addresses import prefix_length
 
 WILDCARDS = "*?["
+_IN_FILE_NAMES = str.maketrans({":": "-", "*": "+", "?": "="})  # by characters that names do not have
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,9 @@ class Interface:
 
     @property
     def label(self) -> str:
-        """What it is called in the names of files."""
-        named = self.name if self.name and not self.is_pattern else (self.mac or self.name or "").replace(":", "-")
-        return "".join(character if character.isalnum() or character in "-_." else "_" for character in named)
+        """What it is called in the names of files; no two have the same."""
+        named = self.name if self.name and not self.is_pattern else (self.mac or self.name or "")
+        return named.translate(_IN_FILE_NAMES)
 
     @property
     def is_pattern(self) -> bool:

@@ -4,9 +4,9 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from osbuild_compose.blueprint.network import WILDCARDS
+from osbuild_compose.blueprint.network import WILDCARDS, Route
 from osbuild_compose.blueprint.select import ANY, repeated, texts, values
-from osbuild_compose.blueprint.values.addresses import prefix_length
+from osbuild_compose.blueprint.values.addresses import is_mac, prefix_length
 from osbuild_compose.document.node import Trail
 from osbuild_compose.document.suggest import did_you_mean
 from osbuild_compose.problem import Problem
@@ -14,13 +14,17 @@ from osbuild_compose.problem import Problem
 _INTERFACES = ("network", "interfaces", ANY)
 _WIRELESS = "wl"  # what systemd and the kernel call cards of Wi-Fi
 _Address = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+_EVERYBODY = ipaddress.ip_address("255.255.255.255")
+_GROUP = 1  # the bit of the first byte of a MAC address that makes it one of many cards
+_RESERVED = ("all", "default")  # files below /proc/sys/net that are not of interfaces
 _SMALL = 2  # addresses of a network in which none stands for the network or for all of its machines, RFC 3021
 
 
 def problems(data: Any) -> Iterator[Problem]:
     """All problems of `network`."""
-    for key in ("name", "mac"):
-        yield from repeated(data, *_INTERFACES, key)
+    yield from repeated(data, *_INTERFACES, "name")
+    yield from _cards(data)
+    yield from _vlans(data)
     names = {name for _, name in texts(data, *_INTERFACES, "name")}
     seen: dict[str, str] = {}
     for trail, item in values(data, *_INTERFACES):
@@ -28,6 +32,52 @@ def problems(data: Any) -> Iterator[Problem]:
             yield from _matched(trail, item)
             yield from _vlan(trail, item, names)
             yield from _addresses(trail, item, seen)
+
+
+def _cards(data: Any) -> Iterator[Problem]:
+    """MAC addresses that no card has, and those that are there twice."""
+    seen: set[str] = set()
+    for trail, text in texts(data, *_INTERFACES, "mac"):
+        if not is_mac(text):
+            continue  # the schema reports it
+        mac = text.lower()
+        if mac in seen:
+            yield Problem(trail, f"`network` has {text} twice")
+        elif int(mac[:2], 16) & _GROUP or mac == "00:00:00:00:00:00":
+            yield Problem(trail, f"`mac`: {text} is not the address of one card", "`ip link` shows the addresses")
+        seen.add(mac)
+
+
+def _vlans(data: Any) -> Iterator[Problem]:
+    """VLANs that the kernel would refuse next to the others."""
+    items = {
+        item["name"]: (trail, item)
+        for trail, item in values(data, *_INTERFACES)
+        if isinstance(item, dict) and isinstance(item.get("name"), str)
+    }
+    parents = {name: _part(item, "parent") for name, (_, item) in items.items()}
+    seen: dict[tuple[str, int], str] = {}
+    for name, (trail, item) in items.items():
+        parent, number = parents[name], _part(item, "id")
+        if not isinstance(parent, str) or parent not in items or parent == name:
+            continue
+        if isinstance(number, int) and (other := seen.setdefault((parent, number), name)) != name:
+            yield Problem((*trail, "vlan", "id"), f"`id`: {other} is VLAN {number} of {parent} already")
+        above, passed = parents[parent], {parent}
+        while isinstance(above, str) and above not in passed:
+            passed.add(above)
+            above = parents.get(above)
+        if name in passed:
+            yield Problem((*trail, "vlan", "parent"), f"`parent`: {parent} is itself a VLAN of {name}")
+        mtu, most = item.get("mtu"), items[parent][1].get("mtu")
+        if isinstance(mtu, int) and isinstance(most, int) and mtu > most:
+            yield Problem((*trail, "mtu"), f"`mtu`: a VLAN cannot have more than its parent {parent}, which has {most}")
+
+
+def _part(item: Mapping[str, Any], key: str) -> object:
+    """A value of the interface's `vlan`."""
+    vlan = item.get("vlan")
+    return vlan.get(key) if isinstance(vlan, dict) else None
 
 
 def _matched(trail: Trail, item: Mapping[str, Any]) -> Iterator[Problem]:
@@ -46,6 +96,8 @@ def _vlan(trail: Trail, item: Mapping[str, Any], names: set[str]) -> Iterator[Pr
         return
     if not isinstance(name, str) or any(character in name for character in WILDCARDS):
         yield Problem((*trail, "vlan"), "a VLAN needs a `name` of its own", "for example: vlan10")
+    elif name.isdecimal() or name in _RESERVED:
+        yield Problem((*trail, "name"), f"`name`: no interface can be called {name}", "for example: vlan10")
     if "mac" in item:
         yield Problem((*trail, "mac"), "a VLAN has the MAC address of its `parent`", "leave `mac` out")
     parent = vlan.get("parent")
@@ -54,6 +106,9 @@ def _vlan(trail: Trail, item: Mapping[str, Any], names: set[str]) -> Iterator[Pr
     if parent not in names or parent == name:
         hint = did_you_mean(parent, names - {name}, otherwise=f"add it: {{name: {parent}}}")
         yield Problem((*trail, "vlan", "parent"), f"`parent`: no other interface is called {parent}", hint)
+    elif any(character in parent for character in WILDCARDS):
+        brief = f"`parent`: {parent} stands for several interfaces"
+        yield Problem((*trail, "vlan", "parent"), brief, "list the parent by its own name")
 
 
 def _addresses(trail: Trail, item: Mapping[str, Any], seen: dict[str, str]) -> Iterator[Problem]:
@@ -81,17 +136,20 @@ def _addresses(trail: Trail, item: Mapping[str, Any], seen: dict[str, str]) -> I
     yield from _gateways(trail, item, own, automatic=automatic)
     yield from _routes(trail, item, own, automatic=automatic)
     for index, text in _texts(item, "dns"):
+        place, hint = (*trail, "dns", index), "a name server is named by its address"
         try:
-            ipaddress.ip_address(text)
+            server = ipaddress.ip_address(text)
         except ValueError:
-            brief = f"`dns`: {text} is not an address"
-            yield Problem((*trail, "dns", index), brief, "a name server is named by its address")
+            yield Problem(place, f"`dns`: {text} is not an address", hint)
+            continue
+        if server.is_unspecified or server.is_multicast:
+            yield Problem(place, f"`dns`: {text} cannot be the address of a machine", hint)
 
 
 def _unusable(address: _Address) -> str:
     """Why no machine can have the address."""
     net = address.network
-    if address.ip.is_unspecified or address.ip.is_multicast or address.ip.is_loopback:
+    if address.ip.is_unspecified or address.ip.is_multicast or address.ip.is_loopback or address.ip == _EVERYBODY:
         return "cannot be the address of a machine"
     if address.version == 4 and net.num_addresses > _SMALL:
         if address.ip == net.network_address:
@@ -119,6 +177,7 @@ def _gateways(trail: Trail, item: Mapping[str, Any], own: list[_Address], *, aut
 
 def _routes(trail: Trail, item: Mapping[str, Any], own: list[_Address], *, automatic: object) -> Iterator[Problem]:
     routes = item.get("routes")
+    seen = {_of_one_kind(Route("default", text)) for _, text in _texts(item, "gateways")}
     for index, route in enumerate(routes if isinstance(routes, list) else ()):
         if not isinstance(route, dict) or not all(isinstance(route.get(key), str) for key in ("to", "via")):
             continue
@@ -138,14 +197,29 @@ def _routes(trail: Trail, item: Mapping[str, Any], own: list[_Address], *, autom
                 brief = f"`via`: {via} is an address of IPv{via.version}, and {net} is a network of IPv{net.version}"
                 yield Problem((*place, "via"), brief)
                 continue
+        metric = route.get("metric")
+        key = _of_one_kind(Route(route["to"], route["via"], metric if isinstance(metric, int) else None))
+        if key in seen:
+            hint = "give them different values of `metric`: the lowest one counts"
+            yield Problem((*place, "to"), f"`to`: the interface has a route to {route['to']} already", hint)
+        seen.add(key)
         yield from _reachable((*place, "via"), "via", route["via"], own, automatic)
+
+
+def _of_one_kind(route: Route) -> tuple[str, int, str]:
+    """What is different in the routes that an interface can have beside each other: IPv6 has several of one metric."""
+    via = route.via if ":" in route.via else ""
+    return str(ipaddress.ip_network(route.destination)), route.metric or 0, via
 
 
 def _reachable(place: Trail, key: str, text: str, own: list[_Address], automatic: object) -> Iterator[Problem]:
     """A problem if the address is in no network of the interface, so that no packet would get there."""
     found = ipaddress.ip_address(text)
     networks = [address.network for address in own if address.version == found.version]
-    if found.is_link_local or any(found in network for network in networks):
+    holder = next((network for network in networks if found in network), None)
+    if why := _unusable(ipaddress.ip_interface(f"{found}/{holder.prefixlen}" if holder else str(found))):
+        yield Problem(place, f"`{key}`: {text} {why}")
+    elif found.is_link_local or any(found in network for network in networks):
         if any(found == address.ip for address in own):
             yield Problem(place, f"`{key}`: {text} is the interface's own address")
     elif networks:

@@ -55,7 +55,7 @@ DHCP=ipv4
 IPv6AcceptRA=no
 Address=2001:db8:1::1/64
 """,
-    "30-wan_.network": "[Match]\nName=wan*\n\n[Network]\nDHCP=yes\nIPv6AcceptRA=yes\n",
+    "30-wan+.network": "[Match]\nName=wan*\n\n[Network]\nDHCP=yes\nIPv6AcceptRA=yes\n",
     "10-vlan10.netdev": "[NetDev]\nName=vlan10\nKind=vlan\n\n[VLAN]\nId=10\n",
     "10-vlan10.network": """[Match]
 Name=vlan10
@@ -106,8 +106,8 @@ method=auto
 method=manual
 address1=2001:db8:1::1/64
 """,
-    "wan_": """[connection]
-id=wan_
+    "wan+": """[connection]
+id=wan+
 type=ethernet
 multi-connect=3
 
@@ -205,6 +205,28 @@ def test_network_manager(distro: str, more: str) -> None:
             48,
             "no other interface is called eth; did you mean `eth0`?",
         ),
+        ("{name: .., dhcp: true}", 23, "is not the name of a network interface"),
+        ("{mac: 'aa:00:00:00:00:01'}, {mac: 'AA:00:00:00:00:01'}", 50, "`network` has AA:00:00:00:00:01 twice"),
+        ("{mac: '01:00:5e:00:00:01'}", 22, "01:00:5e:00:00:01 is not the address of one card"),
+        ("{name: a, addresses: [255.255.255.255/32]}", 38, "cannot be the address of a machine"),
+        ("{name: a, gateways: [0.0.0.0]}", 37, "`gateways`: 0.0.0.0 cannot be the address of a machine"),
+        ("{name: a, addresses: [192.0.2.2/24], gateways: [192.0.2.255]}", 64, "is the address for all of 192.0.2.0/24"),
+        ("{name: a, dns: ['::']}", 32, "`dns`: :: cannot be the address of a machine"),
+        ("{name: a, search: [a..b]}", 35, "is not the name of a domain"),
+        (
+            "{name: a, gateways: [192.0.2.1], routes: [{to: 0.0.0.0/0, via: 192.0.2.9}]}",
+            63,
+            "the interface has a route to 0.0.0.0/0 already; give them different values of `metric`",
+        ),
+        ("{name: 'a*'}, {name: b, vlan: {id: 1, parent: 'a*'}}", 62, "a* stands for several interfaces"),
+        ("{name: a}, {name: '7', vlan: {id: 1, parent: a}}", 34, "no interface can be called 7"),
+        ("{name: a, vlan: {id: 1, parent: b}}, {name: b, vlan: {id: 1, parent: a}}", 48, "b is itself a VLAN of a"),
+        ("{name: e}, {name: a, vlan: {id: 1, parent: e}}, {name: b, vlan: {id: 1, parent: e}}", 85, "a is VLAN 1 of e"),
+        (
+            "{name: e, mtu: 1500}, {name: a, mtu: 9000, vlan: {id: 1, parent: e}}",
+            53,
+            "cannot have more than its parent e",
+        ),
         ("{name: b, wifi: {ssid: x}}", 26, "a passphrase of Wi-Fi would be in every copy of the image"),
     ],
 )
@@ -220,3 +242,11 @@ def test_a_gateway_may_be_one_that_dhcp_makes_reachable() -> None:
     found = blueprint(HEAD.format("debian-12") + "network: {interfaces: [{name: a, gateways: [192.0.2.1]}]}\n")
     assert found.network
     assert found.network.interfaces[0].dhcp is True
+
+
+def test_each_interface_has_files_of_its_own() -> None:
+    names = ["a_", "a*", "a?"]
+    text = (
+        HEAD.format("fedora-43") + f"network: {{interfaces: [{', '.join(f'{{name: {name!r}}}' for name in names)}]}}\n"
+    )
+    assert len([path for path in files(compiled(blueprint(text))) if path.startswith(CONNECTIONS)]) == len(names)
