@@ -172,16 +172,22 @@ def store_command(store: Path, *arguments: str, on_note: Callable[[str], None]) 
         return out.read().decode(errors="surrogateescape")
 
 
-def machine_command(store: Path) -> str:
-    """What `python3 -m runner.machine` prints for a store. Raises ComposeError with its message if it fails."""
+def machine_command(store: Path, on_note: Callable[[str], None]) -> str:
+    """What `python3 -m runner.machine` prints for a store. Raises ComposeError with its message if it fails.
+
+    on_note gets what the programs that it tried said.
+    """
     argv = [*program("runner.machine"), "--store", str(store), "--parent", str(os.getpid())]
     with _passing_on_signals() as passing:
         process = passing.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         out, err = process.communicate()
     if interrupted := passing.interrupted(process.returncode):
         raise interrupted
+    said = err.decode(errors="replace").splitlines()
     if not out:
-        raise _store_error(process.returncode, err.decode(errors="replace").splitlines())
+        raise _store_error(process.returncode, said)
+    for line in said:
+        on_note(line)
     return out.decode()
 
 

@@ -61,6 +61,7 @@ TOOLS = (
     Tool("setpriv", _UTIL_LINUX, NO_BUILDS, needed=True),
     Tool("prlimit", _UTIL_LINUX, NO_BUILDS, needed=True),
     Tool("unshare", _UTIL_LINUX, NO_BUILDS, needed=True),
+    Tool("python3", Package("python3", "python3"), NO_BUILDS, needed=True),
     Tool("tar", Package("tar", "tar"), NO_BUILDS, needed=True),
     Tool("zstd", Package("zstd", "zstd"), NO_BUILDS, needed=True),
     Tool(

@@ -15,7 +15,7 @@ from osbuild_compose.report.style import Style
 
 def doctor(store: Path, as_json: bool) -> None:
     """Print what was found, and what to do about what is lacking. Ends with status 1 if nothing can be built here."""
-    examination = examine(store)
+    examination = examine(store, on_note=lambda note: print(note, file=sys.stderr))
     if as_json:
         print(json.dumps(examination.fields(), indent=2, sort_keys=True))
     else:

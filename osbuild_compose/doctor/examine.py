@@ -1,5 +1,6 @@
 """Examining this machine: the runner's part, and booting."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,10 @@ from osbuild_compose.doctor import booting
 from osbuild_compose.doctor.finding import Examination, parse
 
 
-def examine(store: Path) -> Examination:
-    """What this machine has and lacks, for builds with that store. Raises ComposeError if the runner fails."""
-    building = parse(runner_client.machine_command(store))
+def examine(store: Path, on_note: Callable[[str], None]) -> Examination:
+    """What this machine has and lacks, for builds with that store. Raises ComposeError if the runner fails.
+
+    on_note gets what programs said that were tried and failed.
+    """
+    building = parse(runner_client.machine_command(store, on_note))
     return replace(building, findings=(*building.findings, *booting.judge(booting.gather(), building.family)))

@@ -1,6 +1,7 @@
 """What facts about a machine mean for builds: a pure function."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from runner import tools
 from runner.machine.facts import Facts
@@ -11,8 +12,32 @@ from runner.store.scratch_place import GIB, MEMORY_FOR_TMPFS
 from runner.tools import NO_BUILDS, TOOLS, Family, Tool
 
 ROOM_FOR_A_BUILD = 5 * GIB  # bytes: packages, layers and the image of a server
-LIMITS_TIMES = (1, 47, 1)  # the first mke2fs whose images have no time of when they were made
-OTHER_PROGRAMS = "or have another release's build, in the blueprint: build_environment: {from: debian-13}"
+
+
+@dataclass(frozen=True)
+class Least:
+    """The least version of a program that is right, and what an older one costs."""
+
+    version: str
+    state: State
+    cost: str
+    mend: str
+
+
+LEAST = {
+    "python3": Least(
+        "3.11",
+        State.BLOCKING,
+        NO_BUILDS,
+        "stages run with /usr/bin/python3: build on a newer release, such as Debian 12, Ubuntu 24.04 or Fedora",
+    ),
+    "mke2fs": Least(
+        "1.47.1",
+        State.LACKING,
+        "slower: the times in ext4 file systems are corrected afterwards, so that they are the same each time",
+        "install a newer e2fsprogs, or have another release's programs build: build_environment: {from: debian-13}",
+    ),
+}
 
 
 def judge(facts: Facts) -> list[Finding]:
@@ -42,13 +67,14 @@ def _tool(tool: Tool, facts: Facts) -> Finding:
         package = {Family.DEB: tool.package.deb, Family.RPM: tool.package.rpm}.get(family, "")
         state = State.BLOCKING if tool.needed else State.LACKING
         return Finding(name, state, "not installed", tool.cost, tools.install([tool.package], family), package)
-    numbers = tuple(map(int, version.split("."))) if version else ()
-    if name == "mke2fs" and numbers and numbers < LIMITS_TIMES:
-        wanted = ".".join(map(str, LIMITS_TIMES))
-        cost = "slower: the times in ext4 file systems are corrected afterwards, so that they are the same each time"
-        mend = f"install e2fsprogs {wanted} or later, {OTHER_PROGRAMS}"
-        return Finding(name, State.LACKING, f"{version}, older than {wanted}", cost, mend)
+    least = LEAST.get(name)
+    if version and least and _numbers(version) < _numbers(least.version):
+        return Finding(name, least.state, f"{version}, older than {least.version}", least.cost, least.mend)
     return Finding(name, State.OK, version or "installed")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 def _memory(facts: Facts) -> Finding:

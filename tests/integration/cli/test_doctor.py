@@ -28,13 +28,14 @@ def test_this_machine_can_build(tmp_path: Path) -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)) == {*printed, *printed["findings"][0]}
 
 
-def test_a_machine_without_bubblewrap_and_ids(tmp_path: Path) -> None:
-    """Its bwrap is covered, and its user namespace has a single id; a build says the same of bubblewrap."""
+def test_a_machine_without_bubblewrap_ids_and_namespaces(tmp_path: Path) -> None:
+    """Its bwrap is covered, and its user namespace has one id and none below; a build says the same of bubblewrap."""
     pipeline = tmp_path / "noop.json"
     pipeline.write_text('{"stages": [{"name": "org.osbuild.noop"}]}')
     compose = f"{shlex.quote(sys.executable)} -m osbuild_compose"
     script = (
         'mount --bind /dev/null "$(readlink -f /usr/bin/bwrap)" || exit 99\n'
+        "echo 0 > /proc/sys/user/max_user_namespaces || exit 98\n"
         f"{compose} doctor --json --store store; echo status $?\n"
         f"{compose} run noop.json --store store 2>&1; echo status $?\n"
     )
@@ -49,8 +50,9 @@ def test_a_machine_without_bubblewrap_and_ids(tmp_path: Path) -> None:
     printed, built, _ = re.split(r"^status \d\n", done.stdout, flags=re.MULTILINE)
     assert re.findall(r"^status (\d)$", done.stdout, re.MULTILINE) == ["1", "2"]
     blocking = {one["name"]: one for one in json.loads(printed)["findings"] if one["state"] == "blocking"}
-    assert blocking.keys() == {"bwrap", "subordinate ids"}
+    assert blocking.keys() == {"bwrap", "subordinate ids", "user.max_user_namespaces"}
     assert blocking["bwrap"]["package"] == "bubblewrap"
+    assert blocking["user.max_user_namespaces"]["mend"] == "as root: sysctl user.max_user_namespaces=10000"
     assert "this user namespace has 1 of the 65536 ids" in blocking["subordinate ids"]["detail"]
     assert "bubblewrap" in json.loads(printed)["install"]
     assert "missing on this machine: bwrap" in built

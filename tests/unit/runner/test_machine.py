@@ -76,6 +76,12 @@ def test_an_old_mke2fs_is_slower(version: str, lacks: bool) -> None:
     assert [finding.cost.partition(":")[0] for finding in found] == (["slower"] if lacks else [])
 
 
+def test_stages_need_the_systems_python_to_be_new_enough() -> None:
+    (finding,) = lacking(replace(GOOD, versions={**GOOD.versions, "python3": "3.10.12"}))
+    assert (finding.name, finding.state, finding.detail) == ("python3", State.BLOCKING, "3.10.12, older than 3.11")
+    assert lacking(replace(GOOD, versions={**GOOD.versions, "python3": "3.11.2"})) == []
+
+
 @pytest.mark.parametrize(
     ("name", "value", "for_root"),
     [
@@ -182,4 +188,4 @@ def test_make_installs_what_builds_need() -> None:
     for family in ("APT", "DNF"):
         words = {word for line in makefile.splitlines() if line.startswith(f"{family}_") for word in line.split()}
         names = {tool.package.deb if family == "APT" else tool.package.rpm for tool in TOOLS}
-        assert names - words <= {"util-linux", "rpm", "dnf"}, family
+        assert names - words <= {"util-linux", "python3", "rpm", "dnf"}, family
