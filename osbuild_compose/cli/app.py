@@ -254,9 +254,9 @@ def distros(templates: Templates = None, json: Json = False) -> None:
 
 @app.command()
 def doctor(store: Store = None, json: Json = False) -> None:
-    """Show what this machine has and lacks for building and booting images, and how to mend it.
+    """Show what this machine lacks, and how to mend it.
 
-    It ends with status 1 if nothing can be built.
+    Looked at is what building and booting images need. The exit status is 1 if nothing can be built.
     """
     from osbuild_compose.cli import doctor as command
     from osbuild_compose.cli.error_output import errors_as_json

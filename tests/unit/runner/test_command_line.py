@@ -3,6 +3,7 @@
 import pytest
 
 from runner.__main__ import parser
+from runner.machine.__main__ import parser as machine_parser
 from runner.store.__main__ import parser as store_parser
 
 
@@ -21,3 +22,5 @@ def test_options_of_the_stores_commands_cannot_be_abbreviated() -> None:
     for argv in (["--stor", "d", "ls"], ["prune", "--kee", "1G"]):
         with pytest.raises(SystemExit):
             store_parser().parse_args(argv)
+    with pytest.raises(SystemExit):
+        machine_parser().parse_args(["--stor", "d"])
