@@ -83,4 +83,4 @@ def _same_name(name: str, first: Image, second: Image) -> InputError:
     if of_first and of_second and of_first.file == of_second.file:
         hint = "name the blueprint once; for several profiles, write `${profile}` into `--name` or `output.name`"
         return InputError(f"two images of {of_second.file} would be {name}", hint=hint, location=where)
-    return InputError(f"two blueprints make {name}; give them different names", location=where)
+    return InputError(f"two images would be called {name}; give them different names", location=where)

@@ -13,39 +13,70 @@ import subprocess
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import IO, cast
 from urllib.parse import quote
 
 from osbuild_compose.distro.repository import LocalFile
 from osbuild_compose.problem import InvalidValueError
 
 MOST_PACKAGES = 20_000
-MOST_BYTES = 256 << 20  # of an index
+MOST_BYTES = 256 << 20  # of an index, uncompressed
 _STEP = 1 << 20
 
 
-def _zstd(data: bytes) -> bytes:
-    argv = ["zstd", "-dc"]
+def _read(file: IO[bytes]) -> bytes:
+    """All that a file has. Raises ValueError for too much of it: a small compressed file can be a very large one."""
+    data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise ValueError("it is too large")
+    return data
+
+
+def _zstd(path: Path) -> bytes:
+    argv = ["zstd", "-dcq", "--", str(path)]
     try:
-        with subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as process:
-            out, _ = process.communicate(data, timeout=60)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise ValueError(str(error)) from None
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout
+            try:
+                data = _read(process.stdout)
+            finally:
+                process.stdout.close()
+    except FileNotFoundError:
+        raise ValueError("zstd is not installed") from None
     if process.returncode:
         raise ValueError("it is damaged")
-    return out
+    return data
 
 
-_DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
-    "": bytes,
-    ".gz": gzip.decompress,
-    ".xz": lzma.decompress,
-    ".lzma": lzma.decompress,
-    ".bz2": bz2.decompress,
+def _plain(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return _read(file)
+
+
+def _gzip(path: Path) -> bytes:
+    with gzip.open(path) as file:
+        return _read(cast(IO[bytes], file))
+
+
+def _lzma(path: Path) -> bytes:
+    with lzma.open(path) as file:
+        return _read(file)
+
+
+def _bzip2(path: Path) -> bytes:
+    with bz2.open(path) as file:
+        return _read(file)
+
+
+_READ: dict[str, Callable[[Path], bytes]] = {
+    "": _plain,
+    ".gz": _gzip,
+    ".xz": _lzma,
+    ".lzma": _lzma,
+    ".bz2": _bzip2,
     ".zst": _zstd,
 }
-SUFFIXES = tuple(_DECOMPRESS)
+SUFFIXES = tuple(_READ)
 
 
 class Directory:
@@ -61,11 +92,7 @@ class Directory:
     def text(self, path: str) -> str:
         """The text of a file that may be compressed, by its name. Raises InvalidValueError."""
         try:
-            data = (self.root / path).read_bytes()
-            if len(data) > MOST_BYTES:
-                raise ValueError("it is too large")
-            suffix = Path(path).suffix
-            return _DECOMPRESS.get(suffix, bytes)(data).decode()
+            return _READ.get(Path(path).suffix, _plain)(self.root / path).decode()
         except (OSError, ValueError, EOFError, lzma.LZMAError) as error:
             raise InvalidValueError(
                 f"cannot read {self.root / path}: {error}", "make the repository's index anew"

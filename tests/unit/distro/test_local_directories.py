@@ -1,11 +1,14 @@
 """Debian repositories in directories of this machine: which of their files a build may read."""
 
+import bz2
 import gzip
+import lzma
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from osbuild_compose.distro.family import deb_directory
+from osbuild_compose.distro.family import deb_directory, local_directory
 from osbuild_compose.distro.repository import DebRepository
 from osbuild_compose.problem import InvalidValueError
 
@@ -87,3 +90,33 @@ def test_a_damaged_index(tmp_path: Path) -> None:
     (tmp_path / "Packages.gz").write_bytes(b"no gzip")
     with pytest.raises(InvalidValueError, match=r"cannot read .*Packages\.gz"):
         deb_directory.files(repository(tmp_path, "./", components=()), "amd64")
+
+
+COMPRESS = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+    ".lzma": partial(lzma.compress, format=lzma.FORMAT_ALONE),
+    ".bz2": bz2.compress,
+}
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_an_index_is_read_however_it_is_compressed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """And no further than an index may be long: a few bytes can stand for all of the memory."""
+    assert COMPRESS.keys() | {".zst"} == set(local_directory.SUFFIXES)
+    (tmp_path / f"Packages{suffix}").write_bytes(COMPRESS[suffix](STANZA.encode()))
+    directory = local_directory.Directory(str(tmp_path))
+    assert directory.text(f"Packages{suffix}") == STANZA
+    monkeypatch.setattr(local_directory, "MOST_BYTES", len(STANZA) - 1)
+    with pytest.raises(InvalidValueError, match="it is too large"):
+        directory.text(f"Packages{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xz", ".lzma", ".bz2"])
+def test_a_damaged_index_is_an_error(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"Packages{suffix}").write_bytes(b"no archive")
+    with pytest.raises(InvalidValueError, match="cannot read"):
+        local_directory.Directory(str(tmp_path)).text(f"Packages{suffix}")
