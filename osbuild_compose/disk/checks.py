@@ -46,6 +46,7 @@ def examine(data: Any, files: LocalFiles, firmware: FirmwareOf) -> Parsed:
     if parsed.all_sizes:
         multiple = max((item.format.traits.size_multiple or 1 for item in parsed.outputs), default=1)
         parsed.problems += capacity.problems(layout, multiple)
+        parsed.problems += swap_files.room(layout)
     parsed.problems += _writes_to_protected_root(data, layout)
     return parsed
 

@@ -3,29 +3,36 @@
 from collections.abc import Iterator
 from typing import Any
 
+from osbuild_compose.blueprint.values.size import GIB, MIB
 from osbuild_compose.disk import uuids
 from osbuild_compose.disk.model import Layout
 from osbuild_compose.disk.types import FileSystemType
 from osbuild_compose.problem import Problem
 
+TIB = 1024 * GIB
 SMALLEST = 40 * 1024  # bytes: mkswap(8) refuses less than ten pages
+LARGEST = 16 * TIB  # bytes: ext4 has no larger files
 ABLE = (FileSystemType.EXT4, FileSystemType.XFS)
 
 
 def problems(layout: Layout) -> Iterator[Problem]:
     """Swap files that the kernel would refuse, or that are there twice."""
-    seen: set[str] = set()
     for number, item in enumerate(layout.disk.swap_files):
         trail = ("disk", "swap_files", number)
         if not item.path:
             continue  # the schema reports it
-        if item.path in seen:
-            yield Problem((*trail, "path"), f"`swap_files` has {item.path} twice")
-        seen.add(item.path)
         if item.size is not None and item.size < SMALLEST:
             yield Problem((*trail, "size"), f"`size`: a swap file has {SMALLEST // 1024} KiB at least")
-        if any(item.path in volume.mounts for volume in layout.partitions):
+        if item.size is not None and item.size > LARGEST:
+            yield Problem((*trail, "size"), f"`size`: a file has {LARGEST // TIB} TiB at most")
+        points = [point for volume in layout.volumes for point in volume.mounts]
+        if item.path in points:
             yield Problem((*trail, "path"), f"`path`: a file system is mounted at {item.path}", "name a file below it")
+            continue
+        if below := next((point for point in points if point.startswith(f"{item.path}/")), None):
+            yield Problem(
+                (*trail, "path"), f"`path`: {item.path} is a directory, as a file system is mounted at {below}"
+            )
             continue
         holder, _ = layout.holding(item.path)
         kind = holder.file_system
@@ -39,6 +46,23 @@ def problems(layout: Layout) -> Iterator[Problem]:
         elif holder.verity:
             brief = f"`path`: {holder.mount} is read-only, as `verity` protects it"
             yield Problem((*trail, "path"), brief, "put it elsewhere, or make a partition: {type: swap}")
+
+
+def room(layout: Layout) -> Iterator[Problem]:
+    """Swap files that are larger than their partition, or all together than the disk. All sizes have to be right."""
+    left: dict[str, int] = {}
+    for number, item in enumerate(layout.disk.swap_files):
+        if item.size is None or not item.path:
+            continue
+        holder, _ = layout.holding(item.path)
+        for name, size in (("the disk", layout.disk.size), (f"the partition {holder.title}", holder.size)):
+            if size is None:
+                continue
+            left[name] = left.get(name, size) - item.size
+            if left[name] < 0:
+                brief = f"`size`: the swap files do not fit on {name}, which has {size // MIB} MiB"
+                yield Problem(("disk", "swap_files", number, "size"), brief, "make it larger, or leave its `size` out")
+                break
 
 
 def files(layout: Layout) -> tuple[dict[str, Any], ...]:

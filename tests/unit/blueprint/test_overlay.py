@@ -150,3 +150,27 @@ def test_names_that_no_file_has(tmp_path: Path, key: str, name: str, message: st
     with pytest.raises(InputError) as caught:
         load.check(reader.parse(text.encode(), str(tmp_path / "b.yaml")), CATALOG.releases)
     assert any(message in str(error) for error in caught.value.each())
+
+
+@pytest.mark.parametrize(
+    ("files", "more", "message"),
+    [
+        ("{path: /etc, content: a}", "", "`path`: a directory in `files` has /etc already, as a directory"),
+        ("{path: /etc/app/conf/a, content: a}", "", "/etc/app/conf is a file of a directory in `files`"),
+        ("{path: /etc/app/conf, source: overlay}", "", "/etc/app/conf is a directory here, and a file in another"),
+        ("{path: /a, content: a}, {path: /a, source: overlay}", "", "/a is a file, too"),
+        ("{path: /a, content: a}, {path: /a/b, source: overlay}", "", "/a is a file, so there can be no /a/b"),
+        ("", "directories: [{path: /etc/app/conf}]", "has /etc/app/conf already, as a file"),
+        ("", "symlinks: [{path: /etc/app, target: a}]", "has /etc/app already, as a directory"),
+        ("", "disk: {swap_files: [{path: /etc/app/conf, size: 1 GiB}]}", "has /etc/app/conf already, as a file"),
+    ],
+)
+def test_what_another_key_makes_something_else(overlay: Path, files: str, more: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        loaded(overlay.parent, f"[{{path: /, source: overlay}}, {files}]".replace(", ]", "]"), f"{more}\n")
+    assert any(message in str(error) and "b.yaml:" in str(error) for error in caught.value.each()), caught.value
+
+
+@pytest.mark.parametrize("more", ["symlinks: [{path: /etc/app/conf, target: a}]", "directories: [{path: /etc/app}]"])
+def test_what_may_be_there_twice(overlay: Path, more: str) -> None:
+    assert loaded(overlay.parent, "[{path: /, source: overlay}, {path: /out, content: a}]", f"{more}\n")
