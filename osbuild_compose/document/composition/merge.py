@@ -86,11 +86,12 @@ class Merge:
         wanted = plain(node)
         left = [item for item in items if wanted not in (_identity(item, view), plain(item))]
         if len(left) == len(items):
-            names = [str(_identity(item, view) or plain(item)) for item in items]
+            names = [str(_identity(item, view) or "") or flow(plain(item)) for item in items]
+            text = wanted if isinstance(wanted, str) else flow(wanted)
             known = ", ".join(names) if 0 < sum(map(len, names)) < 200 else ""
-            hint = did_you_mean(str(wanted), names, otherwise=f"inherited: {known}" if known else "")
+            hint = did_you_mean(text, names, otherwise=f"inherited: {known}" if known else "")
             brief = f"{_name(trail)} does not inherit {flow(wanted)}, so it cannot be removed"
-            self._report(node, brief, hint, trail, nearest(str(wanted), names) or "")
+            self._report(node, brief, hint, trail, nearest(text, names) or "")
         return left
 
     def without(self, base: Node, unset: Node, trail: Trail) -> Node:

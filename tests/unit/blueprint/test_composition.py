@@ -7,7 +7,7 @@ import pytest
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.model import Blueprint, Script
 from osbuild_compose.document.composition.layering import Choices
-from osbuild_compose.errors import ComposeError
+from osbuild_compose.errors import ComposeError, InputError
 from tests import small_key
 
 DISTROS = ["debian-12"]
@@ -328,3 +328,31 @@ def test_a_built_in_variable_cannot_be_made_of_itself() -> None:
     name, distro = reported()
     assert name.startswith('web.yaml:1:7: `name`: "${name}" must be')
     assert distro == "web.yaml:2:9: unknown distro ${name}"
+
+
+def test_network_interfaces_are_identified_by_their_name() -> None:
+    interfaces = "[{name: a, addresses: [192.0.2.1/24]}, {mac: '52:54:00:00:00:01'}, {name: b}]"
+    write(
+        base=HEAD + f"network: {{interfaces: {interfaces}}}\n",
+        web="extends: base.yaml\n"
+        + "network: {interfaces: {remove: [b], append: [{name: a, mtu: 9000}, {mac: '52:54:00:00:00:02'}]}}\n",
+    )
+    network = loaded().network
+    assert network
+    assert [(item.name, item.mac, item.mtu) for item in network.interfaces] == [
+        ("a", None, 9000),
+        (None, "52:54:00:00:00:01", None),
+        (None, "52:54:00:00:00:02", None),
+    ]
+    assert network.interfaces[0].addresses == ("192.0.2.1/24",)
+
+
+def test_items_without_an_identity_are_shown_as_yaml() -> None:
+    write(
+        base=HEAD + "disk: {partitions: [{mount: /, size: 4 GiB}, {mount: /srv}]}\n",
+        web="extends: base.yaml\ndisk: {partitions: {remove: [{mount: /var}]}}\n",
+    )
+    with pytest.raises(InputError) as caught:
+        loaded()
+    assert '{mount: "/srv"}' in caught.value.hint
+    assert "{'mount'" not in caught.value.hint
