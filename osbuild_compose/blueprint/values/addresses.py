@@ -17,6 +17,20 @@ def kind_of(text: str) -> str:
     return MAC if is_mac(text) else f"IPv{ipaddress.ip_network(text).version}"
 
 
+def canonical(text: str) -> str:
+    """The address or network in the form that is the same for all that mean it. Raises ValueError."""
+    return text.lower() if is_mac(text) else str(ipaddress.ip_network(text))
+
+
+def bounds(text: str) -> tuple[int, int]:
+    """The first and the last address of a network, or of an address, as numbers. Raises ValueError."""
+    if is_mac(text):
+        number = int(text.replace(":", ""), 16)
+        return number, number
+    network = ipaddress.ip_network(text)
+    return int(network.network_address), int(network.broadcast_address)
+
+
 def prefix_length(text: str) -> int:
     """The number of bits of an interface's network: 24 of 192.0.2.10/24. Raises ValueError."""
     if "/" not in text:

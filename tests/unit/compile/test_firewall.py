@@ -89,7 +89,7 @@ def test_nftables() -> None:
         ),
         (
             "nftables",
-            "firewall: {zones: [{name: drop, sources: [::1]}, {name: work, sources: [::1]}]}",
+            "firewall: {zones: [{name: drop, sources: [::1]}, {name: work, sources: [::2]}]}",
             "4:51: debian-12 does not support `firewall.zones.1.name`: nftables has no zone work",
             "trusted, drop and block",
         ),
@@ -146,6 +146,19 @@ def test_network_cards_and_ipsets_with_firewalld(distro: str, package: str) -> N
         ('{zones: [{name: drop, sources: ["52:54:00:12:34"]}]}', "does not appear to be an IPv4 or IPv6 network"),
         ("{ipsets: [{name: a, entries: [192.0.2.1/24]}]}", "has host bits set"),
         ('{ipsets: [{name: a, entries: [192.0.2.1, "::1"]}]}', "::1 is an address of IPv6 and 192.0.2.1 one of IPv4"),
+        (
+            "{zones: [{name: drop, sources: ['::1']}, {name: block, sources: ['0::1/128']}]}",
+            "0::1/128 is in a zone already",
+        ),
+        (
+            "{zones: [{name: drop, sources: ['AA:54:00:12:34:56', 'aa:54:00:12:34:56']}]}",
+            "aa:54:00:12:34:56 is in a zone already",
+        ),
+        (
+            "{ipsets: [{name: a, entries: [10.1.0.0/16, 192.0.2.1, 10.0.0.0/8]}]}",
+            "10.1.0.0/16 overlaps with 10.0.0.0/8",
+        ),
+        ("{ipsets: [{name: a, entries: [192.0.2.1, 192.0.2.1/32]}]}", "192.0.2.1/32 overlaps with 192.0.2.1"),
         ('{ipsets: [{name: a, entries: ["::1"]}, {name: a, entries: ["::2"]}]}', "has a twice"),
     ],
 )
@@ -153,3 +166,8 @@ def test_wrong_sources(text: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         blueprint(HEAD.format(distro="debian-12", package="nftables") + f"firewall: {text}\n")
     assert message in str(caught.value)
+
+
+def test_one_network_in_two_ipsets_and_networks_side_by_side() -> None:
+    text = "{ipsets: [{name: a, entries: [10.0.0.0/9, 10.128.0.0/9]}, {name: b, entries: [10.0.0.0/8]}]}"
+    assert blueprint(HEAD.format(distro="debian-12", package="nftables") + f"firewall: {text}\n").firewall
