@@ -1,5 +1,6 @@
 """Debian repositories in directories of this machine: made by apt-ftparchive, reprepro, aptly or dpkg-scanpackages."""
 
+import os
 import re
 from collections.abc import Iterator
 
@@ -7,6 +8,7 @@ from osbuild_compose.distro.family.local_directory import SUFFIXES, Directory
 from osbuild_compose.distro.repository import DebRepository, LocalFile
 from osbuild_compose.problem import InvalidValueError
 
+_SHOWN = 60  # characters of a path in a message
 _RELEASES = ("InRelease", "Release", "Release.gpg")
 
 
@@ -45,20 +47,22 @@ def _of_suite(directory: Directory, repository: DebRepository, suite: str, archi
     yield from (directory.file(path) for path in releases)
     for same in filter(None, indexes):
         yield from (directory.file(path) for path in same)
-        yield from _packages(directory, same[0])
+        yield from _packages(directory, same[0], must_have_some=flat)
 
 
 def _other_form(directory: Directory, flat: bool) -> str:
     """A hint for a repository in the other form than its `suites` say."""
-    if flat and (directory.root / "dists").is_dir():
-        names = sorted(path.name for path in (directory.root / "dists").iterdir() if path.is_dir())
+    dists = directory.root / "dists"
+    if flat and os.path.isdir(dists) and os.access(dists, os.R_OK):
+        names = sorted(path.name for path in dists.iterdir() if path.is_dir())
         return f"it has suites: {', '.join(names[:5])}" if names else ""
     if not flat and any(directory.has(f"Packages{suffix}") for suffix in SUFFIXES):
         return "it is a flat repository: write suites: [./], without `components`"
     return ""
 
 
-def _packages(directory: Directory, index: str) -> Iterator[LocalFile]:
+def _packages(directory: Directory, index: str, *, must_have_some: bool) -> Iterator[LocalFile]:
+    missing, found = "", False
     for stanza in directory.text(index).split("\n\n"):
         fields = dict(re.findall(r"^(Filename|SHA256):[ \t]*(\S.*)$", stanza, re.MULTILINE))
         if "Filename" not in fields:
@@ -69,4 +73,10 @@ def _packages(directory: Directory, index: str) -> Iterator[LocalFile]:
             )
             raise InvalidValueError(brief, "make the index anew")
         if directory.has(fields["Filename"]):  # apt misses others only once they are wanted
+            found = True
             yield directory.file(fields["Filename"], fields["SHA256"])
+        else:
+            missing = missing or fields["Filename"]
+    if must_have_some and missing and not found:
+        brief = f"there is no package that {directory.root / index} names, such as {missing[:_SHOWN]}"
+        raise InvalidValueError(brief, "its paths begin at the repository's own directory: run dpkg-scanpackages there")

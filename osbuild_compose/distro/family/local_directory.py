@@ -9,7 +9,9 @@ import bz2
 import gzip
 import hashlib
 import lzma
+import os
 import subprocess
+import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -86,14 +88,14 @@ class Directory:
         self.root = Path(root)
 
     def has(self, path: str) -> bool:
-        """Whether there is such a file."""
-        return (self.root / path).is_file()
+        """Whether there is such a file that can be seen. None has a name that no file can have."""
+        return os.path.isfile(self.root / path)
 
     def text(self, path: str) -> str:
         """The text of a file that may be compressed, by its name. Raises InvalidValueError."""
         try:
             return _READ.get(Path(path).suffix, _plain)(self.root / path).decode()
-        except (OSError, ValueError, EOFError, lzma.LZMAError) as error:
+        except (OSError, ValueError, EOFError, lzma.LZMAError, zlib.error) as error:
             raise InvalidValueError(
                 f"cannot read {self.root / path}: {error}", "make the repository's index anew"
             ) from None
@@ -117,7 +119,7 @@ class Directory:
                 digest = _sha256(place, status.st_mtime_ns, status.st_size)
             except OSError as error:
                 raise InvalidValueError(f"cannot read {place}: {error.strerror}") from None
-        return LocalFile(clean, f"file://{quote(str(place))}", digest)
+        return LocalFile(clean, f"file://{quote(os.fsencode(place))}", digest)
 
     def limited(self, files: list[LocalFile]) -> tuple[LocalFile, ...]:
         """The files, if they are not too many for a pipeline. Raises InvalidValueError."""

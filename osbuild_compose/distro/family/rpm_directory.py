@@ -1,5 +1,6 @@
 """RPM repositories in directories of this machine, made by createrepo_c."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -52,7 +53,10 @@ def _packages(directory: Directory, primary: str, architecture: str) -> Iterator
         if package.findtext(f"{_COMMON}arch") in ("src", "nosrc", foreign) or not directory.has(path):
             continue
         known = checksum is not None and checksum.get("type") == "sha256"
-        yield directory.file(path, (checksum.text or "") if known and checksum is not None else "")
+        digest = (checksum.text or "").strip() if known and checksum is not None else ""
+        if digest and not re.fullmatch("[0-9a-f]{64}", digest):
+            raise InvalidValueError(f"{directory.root / primary} has no SHA256 of {path}", "make it anew: createrepo_c")
+        yield directory.file(path, digest)
 
 
 def _parsed(directory: Directory, path: str) -> ElementTree.Element:

@@ -3,17 +3,28 @@
 import bz2
 import gzip
 import lzma
+import os
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from osbuild_compose.distro.family import deb_directory, local_directory
-from osbuild_compose.distro.repository import DebRepository
+from osbuild_compose.distro.family import deb_directory, local_directory, rpm_directory
+from osbuild_compose.distro.repository import DebRepository, NamedRepository
 from osbuild_compose.problem import InvalidValueError
 
 DIGEST = "1" * 64
 STANZA = f"Package: a\nFilename: pool/a.deb\nSHA256: {DIGEST}\n"
+
+
+REPOMD = (
+    '<repomd xmlns="http://linux.duke.edu/metadata/repo"><data type="primary">'
+    '<location href="repodata/primary.xml"/></data></repomd>'
+)
+PRIMARY = (
+    '<metadata xmlns="http://linux.duke.edu/metadata/common"><package><arch>noarch</arch>'
+    '<checksum type="sha256">{}</checksum><location href="a.rpm"/></package></metadata>'
+)
 
 
 def put(root: Path, **files: str) -> None:
@@ -120,3 +131,41 @@ def test_a_damaged_index_is_an_error(tmp_path: Path, suffix: str) -> None:
     (tmp_path / f"Packages{suffix}").write_bytes(b"no archive")
     with pytest.raises(InvalidValueError, match="cannot read"):
         local_directory.Directory(str(tmp_path)).text(f"Packages{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xz", ".bz2", ".lzma"])
+def test_an_index_that_is_damaged_within(tmp_path: Path, suffix: str) -> None:
+    begin = {".gz": gzip.compress(STANZA.encode())[:20], ".xz": b"\xfd7zXZ\0", ".bz2": b"BZh9"}
+    put(tmp_path, Release="")
+    (tmp_path / f"Packages{suffix}").write_bytes(begin.get(suffix, b"") + b"\xff" * 50)
+    with pytest.raises(InvalidValueError, match=r"cannot read .*Packages"):
+        deb_directory.files(repository(tmp_path, "./", components=()), "amd64")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "gone.deb"])
+def test_an_index_none_of_whose_packages_is_there(tmp_path: Path, name: str) -> None:
+    put(tmp_path, Release="", Packages=STANZA.replace("pool/a.deb", name))
+    with pytest.raises(InvalidValueError, match="there is no package that") as caught:
+        deb_directory.files(repository(tmp_path, "./", components=()), "amd64")
+    assert "repository's own directory" in caught.value.problem.hint
+
+
+def test_a_directory_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    root = Path(os.fsdecode(os.fsencode(tmp_path) + b"/a\xff"))
+    put(root, Packages=STANZA, **{"pool/a.deb": "a"})
+    found = deb_directory.files(repository(root, "./", components=(), signed=False), "amd64")
+    assert found[1].url == f"file://{tmp_path}/a%FF/pool/a.deb"
+
+
+@pytest.mark.parametrize("digest", ["zz", "0" * 63])
+def test_rpm_metadata_with_a_damaged_digest(tmp_path: Path, digest: str) -> None:
+    put(tmp_path, **{"a.rpm": "a", "repodata/repomd.xml": REPOMD, "repodata/primary.xml": PRIMARY.format(digest)})
+    with pytest.raises(InvalidValueError, match=r"has no SHA256 of a\.rpm"):
+        rpm_directory.files(NamedRepository("a", directory=str(tmp_path)), "x86_64")
+
+
+def test_rpm_metadata_with_a_digest_in_blanks(tmp_path: Path) -> None:
+    primary = PRIMARY.format(f" {DIGEST}\n")
+    put(tmp_path, **{"a.rpm": "a", "repodata/repomd.xml": REPOMD, "repodata/primary.xml": primary})
+    found = rpm_directory.files(NamedRepository("a", directory=str(tmp_path)), "x86_64")
+    assert found[-1].sha256 == DIGEST
