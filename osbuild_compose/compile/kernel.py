@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from osbuild_compose.blueprint.values.package_file import package_of
 from osbuild_compose.compile import own_repositories
 from osbuild_compose.compile.kernel_names import named_in
 from osbuild_compose.compile.request import BuildRequest
@@ -32,7 +33,8 @@ def chosen(request: BuildRequest) -> Kernel:
     """
     blueprint, architecture = request.blueprint, request.architecture
     by_key = blueprint.kernel.package
-    named = named_in(blueprint.packages, request.release)
+    in_files = named_in((package_of(file.url) for file in blueprint.package_files), request.release)
+    named = (*named_in(blueprint.packages, request.release), *in_files)
     if request.is_container:
         formats = dict.fromkeys(str(output.format) for output in request.outputs)
         return Kernel(named, "`packages` names it" if named else f"containers have none: {', '.join(formats)}")
@@ -41,7 +43,8 @@ def chosen(request: BuildRequest) -> Kernel:
         reason = "`kernel.package` names it" if by_key else "`packages` names it"
         others = tuple(package for package in named if by_key and package != by_key)
         is_own = by_key in (architecture.kernel, architecture.hardware_kernel)
-        if not is_own and _has_more_repositories(request):
+        # A file is no package of the repositories: it comes with the blueprint's packages.
+        if not is_own and (_has_more_repositories(request) or (in_files and not by_key)):
             return Kernel(packages, reason, added=packages if by_key else (), others=others)
         return Kernel(packages, reason, base=packages, others=others)
     of_machines = dict.fromkeys(output.format for output in request.outputs)

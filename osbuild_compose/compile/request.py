@@ -5,6 +5,7 @@ from functools import cached_property
 
 from osbuild_compose.blueprint.formats import Contents, Format, Output
 from osbuild_compose.blueprint.model import Blueprint
+from osbuild_compose.blueprint.values.package_file import package_of
 from osbuild_compose.compile import container
 from osbuild_compose.compile.kernel_names import named_in
 from osbuild_compose.disk.model import Firmware, Layout
@@ -91,7 +92,8 @@ def by_contents(request: BuildRequest) -> list[BuildRequest]:
 
 def _without_kernels(request: BuildRequest) -> BuildRequest:
     """The request for containers of a blueprint that also makes machines, whose kernel `packages` may name."""
-    packages = request.blueprint.packages
-    kernels = named_in(packages, request.release)
-    rest = tuple(package for package in packages if package not in kernels)
-    return replace(request, blueprint=replace(request.blueprint, packages=rest)) if kernels else request
+    blueprint = request.blueprint
+    kernels = named_in(blueprint.packages, request.release)
+    rest = tuple(package for package in blueprint.packages if package not in kernels)
+    files = tuple(file for file in blueprint.package_files if not named_in([package_of(file.url)], request.release))
+    return replace(request, blueprint=replace(blueprint, packages=rest, package_files=files))

@@ -70,6 +70,11 @@ class DebRepository:
     files: tuple[LocalFile, ...] = ()
 
     @property
+    def section(self) -> str | None:
+        """The name of its section in the image's list of repositories; None if these have no names."""
+        return None
+
+    @property
     def place(self) -> tuple[object, ...]:
         """What it is known by, wherever its keys and options are from."""
         return self.url.rstrip("/"), self.suites, self.components, self.priority
@@ -110,6 +115,11 @@ class NamedRepository:
     use: Use = Use.BOTH
     directory: str | None = None
     files: tuple[LocalFile, ...] = ()
+
+    @property
+    def section(self) -> str | None:
+        """The name of its section in the image's list of repositories; None if these have no names."""
+        return self.id
 
     @property
     def place(self) -> tuple[object, ...]:

@@ -34,6 +34,7 @@ _FORMATS = {
 }
 _OSTREE_FORMAT = re.compile(r"(edge|iot|ostree)(-.*)?|.*-ostree(-.*)?")
 _LEFT_OUT = re.compile(r"-\s?([A-Za-z0-9@][A-Za-z0-9+._@^-]*)")
+_LEFT_OUT_BY_APT = re.compile(r"([a-z0-9][a-z0-9+.-]{0,60}[a-z0-9+.])-")
 _SOURCES_LINE = re.compile(r"deb(?:-src)?\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<url>\S+)\s+(?P<suite>\S+)(?P<rest>.*)")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
@@ -72,6 +73,7 @@ def _package(word: str) -> Advice | None:
     match = _LEFT_OUT.fullmatch(word)
     if match and match[1].startswith("@"):
         return Advice("a group is not installed unless it is named; its packages can be left out one by one: `exclude`")
+    match = match or _LEFT_OUT_BY_APT.fullmatch(word)
     return Advice(f"to leave it out, write: exclude: [{match[1]}]") if match else None
 
 

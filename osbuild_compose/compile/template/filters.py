@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from fnmatch import fnmatchcase
 from typing import Any
 
 from jinja2 import Undefined
@@ -120,6 +121,11 @@ def matches(text: str, pattern: str) -> bool:
     return re.fullmatch(pattern, text) is not None
 
 
+def like(text: str, patterns: Iterable[str]) -> bool:
+    """Whether the text is one of these, which may be shell patterns, as package managers take them for names."""
+    return any(fnmatchcase(text, pattern) for pattern in patterns)
+
+
 def shell_word(text: str) -> str:
     """The text quoted as one word of a shell script."""
     return shlex.quote(text)
@@ -142,6 +148,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     unit_name,
     script_text,
     matches,
+    like,
     address_kind,
     shell_word,
 )

@@ -11,6 +11,7 @@ _COMPARED = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9+.-]*?)\s*\(?\s*(?P<sign>>=|<=|>>|<<|==|=|>|<)\s*(?P<version>[^\s()]+)\s*\)?"
 )
 _OF_FILE = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]*)_(?P<version>[A-Za-z0-9.+~:-]+?)(?:_[a-z0-9]+)?")
+_VERSION = re.compile(r"[A-Za-z0-9.+~:*?-]+")
 _OWN = ("native", "all", "any")  # architectures that apt takes for the system's own
 
 
@@ -30,7 +31,9 @@ def problem(wanted: str, architecture: str) -> tuple[str, str] | None:
             f"{wanted} is of another architecture: its images have no multi-arch, all packages are of {architecture}"
         )
         return brief, f"write {wanted.replace(f':{other}', '', 1)}"
-    return f"{wanted} is not the name of a package", _hint(wanted)
+    trimmed = wanted.strip().lower()
+    meant = f"write {trimmed}" if trimmed != wanted and _WANTED.fullmatch(trimmed) else _hint(wanted)
+    return f"{wanted} is not the name of a package", meant
 
 
 def _hint(wanted: str) -> str:  # noqa: PLR0911 - one for each kind
@@ -42,6 +45,8 @@ def _hint(wanted: str) -> str:  # noqa: PLR0911 - one for each kind
         return "name the package that has this file; `apt-file search` and packages.debian.org find it"
     if match := _COMPARED.fullmatch(wanted):
         name, version = match["name"], match["version"]
+        if not _VERSION.fullmatch(version):
+            return f"{version} is not a version: `apt-cache policy {name}` prints those that there are"
         if match["sign"] in ("=", "=="):
             return f"write {name}={version}"
         return (

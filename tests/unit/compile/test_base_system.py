@@ -221,3 +221,33 @@ def test_what_dracut_does_not_do_here(text: str, message: str, monkeypatch: pyte
     monkeypatch.setenv("A", "passphrase")
     with pytest.raises(InputError, match=message):
         debian(f"packages: [dracut]\n{text}", *([Format.ISO] if "iso" in text else []))
+
+
+def test_a_network_manager_that_is_disabled_sets_up_nothing() -> None:
+    for services in ("disabled: [NetworkManager]", "masked: [NetworkManager.service]"):
+        document = debian(f"packages: [network-manager]\nservices: {{{services}}}\n")
+        assert "systemd-networkd" in enabled(document)
+        assert DHCP in files(document)
+    both = debian("packages: [network-manager, connman]\nservices: {disabled: [connman]}\n")
+    assert "systemd-networkd" not in enabled(both)
+    assert DHCP not in files(both)
+
+
+def test_two_network_managers_are_one_too_many() -> None:
+    with pytest.raises(InputError, match="network-manager and connman would all set up the network"):
+        debian("packages: [network-manager, connman]\n")
+    assert debian("packages: [network-manager, connman]\n", Format.TAR)
+
+
+def test_what_is_excluded_by_a_pattern() -> None:
+    fedora = "name: a\ndistro: fedora-43\nexclude: ['{}']\npackages: [systemd-networkd]\n"
+    document = compiled(blueprint(fedora.format("NetworkManager*")))
+    assert "systemd-networkd" in enabled(document)
+    with pytest.raises(InputError, match="its images cannot do without kernel-core"):
+        compiled(blueprint(fedora.format("kernel*")))
+    with pytest.raises(InputError, match="other keys of the blueprint need selinux-policy-targeted"):
+        compiled(blueprint(fedora.format("selinux-*")))
+
+
+def test_a_container_without_its_package_manager() -> None:
+    assert base(debian("exclude: [apt]\n", Format.TAR)) == []

@@ -1,13 +1,17 @@
 """The kernel of an image: the one that the blueprint names, or the one that its formats need."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format
 from osbuild_compose.blueprint.model import Blueprint
 from osbuild_compose.compile import kernel, kernel_names
 from osbuild_compose.compile.kernel import Kernel
+from osbuild_compose.document import reader
+from osbuild_compose.project import Project
 from tests import small_key
 from tests.unit.compile.compiling import CATALOG, blueprint, compiled, options, request
 
@@ -98,3 +102,27 @@ def test_the_releases_own_kernel_is_in_the_base_system(repositories: str) -> Non
     wanted = debian(f"{repositories}packages: [nginx]\n")
     assert installed(wanted, Format.QCOW2) == [[CLOUD], []]
     assert installed(replace(wanted, kernel=replace(wanted.kernel, package=GENERIC)), Format.QCOW2) == [[GENERIC], []]
+
+
+@pytest.mark.parametrize("wanted", ["kernel.x86_64", "kernel >= 6.1", "kernel-core.x86_64"])
+def test_a_kernel_in_any_of_dnfs_notations_is_the_only_one(wanted: str) -> None:
+    for key in (f"packages: ['{wanted}']\n", f"kernel: {{package: '{wanted}'}}\n"):
+        assert installed(blueprint(f"name: a\ndistro: fedora-43\n{key}"))[0] == [wanted]
+
+
+def test_a_kernel_in_a_package_file_is_the_only_one(tmp_path: Path) -> None:
+    (tmp_path / "linux-image-own_1_amd64.deb").write_text("")
+    text = "name: a\ndistro: debian-12\npackages: [./linux-image-own_1_amd64.deb]\n"
+    wanted = load.check(reader.parse(text.encode(), str(tmp_path / "a.yaml")), ["debian-12"])
+    assert installed(wanted) == [[], []]
+    (stage, other) = options(compiled(wanted), "org.osbuild-compose.apt")
+    assert "archives" not in stage
+    assert len(other["archives"]) == 1
+
+
+def test_a_kernel_in_a_package_file_is_for_machines_only(tmp_path: Path) -> None:
+    (tmp_path / "linux-image-own_1_amd64.deb").write_text("")
+    text = "name: a\ndistro: debian-12\nformats: [qcow2, tar]\npackages: [./linux-image-own_1_amd64.deb]\n"
+    machine, container = Project().images_of(Project().load_text(text, str(tmp_path / "a.yaml")))
+    assert b"archives" in machine.pipeline
+    assert b"archives" not in container.pipeline
