@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from osbuild_compose.blueprint.checks import all_checks, contents
+from osbuild_compose.blueprint.checks import all_checks, contents, packages
 from osbuild_compose.blueprint.convert import convert
 from osbuild_compose.blueprint.local_files import LocalFiles
 from osbuild_compose.blueprint.model import HOST, OWN, Blueprint
@@ -52,7 +52,7 @@ def check(
     files = LocalFiles(merged.file)
     disk = disk_checks.examine(merged.data, files, firmware)
     checked = [*_unknown_distros(merged, distros), *all_checks.problems(merged.data, files), *disk.problems]
-    checked += contents.problems(merged.data, disk.outputs)
+    checked += [*contents.problems(merged.data, disk.outputs), *packages.misread_answers(merged.tree)]
     of_whole = [*by_schema, *(problem.located(merged) for problem in checked if problem.trail not in malformed)]
     problems: list[Problem] = [
         *composed.problems,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from osbuild_compose.blueprint.local_files import LocalFiles, is_address
 from osbuild_compose.blueprint.model import HOST
@@ -11,7 +12,7 @@ from osbuild_compose.blueprint.values import debconf
 from osbuild_compose.blueprint.values.package_file import is_file
 from osbuild_compose.distro import keys
 from osbuild_compose.distro.repository import ARMOUR, is_flat, is_local, local_path
-from osbuild_compose.document.node import Trail
+from osbuild_compose.document.node import Node, Trail, find, plain
 from osbuild_compose.problem import InvalidValueError, Problem, Severity, within
 
 
@@ -73,6 +74,20 @@ def _answers(data: Any) -> Iterator[Problem]:
             )
 
 
+def misread_answers(tree: Node) -> Iterator[Problem]:
+    """Answers that YAML takes for numbers, and that are other texts than these: 0755 is 755, 0x1F is 31."""
+    answers = tree.child("debconf")
+    for trail, _ in debconf.located(plain(answers)) if answers else ():
+        at: Trail = ("debconf", *trail)
+        node = find(tree, at)[0]
+        if (value := node.child("value")) is not None:
+            at, node = (*at, "value"), value
+        is_number = isinstance(node.value, int) and not isinstance(node.value, bool)
+        if is_number and node.written not in ("", str(node.value)):
+            brief = f"{node.written} is read as the number {node.value}"
+            yield Problem(at, brief, f'write the text in quotes: "{node.written}"')
+
+
 def _repositories(data: Any, local_files: LocalFiles) -> Iterator[Problem]:
     for trail, item in values(data, "repositories", ANY):
         if not isinstance(item, dict):
@@ -82,10 +97,21 @@ def _repositories(data: Any, local_files: LocalFiles) -> Iterator[Problem]:
             yield Problem(
                 (*trail, "keys"), "`keys` of a repository whose signatures are not checked", "remove one of them"
             )
-        for key in ("url", "baseurl"):
+        for key in ("url", "baseurl", "mirrorlist", "metalink"):
             address = item.get(key)
             if isinstance(address, str) and is_local(address):
                 yield from within(trail, _directory(item, key, address, local_files))
+            elif isinstance(address, str) and not _names_a_machine(address):
+                brief = f"`{key}`: {address} names no machine that there can be"
+                yield Problem((*trail, key), brief, "an address is https://MACHINE/PATH, or https://MACHINE:PORT/PATH")
+
+
+def _names_a_machine(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # for brackets without an IPv6 address in them, and for the port
+        return False
 
 
 def _suites(item: Mapping[str, Any]) -> Iterator[Problem]:

@@ -13,7 +13,9 @@ TYPES = ("string", "boolean", "select", "multiselect", "note", "text", "password
 PASSWORD = "password"  # noqa: S105 - the name of a type
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 _QUESTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._:/-]*")
-_LIKE_PASSWORD = re.compile(r"passw(or)?d|passphrase|[-_/](pass|secret)\b", re.IGNORECASE)
+_LIKE_PASSWORD = re.compile(r"passw(or)?d|passphrase|[-_/](pass|secret)\b|pw\b", re.IGNORECASE)
+_INSTALLER = "d-i"
+_OPERATORS = ("unset", "append", "remove", "replace")  # of blueprints, which questions are never called
 _LINE_HINT = "a line is PACKAGE QUESTION TYPE VALUE, as `debconf-get-selections` prints it"
 
 
@@ -28,8 +30,8 @@ class Answer:
 
     @property
     def is_password(self) -> bool:
-        """Whether it is secret: by its type, or where that is not given by the question's name."""
-        if self.type is None:
+        """Whether it is secret: by its type, or by the question's name where its package may say another type."""
+        if self.type in (None, "string"):
             return _LIKE_PASSWORD.search(self.question) is not None
         return self.type == PASSWORD
 
@@ -60,16 +62,26 @@ def without_passwords(data: Any) -> Any:
 
 def problems(data: Any) -> Iterator[Problem]:
     """What is wrong with a value of `debconf`, whose form the schema has checked, with trails from it on."""
-    seen: set[tuple[str, bool]] = set()
+    seen: dict[tuple[str, bool], Answer] = {}
     for trail, found in _answers(data):
         if isinstance(found, Problem):
             yield found.within(*trail)
             continue
-        key = (found.question, found.type == "seen")
-        if key in seen:
-            yield Problem(trail, f"`debconf` has {found.question} twice", "remove one of them")
-        seen.add(key)
+        before = seen.setdefault((found.question, found.type == "seen"), found)
+        # A question that packages share has a line for each of them.
+        if before is not found and (before.package == found.package or before.value != found.value):
+            hint = "remove one of them"
+            if isinstance(data, list):
+                hint += "; an inherited one with debconf: {remove: [LINE], append: [LINE]}"
+            yield Problem(trail, f"`debconf` has {found.question} twice", hint)
         try:
+            if isinstance(data, list):
+                _check_names(found)
+            elif found.question in _OPERATORS:
+                brief = f"`{found.question}` is not a question of {found.package}"
+                raise InvalidValueError(
+                    brief, f"to drop an inherited answer: unset: [debconf.{found.package}.QUESTION]"
+                )
             _check(found)
         except InvalidValueError as error:
             yield error.problem.within(*trail)
@@ -81,24 +93,29 @@ def of_line(line: str) -> Answer:
     if line.lstrip().startswith("#") or match is None:
         raise InvalidValueError(f'"{line}" is not an answer to a question', _LINE_HINT)
     package, question, kind, value = match.groups()
-    if package == "d-i":
-        brief = f"{question} is a question of Debian's installer, which is not run here"
-        raise InvalidValueError(brief, "other keys of the blueprint say such things: users, timezone, disk, packages")
-    if kind not in TYPES:
+    if kind not in TYPES and package != _INSTALLER:
         raise InvalidValueError(f"`{kind}` is not a type of questions", f"it is one of: {', '.join(TYPES)}")
     return Answer(package, question, value or "", kind)
 
 
-def _check(answer: Answer) -> None:
-    """Raise InvalidValueError for what debconf-set-selections would not take, or as something else."""
+def _check_names(answer: Answer) -> None:
+    """Raise InvalidValueError for names in a line that are none. Those that are keys the schema has checked."""
     for text, pattern, what in ((answer.package, _PACKAGE, "a package"), (answer.question, _QUESTION, "a question")):
         if not pattern.fullmatch(text):
             raise InvalidValueError(f'"{text}" is not the name of {what} in debconf', _LINE_HINT)
+
+
+def _check(answer: Answer) -> None:
+    """Raise InvalidValueError for what debconf-set-selections would not take, or as something else."""
+    if answer.package == _INSTALLER:
+        brief = f"{answer.question} is a question of Debian's installer, which is not run here"
+        raise InvalidValueError(brief, "other keys of the blueprint say such things: users, timezone, disk, packages")
     if re.search(r"[\0\n\r]", answer.value) or answer.value.endswith("\\"):
         brief = f"the answer to {answer.question} must be one line, without a backslash at its end"
         raise InvalidValueError(brief, "write it into the package's own configuration with `files`")
     if answer.type in ("boolean", "seen") and answer.value not in ("true", "false"):
-        raise InvalidValueError(f"the answer to {answer.question} is true or false", "without quotes")
+        hint = f"write true or false, not {answer.value}" if answer.value else "write one of these"
+        raise InvalidValueError(f"the answer to {answer.question} is true or false", hint)
 
 
 def _answers(data: Any) -> Iterator[tuple[Trail, Answer | Problem]]:

@@ -32,6 +32,8 @@ def _walk(node: Any, name: str) -> None:
     if node.get("type") == "array":
         node["type"] = ["array", "object"]
         node["allOf"] = [REF, *node.get("allOf", ())]
+    if node.get("if") == {"type": "array"}:  # a value that may have another form instead
+        node["if"] = {"anyOf": [node["if"], {"type": "object", "propertyNames": {"enum": [*OPERATORS]}}]}
     for keyword in ("properties", "patternProperties"):
         for key, value in node.get(keyword, {}).items():
             _walk(value, key)

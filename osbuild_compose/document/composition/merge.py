@@ -27,6 +27,8 @@ class Merge:
 
     def merged(self, base: Node | None, own: Node, view: SchemaView, trail: Trail = ()) -> Node:
         """`own` on top of `base`. The result has plain lists, without operators."""
+        if base is not None and view.is_list and view.has_named_items:
+            self._refuse_other_form(base, own, trail)
         if isinstance(own.value, dict) and view.is_list and not (view.is_mapping and own.value.keys() - set(OPERATORS)):
             return self._changed(base, own, view, trail)
         if isinstance(own.value, dict):
@@ -46,6 +48,15 @@ class Merge:
         for key, node in own.value.items():
             result[key] = self.merged(result.get(key), node, view.below(key), (*trail, key))
         return replace(own, value=result)
+
+    def _refuse_other_form(self, base: Node, own: Node, trail: Trail) -> None:
+        """Report a list on top of a mapping, or the reverse: all that is inherited would be lost."""
+        is_list = isinstance(own.value, list) or (isinstance(own.value, dict) and not own.value.keys() - {*OPERATORS})
+        if isinstance(base.value, list | dict) and isinstance(base.value, list) != is_list:
+            ours, theirs = ("list", "mapping") if is_list else ("mapping", "list")
+            brief = f"{_name(trail)} is a {ours}, and the inherited one is a {theirs}"
+            hint = f"write a {theirs}, or drop what is inherited: unset: [{trail[-1]}]"
+            self._report(own, brief, hint, trail)
 
     def _mapping_items(self, own: Node, view: SchemaView, trail: Trail) -> list[Node]:
         """The items of the list, with operators inside them applied if they inherit nothing."""

@@ -60,6 +60,11 @@ class SchemaView:
         return any({"patternProperties", "properties"} & node.keys() for node in self._variants(self.node))
 
     @cached_property
+    def has_named_items(self) -> bool:
+        """Whether this may be a mapping of items by names of the user's choice."""
+        return any("patternProperties" in node for node in self._variants(self.node))
+
+    @cached_property
     def is_set(self) -> bool:
         """Whether this list may have each item only once."""
         return any(node.get("uniqueItems") for node in self._variants(self.node))
