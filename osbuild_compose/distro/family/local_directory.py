@@ -35,16 +35,19 @@ def _read(file: IO[bytes]) -> bytes:
 
 
 def _zstd(path: Path) -> bytes:
-    argv = ["zstd", "-dcq", "--", str(path)]
-    try:
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    # By its standard input, since it takes no file that is a link.
+    argv = ["zstd", "-dcq"]
+    with path.open("rb") as file:
+        try:
+            process = subprocess.Popen(argv, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        except FileNotFoundError:
+            raise ValueError("zstd is not installed") from None
+        with process:
             assert process.stdout
             try:
                 data = _read(process.stdout)
             finally:
                 process.stdout.close()
-    except FileNotFoundError:
-        raise ValueError("zstd is not installed") from None
     if process.returncode:
         raise ValueError("it is damaged")
     return data
