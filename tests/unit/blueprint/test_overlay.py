@@ -174,3 +174,24 @@ def test_what_another_key_makes_something_else(overlay: Path, files: str, more: 
 @pytest.mark.parametrize("more", ["symlinks: [{path: /etc/app/conf, target: a}]", "directories: [{path: /etc/app}]"])
 def test_what_may_be_there_twice(overlay: Path, more: str) -> None:
     assert loaded(overlay.parent, "[{path: /, source: overlay}, {path: /out, content: a}]", f"{more}\n")
+
+
+def test_its_files_say_what_sets_up_the_network(overlay: Path) -> None:
+    (overlay / "etc/network").mkdir()
+    (overlay / "etc/network/interfaces").touch()
+    more = "packages: [ifupdown]\nnetwork: {interfaces: [{name: a}]}\n"
+    with pytest.raises(InputError, match="ifupdown sets up the network"):
+        compiled(loaded(overlay.parent, "[{path: /, source: overlay}]", more))
+
+
+@pytest.mark.parametrize("entry", ["file", "link"])
+def test_its_name_servers_are_kept(overlay: Path, entry: str) -> None:
+    more = "exclude: [systemd-resolved]\n"
+
+    def document() -> str:
+        return str(compiled(loaded(overlay.parent, "[{path: /, source: overlay}]", more)))
+
+    assert "compose-name-servers" in document()
+    own = overlay / "etc/resolv.conf"
+    own.symlink_to("/run/mine") if entry == "link" else own.touch()
+    assert "compose-name-servers" not in document()
