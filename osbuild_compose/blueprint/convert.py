@@ -41,7 +41,9 @@ def convert(document: Document, disk: Parsed) -> model.Blueprint:
     return model.Blueprint(
         **given,
         packages=tuple(item for item in data.get("packages", ()) if not is_file(item)),
-        package_files=tuple(_package_file(item, local_files) for item in data.get("packages", ()) if is_file(item)),
+        package_files=tuple(
+            dict.fromkeys(_package_file(item, local_files) for item in data.get("packages", ()) if is_file(item))
+        ),
         recommends=data.get("recommends", False),
         debconf=tuple(debconf.answers(data.get("debconf"))),
         repositories=_repositories(data.get("repositories", ["default"]), local_files),

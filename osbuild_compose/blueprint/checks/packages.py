@@ -23,6 +23,7 @@ def problems(data: Any, local_files: LocalFiles) -> Iterator[Problem]:
     yield from repeated(data, "repositories", ANY, "id")
     yield from _signing_keys(data, local_files)
     yield from _repositories(data, local_files)
+    yield from _addresses(data)
     yield from _package_files(data, local_files)
     yield from _answers(data)
     if any(name == HOST for _, name in texts(data, "build_environment", "from")):
@@ -45,6 +46,16 @@ def _names(data: Any) -> Iterator[Problem]:
     for trail, name in texts(data, "exclude", ANY):
         if name in wanted:
             yield Problem(trail, f"{name} is in both `packages` and `exclude`", "remove one of them")
+
+
+def _addresses(data: Any) -> Iterator[Problem]:
+    places = [("packages", ANY, "url"), ("repositories", ANY, "keys", ANY, "url")]
+    places += [("repositories", ANY, key) for key in ("url", "baseurl", "mirrorlist", "metalink")]
+    for place in places:
+        for trail, address in texts(data, *place):
+            if is_address(address) and not is_local(address) and not _names_a_machine(address):
+                brief = f"`{trail[-1]}`: {address} names no machine that there can be"
+                yield Problem(trail, brief, "an address is https://MACHINE/PATH, or https://MACHINE:PORT/PATH")
 
 
 def _package_files(data: Any, local_files: LocalFiles) -> Iterator[Problem]:
@@ -97,13 +108,10 @@ def _repositories(data: Any, local_files: LocalFiles) -> Iterator[Problem]:
             yield Problem(
                 (*trail, "keys"), "`keys` of a repository whose signatures are not checked", "remove one of them"
             )
-        for key in ("url", "baseurl", "mirrorlist", "metalink"):
+        for key in ("url", "baseurl"):
             address = item.get(key)
             if isinstance(address, str) and is_local(address):
                 yield from within(trail, _directory(item, key, address, local_files))
-            elif isinstance(address, str) and not _names_a_machine(address):
-                brief = f"`{key}`: {address} names no machine that there can be"
-                yield Problem((*trail, key), brief, "an address is https://MACHINE/PATH, or https://MACHINE:PORT/PATH")
 
 
 def _names_a_machine(address: str) -> bool:

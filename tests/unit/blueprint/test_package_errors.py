@@ -12,6 +12,7 @@ DEBIAN = "name: a\ndistro: debian-12\nformats: [tar]\n"
 FEDORA = "name: a\ndistro: fedora-43\nformats: [tar]\n"
 URL = "repositories: [default, {url: '%s', suites: [s], priority: 900}]\n"
 RPM = "repositories: [default, {id: %s, baseurl: http://h/x%s}]\n"
+FILE = f"packages: [{{url: '%s', sha256: {'a' * 64}}}]\n"
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,9 @@ def reported(project: Project, text: str, file: str = "b.yaml") -> list[ComposeE
         ("debconf: text\n", "4:10", "`debconf` must be a mapping (key: value) or a list, not text", "[text]"),
         ("packages: [nginx=1*]\nexclude: [nginx]\n", "5:11", "nginx is in `exclude`", "remove one of them"),
         ("packages: [nginx=1=2]\n", "4:12", "nginx=1=2 is not the name", "1=2 is not a version"),
+        ("packages: [nginx=1*, nginx/a]\n", "4:1", "it has two versions of nginx, nginx=1* and nginx/a", "leave out"),
+        (FILE % "https://[h/x.deb", "4:18", "https://[h/x.deb names no machine", "https://MACHINE/PATH"),
+        (FILE % "https:///x.deb", "4:18", "https:///x.deb names no machine", "https://MACHINE/PATH"),
         ("packages: [NGINX]\n", "4:12", "NGINX is not the name of a package", "write nginx"),
         ("packages: ['nginx ']\n", "4:12", "is not the name of a package", "write nginx"),
         ("packages: [nginx-]\n", "4:12", '"nginx-" is not the name of a package', "exclude: [nginx]"),
@@ -62,6 +66,10 @@ def test_on_debian(project: Project, text: str, place: str, message: str, hint: 
     ("text", "place", "message", "hint"),
     [
         ("packages: [nginx.x86_64]\nexclude: [nginx]\n", "5:11", "`packages` has nginx.x86_64", "remove one of them"),
+        ("packages: ['nginx >= ']\n", "4:12", "is not dnf's notation of a version", "NAME >= VERSION"),
+        ("packages: ['nginx >= 1 2']\n", "4:12", "is not dnf's notation of a version", "NAME >= VERSION"),
+        ("packages: [nginx httpd]\n", "4:12", "nginx httpd is not the name of one package", "by itself"),
+        ("packages: [nginx/bookworm]\n", "4:12", "apt's notation of a suite", "write nginx; `priority`"),
         ("exclude: ['@core']\n", "4:11", "@core is a group", "name its packages"),
         (RPM % ("updates", ""), "4:30", "the distribution's own repositories has the id updates", "another id"),
     ],
@@ -111,3 +119,18 @@ def test_lines_of_answers_are_changed_as_other_lists(project: Project, tmp_path:
     changes = "{remove: [a a/b select c], append: [a a/b select d]}"
     found = project.load_text(f"extends: base.yaml\nname: b\ndebconf: {changes}\n", str(tmp_path / "b.yaml"))
     assert [(answer.question, answer.value) for answer in found.debconf] == [("a/d", "e"), ("a/b", "d")]
+
+
+def test_a_package_file_that_is_named_twice_is_one(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "a_1_amd64.deb").write_text("")
+    text = f"{DEBIAN}packages: [./a_1_amd64.deb, {{source: a_1_amd64.deb}}]\n"
+    assert len(project.load_text(text, str(tmp_path / "b.yaml")).package_files) == 1
+
+
+@pytest.mark.parametrize("wanted", ["'@Web Server'", "'@nginx:1.24/common'", "perl(A::B) >= 1", "/usr/bin/vim"])
+def test_what_dnf_takes(project: Project, wanted: str) -> None:
+    assert project.images_of(project.load_text(f"{FEDORA}packages: [{wanted}]\n"))
+
+
+def test_a_version_beside_the_bare_name(project: Project) -> None:
+    assert project.images_of(project.load_text(f"{DEBIAN}packages: [nginx, nginx=1*]\n"))
