@@ -44,6 +44,7 @@ class Variables:
             self._values[name] = _of_option(name, value, own.get(name))
             self._given.add(name)
         self._declared = set(own)
+        self._built_in = set(built_in)
         for name, node in built_in.items():
             if name not in self._values:
                 self._values[name] = self._known(node)
@@ -65,11 +66,15 @@ class Variables:
         """Add a problem for each variable that was given but that nothing declares or uses."""
         for name in sorted(self._given - self._used - self._declared):
             known = self._declared | self._used - {name}
+            is_key = (
+                f"it is what the blueprint has: {'--profile' if name == 'profile' else f'--set {name}='} changes it"
+            )
+            otherwise = is_key if name in self._built_in else "variables are declared under `vars`"
             self.problems.append(
                 Problem(
                     (),
                     f"--var {name}: the blueprint has no variable {name}",
-                    did_you_mean(name, known, otherwise="variables are declared under `vars`"),
+                    did_you_mean(name, known, otherwise=otherwise),
                     suggestion=nearest(name, known) or "",
                     reference=_REFERENCE,
                 )

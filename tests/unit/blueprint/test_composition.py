@@ -356,3 +356,11 @@ def test_items_without_an_identity_are_shown_as_yaml() -> None:
         loaded()
     assert '{mount: "/srv"}' in caught.value.hint
     assert "{'mount'" not in caught.value.hint
+
+
+@pytest.mark.parametrize(("name", "option"), [("arch", "--set arch="), ("profile", "--profile")])
+def test_a_built_in_variable_is_changed_where_it_comes_from(name: str, option: str) -> None:
+    write(web=HEAD)
+    with pytest.raises(InputError) as caught:
+        loaded(variables=[f"{name}=a"])
+    assert option in caught.value.hint
