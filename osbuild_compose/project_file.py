@@ -130,10 +130,12 @@ def _matching(base: Path, name: str) -> list[Path]:
     if not set(name) & set("*?["):
         return [base / name]
     try:
-        found = base.glob(name) if not name.startswith("/") else Path("/").glob(name[1:])
+        found = base.glob(name) if not name.startswith("/") else Path("/").glob(name.lstrip("/"))
         matching = sorted(path for path in found if path.name != NAME)
     except ValueError:
         raise InputError(f"{name} is not a pattern", hint="`**` is a directory: **/*.yaml") from None
+    except OSError as error:  # such as a directory that is removed meanwhile
+        raise InputError(f"cannot look for {name}: {error.filename}: {error.strerror}") from None
     if not matching:
         raise InputError(f"no file matches {name}")
     return matching

@@ -146,6 +146,21 @@ def test_a_pattern_does_not_match_the_project_itself(place: Path) -> None:
     assert found().blueprints == (Path("../web.yaml"),)
 
 
+def test_an_absolute_pattern(place: Path) -> None:
+    Path("compose.yaml").write_text(f"blueprints: ['/{place}/images/?.yaml']\n")
+    assert found().blueprints == (place / "images/a.yaml", place / "images/b.yaml")
+
+
+def test_a_directory_that_is_removed_while_it_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    def glob(_: Path, __: str) -> object:
+        raise FileNotFoundError(2, "No such file or directory", "/gone")
+
+    monkeypatch.setattr(Path, "glob", glob)
+    Path("compose.yaml").write_text("blueprints: ['**/*.yaml']\n")
+    with pytest.raises(ComposeError, match=r"cannot look for \*\*/\*\.yaml: /gone: No such file"):
+        found()
+
+
 def test_patterns_in_the_environment() -> None:
     Path("compose.yaml").write_text("store: x\n")
     assert found(COMPOSE_BLUEPRINTS="b.yaml:*.yaml").blueprints == (Path("b.yaml"), Path("a.yaml"))
