@@ -51,7 +51,8 @@ class Examination:
     def install(self) -> str:
         """The command that installs all packages that are missing; "" if there are none, or they are not known."""
         packages = sorted({finding.package for finding in self.findings if finding.package})
-        return install(self.family, *packages) if packages and self.family in _INSTALL else ""
+        command = _INSTALL.get(self.family)
+        return " ".join((command, *packages)) if command and packages else ""
 
     def fields(self) -> dict[str, Any]:
         """The examination as JSON values."""
