@@ -144,6 +144,9 @@ def _addresses(trail: Trail, item: Mapping[str, Any], seen: dict[str, str]) -> I
             continue
         if server.is_unspecified or server.is_multicast:
             yield Problem(place, f"`dns`: {text} cannot be the address of a machine", hint)
+        elif automatic not in (True, f"ipv{server.version}") and all(one.version != server.version for one in own):
+            brief = f"`dns`: the interface has no address of IPv{server.version}"
+            yield Problem(place, brief, "name the server for an interface that has one")
 
 
 def _unusable(address: _Address) -> str:

@@ -212,6 +212,7 @@ def test_network_manager(distro: str, more: str) -> None:
         ("{name: a, gateways: [0.0.0.0]}", 37, "`gateways`: 0.0.0.0 cannot be the address of a machine"),
         ("{name: a, addresses: [192.0.2.2/24], gateways: [192.0.2.255]}", 64, "is the address for all of 192.0.2.0/24"),
         ("{name: a, dns: ['::']}", 32, "`dns`: :: cannot be the address of a machine"),
+        ("{name: a, dhcp: ipv6, dns: [192.0.2.53]}", 44, "`dns`: the interface has no address of IPv4"),
         ("{name: a, search: [a..b]}", 35, "is not the name of a domain"),
         (
             "{name: a, gateways: [192.0.2.1], routes: [{to: 0.0.0.0/0, via: 192.0.2.9}]}",
@@ -250,3 +251,17 @@ def test_each_interface_has_files_of_its_own() -> None:
         HEAD.format("fedora-43") + f"network: {{interfaces: [{', '.join(f'{{name: {name!r}}}' for name in names)}]}}\n"
     )
     assert len([path for path in files(compiled(blueprint(text))) if path.startswith(CONNECTIONS)]) == len(names)
+
+
+def test_network_manager_gets_no_settings_that_it_refuses() -> None:
+    interface = "{name: a, dhcp: ipv4, gateways: [192.0.2.1, 'fe80::1'], dns: [192.0.2.53], search: [example.org]}"
+    found = files(compiled(blueprint(HEAD.format("fedora-43") + f"network: {{interfaces: [{interface}]}}\n")))
+    _, ipv4, ipv6 = found[f"{CONNECTIONS}/a.nmconnection"]["content"].split("\n\n")
+    assert ipv4.splitlines() == [
+        "[ipv4]",
+        "method=auto",
+        "dns=192.0.2.53;",
+        "dns-search=example.org;",
+        "route1=0.0.0.0/0,192.0.2.1",
+    ]
+    assert ipv6.splitlines() == ["[ipv6]", "method=link-local", "route1=::/0,fe80::1"]
