@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -10,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from osbuild_compose import signals
 from osbuild_compose.blueprint import load
 from osbuild_compose.blueprint.formats import Format, Output
 from osbuild_compose.blueprint.model import Blueprint
@@ -350,10 +348,7 @@ class Project:
             raise InputError(f"cannot create the directory {directory}: {error.strerror}") from None
         if not images:
             return []
-        with signals.tidied(), tempfile.TemporaryDirectory(prefix="compose-") as work:
-            files = [Path(work) / f"{number}.json" for number in range(len(images))]
-            for file, image in zip(files, images, strict=True):
-                file.write_bytes(image.pipeline)
+        with runner_client.pipeline_files([image.pipeline for image in images]) as files:
             try:
                 result, failure = runner_client.build(
                     files,

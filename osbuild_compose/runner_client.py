@@ -111,23 +111,29 @@ def build(
         raise _unexplained(code, said)
 
 
-def plan(
-    pipelines: Sequence[bytes], settings: RunnerSettings, passphrases: Mapping[str, str] = MappingProxyType({})
-) -> bytes:
-    """What the runner would do for all pipelines in one run, as the JSON that it prints. Raises as build() does."""
+@contextmanager
+def pipeline_files(pipelines: Sequence[bytes]) -> Iterator[list[Path]]:
+    """Files with these pipelines, which are removed afterwards."""
     with signals.tidied(), tempfile.TemporaryDirectory(prefix="compose-") as work:
         files = [Path(work) / f"{number}.json" for number in range(len(pipelines))]
         for file, pipeline in zip(files, pipelines, strict=True):
             file.write_bytes(pipeline)
-        with _passing_on_signals() as passing, _secrets(passphrases) as secrets:
-            process = passing.start(
-                ["--plan", *secrets, *map(str, files)],
-                settings,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-            out, err = process.communicate()
+        yield files
+
+
+def plan(
+    pipelines: Sequence[bytes], settings: RunnerSettings, passphrases: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
+    """What the runner would do for all pipelines in one run, as the JSON that it prints. Raises as build() does."""
+    with pipeline_files(pipelines) as files, _passing_on_signals() as passing, _secrets(passphrases) as secrets:
+        process = passing.start(
+            ["--plan", *secrets, *map(str, files)],
+            settings,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        out, err = process.communicate()
     if interrupted := passing.interrupted(process.returncode):
         raise interrupted
     if process.returncode:
