@@ -9,8 +9,9 @@ from osbuild_compose.document.schema import schema_view
 from osbuild_compose.errors import ComposeError
 
 NAME = "sample"
-# Other keys mean something only with these: a container engine, and a firewall where the base system has none.
-PACKAGES = ("podman", "nftables")
+# Every distribution has them. Keys mean something only with some: an ssh server, a container engine, and a firewall
+# where the base system has none.
+PACKAGES = ("nginx", "openssh-server", "podman", "nftables")
 _INSTEAD_OF_CONTENT = ("source", "base64", "url", "sha256")
 
 
@@ -24,7 +25,7 @@ def everything(schema: dict[str, Any], distro: str, arch: str) -> Document:
     fixed = {"name": NAME, "distro": distro, "arch": arch}
     values = ((key, _example(node, schema, key)) for key, node in schema["properties"].items() if key not in fixed)
     made = {**fixed, **{key: value for key, value in values if value is not None}}
-    made["packages"] = [*made.get("packages", ()), *PACKAGES]
+    made["packages"] = list(PACKAGES)
     return to_document(made, NAME)
 
 

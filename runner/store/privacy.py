@@ -61,6 +61,8 @@ def _check(root: Path) -> None:
     if info.st_uid != os.geteuid():
         raise _of_another(root, info.st_uid)
     entries = set(os.listdir(root))
+    if not entries:
+        return
     # A store with a part only is being made by another process, or was when that was killed.
     begun = entries.issubset(PARTS)
     parts = entries.intersection(PARTS)

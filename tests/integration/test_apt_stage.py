@@ -33,6 +33,17 @@ def root() -> Iterator[Workplace]:
 
 
 @pytest.fixture(scope="module")
+def user() -> Iterator[Workplace]:
+    """The stage run by an ordinary user as root of a user namespace."""
+    name = apt_sandbox.ordinary_user()
+    if name is None:
+        pytest.skip("no user of this machine has subordinate ids (/etc/subuid)")
+    place = Workplace(apt_sandbox.scratch_room(), name)
+    yield place
+    place.remove()
+
+
+@pytest.fixture(scope="module")
 def essential(root: Workplace) -> Path:
     """A tree with the Essential packages and one that only came as a dependency."""
     tree = root.directory("essential")

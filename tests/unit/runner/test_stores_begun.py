@@ -19,6 +19,15 @@ def test_a_store_that_was_begun_is_finished(tmp_path: Path, parts: tuple[str, ..
     assert all((root / name).is_dir() for name in ("layers", "refs", "outputs", "builds", "downloads", "tmp", "locks"))
 
 
+def test_an_empty_directory_becomes_a_store_whatever_others_may_do_there(tmp_path: Path) -> None:
+    """As a tmpfs is, which anybody may write to unless its mode is given."""
+    root = tmp_path / "store"
+    root.mkdir()
+    root.chmod(0o1777)
+    Store(root).close()
+    assert root.stat().st_mode & 0o7777 == 0o700
+
+
 @pytest.mark.parametrize("names", [("outputs",), ("layers", "notes"), ("refs", "outputs")])
 def test_a_directory_with_other_things_is_no_store(tmp_path: Path, names: tuple[str, ...]) -> None:
     for name in names:
