@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 from tests.conftest import ordinary_user, remove
@@ -203,6 +204,8 @@ def test_interrupting_keeps_finished_stages_and_leaves_no_process(any_bench: Ben
         process.stdin.close()
         while "here" not in process.stdout.readline():
             pass
+        while not any((any_bench.store / "layers").glob("*.json")):  # a layer is kept beside the next stage
+            time.sleep(0.05)
         process.terminate()
         assert process.wait(timeout=300) == 128 + signal.SIGTERM
         assert process.stderr
