@@ -8,6 +8,7 @@ import inspect
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -187,9 +188,15 @@ def store_directory(store: Path | None) -> Path:
 
 def project_file() -> "ProjectFile":
     """The project that the working directory is in. Raises InputError if its compose.yaml has errors."""
+    return _project_of(Path.cwd(), tuple(os.environ.items()))
+
+
+@cache
+def _project_of(directory: Path, environment: tuple[tuple[str, str], ...]) -> "ProjectFile":
+    """The project of a directory, whose file is read once however many options ask for it."""
     from osbuild_compose import project_file
 
-    return project_file.find(Path.cwd(), os.environ)
+    return project_file.find(directory, dict(environment))
 
 
 def blueprints_of(given: list[Path] | None) -> Sequence[Path]:
